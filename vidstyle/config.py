@@ -1,0 +1,141 @@
+"""What a render is told to do: one frozen model with its defaults, ranges and help, TOML overlays on it, and its fingerprint.
+
+The command line is generated from this model (`cli.py`), so a setting is written down once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vidstyle.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RENDER_FORMAT = 1
+"""Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
+
+PRESETS = ("draft", "standard", "reference")
+
+PICTURE, DELIVERY, RUN = "Picture", "Delivery", "Run"
+
+
+def setting(default: Any, text: str, group: str, flags: tuple[str, ...] = (), **bounds: Any) -> Any:
+    """A field with its help text; only `group == PICTURE` goes into the fingerprint."""
+    return Field(default, description=text, json_schema_extra={"group": group, "flags": list(flags)}, **bounds)
+
+
+class RenderConfig(BaseModel):
+    """Settings of one render. Fields of the group "Picture" change frames and make up the fingerprint; the others do not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    input: Path = Field(description="Video, GIF or image to stylise.")
+    style: Path = Field(description="Painting whose style is taken.")
+    output: Path | None = setting(None, "Result. Default: in.STYLE.mp4 beside the input.", DELIVERY, ("-o",))
+
+    size: int | None = setting(None, "Long side of the render in pixels. Default: the input's.", PICTURE, ge=16, le=16384)
+    start: float | None = setting(None, "Begin at this second of the input.", PICTURE, ge=0)
+    duration: float | None = setting(None, "Render this many seconds.", PICTURE, gt=0)
+    features: Literal["lite", "vgg19"] = setting("lite", "Network whose features are matched.", PICTURE)
+    pooling: Literal["average", "max"] = setting("average", "Pooling of vgg19 (lite always averages).", PICTURE)
+    flow: Literal["dis", "raft-small", "raft-large"] = setting("dis", "Optical flow.", PICTURE)
+    optimizer: Literal["adam", "lbfgs"] = setting("adam", "Optimiser.", PICTURE)
+    learning_rate: float = setting(0.03, "Step size of Adam, in units of the image's range.", PICTURE, gt=0, le=1)
+    first_iterations: int = setting(200, "Iterations of the first frame of a shot, and of a still.", PICTURE, ge=1)
+    iterations: int = setting(30, "Iterations of every other frame.", PICTURE, ge=1)
+    first_scales: int = setting(3, "Coarse-to-fine scales of the first frame of a shot.", PICTURE, ge=1, le=6)
+    scales: int = setting(1, "Coarse-to-fine scales of every other frame.", PICTURE, ge=1, le=6)
+    init: Literal["content", "noise"] = setting("content", "What the first frame of a shot starts from.", PICTURE)
+    content_weight: float = setting(0.02, "Weight of the content loss.", PICTURE, ge=0)
+    style_weight: float = setting(1.0, "Weight of the style loss.", PICTURE, ge=0)
+    tv_weight: float = setting(0.0, "Weight of the total variation loss.", PICTURE, ge=0)
+    temporal_weight: float = setting(50.0, "Weight of the temporal loss.", PICTURE, ge=0)
+    stop_tolerance: float = setting(
+        0.0, "Stop a frame when the loss changes less than this share over 10 iterations; 0 = never.", PICTURE, ge=0, lt=1
+    )
+    seed: int = setting(0, "Seed of the noise of --init noise.", PICTURE, ge=0, lt=2**63)
+    per_frame: bool = setting(False, "Baseline: no link between frames, each rendered like the first of a shot.", PICTURE)
+    precision: Literal["auto", "bf16", "fp32"] = setting(
+        "auto", "Precision of the features; auto takes bf16 only where the device is fast at it.", RUN
+    )
+    device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps.", RUN, pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+
+    overwrite: bool = setting(False, "Replace an existing output.", DELIVERY, ("-f",))
+    codec: Literal["h264", "hevc", "vp9", "av1", "prores", "ffv1"] | None = setting(
+        None, "Video codec. Default: what suits the container.", DELIVERY
+    )
+    crf: int | None = setting(None, "Quality of the codec, lower is better. Default: 17 for h264.", DELIVERY, ge=0, le=63)
+    keep_frames: bool = setting(False, "Keep the 16-bit frames in OUTPUT.vidstyle/ after success.", DELIVERY)
+    restart: bool = setting(False, "Throw the checkpoints of this output away and start over.", RUN)
+    force: bool = setting(False, "Start although the disk seems too small.", RUN)
+    allow_damaged: bool = setting(False, "Render what a damaged input still holds.", RUN)
+    weights_dir: Path | None = setting(None, "Where weight files are looked for first (also VIDSTYLE_WEIGHTS).", RUN)
+
+    def picture_settings(self) -> dict[str, Any]:
+        """The settings that change frames, as plain values."""
+        values = self.model_dump(mode="json")
+        return {name: values[name] for name in type(self).model_fields if group_of(name) == PICTURE}
+
+
+def group_of(name: str) -> str | None:
+    """The group of a setting (`PICTURE`, `DELIVERY`, `RUN`), or None for the positional ones."""
+    extra = RenderConfig.model_fields[name].json_schema_extra
+    return str(extra["group"]) if isinstance(extra, dict) else None
+
+
+def fingerprint(parts: dict[str, Any]) -> str:
+    """16 hex digits over everything that changes a frame; equal parts give equal digits on every machine."""
+    canonical = json.dumps({"render_format": RENDER_FORMAT, **parts}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """The settings of a preset, from the wheel (`vidstyle/configs`) or from the checkout (`configs`)."""
+    packaged = resources.files("vidstyle") / "configs" / f"{name}.toml"
+    text = packaged if packaged.is_file() else Path(__file__).parent.parent / "configs" / f"{name}.toml"
+    if name not in PRESETS or not text.is_file():
+        raise ConfigError(f"no preset {name!r}", f"the presets are {', '.join(PRESETS)}", "pick one of them, or use -c FILE.toml")
+    return tomllib.loads(text.read_text(encoding="utf-8"))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a user's TOML file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise ConfigError(f"cannot read {path}", str(e), "give a TOML file with lines like: iterations = 40") from e
+
+
+def build(*layers: dict[str, Any]) -> RenderConfig:
+    """The config from layers of settings, later ones win. Raises ConfigError naming each bad value."""
+    merged = {name: value for layer in layers for name, value in layer.items()}
+    try:
+        return RenderConfig(**merged)
+    except ValidationError as e:
+        problems = [f"{'.'.join(map(str, p['loc']))}: {p['msg'].lower()}" for p in e.errors()]
+        raise ConfigError(
+            "the settings do not fit", "; ".join(problems), "see vidstyle --help for the names and ranges"
+        ) from e
+
+
+def to_toml(config: RenderConfig) -> str:
+    """The settings as TOML that `-c` reads back; what is unset is left out."""
+    lines, group = [], None
+    for name, value in config.model_dump(mode="json").items():
+        if value is None or group_of(name) is None:
+            continue
+        if group_of(name) != group:
+            group = group_of(name)
+            lines += ["", f"# {group}"] if lines else [f"# {group}"]
+        lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,89 @@
+"""The internal formats, stated once; every stage imports them from here.
+
+Image   float32 tensor, RGB, sRGB-encoded, in [0, 1], shape (3, H, W).
+Flow    float32 tensor, pixels, shape (2, H, W), channel 0 = x. `flow_t_to_prev[:, y, x]` says where the pixel (x, y) of frame t
+        was in frame t-1, so `warp(prev, flow_t_to_prev)` looks like frame t.
+Mask    float32 tensor, [0, 1], shape (1, H, W), in the coordinates of frame t; 1 = the warped pixel can be trusted.
+Time    integer pts in units of a `Fraction` time base. A frame rate is never a float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+TIME_BASE = Fraction(1, 90_000)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One source frame: `index` counts from 0 within the rendered range, `image` is (3, H, W)."""
+
+    index: int
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What links frame t to t-1: the warp's flow (2, H, W) and its reliability mask (1, H, W), both in frame t's coordinates."""
+
+    flow_t_to_prev: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When each frame is shown.
+
+    Args:
+        pts: one presentation time per frame, strictly increasing, in units of `time_base`, counted from the first timestamp of the
+            file over all its streams (so a video stream that starts late has pts[0] > 0).
+        last_duration: how long the last frame is shown, in units of `time_base`.
+        rate: frames per second when the source is of constant rate (every gap within one tick of 1/rate), else None.
+        nominal_rate: the rate the container declares (or the mean rate), for encoders that must be told one.
+    """
+
+    pts: tuple[int, ...]
+    last_duration: int
+    rate: Fraction | None
+    nominal_rate: Fraction
+    time_base: Fraction = TIME_BASE
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds from the first frame's appearance to the last one's end."""
+        return (self.pts[-1] + self.last_duration - self.pts[0]) * self.time_base
+
+    def select(self, first: int, stop: int) -> Timeline:
+        """The frames first .. stop-1, with their times unchanged."""
+        last = self.last_duration if stop == len(self.pts) else self.pts[stop] - self.pts[stop - 1]
+        return Timeline(self.pts[first:stop], last, self.rate, self.nominal_rate, self.time_base)
+
+
+def to_uint16(image: Tensor) -> NDArray[np.uint16]:
+    """(3, H, W) in [0, 1] -> (H, W, 3) uint16 RGB, rounded to nearest."""
+    array: NDArray[np.uint16] = (
+        (image.detach().clamp(0, 1) * 65535).round().permute(1, 2, 0).contiguous().cpu().numpy().astype("uint16")
+    )
+    return array
+
+
+def from_uint16(array: NDArray[np.uint16]) -> Tensor:
+    """(H, W, 3) uint16 RGB -> (3, H, W) float32 in [0, 1]; exactly undoes `to_uint16` up to its rounding."""
+    import torch
+
+    return torch.from_numpy(array.astype("float32")).permute(2, 0, 1).contiguous() / 65535
+
+
+def quantise(image: Tensor) -> Tensor:
+    """The image as the 16-bit checkpoint will hold it; what the next frame may depend on is never better than that."""
+    return from_uint16(to_uint16(image)).to(image.device)
