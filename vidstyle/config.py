@@ -1,4 +1,5 @@
-"""What a render is told to do: one frozen model with its defaults, ranges and help, TOML overlays on it, and its fingerprint.
+"""What a render is told to do: one frozen model with its defaults, ranges and help, TOML overlays on it, and its
+fingerprint.
 
 The command line is generated from this model (`cli.py`), so a setting is written down once.
 """
@@ -35,7 +36,9 @@ def setting(default: Any, text: str, group: str, flags: tuple[str, ...] = (), **
 
 
 class RenderConfig(BaseModel):
-    """Settings of one render. Fields of the group "Picture" change frames and make up the fingerprint; the others do not."""
+    """Settings of one render. Fields of the group "Picture" change frames and make up the fingerprint; the others do
+    not.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -43,7 +46,9 @@ class RenderConfig(BaseModel):
     style: Path = Field(description="Painting whose style is taken.")
     output: Path | None = setting(None, "Result. Default: in.STYLE.mp4 beside the input.", DELIVERY, ("-o",))
 
-    size: int | None = setting(None, "Long side of the render in pixels. Default: the input's.", PICTURE, ge=16, le=16384)
+    size: int | None = setting(
+        None, "Long side of the render in pixels. Default: the input's.", PICTURE, ge=16, le=16384
+    )
     start: float | None = setting(None, "Begin at this second of the input.", PICTURE, ge=0)
     duration: float | None = setting(None, "Render this many seconds.", PICTURE, gt=0)
     features: Literal["lite", "vgg19"] = setting("lite", "Network whose features are matched.", PICTURE)
@@ -56,15 +61,21 @@ class RenderConfig(BaseModel):
     first_scales: int = setting(3, "Coarse-to-fine scales of the first frame of a shot.", PICTURE, ge=1, le=6)
     scales: int = setting(1, "Coarse-to-fine scales of every other frame.", PICTURE, ge=1, le=6)
     init: Literal["content", "noise"] = setting("content", "What the first frame of a shot starts from.", PICTURE)
-    content_weight: float = setting(0.02, "Weight of the content loss.", PICTURE, ge=0)
+    content_weight: float = setting(0.06, "Weight of the content loss.", PICTURE, ge=0)
     style_weight: float = setting(1.0, "Weight of the style loss.", PICTURE, ge=0)
-    tv_weight: float = setting(0.0, "Weight of the total variation loss.", PICTURE, ge=0)
-    temporal_weight: float = setting(50.0, "Weight of the temporal loss.", PICTURE, ge=0)
+    tv_weight: float = setting(0.3, "Weight of the total variation loss.", PICTURE, ge=0)
+    temporal_weight: float = setting(20.0, "Weight of the temporal loss.", PICTURE, ge=0)
     stop_tolerance: float = setting(
-        0.0, "Stop a frame when the loss changes less than this share over 10 iterations; 0 = never.", PICTURE, ge=0, lt=1
+        0.0,
+        "Stop a frame when the loss changes less than this share over 10 iterations; 0 = never.",
+        PICTURE,
+        ge=0,
+        lt=1,
     )
     seed: int = setting(0, "Seed of the noise of --init noise.", PICTURE, ge=0, lt=2**63)
-    per_frame: bool = setting(False, "Baseline: no link between frames, each rendered like the first of a shot.", PICTURE)
+    per_frame: bool = setting(
+        False, "Baseline: no link between frames, each rendered like the first of a shot.", PICTURE
+    )
     precision: Literal["auto", "bf16", "fp32"] = setting(
         "auto", "Precision of the features; auto takes bf16 only where the device is fast at it.", RUN
     )
@@ -74,7 +85,9 @@ class RenderConfig(BaseModel):
     codec: Literal["h264", "hevc", "vp9", "av1", "prores", "ffv1"] | None = setting(
         None, "Video codec. Default: what suits the container.", DELIVERY
     )
-    crf: int | None = setting(None, "Quality of the codec, lower is better. Default: 17 for h264.", DELIVERY, ge=0, le=63)
+    crf: int | None = setting(
+        None, "Quality of the codec, lower is better. Default: 17 for h264.", DELIVERY, ge=0, le=63
+    )
     keep_frames: bool = setting(False, "Keep the 16-bit frames in OUTPUT.vidstyle/ after success.", DELIVERY)
     restart: bool = setting(False, "Throw the checkpoints of this output away and start over.", RUN)
     force: bool = setting(False, "Start although the disk seems too small.", RUN)
@@ -104,16 +117,20 @@ def preset_values(name: str) -> dict[str, Any]:
     packaged = resources.files("vidstyle") / "configs" / f"{name}.toml"
     text = packaged if packaged.is_file() else Path(__file__).parent.parent / "configs" / f"{name}.toml"
     if name not in PRESETS or not text.is_file():
-        raise ConfigError(f"no preset {name!r}", f"the presets are {', '.join(PRESETS)}", "pick one of them, or use -c FILE.toml")
-    return tomllib.loads(text.read_text(encoding="utf-8"))
+        raise ConfigError(
+            f"no preset {name!r}", f"the presets are {', '.join(PRESETS)}", "pick one of them, or use -c FILE.toml"
+        )
+    values: dict[str, Any] = tomllib.loads(text.read_text(encoding="utf-8"))
+    return values
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The settings in a user's TOML file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise ConfigError(f"cannot read {path}", str(e), "give a TOML file with lines like: iterations = 40") from e
+    return values
 
 
 def build(*layers: dict[str, Any]) -> RenderConfig:
@@ -130,7 +147,8 @@ def build(*layers: dict[str, Any]) -> RenderConfig:
 
 def to_toml(config: RenderConfig) -> str:
     """The settings as TOML that `-c` reads back; what is unset is left out."""
-    lines, group = [], None
+    lines: list[str] = []
+    group = None
     for name, value in config.model_dump(mode="json").items():
         if value is None or group_of(name) is None:
             continue

@@ -1,8 +1,8 @@
 """The internal formats, stated once; every stage imports them from here.
 
 Image   float32 tensor, RGB, sRGB-encoded, in [0, 1], shape (3, H, W).
-Flow    float32 tensor, pixels, shape (2, H, W), channel 0 = x. `flow_t_to_prev[:, y, x]` says where the pixel (x, y) of frame t
-        was in frame t-1, so `warp(prev, flow_t_to_prev)` looks like frame t.
+Flow    float32 tensor, pixels, shape (2, H, W), channel 0 = x. `flow_t_to_prev[:, y, x]` says where the pixel (x, y)
+        of frame t was in frame t-1, so `warp(prev, flow_t_to_prev)` looks like frame t.
 Mask    float32 tensor, [0, 1], shape (1, H, W), in the coordinates of frame t; 1 = the warped pixel can be trusted.
 Time    integer pts in units of a `Fraction` time base. A frame rate is never a float.
 """
@@ -31,7 +31,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Motion:
-    """What links frame t to t-1: the warp's flow (2, H, W) and its reliability mask (1, H, W), both in frame t's coordinates."""
+    """What links frame t to t-1: the warp's flow (2, H, W) and its reliability mask (1, H, W), both in frame t's
+    coordinates.
+    """
 
     flow_t_to_prev: Tensor
     mask: Tensor
@@ -42,8 +44,8 @@ class Timeline:
     """When each frame is shown.
 
     Args:
-        pts: one presentation time per frame, strictly increasing, in units of `time_base`, counted from the first timestamp of the
-            file over all its streams (so a video stream that starts late has pts[0] > 0).
+        pts: one presentation time per frame, strictly increasing, in units of `time_base`, counted from the first
+            timestamp of the file over all its streams (so a video stream that starts late has pts[0] > 0).
         last_duration: how long the last frame is shown, in units of `time_base`.
         rate: frames per second when the source is of constant rate (every gap within one tick of 1/rate), else None.
         nominal_rate: the rate the container declares (or the mean rate), for encoders that must be told one.

@@ -1,0 +1,249 @@
+"""The state directory of a render, `out.mp4.vidstyle/` beside `out.mp4`.
+
+::
+
+    render.json      what this render is (fingerprint and its parts, versions) and how far its delivery got
+    frames/000000.png   16-bit frames, see `framefile`; a frame is done when its file says so
+    lock             held by the process that renders
+    log.txt          what happened, run after run
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from vidstyle import framefile
+from vidstyle.config import fingerprint
+from vidstyle.errors import DiskFullError, LockedError, OutputError, SettingsChangedError
+from vidstyle.frames import from_uint16, to_uint16
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def state_folder(output: Path) -> Path:
+    return output.with_name(output.name + ".vidstyle")
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Says what to do when the disk is full or read-only."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                "the disk is full",
+                f"no space left for {folder}; all finished frames are kept",
+                "make room, then run the same command again: it continues",
+            ) from e
+        raise OutputError(f"cannot write to {folder}", e.strerror or str(e), "choose another place with -o") from e
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Enough of a file's metadata to know it again; survives a rename."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Identity | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return cls(found.st_size, found.st_mtime_ns)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `render.json` says; nothing when it is missing or torn."""
+    try:
+        record = json.loads((folder / "render.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def is_own_output(output: Path) -> bool:
+    """Whether `output` was delivered by the render whose state directory lies beside it, which a kill kept from
+    tidying up.
+    """
+    delivered = read_record(state_folder(output)).get("delivered") or {}
+    identity = Identity.of(output)
+    return identity is not None and (identity.size, identity.mtime_ns) == (
+        delivered.get("size"),
+        delivered.get("mtime_ns"),
+    )
+
+
+class Checkpoint:
+    """The frames and the record of one render; made by `hold`."""
+
+    def __init__(self, output: Path, parts: dict[str, Any], size: tuple[int, int], count: int) -> None:
+        self.output, self.folder = output, state_folder(output)
+        self.frames = self.folder / "frames"
+        self.parts, self.fingerprint = parts, fingerprint(parts)
+        self.size, self.count = size, count
+        self.record: dict[str, Any] = {}
+
+    def begin(self, versions: dict[str, str], *, restart: bool) -> list[str]:
+        """Take up what an earlier run left, or start over. Returns warnings.
+
+        Raises SettingsChangedError when finished frames were made with other settings.
+        """
+        old = read_record(self.folder)
+        warnings = []
+        if restart:
+            shutil.rmtree(self.frames, ignore_errors=True)
+            old = {}
+        if old.get("fingerprint") != self.fingerprint:
+            differences = compare(old.get("parts") or {}, self.parts)
+            if old and differences and any(self.frames.glob("*.png")):
+                names = "; ".join(f"{k}: {a} -> {b}" for k, (a, b) in differences.items())
+                raise SettingsChangedError(
+                    f"the frames in {self.folder} were made with other settings",
+                    f"changed: {names}",
+                    "use the old settings, another -o, or --restart to throw those frames away",
+                    differences,
+                )
+            old = {}
+        elif old.get("versions") != versions and any(self.frames.glob("*.png")):
+            changed = [f"{k} {a} -> {b}" for k, (a, b) in compare(old.get("versions") or {}, versions).items()]
+            warnings.append(f"continuing frames made with other versions ({', '.join(changed)})")
+        self.record = {**old, "fingerprint": self.fingerprint, "parts": self.parts, "versions": versions}
+        with disk_errors(self.folder):
+            self.frames.mkdir(parents=True, exist_ok=True)
+            for leftover in self.frames.glob("*.tmp"):
+                leftover.unlink()
+        self.save_record()
+        return warnings
+
+    def save_record(self, **changes: Any) -> None:
+        self.record.update(changes)
+        with disk_errors(self.folder):
+            text = json.dumps(self.record, indent=1, sort_keys=True, ensure_ascii=False)
+            framefile.write_atomically(self.folder / "render.json", text.encode())
+
+    def log(self, line: str) -> None:
+        """Append a line with the time; a log that cannot be written stops nothing."""
+        with contextlib.suppress(OSError), (self.folder / "log.txt").open("a", encoding="utf-8") as f:
+            f.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
+
+    def path(self, index: int) -> Path:
+        return self.frames / f"{index:06d}.png"
+
+    def scan(self) -> list[int]:
+        """The frames still to render: torn, foreign, empty and wrong-sized files count as missing."""
+        return [i for i in range(self.count) if not framefile.is_sound(self.path(i), self.fingerprint, i, self.size)]
+
+    def save(self, index: int, image: Tensor) -> None:
+        """Keep frame `index`, (3, H, W): whole on the disk when this returns."""
+        data = framefile.encode(to_uint16(image), self.fingerprint, index)
+        with disk_errors(self.folder):
+            framefile.write_atomically(self.path(index), data)
+
+    def load(self, index: int) -> Tensor:
+        """Frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
+        return from_uint16(framefile.decode(self.path(index)))
+
+    def deliver(self, temporary: Path, settings: dict[str, Any]) -> None:
+        """Give the finished file its name. What it is goes on record first, so that a kill between here and the end of
+        tidying up leaves a finished render, not a mystery."""
+        identity = Identity.of(temporary)
+        assert identity is not None, "the encoder checked its file"
+        self.save_record(
+            delivered={"size": identity.size, "mtime_ns": identity.mtime_ns, "settings": settings}, encoder=None
+        )
+        with disk_errors(self.folder):
+            temporary.replace(self.output)
+
+    def is_delivered(self, settings: dict[str, Any]) -> bool:
+        """Whether the output is there, made by this render from these frames with these encoder settings."""
+        delivered = self.record.get("delivered") or {}
+        return is_own_output(self.output) and bool(delivered.get("settings") == settings)
+
+    def end_orphan(self) -> None:
+        """End the encoder of a killed run, if it outlived it, and remove what it wrote."""
+        encoder = self.record.get("encoder")
+        if not encoder:
+            return
+        temporary = Path(encoder["temporary"])
+        if runs_on(encoder["pid"], temporary):
+            with contextlib.suppress(OSError):
+                os.kill(encoder["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+        temporary.unlink(missing_ok=True)
+        self.save_record(encoder=None)
+
+    def remove(self) -> None:
+        """Tidy up after success; the record goes last, so that an interrupted removal is known for what it is."""
+        shutil.rmtree(self.frames, ignore_errors=True)
+        for path in self.folder.iterdir():
+            if path.name not in ("lock", "render.json"):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        (self.folder / "render.json").unlink(missing_ok=True)
+
+
+def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[object, object]]:
+    """{name: (old, new)} of what differs, nested names joined by dots' last part."""
+    differences: dict[str, tuple[object, object]] = {}
+    for name in sorted({*old, *new}):
+        a, b = old.get(name), new.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            differences |= compare(a, b)
+        elif a != b:
+            differences[name] = (a, b)
+    return differences
+
+
+def runs_on(pid: int, temporary: Path) -> bool:
+    """Whether process `pid` is still the encoder that writes `temporary`, and not another one that got its number
+    since.
+    """
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False  # ended, or a system without /proc, where the file's removal has to do
+    return os.fsencode(temporary.name) in command
+
+
+@contextlib.contextmanager
+def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
+    """Keeps other runs away from this output until the block ends. A lock of a dead process does not block: the system
+    let it go.
+
+    Raises LockedError.
+    """
+    folder = checkpoint.folder
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        with disk_errors(folder):
+            lock.acquire()
+    except Timeout as e:
+        raise LockedError(
+            f"{checkpoint.output} is being rendered",
+            f"another process holds {folder / 'lock'}",
+            "wait for it, or choose another -o",
+        ) from e
+    try:
+        yield checkpoint
+    finally:
+        lock.release()
+        if not (folder / "render.json").exists():
+            (folder / "lock").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()

@@ -1,0 +1,219 @@
+"""The command line: flags -> config, one error -> three lines and an exit code.
+
+stdout carries only the output's path (or JSON); everything else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+import typer.core
+
+from vidstyle import config as configs
+from vidstyle.errors import ConfigError, DiskFullError, VidstyleError
+from vidstyle.progress import Event, Note, display
+from vidstyle.signals import Signals
+
+DEFAULT = "render"
+
+signals = Signals()
+
+
+class DefaultCommand(typer.core.TyperGroup):
+    """Subcommands beside a default one: a first word that is no subcommand goes to the render, options before the file
+    included.
+
+    A file that has a subcommand's name is written ./weights.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in self.commands:
+            args = [DEFAULT, *(args or ["--help"])]
+        result: list[str] = super().parse_args(ctx, args)
+        return result
+
+
+app = typer.Typer(cls=DefaultCommand, add_completion=False, pretty_exceptions_enable=False)
+
+
+def option_for(name: str) -> inspect.Parameter:
+    """The flag of one setting, from its field in the config: None unless given, so that presets and files can speak."""
+    field = configs.RenderConfig.model_fields[name]
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
+    flags = [f"--{name.replace('_', '-')}", *map(str, extra["flags"] if isinstance(extra["flags"], list) else [])]
+    kind: Any = field.annotation
+    if get_origin(kind) is not Literal:
+        kind = next((t for t in get_args(kind) if t is not type(None)), kind)
+    default = None if field.default is None or field.default is False else str(field.default)
+    option = typer.Option(
+        *flags,
+        help=f"{field.description}" + (f" Default: {default}." if default else ""),
+        rich_help_panel=str(extra["group"]),
+        show_default=False,
+    )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
+
+
+def with_settings(command: Any) -> Any:
+    """Gives `command(input, ..., **settings)` one option for each setting of the config."""
+    written = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    generated = [option_for(name) for name in configs.RenderConfig.model_fields if configs.group_of(name)]
+    command.__signature__ = inspect.Signature(written + generated)
+    command.__annotations__ = {p.name: p.annotation for p in written + generated}
+    return command
+
+
+def flag(*names: str, text: str) -> Any:
+    return typer.Option(*names, help=text, show_default=False)
+
+
+@app.command(DEFAULT, epilog="Other commands: vidstyle weights [NAME...] lists and fetches weight files.")
+@with_settings
+def render(
+    input: Annotated[Path | None, typer.Argument(help="Video, GIF or image to stylise.", show_default=False)] = None,  # noqa: A002
+    *,
+    style: Annotated[Path | None, flag("--style", "-s", text="Painting whose style is taken.")] = None,
+    preset: Annotated[str, flag("--preset", text="draft, standard or reference. Default: standard.")] = "standard",
+    config: Annotated[Path | None, flag("--config", "-c", text="TOML file with settings; flags win over it.")] = None,
+    preview: Annotated[
+        bool, flag("--preview", text="Render a short, small clip and tell what the whole will take.")
+    ] = False,
+    dry_run: Annotated[bool, flag("--dry-run", text="Check everything and say what would be done.")] = False,
+    print_config: Annotated[bool, flag("--print-config", text="Print the settings as TOML and exit.")] = False,
+    progress: Annotated[
+        Literal["auto", "bar", "lines", "json"],
+        flag("--progress", text="How progress is shown on stderr. Default: auto."),
+    ] = "auto",
+    as_json: Annotated[bool, flag("--json", text="Print the result as JSON on stdout.")] = False,
+    quiet: Annotated[bool, flag("--quiet", "-q", text="Only warnings and errors.")] = False,
+    verbose: Annotated[
+        bool, flag("--verbose", "-v", text="Say every setting; show the traceback of an error.")
+    ] = False,
+    version: Annotated[bool, flag("--version", text="Show the version and what was found on this machine.")] = False,
+    **settings: Any,
+) -> None:
+    """Turn a video and a painting into a stylised video that does not flicker:
+
+    vidstyle in.mp4 --style munch.jpg
+
+    An interrupted render continues when the same command runs again.
+    """
+    if version:
+        from vidstyle.machine import describe
+
+        print(describe(settings["weights_dir"]))
+        return
+    given = {name: value for name, value in settings.items() if value is not None and value is not False}
+    given |= {name: path for name, path in (("input", input), ("style", style)) if path is not None}
+    layers = [configs.preset_values(preset), configs.read_toml(config) if config else {}, given]
+    named = {name for layer in layers for name in layer}
+    if print_config:
+        print(configs.to_toml(configs.build({"input": "-", "style": "-"}, *layers)), end="")
+        return
+    for name, hint in (("input", "vidstyle in.mp4 --style munch.jpg"), ("style", "add --style PAINTING.jpg")):
+        if name not in named:
+            raise ConfigError(f"no {name} given", "a render needs a video and a painting", hint)
+    built = configs.build(*layers)
+    if verbose:
+        print(configs.to_toml(built), end="", file=sys.stderr)
+    run(built, preview=preview, dry_run=dry_run, progress=progress, as_json=as_json, quiet=quiet)
+
+
+def run(
+    built: configs.RenderConfig, *, preview: bool, dry_run: bool, progress: str, as_json: bool, quiet: bool
+) -> None:
+    """Render, preview or only look, with progress on stderr and the result on stdout."""
+    # torch and OpenCV come in only here.
+    from vidstyle import pipeline, plan
+    from vidstyle.preview import preview as render_preview
+
+    if dry_run:
+        planned = plan.of(built)
+        print(json.dumps(asdict(planned)) if as_json else planned.text())
+        return
+    shown = display(progress, sys.stderr, quiet=quiet)
+
+    def report(event: Event) -> None:
+        signals.watch(event)
+        shown(event)
+
+    try:
+        if preview:
+            made = render_preview(built, report, signals.asked)
+            report(Note(made.text()))
+        result = made if preview else pipeline.render(built, report, signals.asked)
+    finally:
+        shown.close()
+    print(json.dumps(asdict(result), default=str) if as_json else result.output)
+
+
+@app.command("weights")
+def list_weights(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Weights to fetch; none: only list them.", show_default=False)
+    ] = None,
+    weights_dir: Annotated[Path | None, flag("--weights-dir", text="Where weight files are looked for first.")] = None,
+) -> None:
+    """List the weight files, where they are and their licences; fetch the ones named."""
+    from vidstyle import weights
+
+    for name in names or []:
+        if name not in weights.REGISTRY:
+            raise ConfigError(
+                f"no weights called {name!r}", f"there are {', '.join(weights.REGISTRY)}", "vidstyle weights lists them"
+            )
+        print(weights.fetch(name, weights_dir, progress=download_bar(name)).path)
+    if not names:
+        for row in weights.table(weights_dir):
+            print(
+                f"{row.file.name}: {row.status}, {row.file.size / 1e6:.0f} MB, {row.file.licence}, by {row.file.author}"
+            )
+            for place in row.places:
+                print(f"  {'looked in ' if row.status == 'absent' else ''}{place}")
+
+
+def download_bar(name: str) -> Any:
+    """Shows a download's progress on stderr, one line that is written over."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(
+                f"\r{name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB",
+                end="\n" if done == total else "",
+                file=sys.stderr,
+            )
+
+    return show
+
+
+def main() -> None:
+    """The console script."""
+    signals.install()
+    try:
+        app()
+    except VidstyleError as e:
+        fail(e)
+    except MemoryError:
+        fail(VidstyleError("out of memory", "this frame size needs more than there is", "choose a smaller --size"))
+    except OSError as e:
+        if e.errno == 28:  # ENOSPC outside the places that expect it
+            fail(DiskFullError("the disk is full", str(e), "make room, then run the same command again: it continues"))
+        raise
+
+
+def fail(error: VidstyleError) -> None:
+    """What, why and what to do, one line each; the traceback only for those who ask."""
+    if {"-v", "--verbose"} & set(sys.argv):
+        traceback.print_exception(error, file=sys.stderr)
+    print(f"vidstyle: {error.what}\n  why: {error.why}\n  try: {error.hint}", file=sys.stderr)
+    sys.exit(error.exit_code)

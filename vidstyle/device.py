@@ -1,0 +1,69 @@
+"""Which device computes, and in which precision the features are fast on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from vidstyle.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["bf16", "fp32"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is the first of cuda, mps and cpu that is there. Raises ConfigError when the one asked for is not."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    there = {
+        "cpu": True,
+        "mps": torch.backends.mps.is_available(),
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+    }
+    if not there[device.type]:
+        raise ConfigError(
+            f"no device {name!r}", "torch finds none on this machine", "use --device auto or --device cpu"
+        )
+    return device
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is *faster* than fp32, not merely supported.
+
+    A CPU with AVX-512 alone runs bf16 twice as slowly as fp32; one with AVX512-BF16 or AMX twice as fast. A GPU needs
+    compute capability 8.0.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        # torch has no public name for these two yet; without them the answer is the safe one.
+        checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        return any(check() for check in checks if check is not None)
+    return False
+
+
+def resolve_precision(asked: str, device: torch.device) -> Precision:
+    """`auto` is bf16 where the device is fast at it, else fp32; anything else stays as asked."""
+    if asked == "auto":
+        return "bf16" if fast_bf16(device) else "fp32"
+    return "bf16" if asked == "bf16" else "fp32"
+
+
+def make_deterministic(device: torch.device) -> None:
+    """The same command twice gives the same bytes: forbid kernels whose sums depend on scheduling (CUDA only; the
+    CPU has none).
+    """
+    import os
+
+    import torch
+
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses in deterministic mode
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True)

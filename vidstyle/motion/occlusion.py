@@ -1,0 +1,68 @@
+"""Where a warped pixel can be trusted: Ruder, Dosovitskiy, Brox 2016, section 4.1 (eq. 5-7), after Sundaram et al.
+2010.
+
+Everything lives in the coordinates of frame t. The mask is the paper's `c`: 1 = trusted, 0 = newly visible, outside or
+at a motion boundary.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.motion.warp import outside, warp
+
+OCCLUDED = -255.0
+"""Below zero, so that the smoothing of the mask eats into the reliable side; clipped to 0 afterwards."""
+
+
+def squared(flow: Tensor) -> Tensor:
+    """(2, H, W) -> |w|^2, (H, W)."""
+    return flow.square().sum(0)
+
+
+def occluded(flow_t_to_prev: Tensor, flow_prev_to_t: Tensor) -> Tensor:
+    """True (H, W) where going to frame t-1 and back does not return: |w_f + w_b|^2 >= 0.01 (|w_f|^2 + |w_b|^2) + 0.5
+    (eq. 5).
+
+    w_b is `flow_t_to_prev`, w_f is `flow_prev_to_t` sampled where w_b points.
+    """
+    forward = warp(flow_prev_to_t, flow_t_to_prev)
+    return squared(forward + flow_t_to_prev) >= 0.01 * (squared(forward) + squared(flow_t_to_prev)) + 0.5
+
+
+def motion_boundary(flow_t_to_prev: Tensor) -> Tensor:
+    """True (H, W) where |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002 (eq. 7), by central differences."""
+    padded = F.pad(flow_t_to_prev[None], (1, 1, 1, 1), mode="replicate")[0]
+    dx = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
+    dy = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+    return squared(dx) + squared(dy) > 0.01 * squared(flow_t_to_prev) + 0.002
+
+
+def smooth(mask: Tensor, radius: int = 2, sigma: float = 0.8) -> Tensor:
+    """(H, W) filtered by a normalised Gaussian of (2 radius + 1)^2 taps, edges repeated."""
+    taps = torch.arange(-radius, radius + 1, device=mask.device, dtype=mask.dtype)
+    kernel = torch.exp(-taps.square() / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    x = F.pad(mask[None, None], (radius,) * 4, mode="replicate")  # (1, 1, H + 4, W + 4)
+    x = F.conv2d(x, kernel.view(1, 1, 1, -1))
+    return F.conv2d(x, kernel.view(1, 1, -1, 1))[0, 0]
+
+
+def reliability(flow_t_to_prev: Tensor, flow_prev_to_t: Tensor) -> Tensor:
+    """The mask of frame t for `warp(prev, flow_t_to_prev)`: (1, H, W) in [0, 1], 1 = trusted.
+
+    Args:
+        flow_t_to_prev: (2, H, W) pixels, in the coordinates of frame t.
+        flow_prev_to_t: (2, H, W) pixels, in the coordinates of frame t-1.
+
+    Each pixel scores 255; a motion boundary 0; an occlusion -255, which wins over a boundary; a target outside the
+    frame 0, which wins over both. Then a 5x5 Gaussian, sigma 0.8, clipped to [0, 255], / 255: the scores of the
+    authors' consistencyChecker.
+    """
+    score = torch.full(flow_t_to_prev.shape[1:], 255.0, device=flow_t_to_prev.device, dtype=flow_t_to_prev.dtype)
+    score = score.masked_fill(motion_boundary(flow_t_to_prev), 0)
+    score = score.masked_fill(occluded(flow_t_to_prev, flow_prev_to_t), OCCLUDED)
+    score = score.masked_fill(outside(flow_t_to_prev), 0)
+    return (smooth(score).clamp(0, 255) / 255)[None]  # (H, W) -> (1, H, W)

@@ -1,0 +1,50 @@
+"""Where a video cuts: content difference in HSV against an adaptive threshold, after PySceneDetect's AdaptiveDetector.
+
+Written here because PySceneDetect depends on the OpenCV build with a GUI, which cannot be installed beside the
+headless one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ContentDifference:
+    """Mean absolute change of hue, saturation and value from one thumbnail to the next, in units of 1/255."""
+
+    def __init__(self) -> None:
+        self.previous: NDArray[np.int16] | None = None
+        self.scores: list[float] = []
+
+    def add(self, thumbnail: NDArray[np.uint8]) -> None:
+        """Take the next frame, (h, w, 3) uint8 RGB of any one size; the first frame scores 0."""
+        hsv = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2HSV).astype(np.int16)  # hue in [0, 180)
+        if self.previous is None:
+            self.scores.append(0.0)
+        else:
+            change = np.abs(hsv - self.previous)
+            change[..., 0] = np.minimum(change[..., 0], 180 - change[..., 0])  # hue is a circle: 179 is next to 0
+            self.scores.append(float(change.mean()))
+        self.previous = hsv
+
+
+def cuts(
+    scores: Sequence[float], *, ratio: float = 3.0, least: float = 15.0, window: int = 2, shortest: int = 5
+) -> tuple[int, ...]:
+    """First frames of shots, 0 included, from the scores of `ContentDifference`.
+
+    A frame starts a shot when its score is at least `least` and at least `ratio` times the mean score of the `window`
+    frames before and after it, and the shot before it has `shortest` frames or more. The neighbourhood is what makes
+    it adaptive: fast motion raises many scores in a row, a cut raises one.
+    """
+    found = [0]
+    for t in range(1, len(scores)):
+        around = [*scores[max(1, t - window) : t], *scores[t + 1 : t + 1 + window]]
+        calm = sum(around) / len(around) if around else 0.0
+        if scores[t] >= least and scores[t] >= ratio * calm and t - found[-1] >= shortest:
+            found.append(t)
+    return tuple(found) if scores else ()

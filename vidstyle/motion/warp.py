@@ -1,0 +1,56 @@
+"""The only place where an image follows a flow.
+
+Coordinates are absolute pixels with integer centres: pixel (x, y) is sampled at exactly (x, y), never at a normalised
+[-1, 1] position, so zero flow returns the input bit for bit and an integer translation is exact. `grid_sample` is off
+by 1e-4 at 1080p.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def target(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each pixel of a (2, H, W) flow points: absolute x and y, each (H, W)."""
+    _, h, w = flow.shape
+    x = torch.arange(w, device=flow.device, dtype=flow.dtype) + flow[0]
+    y = torch.arange(h, device=flow.device, dtype=flow.dtype)[:, None] + flow[1]
+    return x, y
+
+
+def outside(flow: Tensor) -> Tensor:
+    """True (H, W) where the flow points beyond the outermost pixel centres."""
+    _, h, w = flow.shape
+    x, y = target(flow)
+    return (x < 0) | (x > w - 1) | (y < 0) | (y > h - 1)
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """`out[:, y, x] = image[:, y + flow[1, y, x], x + flow[0, y, x]]`, bilinear in four taps, clamped at the edges.
+
+    Args:
+        image: (C, H, W), anything that lives on pixels: a picture, a mask, a flow.
+        flow: (2, H, W) in pixels, finite, channel 0 = x. With `flow_t_to_prev` and the image of t-1 the result looks
+            like frame t.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    c, h, w = image.shape
+    if flow.shape != (2, h, w):
+        raise ValueError(f"a flow of shape {tuple(flow.shape)} cannot warp an image of shape {tuple(image.shape)}")
+    x, y = target(flow)
+    x, y = x.clamp(0, w - 1), y.clamp(0, h - 1)
+    left, top = x.floor(), y.floor()
+    alpha, beta = (x - left).to(image.dtype), (y - top).to(image.dtype)
+    x0, y0 = left.long(), top.long()
+    x1, y1 = (x0 + 1).clamp(max=w - 1), (y0 + 1).clamp(max=h - 1)
+    pixels = image.reshape(c, h * w)
+
+    def tap(yy: Tensor, xx: Tensor) -> Tensor:
+        return pixels[:, (yy * w + xx).reshape(-1)].view(c, h, w)  # (C, H*W) -> (C, H, W)
+
+    upper = torch.lerp(tap(y0, x0), tap(y0, x1), alpha.expand(c, h, w))
+    lower = torch.lerp(tap(y1, x0), tap(y1, x1), alpha.expand(c, h, w))
+    return torch.lerp(upper, lower, beta.expand(c, h, w))

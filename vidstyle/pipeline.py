@@ -1,0 +1,333 @@
+"""The render, from the input to the output; the only place that knows all the stages.
+
+prepare   everything that can refuse, before anything is touched: input, style, output, shots, models
+stylize   the missing frames, each from the one before it: source frame + motion + state -> checkpoint
+deliver   checkpoints -> output, atomically
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vidstyle import __version__, checkpoint
+from vidstyle.ahead import Behind, ahead
+from vidstyle.checkpoint import Checkpoint
+from vidstyle.config import RenderConfig
+from vidstyle.device import make_deterministic, resolve_device, resolve_precision
+from vidstyle.errors import ConfigError, DecodeError, DiskSpaceError, Interrupted, OutputError, StyleError
+from vidstyle.frames import Frame, Motion, Timeline
+from vidstyle.motion import flow as flow_estimators
+from vidstyle.motion import shots
+from vidstyle.motion.occlusion import reliability
+from vidstyle.progress import Encoding, FrameDone, Note, Report, Started, silent
+from vidstyle.stylize import features
+from vidstyle.stylize.step import State, Stylizer
+from vidstyle.video import delivery as deliveries
+from vidstyle.video import read, write
+from vidstyle.video.delivery import Delivery
+from vidstyle.video.probe import Source, probe
+from vidstyle.video.scan import scan
+
+Stop = Callable[[], bool]
+"""Asked before every frame and while encoding; True ends the render with `Interrupted`."""
+
+BYTES_PER_PIXEL = 5.8
+"""A 16-bit PNG of a stylised frame: measured 5.6 of the 6 that it holds."""
+
+ENCODED_BYTES_PER_PIXEL = 0.3
+"""H.264 at the default quality, stylised frames."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A render that nothing speaks against.
+
+    Args:
+        whole: the input's timeline; the render takes its frames `first` .. `stop` - 1, and counts them from 0.
+        cuts: first frames of shots in the whole input.
+        size: (width, height) of the render.
+        notes: what the user should know before it starts.
+    """
+
+    config: RenderConfig
+    source: Source
+    delivery: Delivery
+    painting: Tensor
+    whole: Timeline
+    cuts: tuple[int, ...]
+    first: int
+    stop: int
+    size: tuple[int, int]
+    notes: tuple[Note, ...]
+
+    @property
+    def timeline(self) -> Timeline:
+        return self.whole.select(self.first, self.stop)
+
+    @property
+    def shots(self) -> frozenset[int]:
+        """The rendered frames that start afresh."""
+        return frozenset({0, *(t - self.first for t in self.cuts if self.first < t < self.stop)})
+
+    @property
+    def trim(self) -> tuple[Fraction, Fraction] | None:
+        """Begin and length in seconds when only a part is rendered."""
+        if (self.first, self.stop) == (0, len(self.whole)):
+            return None
+        timeline = self.timeline
+        begin = timeline.pts[0] * timeline.time_base
+        return begin, timeline.duration
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a render did: the output, how many frames it has, how many this run rendered, and the mean seconds of
+    those.
+    """
+
+    output: Path
+    frames: int
+    rendered: int
+    seconds_per_frame: float | None
+
+
+def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: False) -> Result:
+    """Render `config.input` in the style of `config.style`; continue where an interrupted run of the same render
+    stopped.
+
+    Raises the errors of `vidstyle.errors`; finished frames are kept whatever happens.
+    """
+    job = prepare(config)
+    for note in job.notes:
+        report(note)
+    device = resolve_device(config.device)
+    make_deterministic(device)
+    stylizer, flow, parts = build(job, device)
+    store = Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))
+    with checkpoint.hold(store):
+        for warning in store.begin(versions(), restart=config.restart):
+            report(Note(warning, warning=True))
+        store.end_orphan()
+        settings = delivery_settings(job.delivery)
+        seconds: list[float] = []
+        if not store.is_delivered(settings):
+            missing = store.scan()
+            check_space(job, missing)
+            store.log(
+                f"rendering {len(missing)} of {len(job.timeline)} frames of {config.input} as {store.fingerprint}"
+            )
+            seconds = stylize(job, stylizer, flow, store, missing, report, stop)
+            deliver(job, store, settings, report, stop)
+            store.log(f"delivered {store.output}")
+        if not config.keep_frames:
+            store.remove()
+    mean = sum(seconds) / len(seconds) if seconds else None
+    return Result(job.delivery.path, len(job.timeline), len(seconds), mean)
+
+
+def prepare(config: RenderConfig) -> Job:
+    """Look at everything that can refuse the render, the cheap things first."""
+    source = probe(config.input)
+    painting = read.read_image(config.style, StyleError)
+    delivery = deliveries.decide(source, config.output, config.style, config.codec, config.crf)
+    if delivery.path.exists() and not config.overwrite and not checkpoint.is_own_output(delivery.path):
+        raise OutputError(f"{delivery.path} exists", "it would be replaced", "use -f to replace it, or another -o")
+    differences = shots.ContentDifference()
+    scanned = scan(source, differences.add)
+    notes = [Note(text, warning=True) for text in source.warnings] + [Note(text) for text in delivery.notes]
+    if scanned.missing:
+        why = f"{scanned.missing} frames are missing, {len(scanned.timeline)} are there: {scanned.complaint}"
+        if not config.allow_damaged:
+            raise DecodeError(
+                f"{config.input} is damaged", why, "use --allow-damaged to render what is left", scanned.missing
+            )
+        notes.append(Note(f"{config.input} is damaged: {why}", warning=True))
+    first, stop = chosen(scanned.timeline, config)
+    return Job(
+        config=config,
+        source=source,
+        delivery=delivery,
+        painting=painting,
+        whole=scanned.timeline,
+        cuts=shots.cuts(differences.scores),
+        first=first,
+        stop=stop,
+        size=read.fit(source.width, source.height, config.size),
+        notes=tuple(notes),
+    )
+
+
+def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
+    """First frame, and the one after the last, that are shown from `start` for `duration` seconds."""
+    start = Fraction(config.start or 0)
+    end = start + Fraction(config.duration) if config.duration is not None else None
+    times = [pts * timeline.time_base for pts in timeline.pts]
+    inside = [i for i, t in enumerate(times) if t >= start and (end is None or t < end)]
+    if not inside:
+        raise ConfigError(
+            "no frame lies in the part to render",
+            f"the video runs from {float(times[0]):.2f} s to {float(times[-1]):.2f} s",
+            "choose another --start or a longer --duration",
+        )
+    return inside[0], inside[-1] + 1
+
+
+def build(job: Job, device: Any) -> tuple[Stylizer, flow_estimators.Flow, dict[str, Any]]:
+    """The models, once, and all that makes up the render's fingerprint."""
+    config = job.config
+    precision = resolve_precision(config.precision, device)
+    extractor = features.load(
+        config.features,
+        pooling=config.pooling,
+        device=device,
+        precision=precision,
+        weights_dir=config.weights_dir,
+    )
+    flow = flow_estimators.load(config.flow, device, config.weights_dir)
+    width, height = job.size
+    stylizer = Stylizer(extractor, job.painting, (height, width), config, device)
+    parts = {
+        "input": digest(config.input),
+        "style": digest(config.style),
+        **config.picture_settings(),
+        "weights": extractor.digest,
+        "flow_weights": flow.digest,
+        "precision": precision,
+        "device": device.type,
+    }
+    return stylizer, flow, parts
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    sha = hashlib.sha256()
+    with path.open("rb") as f:
+        while block := f.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    import cv2
+    import torch
+
+    return {"vidstyle": __version__, "torch": torch.__version__, "opencv": cv2.__version__}
+
+
+def space_needed(size: tuple[int, int], frames: int, missing: int) -> int:
+    """Bytes on the disk for `missing` checkpoints and the encoded output, at `size` (width, height)."""
+    return round(size[0] * size[1] * (BYTES_PER_PIXEL * missing + ENCODED_BYTES_PER_PIXEL * frames))
+
+
+def check_space(job: Job, missing: list[int]) -> None:
+    needed = space_needed(job.size, len(job.timeline), len(missing))
+    free = shutil.disk_usage(job.delivery.path.parent).free
+    if needed > free and not job.config.force:
+        raise DiskSpaceError(
+            "the disk is too small for this render",
+            f"{needed / 1e9:.2f} GB are needed for {len(missing)} frames, "
+            f"{free / 1e9:.2f} GB are free in {job.delivery.path.parent}",
+            "make room, choose a smaller --size, put -o on another disk, or use --force to start all the same",
+        )
+
+
+def moving_frames(
+    job: Job, flow: flow_estimators.Flow, wanted: list[int]
+) -> Generator[tuple[Frame, Motion | None], None, None]:
+    """The source frames of the wanted indices with what links each to its predecessor; None where it starts afresh."""
+    fresh = set(wanted) if job.config.per_frame else job.shots
+    needed = min(wanted) if min(wanted) in fresh else min(wanted) - 1
+    previous: Tensor | None = None
+    todo = set(wanted)
+    # Closed here and not by the garbage collector: the decoder must be gone when the render is.
+    with contextlib.closing(read.read(job.source, job.size, job.first + needed, job.first + max(wanted) + 1)) as frames:
+        for frame in frames:
+            index = frame.index - job.first
+            if index in todo:
+                motion = None
+                if index not in fresh and previous is not None:
+                    to_previous, to_frame = flow(frame.image, previous), flow(previous, frame.image)
+                    motion = Motion(to_previous, reliability(to_previous, to_frame))
+                yield Frame(index, frame.image), motion
+            previous = frame.image
+
+
+def stylize(
+    job: Job,
+    stylizer: Stylizer,
+    flow: flow_estimators.Flow,
+    store: Checkpoint,
+    missing: list[int],
+    report: Report,
+    stop: Stop,
+) -> list[float]:
+    """Render the missing frames in order. Returns the seconds each took."""
+    report(Started(store.count, store.count - len(missing), *job.size))
+    seconds: list[float] = []
+    if not missing:
+        return seconds
+    state, at = State(), -1  # the state belongs to frame `at`
+    with ahead(moving_frames(job, flow, missing)) as frames, Behind() as behind:
+        for frame, motion in frames:
+            if stop():
+                done = store.count - len(missing) + len(seconds)
+                raise Interrupted(
+                    "interrupted",
+                    f"{done} of {store.count} frames are done and kept",
+                    "the same command continues",
+                    130,
+                )
+            begun = time.perf_counter()
+            if motion is not None and at != frame.index - 1:
+                state = State(store.load(frame.index - 1))
+            state, image, iterations = stylizer.step(state, frame.image, motion, frame.index)
+            at = frame.index
+            behind.submit(lambda index=at, image=image: store.save(index, image))  # type: ignore[misc]
+            seconds.append(time.perf_counter() - begun)
+            done = store.count - len(missing) + len(seconds)
+            report(FrameDone(at, done, store.count, iterations, seconds[-1]))
+    return seconds
+
+
+def delivery_settings(delivery: Delivery) -> dict[str, Any]:
+    """What makes one encoded file differ from another one of the same frames."""
+    return {"codec": delivery.codec, "crf": delivery.crf, "container": delivery.container, "pix_fmt": delivery.pix_fmt}
+
+
+def deliver(
+    job: Job, store: Checkpoint, settings: dict[str, Any], report: Report, stop: Stop, pictures: Sequence[Path] = ()
+) -> None:
+    """Encode the checkpoints (or `pictures`, as many) and give the result its name."""
+
+    def on_start(pid: int, temporary: Path) -> None:
+        store.save_record(encoder={"pid": pid, "temporary": str(temporary)})
+
+    def on_frame(done: int) -> None:
+        if stop():
+            raise Interrupted(
+                "interrupted while encoding", "all frames are done and kept", "the same command continues", 130
+            )
+        report(Encoding(done, store.count))
+
+    temporary = write.encode(
+        pictures or [store.path(i) for i in range(store.count)],
+        job.timeline,
+        job.source,
+        job.delivery,
+        store.folder,
+        trim=job.trim,
+        sar=job.source.sar,
+        on_start=on_start,
+        on_frame=on_frame,
+    )
+    store.deliver(temporary, settings)

@@ -1,0 +1,64 @@
+"""What a render would do, without doing it (`--dry-run`)."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from vidstyle import pipeline
+from vidstyle.config import RenderConfig
+from vidstyle.device import resolve_device, resolve_precision
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes in pixels, times in seconds, space in bytes; `shots` are first frames."""
+
+    input: str
+    output: str
+    frames: int
+    seconds: float
+    width: int
+    height: int
+    shots: tuple[int, ...]
+    codec: str
+    features: str
+    flow: str
+    device: str
+    precision: str
+    disk_needed: int
+    disk_free: int
+    notes: tuple[str, ...]
+
+    def text(self) -> str:
+        lines = [
+            f"input     {self.input}: {self.frames} frames, {self.seconds:.2f} s, {len(self.shots)} shots",
+            f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
+            f"models    {self.features} features in {self.precision} on {self.device}, {self.flow} flow",
+            f"disk      {self.disk_needed / 1e9:.2f} GB needed, {self.disk_free / 1e9:.2f} GB free",
+        ]
+        return "\n".join([*lines, *(f"note      {note}" for note in self.notes)])
+
+
+def of(config: RenderConfig) -> Plan:
+    """The plan for `config`. Raises what the render would refuse with."""
+    job = pipeline.prepare(config)
+    device = resolve_device(config.device)
+    frames = len(job.timeline)
+    return Plan(
+        input=str(config.input),
+        output=str(job.delivery.path),
+        frames=frames,
+        seconds=float(job.timeline.duration),
+        width=job.size[0],
+        height=job.size[1],
+        shots=tuple(sorted(job.shots)),
+        codec=job.delivery.codec,
+        features=config.features,
+        flow=config.flow,
+        device=str(device),
+        precision=resolve_precision(config.precision, device),
+        disk_needed=pipeline.space_needed(job.size, frames, frames),
+        disk_free=shutil.disk_usage(job.delivery.path.parent).free,
+        notes=tuple(note.text for note in job.notes),
+    )

@@ -1,0 +1,174 @@
+"""What a render tells while it runs: events, and the three ways to show them on stderr."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import IO, TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+@dataclass(frozen=True)
+class Started:
+    """Before the first frame: how many frames there are, how many are done already, and the size (width, height)."""
+
+    total: int
+    done: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class FrameDone:
+    """One more frame is rendered: its number, how many are done now, and what it took."""
+
+    frame: int
+    done: int
+    total: int
+    iterations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The encoder has taken `done` of `total` frames."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth knowing; `warning` when the user may want to act on it."""
+
+    text: str
+    warning: bool = False
+
+
+Event = Started | FrameDone | Encoding | Note
+Report = Callable[[Event], None]
+Clock = Callable[[], float]
+
+
+def silent(event: Event) -> None:
+    """Shows nothing."""
+
+
+class Display(Protocol):
+    def __call__(self, event: Event) -> None: ...
+    def close(self) -> None: ...
+
+
+def clock_time(seconds: float) -> str:
+    """75 -> 1:15, 3700 -> 1:01:40."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{s:02d}" if hours else f"{minutes}:{s:02d}"
+
+
+class Lines:
+    """A plain line every `every` seconds, for logs and pipes; notes at once."""
+
+    def __init__(
+        self, stream: IO[str], *, quiet: bool = False, clock: Clock = time.monotonic, every: float = 10.0
+    ) -> None:
+        self.stream, self.quiet, self.clock, self.every = stream, quiet, clock, every
+        self.last = float("-inf")
+        self.begun, self.done_before = clock(), 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Note):
+            if event.warning or not self.quiet:
+                self.say(("warning: " if event.warning else "") + event.text)
+        elif self.quiet:
+            return
+        elif isinstance(event, Started):
+            self.begun, self.done_before = self.clock(), event.done
+            kept = f", {event.done} done already" if event.done else ""
+            self.say(f"rendering {event.total} frames at {event.width}x{event.height}{kept}")
+        elif event.done == event.total or self.clock() - self.last >= self.every:
+            self.last = self.clock()
+            if isinstance(event, Encoding):
+                self.say(f"encoded {event.done}/{event.total}")
+            else:
+                each = (self.clock() - self.begun) / max(1, event.done - self.done_before)
+                left = clock_time(each * (event.total - event.done))
+                self.say(f"frame {event.done}/{event.total}, {each:.2f} s each, {left} left")
+
+    def say(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class JsonLines:
+    """One JSON object a line and event, for programs: {"event": "FrameDone", ...}."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def __call__(self, event: Event) -> None:
+        print(json.dumps({"event": type(event).__name__, **asdict(event)}), file=self.stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class Bar:
+    """A bar on a terminal (rich), with the time that is left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[each]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self.progress.start()
+        self.render: TaskID | None = None
+        self.encode: TaskID | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Note):
+            from rich.markup import escape
+
+            self.progress.console.print(("[yellow]warning:[/] " if event.warning else "") + escape(event.text))
+        elif isinstance(event, Started):
+            self.render = self.progress.add_task("rendering", total=event.total, completed=event.done, each="")
+        elif isinstance(event, FrameDone):
+            if self.render is not None:
+                self.progress.update(self.render, completed=event.done, each=f"{event.seconds:.2f} s/frame")
+        else:
+            if self.encode is None:
+                self.encode = self.progress.add_task("encoding", total=event.total, each="")
+            self.progress.update(self.encode, completed=event.done)
+
+    def close(self) -> None:
+        self.progress.stop()
+
+
+def display(kind: str, stream: IO[str], *, quiet: bool) -> Display:
+    """The display called `kind` (bar, lines, json, auto); auto is a bar on a terminal and lines elsewhere."""
+    if kind == "json":
+        return JsonLines(stream)
+    if not quiet and (kind == "bar" or (kind == "auto" and stream.isatty())):
+        return Bar()
+    return Lines(stream, quiet=quiet)

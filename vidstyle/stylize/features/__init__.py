@@ -1,0 +1,70 @@
+"""Feature extractors behind one protocol: an image and layer names in, a dict of maps out.
+
+Layer names are VGG-19's (`relu1_1` .. `relu5_1`) whatever the network; a smaller network has fewer channels under the
+same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vidstyle import weights
+from vidstyle.device import Precision
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+CONTENT_LAYERS = ("relu4_2",)
+
+
+class Extractor(Protocol):
+    digest: str
+    """sha256 of the weights; part of a render's fingerprint."""
+
+    def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """(b, 3, h, w) RGB in [0, 1] -> {layer: (b, c, h', w')}, computed only as deep as the deepest layer asked
+        for.
+        """
+        ...
+
+
+class Network:
+    """A feature network on its device: frozen, channels_last, its convolutions in the precision the device is fast
+    at.
+    """
+
+    def __init__(self, module: nn.Module, digest: str, device: torch.device, precision: Precision) -> None:
+        self.module = module.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self.digest, self.device, self.precision = digest, device, precision
+
+    def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            maps: dict[str, Tensor] = self.module(image, layers)
+        return maps
+
+
+def load(
+    name: str,
+    *,
+    pooling: str = "average",
+    device: torch.device | str = "cpu",
+    precision: Precision = "fp32",
+    weights_dir: Path | None = None,
+) -> Network:
+    """The extractor called `name` (lite, vgg19). Raises WeightsError when its weights cannot be had."""
+    state, digest = weights.load(name, weights_dir)
+    module: nn.Module
+    if name == "lite":
+        from vidstyle.stylize.features.lite import Lite
+
+        module = Lite()
+    else:
+        from vidstyle.stylize.features.vgg19 import VGG19
+
+        module = VGG19(pooling)
+    module.load_state_dict(state)
+    return Network(module, digest, torch.device(device), precision)

@@ -1,0 +1,66 @@
+"""The losses: one equation, one function. All are relative or per-pixel means, so a weight means the same at every
+resolution, with every number of layers and whatever the channel count.
+
+References: Gatys, Ecker, Bethge 2016 ("Gatys"); Ruder, Dosovitskiy, Brox 2016 ("Ruder"); Johnson, Alahi, Fei-Fei 2016
+("Johnson").
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+TINY = 1e-12
+"""Keeps the relative losses finite for targets that are zero everywhere."""
+
+
+def full(features: Tensor) -> Tensor:
+    """Half precision maps in fp32, everything else unchanged: sums over pixels lose too much in bf16."""
+    return features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
+
+
+def content(features: Tensor, target: Tensor) -> Tensor:
+    """|F - P|^2 / |P|^2, a scalar.
+
+    Gatys eq. 1 is 1/2 |F - P|^2, which grows with the resolution and with the layer's energy; its gradient, eq. 2, is
+    ours times |P|^2 / 2.
+    """
+    features, target = full(features), full(target)
+    return (features - target).square().sum() / target.square().sum().clamp_min(TINY)
+
+
+def gram(features: Tensor) -> Tensor:
+    """(1, c, h, w) -> G = F^T F / (h w), (c, c): what the channels do together, wherever they do it (Gatys eq. 3).
+
+    Gatys' G is not divided by the pixels. F is the (h w, c) view of the channels_last map; flattening NCHW would copy
+    it.
+    """
+    _, c, h, w = features.shape
+    f = full(features).permute(0, 2, 3, 1).reshape(h * w, c)  # (1, c, h, w) -> (hw, c)
+    return f.T @ f / (h * w)
+
+
+def style(g: Tensor, target: Tensor) -> Tensor:
+    """|G - A|^2 / |A|^2, a scalar: one layer's share of the style distance.
+
+    Gatys eq. 4 divides by 4 N^2 M^2 instead, which leaves the layers' shares to chance.
+    """
+    return (g - target).square().sum() / target.square().sum().clamp_min(TINY)
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean squared difference of neighbours in x plus that in y, a scalar (Johnson, with means for sums)."""
+    dx = image[..., :, 1:] - image[..., :, :-1]
+    dy = image[..., 1:, :] - image[..., :-1, :]
+    return dx.square().mean() + dy.square().mean()
+
+
+def temporal(image: Tensor, warped: Tensor, mask: Tensor) -> Tensor:
+    """1/(3HW) sum c (x - w)^2, a scalar (Ruder eq. 8).
+
+    Args:
+        image: x, (1, 3, H, W), the only argument that gets a gradient.
+        warped: w, (3, H, W), the previous stylised frame along the flow.
+        mask: c, (1, H, W), 1 = trusted, in the coordinates of x. It weighs every pixel inside the sum.
+    """
+    return (mask.detach() * (image - warped.detach()).square()).mean()

@@ -1,0 +1,103 @@
+"""Minimise an objective over an image in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CHECK_EVERY = 10
+"""Iterations between two looks at the loss: each look waits for the device."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to go.
+
+    Args:
+        iterations: at most this many evaluations of the objective.
+        optimizer: "adam" or "lbfgs".
+        learning_rate: Adam's first step size in units of the image's range; L-BFGS finds its own by line search.
+        final_rate: Adam's last step size as a share of the first, reached along a half cosine; 1 keeps it.
+        stop_tolerance: stop when the loss changed by less than this share over `CHECK_EVERY` iterations; 0 = never.
+    """
+
+    iterations: int
+    optimizer: str = "adam"
+    learning_rate: float = 0.03
+    final_rate: float = 1.0
+    stop_tolerance: float = 0.0
+
+
+def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, schedule: Schedule) -> tuple[Tensor, int]:
+    """From `start` (3, H, W) to a stylised image (3, H, W) in [0, 1], and the iterations it took."""
+    x = start.detach()[None].contiguous(memory_format=torch.channels_last).clone().requires_grad_()  # (1, 3, H, W)
+    # The losses are means over pixels, so a pixel's gradient shrinks with the resolution: undone here, before Adam's
+    # epsilon and L-BFGS's curvature test can notice.
+    pixels = x.shape[2] * x.shape[3]
+
+    def evaluate() -> Tensor:
+        x.grad = None
+        loss = objective(x) * pixels
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    run = run_adam if schedule.optimizer == "adam" else run_lbfgs
+    done = run(x, evaluate, schedule)
+    return x.detach()[0].clamp(0, 1).contiguous(), done
+
+
+def settled(before: float | None, now: float, tolerance: float) -> bool:
+    return before is not None and abs(before - now) < tolerance * abs(before)
+
+
+def run_adam(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule) -> int:
+    """Adam (Kingma & Ba 2015), projected on [0, 1] after every step."""
+    adam = torch.optim.Adam([x], lr=schedule.learning_rate, betas=(0.9, 0.99))
+    looked: float | None = None
+    for i in range(schedule.iterations):
+        progress = i / max(1, schedule.iterations - 1)
+        share = schedule.final_rate + (1 - schedule.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
+        adam.param_groups[0]["lr"] = schedule.learning_rate * share
+        loss = evaluate()
+        adam.step()
+        with torch.no_grad():
+            x.clamp_(0, 1)
+        if schedule.stop_tolerance and i % CHECK_EVERY == CHECK_EVERY - 1:
+            now = float(loss)
+            if settled(looked, now, schedule.stop_tolerance):
+                return i + 1
+            looked = now
+    return schedule.iterations
+
+
+def run_lbfgs(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule) -> int:
+    """L-BFGS with a strong Wolfe line search, as Gatys used; projected on [0, 1] after every `CHECK_EVERY`
+    evaluations.
+    """
+    lbfgs = torch.optim.LBFGS(
+        [x], max_iter=CHECK_EVERY, tolerance_grad=0, tolerance_change=0, history_size=20, line_search_fn="strong_wolfe"
+    )
+    done, looked = 0, None
+    while done < schedule.iterations:
+        count = 0
+
+        def closure() -> Tensor:
+            nonlocal count
+            count += 1
+            return evaluate()
+
+        group = lbfgs.param_groups[0]
+        group["max_iter"] = group["max_eval"] = min(CHECK_EVERY, schedule.iterations - done)
+        loss = lbfgs.step(closure)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            x.clamp_(0, 1)
+        done += count
+        now = float(loss)
+        if schedule.stop_tolerance and settled(looked, now, schedule.stop_tolerance):
+            break
+        looked = now
+    return done

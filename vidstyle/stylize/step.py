@@ -1,0 +1,173 @@
+"""The step of the render: `step(state, frame, motion) -> (state, image)`.
+
+Everything that does not change from frame to frame (extractor, style targets, schedules) is built once in `Stylizer`;
+everything that does is the state, and the state is what the checkpoint holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.config import RenderConfig
+from vidstyle.frames import Motion, quantise
+from vidstyle.stylize import losses
+from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Extractor
+from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term
+from vidstyle.stylize.optimize import Schedule, minimise
+from vidstyle.stylize.temporal import start_image
+
+COARSEST = 64
+"""No scale has a shorter side below this: relu5_1 sees 1/16 of it."""
+
+LARGEST_ENLARGEMENT = 2.0
+"""A painting is brought to the frame's size, so that strokes keep their size relative to the picture at every
+resolution; enlarged beyond this it would only be blurred."""
+
+MARGIN = 8
+"""Pixels by which the canvas reaches beyond the frame on every side, mirrored at first, optimised with it and cut off
+at the end. Replicate padding alone lets the outermost pixels speak for all that lies beyond: the optimiser saturates
+them and a rim shows."""
+
+WARM_RATE = 0.5
+"""Step size of a frame that starts from its predecessor, as a share of a fresh frame's: it has less far to go."""
+
+FINAL_RATE = 0.1
+"""Adam's steps have the size of its rate even where nothing is left to gain; letting it fall leaves no such noise
+behind.
+"""
+
+
+@dataclass(frozen=True)
+class State:
+    """What crosses a frame boundary: the previous stylised frame (3, H, W) exactly as its 16-bit checkpoint holds it,
+    None before the first one."""
+
+    image: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One level of the coarse-to-fine pyramid: its size (h, w) and the painting's Gram matrices at it."""
+
+    size: tuple[int, int]
+    style: Mapping[str, Tensor]
+
+
+class Stylizer:
+    """Stylises frames of one size with one painting.
+
+    Args:
+        extractor: the features to match.
+        painting: (3, H, W), any size.
+        size: (h, w) of the frames.
+        config: weights, iterations and scales; the rest of it is not looked at.
+    """
+
+    def __init__(
+        self, extractor: Extractor, painting: Tensor, size: tuple[int, int], config: RenderConfig, device: torch.device
+    ) -> None:
+        self.extractor, self.config, self.device = extractor, config, device
+        count = max(config.first_scales, config.scales)
+        self.pyramid = [self.scale(painting.to(device), size, 2.0**-i) for i in reversed(range(count))]
+        # A scale that is no smaller than the one above it (tiny frames) would only repeat it.
+        self.pyramid = [
+            a for a, b in zip(self.pyramid, self.pyramid[1:], strict=False) if a.size != b.size
+        ] + self.pyramid[-1:]
+
+    def scale(self, painting: Tensor, size: tuple[int, int], factor: float) -> Scale:
+        """The frames' size and the painting's statistics at `factor` times the full size."""
+        h, w = size
+        factor = min(1.0, max(factor, COARSEST / min(h, w)))
+        height, width = round(h * factor), round(w * factor)
+        share = min(LARGEST_ENLARGEMENT, (h * w / (painting.shape[1] * painting.shape[2])) ** 0.5) * factor
+        least = 16 / min(painting.shape[1:])
+        small = resize(painting, tuple(round(n * max(share, least)) for n in painting.shape[1:]))
+        with torch.no_grad():
+            maps = self.extractor(small[None], STYLE_LAYERS)
+            return Scale((height, width), {name: losses.gram(maps[name]) for name in STYLE_LAYERS})
+
+    def step(self, state: State, frame: Tensor, motion: Motion | None, index: int = 0) -> tuple[State, Tensor, int]:
+        """Stylise one frame.
+
+        Args:
+            state: of the previous frame.
+            frame: the source frame (3, H, W).
+            motion: what links it to the previous frame; None for the first frame of a shot, which starts afresh.
+            index: the frame's number, which with the seed fixes the noise of `init = "noise"`.
+
+        Returns:
+            the new state, its image (3, H, W), and the iterations done.
+        """
+        frame = frame.to(self.device)
+        if motion is None or state.image is None:
+            image, done = self.descend(frame, self.first_image(frame, index), None, fresh=True)
+        else:
+            motion = Motion(motion.flow_t_to_prev.to(self.device), motion.mask.to(self.device))
+            start, warped = start_image(frame, state.image.to(self.device), motion)
+            image, done = self.descend(frame, start, (warped, motion.mask), fresh=False)
+        image = quantise(image)
+        return State(image), image, done
+
+    def first_image(self, frame: Tensor, index: int) -> Tensor:
+        if self.config.init == "content":
+            return frame
+        # Drawn on the CPU from the seed and the frame's number: the same on every device and after every resume.
+        generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + index) % 2**63)
+        return torch.rand(frame.shape, generator=generator).to(frame)
+
+    def descend(
+        self, frame: Tensor, start: Tensor, held: tuple[Tensor, Tensor] | None, *, fresh: bool
+    ) -> tuple[Tensor, int]:
+        """Minimise from coarse to fine; the temporal term is there at every scale. `held` is (warped, mask) or None."""
+        config = self.config
+        pyramid = self.pyramid[-(config.first_scales if fresh else config.scales) :]
+        total = config.first_iterations if fresh else config.iterations
+        image, done = start, 0
+        for i, scale in enumerate(pyramid):
+            iterations = total * (i + 1) // len(pyramid) - total * i // len(pyramid)
+            if not iterations:
+                continue
+            schedule = Schedule(
+                iterations,
+                config.optimizer,
+                config.learning_rate * (1 if fresh else WARM_RATE),
+                FINAL_RATE,
+                config.stop_tolerance,
+            )
+            objective = self.objective(frame, held, scale)
+            canvas, steps = minimise(objective, extend(resize(image, scale.size)), schedule)
+            image = canvas[:, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()
+            done += steps
+        return image, done
+
+    def objective(self, frame: Tensor, held: tuple[Tensor, Tensor] | None, scale: Scale) -> Objective:
+        config = self.config
+        with torch.no_grad():
+            canvas = extend(resize(frame, scale.size))
+            content = self.extractor(canvas[None], CONTENT_LAYERS) if config.content_weight else {}
+        terms: list[Term] = [
+            Style(config.style_weight, scale.style),
+            Content(config.content_weight, content),
+            Smoothness(config.tv_weight),
+        ]
+        if held is not None:
+            warped, mask = (extend(resize(x, scale.size)) for x in held)
+            terms.append(Temporal(config.temporal_weight, warped, mask))
+        return Objective(self.extractor, tuple(terms))
+
+
+def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
+    """(c, H, W) -> (c, *size), bilinear, antialiased when it shrinks; the image itself when nothing changes."""
+    if tuple(image.shape[1:]) == tuple(size):
+        return image
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+def extend(image: Tensor) -> Tensor:
+    """(c, H, W) -> (c, H + 2 MARGIN, W + 2 MARGIN), mirrored at the edges."""
+    return F.pad(image[None], (MARGIN,) * 4, mode="reflect")[0]

@@ -1,0 +1,66 @@
+"""What a frame takes from the one before it (Ruder 2016, section 4): its start, and the image it is held to."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.frames import Motion
+from vidstyle.motion.warp import warp
+
+CELL = 8
+"""Side in pixels of the cells over which colours are compared."""
+
+
+def local_mean(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of x (c, H, W) over the trusted pixels around each pixel, and how many there are (1, H, W), relative to a
+    full window.
+
+    The window is some 9 cells wide, with a wide and faint tail, so that even the middle of a large uncovered region
+    hears of its surroundings.
+    """
+    h, w = x.shape[1:]
+    stacked = torch.cat([x * weight, weight])[None]  # (1, c + 1, H, W)
+    grid = F.avg_pool2d(stacked, CELL, ceil_mode=True, count_include_pad=False)
+    near = grid
+    for _ in range(2):
+        near = F.avg_pool2d(F.pad(near, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+    mixed = near + 1e-3 * grid.mean((2, 3), keepdim=True)
+    mixed = F.interpolate(mixed, size=(h, w), mode="bilinear", align_corners=False)[0]  # (c + 1, H, W)
+    return mixed[:-1] / mixed[-1:].clamp_min(1e-8), mixed[-1:]
+
+
+def match_colours(image: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
+    """`image` with the local mean and contrast that `reference` has over the trusted pixels, (3, H, W).
+
+    Args:
+        image: (3, H, W), the source frame.
+        reference: (3, H, W), the stylised image, valid where `weight` (1, H, W) > 0.
+    """
+    mean_i, _ = local_mean(image, weight)
+    mean_r, _ = local_mean(reference, weight)
+    var_i, _ = local_mean((image - mean_i).square(), weight)
+    var_r, _ = local_mean((reference - mean_r).square(), weight)
+    contrast = ((var_r + 1e-4) / (var_i + 1e-4)).sqrt().clamp(0.5, 2)
+    return ((image - mean_i) * contrast + mean_r).clamp(0, 1)
+
+
+def start_image(frame: Tensor, previous: Tensor, motion: Motion) -> tuple[Tensor, Tensor]:
+    """What frame t starts from, and what it is held to: both (3, H, W).
+
+    The warped previous stylised frame wherever the mask is above 0. Elsewhere the frame itself in the colours of the
+    stylised
+    surroundings: mean grey, or the raw frame, shows as haze wherever things move fast.
+
+    Args:
+        frame: the source frame t, (3, H, W).
+        previous: the stylised frame t-1, (3, H, W).
+    """
+    warped = warp(previous, motion.flow_t_to_prev)
+    trusted = motion.mask
+    if not bool((trusted > 0).any()):
+        # Nothing can be followed: the previous picture still tells the palette.
+        return match_colours(frame, previous, torch.ones_like(trusted)), warped
+    filled = match_colours(frame, warped, trusted)
+    return torch.where(trusted > 0, warped, filled), warped

@@ -1,0 +1,141 @@
+"""What each container takes: video codecs, and how the other streams of the source travel into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vidstyle.video.probe import Stream
+
+_PCM = frozenset({"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_u8", "pcm_alaw", "pcm_mulaw"})
+_PCM_BE = frozenset({"pcm_s16be", "pcm_s24be", "pcm_s32be", "pcm_f32be"})
+_TEXT = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
+"""Subtitles that are text; the others are pictures and cannot be converted into text."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of file.
+
+    Args:
+        muxer: ffmpeg's name.
+        codecs: video codecs it takes, the default first.
+        audio: codecs that are copied; others are converted to `audio_encoder`.
+        subtitles: codecs that are copied; other text is converted to `text_encoder` (None: left out).
+        options: of the muxer.
+    """
+
+    muxer: str
+    codecs: tuple[str, ...]
+    audio: frozenset[str]
+    audio_encoder: str
+    subtitles: frozenset[str]
+    text_encoder: str | None
+    attachments: bool = False
+    options: tuple[str, ...] = ()
+
+
+# No time code track: it would count frames of a rate that is not the picture's when only a part is rendered.
+_MOV_OPTIONS = ("-movflags", "+faststart", "-write_tmcd", "0")
+_MP4 = Container(
+    "mp4",
+    ("h264", "hevc", "vp9", "av1"),
+    frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac", "dts"}),
+    "aac",
+    frozenset({"mov_text"}),
+    "mov_text",
+    options=_MOV_OPTIONS,
+)
+_MATROSKA_AUDIO = _PCM | {
+    *("aac", "mp3", "mp2", "ac3", "eac3", "dts", "truehd", "mlp", "flac", "alac", "opus", "vorbis", "wavpack", "tta"),
+}
+
+CONTAINERS = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": Container(
+        "mov",
+        ("h264", "hevc", "prores"),
+        _PCM | _PCM_BE | {"aac", "mp3", "ac3", "eac3", "alac"},
+        "aac",
+        frozenset({"mov_text"}),
+        "mov_text",
+        options=_MOV_OPTIONS,
+    ),
+    ".mkv": Container(
+        "matroska",
+        ("h264", "hevc", "vp9", "av1", "prores", "ffv1"),
+        _MATROSKA_AUDIO,
+        "aac",
+        frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}),
+        "subrip",
+        attachments=True,
+    ),
+    ".webm": Container(
+        "webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt"
+    ),
+    # AVI keeps no time stamps: the silence that AAC, Opus and Vorbis begin with would delay the sound, so those become PCM.
+    ".avi": Container(
+        "avi",
+        ("h264", "ffv1"),
+        frozenset({"mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8", "pcm_s24le"}),
+        "pcm_s16le",
+        frozenset(),
+        None,
+    ),
+    ".ts": Container(
+        "mpegts",
+        ("h264", "hevc"),
+        frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus"}),
+        "aac",
+        frozenset({"dvb_subtitle"}),
+        None,
+        options=("-muxdelay", "0", "-muxpreload", "0"),
+    ),
+}
+"""By extension."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """A stream of the source that goes into the output: copied, or converted by `encoder`."""
+
+    index: int
+    kind: str
+    encoder: str = "copy"
+
+
+def carry(streams: tuple[Stream, ...], extension: str) -> tuple[tuple[Track, ...], tuple[str, ...]]:
+    """What becomes of the sound, subtitles and attachments, and a line for each that is not simply copied.
+
+    Video streams and data (time codes, telemetry) are never carried over.
+    """
+    container = CONTAINERS[extension]
+    name = extension[1:]
+    tracks, notes = [], []
+    for stream in streams:
+        encoder = _encoder(stream, container)
+        if encoder:
+            tracks.append(Track(stream.index, stream.kind, encoder))
+        if encoder and encoder != "copy":
+            to = encoder.removeprefix("lib")
+            notes.append(f"{_label(stream)} is converted to {to}: {name} does not take it as it is")
+        elif not encoder and stream.kind not in ("video", "data"):
+            notes.append(f"{_label(stream)} is left out: {name} does not take it")
+    return tuple(tracks), tuple(notes)
+
+
+def _label(stream: Stream) -> str:
+    return f"{stream.kind} stream {stream.index} ({stream.codec})"
+
+
+def _encoder(stream: Stream, container: Container) -> str | None:
+    """ "copy", an encoder, or None when the stream cannot come along."""
+    if stream.kind == "audio" and stream.codec not in ("none", "unknown"):
+        return "copy" if stream.codec in container.audio else container.audio_encoder
+    if stream.kind == "subtitle":
+        if stream.codec in container.subtitles:
+            return "copy"
+        return container.text_encoder if stream.codec in _TEXT else None
+    if stream.kind == "attachment" and container.attachments:
+        return "copy"
+    return None

@@ -1,0 +1,237 @@
+"""What the output will be, decided before anything is rendered: its path, container, codec and encoder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vidstyle.errors import OutputError
+from vidstyle.video import ffmpeg
+from vidstyle.video.containers import CONTAINERS, Track, carry
+from vidstyle.video.probe import Source
+
+IMAGES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
+
+_LONGEST_NAME = 200
+"""Bytes; a file system's 255 less what the names of temporary files add."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A video codec and how it is written.
+
+    Args:
+        encoders: ffmpeg's encoders, the preferred one first.
+        crf: default quality, None when the codec has no such scale; `worst` ends the scale.
+        pix_fmt: pixel format; `odd` when the width or height is odd.
+    """
+
+    encoders: tuple[str, ...]
+    crf: int | None
+    worst: int
+    pix_fmt: str
+    odd: str
+
+
+CODECS = {
+    # H.264 and HEVC cut the picture to whole chroma samples, so an odd size needs full chroma. VP9 and AV1 do not.
+    "h264": Codec(("libx264",), 17, 51, "yuv420p", "yuv444p"),
+    "hevc": Codec(("libx265",), 20, 51, "yuv420p", "yuv444p"),
+    "vp9": Codec(("libvpx-vp9",), 24, 63, "yuv420p", "yuv420p"),
+    "av1": Codec(("libsvtav1", "libaom-av1"), 24, 63, "yuv420p", "yuv420p"),
+    "prores": Codec(("prores_ks",), None, 0, "yuv422p10le", "yuv444p10le"),
+    "ffv1": Codec(("ffv1",), None, 0, "yuv444p16le", "yuv444p16le"),
+}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The output.
+
+    Args:
+        container: ffmpeg's muxer, or the image format.
+        codec: a key of `CODECS`, "gif", or the image format.
+        encoder: ffmpeg's encoder; "opencv" for an image.
+        crf: None when the codec has no such scale.
+        tracks: the source's other streams that come along.
+        notes: one line each on what the user may not expect.
+        options: of the muxer.
+    """
+
+    path: Path
+    kind: Literal["video", "gif", "image"]
+    container: str
+    codec: str
+    encoder: str
+    crf: int | None
+    pix_fmt: str
+    tracks: tuple[Track, ...] = ()
+    notes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+def decide(
+    source: Source,
+    output: Path | None,
+    style: Path,
+    codec: str | None,
+    crf: int | None,
+    size: tuple[int, int] | None = None,
+) -> Delivery:
+    """Settles the output.
+
+    Args:
+        output: None for `in.STYLE.EXT` beside the input.
+        codec: a key of `CODECS`, or None for what suits the container.
+        size: width and height of the render; default the source's.
+
+    Raises OutputError when it cannot be written there, or not so. An existing output is not this function's concern.
+    """
+    notes: list[str] = []
+    if output is None:
+        extension, notes = _default_extension(source, codec)
+        path = source.path.with_name(f"{source.path.stem}.{style.stem}{extension}")
+    else:
+        path = Path(output)
+    kind = _kind(path, source)
+    _check_place(path, source.path, style)
+    if kind == "video":
+        return _video(path, source, codec, crf, size or (source.width, source.height), notes)
+    name = "gif" if kind == "gif" else IMAGES[path.suffix.lower()]
+    if codec is not None:
+        why = f"a {name} file has no choice of video codecs"
+        raise OutputError(f"cannot write {codec} to {path}", why, "leave --codec out, or name an .mp4 or .mkv file")
+    if crf is not None:
+        notes.append(f"--crf is not used: {name} has no such scale")
+    encoder = "gif" if kind == "gif" else "opencv"
+    return Delivery(path, kind, name, name, encoder, None, "pal8" if kind == "gif" else "rgb24", notes=tuple(notes))
+
+
+def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str]]:
+    """The source's own kind of file where that can be, and a note where it cannot."""
+    own = source.path.suffix.lower()
+    if source.kind == "image":
+        return (
+            (own, []) if own in IMAGES else (".png", [f"the output is a PNG: {own or 'this'} images are not written"])
+        )
+    if source.kind == "animation" and codec is None:
+        return ".gif", []
+    own = _extension(source) or own
+    if own in CONTAINERS and (codec is None or codec in CONTAINERS[own].codecs):
+        return own, []
+    wanted = codec or "h264"
+    fits = next((extension for extension, container in CONTAINERS.items() if wanted in container.codecs), ".mp4")
+    why = f"{own[1:]} does not take {wanted}" if own in CONTAINERS else f"{own or 'the input'} files are not written"
+    return fits, [f"the output is {fits[1:]}: {why}"]
+
+
+def _extension(source: Source) -> str | None:
+    """The extension for the source's container; its own name's where that agrees or nothing better is known."""
+    own = source.path.suffix.lower()
+    demuxers = {
+        "mov": (".mp4", (".mp4", ".m4v", ".mov")),
+        "matroska": (".mkv", (".mkv", ".webm")),
+        "mpegts": (".ts", (".ts",)),
+        "avi": (".avi", (".avi",)),
+    }
+    usual, known = demuxers.get(source.container.partition(",")[0], (None, ()))
+    # A name that is known for something else is misleading, one without a meaning is replaced; .mts, .3gp and so on
+    # are kept, so that the note can say that such a file is not written.
+    return usual if own not in known and (own in CONTAINERS or not own) else own
+
+
+def _kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
+    extension = path.suffix.lower()
+    what = f"cannot write {path}"
+    if extension not in CONTAINERS and extension not in IMAGES and extension != ".gif":
+        known = " ".join((*CONTAINERS, ".gif", *IMAGES))
+        raise OutputError(what, f"the extension {extension or '(none)'} is not known", f"use one of {known}")
+    if source.kind == "image" and extension not in IMAGES:
+        raise OutputError(what, "the input is a still image", f"use one of {' '.join(IMAGES)}")
+    if source.kind != "image" and extension in IMAGES:
+        hint = f"use one of {' '.join((*CONTAINERS, '.gif'))}"
+        raise OutputError(what, f"the input is a {source.kind}, and {extension} holds one picture", hint)
+    return "image" if extension in IMAGES else "gif" if extension == ".gif" else "video"
+
+
+def _check_place(path: Path, source: Path, style: Path) -> None:
+    what = f"cannot write {path!s}".replace("\n", "\\n").replace("\r", "\\r")
+    if any(character in str(path.absolute()) for character in "\n\r"):
+        raise OutputError(what, "its path holds a line break", "choose another name with -o")
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise OutputError(what, f"its name is longer than {_LONGEST_NAME} bytes", "choose a shorter one with -o")
+    try:
+        if path.is_dir():
+            raise OutputError(what, "it is a directory", "name a file in it")
+        if path.exists():
+            if not path.is_file():
+                raise OutputError(what, "it is a device or a pipe", "name a file")
+            for other, role in ((source, "the input"), (style, "the style image")):
+                if other.exists() and path.samefile(other):
+                    raise OutputError(what, f"it is {role} itself", "choose another name with -o")
+        if not path.parent.is_dir():
+            raise OutputError(what, f"there is no directory {path.parent}", f"make it first: mkdir -p '{path.parent}'")
+        # Permissions, quotas and read-only mounts are best asked of the file system itself; the file has no name or a moment's.
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as e:
+        raise OutputError(what, f"{path.parent}: {e.strerror}", "choose another place with -o") from e
+
+
+def _video(
+    path: Path, source: Source, codec: str | None, crf: int | None, size: tuple[int, int], notes: list[str]
+) -> Delivery:
+    extension = path.suffix.lower()
+    container = CONTAINERS[extension]
+    name = codec or container.codecs[0]
+    if name not in container.codecs:
+        takers = ", ".join(ext for ext, other in CONTAINERS.items() if name in other.codecs)
+        why = f"{extension[1:]} takes {', '.join(container.codecs)}"
+        raise OutputError(f"cannot write {name} to {path}", why, f"use {takers} for {name}")
+    scale = CODECS[name]
+    if crf is not None and scale.crf is None:
+        notes = [*notes, f"--crf is not used: {name} has no such scale"]
+    if crf is not None and scale.crf is not None and crf > scale.worst:
+        why = f"its scale goes from 0 (best) to {scale.worst}"
+        raise OutputError(f"cannot encode {name} with --crf {crf}", why, f"the default is {scale.crf}")
+    odd = any(side % 2 for side in size)
+    pix_fmt = scale.odd if odd else scale.pix_fmt
+    if pix_fmt != scale.pix_fmt:
+        shape = f"{size[0]}x{size[1]}"
+        advice = (
+            ": some players do not show that; an even --size, or --codec vp9, avoids it" if name != "prores" else ""
+        )
+        notes = [*notes, f"{name} keeps the odd size {shape} by storing full chroma (4:4:4){advice}"]
+    tracks, lost = carry(source.streams, extension)
+    quality = None if scale.crf is None else scale.crf if crf is None else crf
+    # SVT-AV1 encodes only even sizes.
+    encoders = tuple(encoder for encoder in scale.encoders if not (odd and encoder == "libsvtav1"))
+    encoder = _available(path, encoders)
+    for track in tracks:
+        if track.encoder != "copy":
+            _available(path, ("srt" if track.encoder == "subrip" else track.encoder,))
+    return Delivery(
+        path,
+        "video",
+        container.muxer,
+        name,
+        encoder,
+        quality,
+        pix_fmt,
+        tracks,
+        (*notes, *lost),
+        container.options,
+    )
+
+
+def _available(path: Path, encoders: tuple[str, ...]) -> str:
+    """The first of the encoders that the ffmpeg in use has."""
+    for encoder in encoders:
+        if encoder in ffmpeg.encoders():
+            return encoder
+    why = f"{ffmpeg.find().path} has no encoder {' or '.join(encoders)}"
+    raise OutputError(
+        f"cannot write {path}", why, "point VIDSTYLE_FFMPEG at an ffmpeg that has it, or use another --codec"
+    )

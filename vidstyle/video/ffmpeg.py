@@ -1,0 +1,241 @@
+"""The `ffmpeg` binary: which one, its argument lists, and child processes that neither hang nor outlive their use.
+
+ffmpeg-python builds argument lists here and nowhere else. Its `run`, `run_async` and `probe` are never used:
+`run_async(quiet=True)` deadlocks as soon as ffmpeg writes more to stderr than a pipe holds.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import ffmpeg as builder
+
+from vidstyle.errors import DiskFullError, FFmpegError, RenderError, ToolError
+
+OLDEST = (5, 1)
+ONLY_LOCAL = ("-protocol_whitelist", "file,pipe")
+"""Goes before every `-i`: a playlist or a crafted file must not make ffmpeg open anything that is not a local file."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """The ffmpeg in use; `why` says in one line why this one."""
+
+    path: str
+    version: str
+    why: str
+
+
+@functools.cache
+def find() -> Tool:
+    """The first ffmpeg that is new enough and can do the job: `VIDSTYLE_FFMPEG`, PATH, the imageio-ffmpeg wheel.
+
+    Raises ToolError when there is none.
+    """
+    skipped: list[str] = []
+    for origin, path in _candidates():
+        if path is None:
+            skipped.append(f"{origin}: not found")
+            continue
+        version, problem = _examine(path)
+        if problem:
+            skipped.append(f"{origin}: {problem}")
+            continue
+        return Tool(path, version, origin + (f" ({'; '.join(skipped)})" if skipped else ""))
+    raise ToolError(
+        "no usable ffmpeg",
+        "; ".join(skipped),
+        "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG to an ffmpeg >= 5.1 with libx264 and zscale",
+    )
+
+
+def _candidates() -> Iterator[tuple[str, str | None]]:
+    """(where from, path or None when there is nothing there), best first."""
+    if asked := os.environ.get("VIDSTYLE_FFMPEG"):
+        yield f"VIDSTYLE_FFMPEG={asked}", shutil.which(asked)
+    yield "PATH", shutil.which("ffmpeg")
+    try:
+        import imageio_ffmpeg
+
+        yield "the imageio-ffmpeg wheel", imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError):
+        yield "the imageio-ffmpeg wheel", None
+
+
+def _examine(path: str) -> tuple[str, str]:
+    """(version, what keeps it from doing the job or "")."""
+    try:
+        first_line = _ask(path, "-version").partition("\n")[0]
+        words = re.match(r"ffmpeg version (\S+)", first_line)
+        if not words:
+            return "", "is no ffmpeg"
+        version = words[1]
+        # Builds from git ("N-12345-g0abc", "2026-05-01-git-0abc") carry no release number: judged by what they can do.
+        release = re.match(r"n?(\d{1,2})(?!\d)(?:\.(\d+))?", version)
+        if release and (int(release[1]), int(release[2] or 0)) < OLDEST:
+            return version, f"version {version} is older than {OLDEST[0]}.{OLDEST[1]}"
+        lacks = [name for name in ("libx264",) if name not in _names(_ask(path, "-encoders"))]
+        lacks += [name for name in ("zscale",) if name not in _names(_ask(path, "-filters"))]
+        return version, f"{version} lacks {' and '.join(lacks)}" if lacks else ""
+    except (OSError, subprocess.SubprocessError) as e:
+        return "", f"does not run ({type(e).__name__})"
+
+
+def _ask(path: str, question: str) -> str:
+    done = subprocess.run(
+        [path, "-hide_banner", question] if question != "-version" else [path, question],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        start_new_session=True,
+        check=True,
+    )
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _names(listing: str) -> frozenset[str]:
+    """The second word of every line: how `-encoders` and `-filters` list names, after a column of flags."""
+    return frozenset(words[1] for line in listing.splitlines() if len(words := line.split()) > 1)
+
+
+@functools.cache
+def encoders() -> frozenset[str]:
+    """The names of the encoders of the ffmpeg in use."""
+    return _names(_ask(find().path, "-encoders"))
+
+
+def local(path: Path) -> str:
+    """The path as an ffmpeg URL: with the protocol, a name may start with `-` and hold `:`, `%`, quotes and spaces."""
+    return f"file:{Path(path).absolute()}"
+
+
+def decode_arguments(
+    path: Path,
+    stream: int | str,
+    filters: Sequence[tuple[str, Mapping[str, Any]]],
+    input_options: Mapping[str, str] | None = None,
+    **output: Any,
+) -> list[str]:
+    """Arguments that decode one stream of a file through a chain of filters to stdout.
+
+    Args:
+        stream: absolute index, or a specifier such as "V:0".
+        filters: (name, options) in order.
+        input_options: what goes before `-i`, without the leading dash.
+        output: options of the output, without the leading dash; `f` (the format) among them.
+    """
+    node = builder.input(local(path), protocol_whitelist=ONLY_LOCAL[1], **(input_options or {}))[str(stream)]
+    for name, values in filters:
+        node = node.filter(name, **values)
+    return [str(word) for word in builder.get_args(node.output("pipe:1", **output))]
+
+
+class Child:
+    """A running ffmpeg. Read `stdout` to its end before `finish`, or ffmpeg waits for a reader forever."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self.process.stdout is not None, "started without stdout=True"
+        return self.process.stdout
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait(self) -> tuple[int, str]:
+        """Waits for the end; the return code (negative: killed by that signal) and what was written to stderr."""
+        code = self.process.wait()
+        self._log.seek(0)
+        return code, self._log.read().decode("utf-8", "replace")
+
+    def finish(self, what: str, error: type[RenderError] = FFmpegError) -> str:
+        """Waits for the end and returns stderr. Raises DiskFullError or `error` (headed by `what`) if it failed."""
+        code, text = self.wait()
+        if code == 0:
+            return text
+        why = complaint(text) or (
+            f"ffmpeg was killed by signal {-code}" if code < 0 else f"ffmpeg ended with code {code}"
+        )
+        if "No space left on device" in text:
+            raise DiskFullError(what, why, "free some space and run the same command again")
+        raise error(what, why, "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)")
+
+
+_EMPTY = "Conversion failed|Last message repeated|Nothing was written|Task finished|Terminating|Error opening (in|out)put file"
+"""How the lines begin in which ffmpeg only repeats that something failed."""
+
+
+def complaint(text: str, lines: int = 3) -> str:
+    """The last meaningful lines of ffmpeg's stderr as one line, without memory addresses; "" when there are none."""
+    kept: list[str] = []
+    for raw in text.splitlines():
+        line = re.sub(r"^(\[[^\]]*\] ?)+", "", raw).strip()
+        empty = re.match(_EMPTY, line)
+        if line and not empty and line not in kept:
+            kept.append(line)
+    return "; ".join(kept[-lines:])[:400]
+
+
+def complaints(report: str) -> list[str]:
+    """The error lines of an ffmpeg that ran with `-loglevel level+...`, without their prefixes."""
+    lines = re.findall(r"^((?:\[[^\]]*\] )*)(.*)", report, re.MULTILINE)
+    return [line for prefix, line in lines if re.search(r"\[(error|fatal)\]", prefix) and not re.match(_EMPTY, line)]
+
+
+@contextmanager
+def running(
+    args: Sequence[str], *, stdout: bool = False, pass_fds: Sequence[int] = (), level: str = "error"
+) -> Iterator[Child]:
+    """Runs ffmpeg with `args`. Whatever way the block is left, a child that still lives is killed, and always reaped.
+
+    Args:
+        stdout: give `Child.stdout` as a pipe; else it goes nowhere.
+        pass_fds: descriptors that the child inherits (`pipe:N` in `args`).
+        level: ffmpeg's `-loglevel`.
+    """
+    command = [find().path, "-hide_banner", "-nostdin", "-loglevel", level, *args]
+    # A file and not a pipe for stderr: nobody has to drain it, so it cannot block the child.
+    with tempfile.TemporaryFile() as log:
+        try:
+            # A session of its own, so that Ctrl-C on the terminal reaches us and not ffmpeg.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=tuple(pass_fds),
+                start_new_session=True,
+            )
+        except OSError as e:
+            raise ToolError("cannot start ffmpeg", str(e), "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG") from e
+        try:
+            yield Child(process, log)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            if process.stdout:
+                process.stdout.close()
+            process.wait()
+
+
+def run(
+    args: Sequence[str], what: str, error: type[RenderError] = FFmpegError, level: str = "error"
+) -> tuple[bytes, str]:
+    """Runs ffmpeg to its end; (stdout, stderr). Raises as `Child.finish` does. stdout is held in memory."""
+    with running(args, stdout=True, level=level) as child:
+        out = child.stdout.read()
+        return out, child.finish(what, error)

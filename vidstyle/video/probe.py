@@ -1,0 +1,269 @@
+"""What a file holds: streams, size as shown, pixel aspect, colour, and whether it is a video, an animation or a still.
+
+There is no ffprobe to rely on (the imageio-ffmpeg wheel has none): `ffmpeg` itself prints the streams and what the
+container promises, and `showinfo` on the first decoded frame says exactly what the pixels are, after rotation.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from vidstyle.errors import InputError
+from vidstyle.frames import TIME_BASE
+from vidstyle.video import ffmpeg, showinfo, still
+
+SMALLEST = 16
+"""Pixels on a side; below that the features' pooling leaves nothing to match."""
+
+STILL_RATE = Fraction(25)
+"""Frames per second where nothing declares any."""
+
+TEXT_DEMUXERS = ("tty", "bin", "xbin", "adf", "idf", "ansi")
+"""With these ffmpeg shows a text file as a film of a terminal."""
+
+_ALPHA_WARNING = "transparency is dropped: the colours under it are shown"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of the file; `kind` is video, audio, subtitle, data or attachment."""
+
+    index: int
+    kind: str
+    codec: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of the input before it is decoded.
+
+    Args:
+        container: ffmpeg's names for the demuxer ("mov,mp4,m4a,3gp,3g2,mj2").
+        video_stream: absolute index of the stream that is rendered.
+        width, height: in stored pixels, after rotation.
+        sar: pixel aspect ratio after rotation; 1 when unknown.
+        start: seconds; the first timestamp of the file over all its streams.
+        duration: seconds that the container promises; None when it does not.
+        matrix, color_range, transfer, primaries: resolved names, never "unknown".
+        rgb: the pixels are RGB already, `matrix` is not used.
+        warnings: one line each, for the user.
+        time_base: unit of the stream's timestamps in the container.
+        input_options: (option, value) pairs that ffmpeg needs before `-i` to decode this file rightly.
+    """
+
+    path: Path
+    kind: Literal["video", "animation", "image"]
+    container: str
+    video_stream: int
+    width: int
+    height: int
+    sar: Fraction
+    start: Fraction
+    duration: Fraction | None
+    nominal_rate: Fraction
+    bits: int
+    matrix: str
+    color_range: str
+    transfer: str
+    primaries: str
+    rgb: bool
+    has_alpha: bool
+    hdr: bool
+    streams: tuple[Stream, ...]
+    warnings: tuple[str, ...]
+    time_base: Fraction = TIME_BASE
+    input_options: tuple[tuple[str, str], ...] = ()
+
+
+def probe(path: Path) -> Source:
+    """Looks at the file and its first picture. Raises InputError when it cannot be rendered, saying why."""
+    path = Path(path)
+    still.check_file(path, InputError)
+    with path.open("rb") as file:
+        head = file.read(4096)
+    source = _probe_still(path) if still.is_still(head) else _probe_moving(path, head)
+    if min(source.width, source.height) < SMALLEST:
+        why = f"the picture is {source.width}x{source.height}, and less than {SMALLEST} pixels on a side holds no style"
+        raise InputError(f"cannot render {path}", why, "enlarge it first")
+    return source
+
+
+def _probe_still(path: Path) -> Source:
+    data = path.read_bytes()
+    array = still.decode(data)
+    if array is None:
+        raise InputError(f"cannot read {path}", "the image is damaged or cut short", "save or download it again")
+    height, width, _ = array.shape
+    alpha = still.has_alpha(data)
+    return Source(
+        path=path,
+        kind="image",
+        container="image2",
+        video_stream=0,
+        width=width,
+        height=height,
+        sar=Fraction(1),
+        start=Fraction(0),
+        duration=None,
+        nominal_rate=STILL_RATE,
+        bits=8 * array.dtype.itemsize,
+        matrix="gbr",
+        color_range="pc",
+        transfer="iec61966-2-1",
+        primaries="bt709",
+        rgb=True,
+        has_alpha=alpha,
+        hdr=False,
+        streams=(Stream(0, "video", "image"),),
+        warnings=(_ALPHA_WARNING,) if alpha else (),
+    )
+
+
+def _probe_moving(path: Path, head: bytes) -> Source:
+    # A GIF's demuxer is named, or a name like `a%03d.gif` would be taken for a numbered series of files.
+    options: tuple[tuple[str, str], ...] = (("f", "gif"),) if head.startswith(b"GIF8") else ()
+    report = _first_frame(path, options)
+    picture = showinfo.parse(report)
+    header = _header(report, path)
+    _refuse_what_is_no_picture(path, header, report, picture)
+    assert picture is not None
+    container = _container(header)
+    streams, films = _streams(header)
+    if films[0].codec == "h264" and ffmpeg.complaints(report):
+        # x264 before build 151 wrote 4:4:4 in a way of its own; ffmpeg allows for it only where the stream names its
+        # writer, and some tools drop that name.
+        older = (*options, ("x264_build", "150"))
+        again = _first_frame(path, older)
+        options = options if ffmpeg.complaints(again) else older
+    kind = _kind(container, head)
+    alpha = (
+        _is_transparent(path, options)
+        if kind == "animation"
+        else picture.has_alpha or bool(re.search(r"^ +alpha_mode +: 1", header, re.MULTILINE))
+    )
+    start = _find(r"^  Duration: .*?, start: (-?[\d.]+)", header)
+    return Source(
+        path=path,
+        kind=kind,
+        container=container,
+        video_stream=films[0].index,
+        width=picture.width,
+        height=picture.height,
+        sar=picture.sar,
+        start=Fraction(start or 0),
+        duration=_duration(header),
+        nominal_rate=STILL_RATE if kind == "image" else picture.rate or STILL_RATE,
+        bits=picture.bits,
+        matrix=picture.matrix,
+        color_range=picture.color_range,
+        transfer=picture.transfer,
+        primaries=picture.primaries,
+        rgb=picture.rgb,
+        has_alpha=alpha,
+        hdr=picture.transfer in showinfo.HDR_TRANSFERS,
+        streams=streams,
+        warnings=_warnings(alpha, picture, films),
+        time_base=picture.time_base or TIME_BASE,
+        input_options=options,
+    )
+
+
+def _first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
+    """What ffmpeg says about the file and its first frame (or that it failed), each line with its level."""
+    before = [word for name, value in options for word in (f"-{name}", value)]
+    args = [*ffmpeg.ONLY_LOCAL, *before, "-i", ffmpeg.local(path)]
+    args += ["-map", "0:V:0", "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
+    with ffmpeg.running(args, level="level+info") as child:
+        return child.wait()[1]
+
+
+def _header(report: str, path: Path) -> str:
+    """The description of the input, without the levels, and without the name, which can hold anything."""
+    text = report.replace(f"from '{ffmpeg.local(path)}'", "from ''").replace("[info] ", "")
+    return re.split(r"^(?:Stream mapping|Output #0)", text, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+_STREAM = re.compile(
+    r"^ {2,4}Stream #0:(\d+)[^:]*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (\w+)(.*)", re.MULTILINE
+)
+
+
+def _container(header: str) -> str:
+    return _find(r"^Input #0, (\S+),", header) or ""
+
+
+def _streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
+    """(every stream by index, the video streams that are no cover picture)."""
+    found: dict[int, Stream] = {}
+    films = []
+    for index, kind, codec, rest in _STREAM.findall(header):
+        stream = Stream(int(index), {"Unknown": "data"}.get(kind, kind.lower()), codec)
+        if (
+            stream.index not in found
+            and kind == "Video"
+            and not re.search(r"\((attached pic|timed thumbnails)\)", rest)
+        ):
+            films.append(stream)
+        found[stream.index] = stream
+    return tuple(found[index] for index in sorted(found)), sorted(films, key=lambda stream: stream.index)
+
+
+def _refuse_what_is_no_picture(path: Path, header: str, report: str, picture: showinfo.Picture | None) -> None:
+    container = _container(header)
+    streams, films = _streams(header)
+    why = "; ".join(ffmpeg.complaints(report)[-2:]) or "ffmpeg decodes no frame of it"
+    if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
+        why = f"it points at {remote[1]}, and only local files are opened"
+        raise InputError(f"cannot read {path}", why, "download what it points at, and give that file")
+    if "moov atom not found" in report:
+        why = "the file is cut short: its index, which stands at the end, is missing"
+        raise InputError(f"cannot read {path}", why, "copy or download it again")
+    if not streams or container in TEXT_DEMUXERS:
+        why = "it is text" if container in TEXT_DEMUXERS else why
+        raise InputError(f"{path} is not a video or an image", why, "give a video, a GIF or an image")
+    if not films:
+        kinds = " and ".join(sorted({stream.kind for stream in streams if stream.kind != "video"})) or "a cover picture"
+        raise InputError(f"{path} holds no video", f"there is only {kinds} in it", "give a video, a GIF or an image")
+    if picture is None:
+        raise InputError(f"no frame of {path} can be decoded", why, "check that it plays, or copy it again")
+
+
+def _kind(container: str, head: bytes) -> Literal["video", "animation", "image"]:
+    if container in ("gif", "apng") or container.startswith("webp"):
+        return "animation"
+    photo = head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"heic", b"heix", b"mif1")
+    return "image" if photo or container.endswith("_pipe") else "video"
+
+
+def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
+    """Whether the first frame shows anything through: animations have an alpha channel whether they use it or not."""
+    filters = [("format", {"pix_fmts": "rgba"}), ("alphaextract", {})]
+    output = {"f": "rawvideo", "pix_fmt": "gray", "frames:v": 1}
+    args = ffmpeg.decode_arguments(path, "V:0", filters, dict(options), **output)
+    return min(ffmpeg.run(args, f"cannot read {path}")[0], default=255) < 255
+
+
+def _duration(header: str) -> Fraction | None:
+    found = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", header, re.MULTILINE)
+    if not found:
+        return None
+    return (int(found[1]) * 60 + int(found[2])) * 60 + Fraction(found[3])
+
+
+def _warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) -> tuple[str, ...]:
+    warnings = [_ALPHA_WARNING] if alpha else []
+    if hdr := showinfo.HDR_TRANSFERS.get(picture.transfer):
+        warnings.append(f"the video is HDR ({hdr}): it is tone-mapped to standard range")
+    if len(films) > 1:
+        size = f"{picture.width}x{picture.height}"
+        warnings.append(f"there are {len(films)} video streams: the first (stream {films[0].index}, {size}) is taken")
+    return tuple(warnings)
+
+
+def _find(pattern: str, text: str) -> str | None:
+    found = re.search(pattern, text, re.MULTILINE)
+    return found[1] if found else None

@@ -1,0 +1,144 @@
+"""One pass over the input before anything is rendered: exact times, small pictures for finding shots, and damage."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidstyle.errors import InputError
+from vidstyle.frames import TIME_BASE, Timeline
+from vidstyle.video import cadence, ffmpeg
+from vidstyle.video.probe import STILL_RATE, Source
+
+THUMBNAIL = 160
+"""Long side in pixels."""
+
+Thumbnails = Callable[[NDArray[np.uint8]], None]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The times of every frame that decodes.
+
+    Args:
+        missing: frames that the file promises and the decoder did not deliver; 0 when it is sound.
+        complaint: the decoder's last complaint; a sound file may have one.
+    """
+
+    timeline: Timeline
+    missing: int
+    complaint: str
+
+
+def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
+    """Decodes the whole file once, in bounded memory.
+
+    Args:
+        on_thumbnail: gets each frame in order as (h, w, 3) RGB, at most 160 pixels on its long side.
+
+    Raises InputError when no frame decodes.
+    """
+    if source.kind == "image":
+        return _scan_still(source, on_thumbnail)
+    times, code, report = _decode(source, on_thumbnail)
+    errors = ffmpeg.complaints(report)
+    if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
+        why = f"it points at {remote[1]}, and only local files are opened"
+        raise InputError(f"cannot read {source.path}", why, "download what it points at, and give that file")
+    if not times:
+        why = "; ".join(errors[-2:]) or "ffmpeg decodes no frame of it"
+        raise InputError(f"no frame of {source.path} can be decoded", why, "check that it plays, or copy it again")
+    start = round(source.start / TIME_BASE)
+    timeline = cadence.timeline(times, start, source.nominal_rate, source.time_base)
+    missing = _missing(source, timeline, code, report) if errors or code else 0
+    return Scan(timeline, missing, errors[-1] if errors else "")
+
+
+def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[list[tuple[int, int]], int, str]:
+    """([(pts, duration) in 1/90000 s of every frame], return code, ffmpeg's report)."""
+    width, height = _thumbnail_size(source)
+    reading, writing = os.pipe()
+    # A plain list: ffmpeg-python knows neither two outputs of one decode nor pipes other than stdout.
+    # -copyts: times as they are in the file; ffmpeg would else count them from the first stream in use, and not of all.
+    args = [*ffmpeg.ONLY_LOCAL, "-copyts"]
+    args += [word for name, value in source.input_options for word in (f"-{name}", value)]
+    args += ["-i", ffmpeg.local(source.path), "-filter_complex"]
+    graph = f"[0:{source.video_stream}]scale={width}:{height}:flags=area,format=rgb24"
+    args += [f"{graph},split[times][thumbnails]" if on_thumbnail else f"{graph}[times]"]
+    args += ["-map", "[times]", "-fps_mode", "passthrough", "-enc_time_base", "1/90000", "-f", "framecrc", "pipe:1"]
+    if on_thumbnail:
+        args += ["-map", "[thumbnails]", "-fps_mode", "passthrough", "-f", "rawvideo", f"pipe:{writing}"]
+    times: list[tuple[int, int]] = []
+    with (
+        os.fdopen(reading, "rb") as thumbnails,
+        os.fdopen(writing, "wb") as unused,
+        ffmpeg.running(args, stdout=True, pass_fds=[writing], level="level+verbose") as child,
+    ):
+        unused.close()  # only ffmpeg may hold the writing end, or the reading one never sees an end
+        # Both pipes must be read at the same time: ffmpeg stops as soon as either is full.
+        reader = threading.Thread(target=_read_times, args=(child.stdout, times), daemon=True)
+        reader.start()
+        try:
+            while on_thumbnail and len(data := thumbnails.read(width * height * 3)) == width * height * 3:
+                on_thumbnail(np.frombuffer(data, np.uint8).reshape(height, width, 3))
+        except BaseException:
+            child.process.kill()
+            raise
+        finally:
+            reader.join()
+        code, report = child.wait()
+    return times, code, report
+
+
+def _read_times(lines: IO[bytes], times: list[tuple[int, int]]) -> None:
+    """Lines of framecrc: stream, dts, pts, duration, size, checksum."""
+    for line in lines:
+        if not line.startswith(b"#"):
+            fields = line.split(b",")
+            times.append((int(fields[2]), int(fields[3])))
+
+
+def _missing(source: Source, timeline: Timeline, code: int, report: str) -> int:
+    """How many frames a decoder that complained did not deliver.
+
+    Holes count where packets were read that gave no frame; the end counts only when the file itself is cut short: a
+    sound video stream may end before its audio does.
+    """
+    rate = timeline.rate or timeline.nominal_rate
+    found = re.search(rf"Input stream #0:{source.video_stream} \(video\): (\d+) packets read", report)
+    lost = int(found[1]) - len(timeline) if found else len(timeline)
+    gaps = np.diff(timeline.pts)
+    holes = int(np.rint(gaps / np.median(gaps) - 1).clip(0).sum()) if len(gaps) else 0
+    missing = min(max(lost, 0), holes)
+    cut = re.search(r"partial file|ended prematurely|corrupt input packet|Error during demuxing|[Tt]runcat", report)
+    if code or cut:
+        end = source.start + (timeline.pts[-1] + timeline.last_duration) * TIME_BASE
+        if source.duration is not None:
+            missing += max(0, round((source.start + source.duration - end) * rate))
+        # The packet that the cut goes through is lost or half a picture, also when no duration is promised.
+        if re.search(rf"corrupt input packet in stream {source.video_stream}\b", report):
+            missing = max(missing, 1)
+    return missing
+
+
+def _thumbnail_size(source: Source) -> tuple[int, int]:
+    scale = min(1.0, THUMBNAIL / max(source.width, source.height))
+    return max(1, round(source.width * scale)), max(1, round(source.height * scale))
+
+
+def _scan_still(source: Source, on_thumbnail: Thumbnails | None) -> Scan:
+    if on_thumbnail:
+        from vidstyle.frames import to_uint16
+        from vidstyle.video.read import read
+
+        frame = next(iter(read(source, _thumbnail_size(source))))
+        on_thumbnail((to_uint16(frame.image) / 257).round().astype(np.uint8))
+    one = round(1 / (STILL_RATE * TIME_BASE))
+    return Scan(Timeline((0,), one, STILL_RATE, STILL_RATE), 0, "")

@@ -1,0 +1,108 @@
+"""What the pixels of a decoded frame are, read from ffmpeg's `showinfo` filter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+HDR_TRANSFERS = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
+_UNTOLD = {None, "unknown", "reserved", "unspecified"}
+_BITS = re.compile(r"(?:p|gray|ya|x2rgb|x2bgr|p0|[pyx]v?[234])(9|10|12|14|16)(?:le|be)?$")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The first decoded frame: after rotation, with every colour property resolved.
+
+    Args:
+        sar: 1 when unknown or unusable.
+        rate: frames per second that the container declares; None when it does not.
+        time_base: unit of the stream's timestamps.
+    """
+
+    width: int
+    height: int
+    sar: Fraction
+    rate: Fraction | None
+    time_base: Fraction | None
+    bits: int
+    rgb: bool
+    has_alpha: bool
+    matrix: str
+    color_range: str
+    transfer: str
+    primaries: str
+
+
+def parse(text: str) -> Picture | None:
+    """The first frame in the output of `showinfo`; None when no frame was decoded."""
+    frame = re.search(r"\] n: *0 .*?\bfmt:(\S+) .*?\bsar:(\d+)/(\d+) s:(\d+)x(\d+)", text)
+    if not frame:
+        return None
+    pixels, width, height = frame[1], int(frame[4]), int(frame[5])
+    rgb = bool(re.match(r"[arx0]*(rgb|bgr)|gbr|abgr|x2|pal8|bayer", pixels))
+    matrix, primaries = _matrix_and_primaries(text, rgb, width, height)
+    return Picture(
+        width=width,
+        height=height,
+        sar=_usable(int(frame[2]), int(frame[3])),
+        rate=_fraction(r"config in time_base: \S+, frame_rate: (\d+)/(\d+)", text),
+        time_base=_fraction(r"config in time_base: (\d+)/(\d+)", text),
+        bits=_bits(pixels),
+        rgb=rgb,
+        has_alpha=bool(re.match(r"yuva|rgba|bgra|argb|abgr|ya\d|gbrap|ayuv|vuya", pixels)),
+        matrix=matrix,
+        color_range=_range(text, pixels, rgb),
+        transfer=_tag(text, "color_trc") or "bt709",
+        primaries=primaries,
+    )
+
+
+def _matrix_and_primaries(text: str, rgb: bool, width: int, height: int) -> tuple[str, str]:
+    """What is not tagged follows from the size, as every player has it."""
+    if max(width, height) >= 1280 or min(width, height) >= 720:
+        guess = "bt709"
+    else:
+        guess = "bt470bg" if 576 in (width, height) else "smpte170m"
+    tagged = _tag(text, "color_space")
+    matrix = "gbr" if rgb else guess if tagged in (None, "gbr") else tagged
+    named = {
+        "bt709": "bt709",
+        "bt470bg": "bt470bg",
+        "smpte170m": "smpte170m",
+        "bt2020nc": "bt2020",
+        "bt2020c": "bt2020",
+    }
+    return matrix, _tag(text, "color_primaries") or ("bt709" if rgb else named.get(matrix, "bt709"))
+
+
+def _range(text: str, pixels: str, rgb: bool) -> str:
+    if rgb or pixels.startswith("yuvj"):
+        return "pc"
+    return _tag(text, "color_range") or ("pc" if re.match(r"gray|ya\d|mono", pixels) else "tv")
+
+
+def _bits(pixels: str) -> int:
+    if re.match(r"rgb48|bgr48|rgba64|bgra64|ayuv64|\w+f\d\d", pixels):
+        return 16
+    deep = _BITS.search(pixels)
+    return int(deep[1]) if deep else 8
+
+
+def _tag(text: str, name: str) -> str | None:
+    found = re.search(rf"\b{name}:(\S+)", text)
+    return None if found is None or found[1] in _UNTOLD else found[1]
+
+
+def _fraction(pattern: str, text: str) -> Fraction | None:
+    found = re.search(pattern, text)
+    return Fraction(int(found[1]), int(found[2])) if found and int(found[1]) and int(found[2]) else None
+
+
+def _usable(numerator: int, denominator: int) -> Fraction:
+    """A pixel more than eight times as wide as high, or the reverse, is a broken header."""
+    if not numerator or not denominator:
+        return Fraction(1)
+    sar = Fraction(numerator, denominator)
+    return sar if Fraction(1, 8) <= sar <= 8 else Fraction(1)
