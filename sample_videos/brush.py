@@ -23,7 +23,7 @@ class Canvas:
         paint[..., :3], paint[..., 3] = tone, 0.3
         return cls(paint)
 
-    def strokes(  # one pass with one brush
+    def strokes(
         self,
         colours: Array,
         angle: Array,
@@ -35,10 +35,10 @@ class Canvas:
         jitter: float = 0.05,
         load: float = 0.5,
     ) -> None:
-        """Paints strokes in random order until the canvas is covered `coverage` times where `where` (H, W) is 1.
+        """One pass with one brush: random strokes that cover the canvas `coverage` times where `where` (H, W) is 1.
 
-        colours (H, W, 3) is what each stroke takes its colour from, at its start; angle (H, W) is the direction in radians;
-        jitter is how far colours stray; load is the paint on the brush, hence the height of the relief.
+        colours (H, W, 3) is what each stroke takes its colour from, at its start; angle (H, W) is its direction in
+        radians; jitter is how far colours stray; load is the paint on the brush, hence the height of the relief.
         """
         h, w = angle.shape
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""strokes.jpg: a bay by night, in oil. Thousands of thick strokes in deep blue and ochre that swirl around the moon and its stars."""
+"""strokes.jpg: a bay by night, in oil: thousands of thick strokes in deep blue and ochre that swirl around the moon."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sample_videos.brush import Canvas
 from sample_videos.noise import mix, ramp, rgb, smoothstep
 
 Array = NDArray[np.float32]
+Point = tuple[float, float]
 SIZE = (768, 608)
 SCALE = 2  # painted at twice the size, then averaged down
 MOON = (0.735, 0.215, 0.062)  # x, y, radius as shares of the width
@@ -82,7 +83,9 @@ def _masses(x: Array, y: Array) -> tuple[Array, Array, dict[str, Array]]:
     return np.clip(colour, 0, 1), angle, {"gleam": np.clip(gleam * sea * 2, 0, 1), "shore": sea, "hill": hill}
 
 
-def _dab(canvas: Canvas, a: tuple[float, float], b: tuple[float, float], tone: Array, width: float, rng: np.random.Generator) -> None:
+def _dab(
+    canvas: Canvas, a: tuple[float, float], b: tuple[float, float], tone: Array, width: float, rng: np.random.Generator
+) -> None:
     """One straight touch of the brush from `a` to `b`."""
     k = np.linspace(0, 1, 7)
     path = np.stack([a[0] + (b[0] - a[0]) * k, a[1] + (b[1] - a[1]) * k]) + rng.normal(0, 0.5, (2, 7))

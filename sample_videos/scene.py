@@ -1,16 +1,16 @@
 """A moving camera over a lake valley, a balloon passing in front of it, and the exact motion of every pixel.
 
-The picture is a stack of painted layers. Each layer moves by an affine map that is known for every frame, so flow and occlusion are
-computed, not estimated. Flat ground is one layer too: under a sideways or rising camera its rows shift in proportion to their
-height below the horizon, which is a shear, and so the houses stay where they stand.
+The picture is a stack of painted layers. Each layer moves by an affine map that is known for every frame, so flow and
+occlusion are computed, not estimated. Flat ground is one layer too: under a sideways or rising camera its rows shift in
+proportion to their height below the horizon, which is a shear, and so the houses stay where they stand.
 
     frame(t)           (H, W, 3) uint8 RGB
-    flow_t_to_prev(t)  (2, H, W) float32, pixels, channel 0 = x: where pixel (x, y) of frame t was in frame t-1, minus (x, y)
+    flow_t_to_prev(t)  (2, H, W) float32, pixels, channel 0 = x: where pixel (x, y) of frame t was in t-1, minus (x, y)
     flow_prev_to_t(t)  (2, H, W) float32: where pixel (x, y) of frame t-1 is in frame t, minus (x, y)
-    occluded(t)        (H, W) bool, in frame t's coordinates: that surface point was covered or outside the picture in frame t-1
+    occluded(t)        (H, W) bool, frame t's coordinates: that surface point was covered or outside the picture in t-1
 
-A pixel belongs to the topmost layer that covers at least half of it; where two layers meet, colours are mixed and only the owner's
-motion is given. Everything is seeded: the same call gives the same array.
+A pixel belongs to the topmost layer that covers at least half of it; where two layers meet, colours are mixed and only
+the owner's motion is given. Everything is seeded: the same call gives the same array.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sample_videos import scenery, sprites
+from sample_videos import land, layer, shore, sprites
 from sample_videos.noise import smoothstep
 
 WIDTH, HEIGHT = 640, 360
@@ -60,7 +60,7 @@ def _camera(distance: float, ground: bool, t: int) -> Matrix:
     u = t - MIDDLE
     slide, rise = 0.0125 * u, 0.0011 * u
     pan = 0.85 * u + 3 * np.sin(u / 9)
-    h = scenery.HORIZON
+    h = layer.HORIZON
     if ground:
         parallax = _affine(1, -slide, slide * h, 0, 1 + rise, -rise * h)
     else:
@@ -69,15 +69,15 @@ def _camera(distance: float, ground: bool, t: int) -> Matrix:
     return turn @ _affine(1, 0, -pan, 0, 1, 0) @ parallax
 
 
-def _layer(layer: scenery.Layer, drift: float = 0.0) -> Piece:
-    d = scenery.DENSITY
-    texels = _affine(d, 0, -scenery.LEFT * d, 0, d, -layer.top * d)
+def _layer(painted: layer.Layer, drift: float = 0.0) -> Piece:
+    d = layer.DENSITY
+    texels = _affine(d, 0, -layer.LEFT * d, 0, d, -painted.top * d)
 
     def to_texture(t: int) -> Matrix:
         own = _affine(1, 0, drift * (t - MIDDLE), 0, 1, 0)
-        return texels @ np.linalg.inv(_camera(layer.distance, layer.ground, t) @ own)
+        return texels @ np.linalg.inv(_camera(painted.distance, painted.ground, t) @ own)
 
-    return Piece(layer.texture, to_texture)
+    return Piece(painted.texture, to_texture)
 
 
 def _balloon() -> Piece:
@@ -98,11 +98,11 @@ def _balloon() -> Piece:
 @lru_cache(maxsize=1)
 def _pieces() -> tuple[Piece, ...]:
     """All pieces, back to front; painted once."""
-    sky, mountains, hills, village = scenery.sky(), scenery.mountains(), scenery.hills(), scenery.village()
-    lake = scenery.lake([sky, mountains, hills, village])
-    valley = [_layer(layer) for layer in (sky, mountains, hills, lake, village)]
-    boat = _layer(scenery.sail_boat(), drift=-0.8)
-    near = [_layer(layer) for layer in (scenery.meadow(), scenery.foreground())]
+    sky, mountains, hills, village = land.sky(), land.mountains(), land.hills(), land.village()
+    lake = shore.lake([sky, mountains, hills, village])
+    valley = [_layer(painted) for painted in (sky, mountains, hills, lake, village)]
+    boat = _layer(shore.sail_boat(), drift=-0.8)
+    near = [_layer(painted) for painted in (shore.meadow(), shore.foreground())]
     return (*valley, boat, *near, _balloon())
 
 
@@ -118,7 +118,7 @@ def _texel_index(piece: Piece, t: int, size: Size) -> Matrix:
 
 def _render(pieces: tuple[Piece, ...], t: int, size: Size) -> NDArray[np.float32]:
     """(H, W, 3) in [0, 1]: all pieces composited at about two samples per reference pixel, then averaged down."""
-    fine = max(1, -(-scenery.DENSITY * WIDTH // size[0]))
+    fine = max(1, -(-layer.DENSITY * WIDTH // size[0]))
     big = (size[0] * fine, size[1] * fine)
     picture = np.zeros((big[1], big[0], 3), np.float32)
     for piece in pieces:
@@ -133,6 +133,10 @@ def _to_uint8(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
     return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
 
 
+def _posed(piece: Piece, to_texture: Matrix) -> Piece:
+    return Piece(piece.texture, lambda _: to_texture)
+
+
 def frame(t: int, size: Size = SIZE) -> NDArray[np.uint8]:
     """Frame `t` of the clip at (width, height) `size`."""
     _check(t, first=0)
@@ -140,19 +144,16 @@ def frame(t: int, size: Size = SIZE) -> NDArray[np.uint8]:
 
 
 def close_up(t: int, size: Size = SIZE) -> NDArray[np.uint8]:
-    """The second shot of cut.mp4: the village in evening light, twice as large, panned the other way. Without ground truth."""
+    """The second shot of cut.mp4: the village in the evening, twice as large, panned the other way. No ground truth."""
     _check(t, first=0)
     u = t - MIDDLE
     lens = _turn(2.15 - 0.003 * u, 0, (330, 196)) @ _affine(1, 0, 12 - 1.1 * u, 0, 1, -6)
-    still = int(MIDDLE)
-    sky, mountains, hills, lake, village, boat = _pieces()[:6]
-    boat = Piece(boat.texture, lambda t: boat_pose @ np.linalg.inv(_affine(1, 0, -62 - 0.5 * u, 0, 1, -14)))
-    boat_pose = _pieces()[5].to_texture(still)
-    shot = [
-        Piece(p.texture, lambda _, pose=p.to_texture(still): pose @ np.linalg.inv(lens))
-        for p in (sky, mountains, hills, lake, village)
-    ]
-    shot.append(Piece(boat.texture, lambda t: boat.to_texture(t) @ np.linalg.inv(lens)))
+    still = int(MIDDLE)  # the valley keeps the pose of this frame; only the lens and the boat move
+    from_lens = np.linalg.inv(lens)
+    from_boat = np.linalg.inv(lens @ _affine(1, 0, -62 - 0.5 * u, 0, 1, -14))
+    *valley, boat = _pieces()[:6]
+    shot = [_posed(piece, piece.to_texture(still) @ from_lens) for piece in valley]
+    shot.append(_posed(boat, boat.to_texture(still) @ from_boat))
     picture = _render(tuple(shot), t, size)
     light = np.array([1.06, 0.80, 0.70], np.float32) * 0.86
     warm = smoothstep(0.35, 0.95, picture.mean(-1, keepdims=True)) * np.array([0.10, 0.03, -0.03], np.float32)

@@ -1,4 +1,4 @@
-"""Single things, painted large and pasted small: trees, houses, a sail boat, a balloon. Light comes from the upper left.
+"""Single things, painted large and pasted small: trees, houses, a boat, a balloon; lit from the upper left.
 
 Every function returns an (H, W, 4) float32 image, colours premultiplied by alpha, all in [0, 1].
 """
@@ -101,7 +101,7 @@ def broadleaf(seed: int, dark: str = "#1d3b1c", light: str = "#b9b552", height: 
     return _finish(colour, mask)
 
 
-def house(seed: int, wall: str, roof: str, storeys: int = 2, tower: bool = False) -> Image:
+def house(seed: int, wall: str, roof: str, storeys: int = 2, tower: bool = False) -> Image:  # noqa: PLR0915 - a drawing, top to bottom
     """A gabled house in three-quarter view: lit front, long side in the shade, tiled roof; or a church with a spire."""
     rng = np.random.default_rng(seed)
     unit = 60 * TWICE
@@ -147,7 +147,8 @@ def house(seed: int, wall: str, roof: str, storeys: int = 2, tower: bool = False
     for row in np.linspace(0.06, 0.97, 11):
         a = np.array([ridge + row * (front / 2 + over), eaves - gable + row * (gable + over)])
         for k in range(24):
-            start, stop = a + [side * k / 24, 0], a + [side * (k + 1) / 24 - 3, rng.uniform(-2, 2)]
+            start = a + np.array([side * k / 24, 0])
+            stop = a + np.array([side * (k + 1) / 24 - 3, rng.uniform(-2, 2)])
             tone = tiles * rng.uniform(0.72, 1.16)
             cv2.line(colour, start.astype(int).tolist(), stop.astype(int).tolist(), tone.tolist(), 8)
     fill([(left - over, eaves + over), (ridge, eaves - gable - 12), (ridge, eaves - gable + 8), (left - 2, eaves + 24)],
@@ -163,10 +164,9 @@ def house(seed: int, wall: str, roof: str, storeys: int = 2, tower: bool = False
              rgb("#3b3f4a"))  # fmt: skip
     else:
         x = ridge + side * rng.uniform(0.3, 0.75)
-        fill([(x, eaves - gable * 0.6), (x, eaves - gable - 40), (x + 18, eaves - gable - 40), (x + 18, eaves - gable * 0.6)],
-             rgb("#9a5b45"))  # fmt: skip
-        fill([(x + 18, eaves - gable * 0.6), (x + 18, eaves - gable - 40), (x + 30, eaves - gable - 40),
-              (x + 30, eaves - gable * 0.6)], rgb("#6b3d33"))  # fmt: skip
+        for x0, x1, brick in ((x, x + 18, "#9a5b45"), (x + 18, x + 30, "#6b3d33")):
+            low, high = eaves - gable * 0.6, eaves - gable - 40
+            fill([(x0, low), (x0, high), (x1, high), (x1, low)], rgb(brick))
     grain = noise.fbm(h, w, 40, seed, octaves=5, gain=0.7)
     colour *= (0.86 + 0.28 * grain)[..., None]
     colour *= (1 - 0.22 * smoothstep(h - unit * 0.7, h, np.arange(h, dtype=np.float32)))[:, None, None]

@@ -139,7 +139,13 @@ def prepare(config: RenderConfig) -> Job:
     """Look at everything that can refuse the render, the cheap things first."""
     source = probe(config.input)
     painting = read.read_image(config.style, StyleError)
-    delivery = deliveries.decide(source, config.output, config.style, config.codec, config.crf)
+    size = read.fit(source.width, source.height, config.size)
+
+    def decide(timeline: Timeline | None = None) -> Delivery:
+        wishes = config.output, config.style, config.codec, config.crf
+        return deliveries.decide(source, *wishes, size=size, timeline=timeline)
+
+    delivery = decide()
     if delivery.path.exists() and not config.overwrite and not checkpoint.is_own_output(delivery.path):
         raise OutputError(f"{delivery.path} exists", "it would be replaced", "use -f to replace it, or another -o")
     differences = shots.ContentDifference()
@@ -153,6 +159,7 @@ def prepare(config: RenderConfig) -> Job:
             )
         notes.append(Note(f"{config.input} is damaged: {why}", warning=True))
     first, stop = chosen(scanned.timeline, config)
+    delivery = decide(scanned.timeline)  # some containers cannot keep all times
     return Job(
         config=config,
         source=source,
@@ -162,7 +169,7 @@ def prepare(config: RenderConfig) -> Job:
         cuts=shots.cuts(differences.scores),
         first=first,
         stop=stop,
-        size=read.fit(source.width, source.height, config.size),
+        size=size,
         notes=tuple(notes),
     )
 

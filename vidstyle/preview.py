@@ -80,7 +80,11 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     )
     full_frames, still = len(job.whole), job.source.kind == "image"
     first, stop_at = pipeline.chosen(job.whole, small.model_copy(update=part_shown(job, config)))
-    target = job.delivery if still else delivery.decide(job.source, clip, config.style, None, None)
+    target = (
+        job.delivery
+        if still
+        else delivery.decide(job.source, clip, config.style, None, None, size=(2 * job.size[0], job.size[1] // 2 * 2))
+    )
     job = replace(job, config=small, first=first, stop=stop_at, delivery=target)
     for note in job.notes:
         report(note)

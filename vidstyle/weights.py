@@ -68,7 +68,7 @@ class Located:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of `vidstyle weights`; `status`: embedded, verified, unverified, absent; `places`: where it is or may lie."""
+    """A line of `vidstyle weights`: embedded, verified, unverified or absent, and where it is or was looked for."""
 
     file: WeightFile
     status: str

@@ -44,7 +44,7 @@ class Clips:
             before: options of the video input (an offset, a rotation).
             audio: seconds of a tone; 0 for none.
         """
-        source = f"testsrc=size={size[0]}x{size[1]}:rate={rate}"
+        source = f"testsrc=size={size[0]}x{size[1]}:rate={rate},trim=end_frame={frames}"
         args = [*before, "-f", "lavfi", "-i", source]
         if audio:
             args += ["-f", "lavfi", "-i", f"sine=duration={audio}"]
@@ -53,7 +53,9 @@ class Clips:
     def timed(self, name: str, expression: str, *options: str, frames: int = 10, last: int | None = None) -> Path:
         """A clip whose frame N is shown at `expression` (in 1/90000 s); `last` is the duration of the last one."""
         filters = f"settb=1/90000,setpts={expression}"
-        length = ["-bsf:v", f"setts=duration=if(eq(N\\,{frames - 1})\\,{last}\\,DURATION)"] if last else []
+        length = (
+            ["-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{frames - 1})\\,{last}\\,DURATION)"] if last else []
+        )
         times = ["-fps_mode", "passthrough", "-enc_time_base", "1/90000", *length]
         return self.pattern(name, "-vf", filters, *times, "-video_track_timescale", "90000", *options, frames=frames)
 

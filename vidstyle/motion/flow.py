@@ -73,13 +73,12 @@ class RAFT:
     @torch.no_grad()
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         h, w = a.shape[1:]
-        # Multiples of 8 for the encoder, edges repeated on all sides as in the authors' code for Sintel.
-        right, bottom = max(self.smallest - w, -w % 8), max(self.smallest - h, -h % 8)
-        right, bottom = right + -(w + right) % 8, bottom + -(h + bottom) % 8
-        border = (right // 2, right - right // 2, bottom // 2, bottom - bottom // 2)
+        # Multiples of 8 for the encoder; the image goes on beyond its right and lower edge as it was.
+        border = (0, max(self.smallest - w, -w % 8), 0, max(self.smallest - h, -h % 8))
+        border = (0, border[1] + -(w + border[1]) % 8, 0, border[3] + -(h + border[3]) % 8)
         pair = [F.pad(x[None].to(self.device) * 2 - 1, border, mode="replicate") for x in (a, b)]
         flow: Tensor = self.model(*pair)[-1][0]  # (1, 2, H', W') of the last refinement -> (2, H', W')
-        return flow[:, border[2] : border[2] + h, border[0] : border[0] + w].contiguous().to(a.device)
+        return flow[:, :h, :w].contiguous().to(a.device)
 
 
 def load(name: str, device: torch.device | str = "cpu", weights_dir: Path | None = None) -> Flow:

@@ -49,13 +49,17 @@ def _increasing(pts: list[int]) -> list[int]:
 
 
 def _candidates(pts: list[int], nominal: Fraction) -> Iterator[Fraction]:
-    """Rates worth trying, the declared one first, then those that are in use in the world, then the mean itself."""
-    yield nominal
+    """Rates worth trying: the declared one if it is one in use, those in use near the mean, any declared one, the mean."""
+    if nominal.denominator in (1, 1001):
+        yield nominal
     if len(pts) > 1:
         mean = (len(pts) - 1) / ((pts[-1] - pts[0]) * TIME_BASE)
         whole = max(1, round(mean))
         yield from sorted((Fraction(whole), Fraction(whole * 1000, 1001)), key=lambda rate: abs(rate - mean))
+        yield nominal
         yield mean.limit_denominator(1001)
+    else:
+        yield nominal
 
 
 def _fits(pts: list[int], rate: Fraction, rounding: Fraction) -> bool:

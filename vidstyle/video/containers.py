@@ -73,7 +73,7 @@ CONTAINERS = {
     ".webm": Container(
         "webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt"
     ),
-    # AVI keeps no time stamps: the silence that AAC, Opus and Vorbis begin with would delay the sound, so those become PCM.
+    # AVI keeps no times: the silence that AAC, Opus and Vorbis begin with would delay the sound, so those become PCM.
     ".avi": Container(
         "avi",
         ("h264", "ffv1"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from vidstyle.errors import OutputError
+from vidstyle.frames import Timeline
 from vidstyle.video import ffmpeg
 from vidstyle.video.containers import CONTAINERS, Track, carry
 from vidstyle.video.probe import Source
@@ -17,6 +19,8 @@ IMAGES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".tif
 
 _LONGEST_NAME = 200
 """Bytes; a file system's 255 less what the names of temporary files add."""
+_INAUDIBLE = Fraction(1, 1000)
+"""Seconds that sound may be off."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,12 @@ class Codec:
 
 
 CODECS = {
-    # H.264 and HEVC cut the picture to whole chroma samples, so an odd size needs full chroma. VP9 and AV1 do not.
+    # H.264 and HEVC cut the picture at whole chroma samples, so an odd size needs full chroma. The others do not.
     "h264": Codec(("libx264",), 17, 51, "yuv420p", "yuv444p"),
     "hevc": Codec(("libx265",), 20, 51, "yuv420p", "yuv444p"),
     "vp9": Codec(("libvpx-vp9",), 24, 63, "yuv420p", "yuv420p"),
     "av1": Codec(("libsvtav1", "libaom-av1"), 24, 63, "yuv420p", "yuv420p"),
-    "prores": Codec(("prores_ks",), None, 0, "yuv422p10le", "yuv444p10le"),
+    "prores": Codec(("prores_ks",), None, 0, "yuv422p10le", "yuv422p10le"),
     "ffv1": Codec(("ffv1",), None, 0, "yuv444p16le", "yuv444p16le"),
 }
 
@@ -80,6 +84,7 @@ def decide(
     codec: str | None,
     crf: int | None,
     size: tuple[int, int] | None = None,
+    timeline: Timeline | None = None,
 ) -> Delivery:
     """Settles the output.
 
@@ -87,6 +92,7 @@ def decide(
         output: None for `in.STYLE.EXT` beside the input.
         codec: a key of `CODECS`, or None for what suits the container.
         size: width and height of the render; default the source's.
+        timeline: of the whole source, where known: AVI is refused for a video that begins later than its sound.
 
     Raises OutputError when it cannot be written there, or not so. An existing output is not this function's concern.
     """
@@ -98,6 +104,10 @@ def decide(
         path = Path(output)
     kind = _kind(path, source)
     _check_place(path, source.path, style)
+    if path.suffix.lower() == ".avi" and timeline is not None and timeline.pts[0] * timeline.time_base > _INAUDIBLE:
+        late = float(timeline.pts[0] * timeline.time_base)
+        why = f"the video begins {late:.3f} s after the sound, and AVI keeps no times"
+        raise OutputError(f"cannot write {path}", why, "use .mkv or .mp4")
     if kind == "video":
         return _video(path, source, codec, crf, size or (source.width, source.height), notes)
     name = "gif" if kind == "gif" else IMAGES[path.suffix.lower()]
@@ -174,7 +184,7 @@ def _check_place(path: Path, source: Path, style: Path) -> None:
                     raise OutputError(what, f"it is {role} itself", "choose another name with -o")
         if not path.parent.is_dir():
             raise OutputError(what, f"there is no directory {path.parent}", f"make it first: mkdir -p '{path.parent}'")
-        # Permissions, quotas and read-only mounts are best asked of the file system itself; the file has no name or a moment's.
+        # Permissions and read-only mounts are best asked of the file system itself; the file stays nameless.
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as e:
         raise OutputError(what, f"{path.parent}: {e.strerror}", "choose another place with -o") from e
@@ -206,8 +216,9 @@ def _video(
         notes = [*notes, f"{name} keeps the odd size {shape} by storing full chroma (4:4:4){advice}"]
     tracks, lost = carry(source.streams, extension)
     quality = None if scale.crf is None else scale.crf if crf is None else crf
-    # SVT-AV1 encodes only even sizes.
-    encoders = tuple(encoder for encoder in scale.encoders if not (odd and encoder == "libsvtav1"))
+    # SVT-AV1 before version 2 or so refuses odd sizes and sides below 64.
+    fussy = odd or min(size) < 64
+    encoders = tuple(encoder for encoder in scale.encoders if not (fussy and encoder == "libsvtav1"))
     encoder = _available(path, encoders)
     for track in tracks:
         if track.encoder != "copy":

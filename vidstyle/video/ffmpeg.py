@@ -175,7 +175,7 @@ class Child:
         raise error(what, why, "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)")
 
 
-_EMPTY = "Conversion failed|Last message repeated|Nothing was written|Task finished|Terminating|Error opening (in|out)put file"
+_EMPTY = "Conversion failed|Last message|Nothing was written|Task finished|Terminating|Error opening (in|out)put file"
 """How the lines begin in which ffmpeg only repeats that something failed."""
 
 

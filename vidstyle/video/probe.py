@@ -129,7 +129,7 @@ def _probe_moving(path: Path, head: bytes) -> Source:
     report = _first_frame(path, options)
     picture = showinfo.parse(report)
     header = _header(report, path)
-    _refuse_what_is_no_picture(path, header, report, picture)
+    _refuse_what_is_no_picture(path, head, header, report, picture)
     assert picture is not None
     container = _container(header)
     streams, films = _streams(header)
@@ -212,14 +212,17 @@ def _streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
     return tuple(found[index] for index in sorted(found)), sorted(films, key=lambda stream: stream.index)
 
 
-def _refuse_what_is_no_picture(path: Path, header: str, report: str, picture: showinfo.Picture | None) -> None:
+def _refuse_what_is_no_picture(
+    path: Path, head: bytes, header: str, report: str, picture: showinfo.Picture | None
+) -> None:
     container = _container(header)
     streams, films = _streams(header)
     why = "; ".join(ffmpeg.complaints(report)[-2:]) or "ffmpeg decodes no frame of it"
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
         raise InputError(f"cannot read {path}", why, "download what it points at, and give that file")
-    if "moov atom not found" in report:
+    # Only the name may say mp4: any file called so ends up in that demuxer when nothing else fits.
+    if "moov atom not found" in report and head[4:8] in (b"ftyp", b"mdat", b"free", b"wide", b"skip"):
         why = "the file is cut short: its index, which stands at the end, is missing"
         raise InputError(f"cannot read {path}", why, "copy or download it again")
     if not streams or container in TEXT_DEMUXERS:

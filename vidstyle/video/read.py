@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
     return max(SMALLEST, round(width * scale)), max(SMALLEST, round(height * scale))
 
 
-def read(source: Source, size: tuple[int, int] | None, first: int = 0, stop: int | None = None) -> Iterator[Frame]:
+def read(
+    source: Source, size: tuple[int, int] | None, first: int = 0, stop: int | None = None
+) -> Generator[Frame, None, None]:
     """Frames `first` .. `stop`-1 in order, numbered as `scan` counts them; closing the iterator ends the decoder.
 
     Args:
@@ -76,7 +78,7 @@ def read(source: Source, size: tuple[int, int] | None, first: int = 0, stop: int
     if stop is not None or code:
         missing = max(1, stop - first - count) if stop is not None else 1
         raise DecodeError(
-            f"decoding {source.path} broke off after frame {first + count - 1}",
+            f"decoding {source.path} broke off before frame {first + count}",
             ffmpeg.complaint(complaint) or "the decoder delivered no more frames",
             "copy the file again, or render what it holds with --allow-damaged",
             missing,

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vidstyle.errors import DecodeError, InputError, Refusal, StyleError
+from vidstyle.video import ffmpeg
+from vidstyle.video.probe import probe
+from vidstyle.video.read import fit, read, read_image
+from vidstyle.video.scan import scan
+
+if TYPE_CHECKING:
+    from conftest import Clips
+
+COLOURS = np.array(
+    [[r, g, b] for r in (0, 0.5, 1) for g in (0, 0.5, 1) for b in (0, 0.5, 1)] + [[0.2, 0.4, 0.1], [0.8, 0.6, 0.5]]
+)
+
+
+def middles(image: Tensor, count: int) -> np.ndarray:
+    """The colour in the middle of each of `count` patches side by side, (n, 3)."""
+    width = image.shape[2] // count
+    return image[:, image.shape[1] // 2, width // 2 :: width].T.numpy()
+
+
+@pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "bt470bg"])
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+@pytest.mark.parametrize(
+    ("bits", "pixels", "codec"),
+    [
+        (8, "yuv444p", "ffv1"),
+        (8, "yuv420p", "ffv1"),
+        (10, "yuv444p10le", "ffv1"),
+        (10, "yuv420p10le", "ffv1"),
+        (8, "yuv420p", "libx264"),
+        (10, "yuv422p10le", "libx264"),
+    ],
+)
+def test_tagged_colours_are_read_back(  # every decoded value against the colour that was put in
+    matrix: str, full: bool, bits: int, pixels: str, codec: str, clips: Clips
+) -> None:
+    color_range = "pc" if full else "tv"
+    tags = f"setparams=colorspace={matrix}:range={color_range}:color_trc=bt709:color_primaries=bt709"
+    chroma = f"scale=in_range={color_range}:out_range={color_range}:in_color_matrix={matrix}:out_color_matrix={matrix}"
+    options = [
+        "-vf",
+        f"{tags},{chroma},format={pixels},{tags}",
+        "-c:v",
+        codec,
+        *(["-qp", "0"] if codec != "ffv1" else []),
+    ]
+    options += ["-colorspace", matrix, "-color_range", color_range, "-bitexact"]
+    path = clips.patches("a.mkv", COLOURS, matrix, full, *options, bits=bits)
+    source = probe(path)
+    assert (source.matrix, source.color_range, source.bits) == (matrix, color_range, bits)
+    frame = next(read(source, None))
+    assert np.abs(middles(frame.image, len(COLOURS)) - COLOURS).max() * 255 < (2 if bits == 8 else 1)
+
+
+@pytest.mark.parametrize(("height", "matrix"), [(32, "smpte170m"), (720, "bt709")])
+def test_untagged_colours_are_read_as_their_size_says(height: int, matrix: str, clips: Clips) -> None:
+    colours = COLOURS[::3]
+    path = clips.patches("a.mkv", colours, matrix, False, "-c:v", "ffv1", tile=(32, height), frames=1)
+    frame = next(read(probe(path), None))
+    assert np.abs(middles(frame.image, len(colours)) - colours).max() * 255 < 2
+
+
+def test_ten_bits_are_not_cut_to_eight(clips: Clips) -> None:
+    greys = np.linspace(0.4, 0.42, 16)[:, None].repeat(3, axis=1)
+    path = clips.patches("a.mkv", greys, "bt709", False, "-c:v", "ffv1", "-colorspace", "bt709", bits=10)
+    frame = next(read(probe(path), None))
+    assert len(np.unique(middles(frame.image, 16)[:, 0])) > 12  # 8 bit would tell 5 of them apart
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_hdr_becomes_a_picture_of_ordinary_brightness(transfer: str, clips: Clips) -> None:
+    # PQ and HLG signals of black, 18 % grey, reference white (203 cd/m2) and the brightest.
+    signal = {"smpte2084": [0.0, 0.38, 0.58, 1.0], "arib-std-b67": [0.0, 0.38, 0.75, 1.0]}[transfer]
+    greys = np.array(signal)[:, None].repeat(3, axis=1)
+    tags = ("-colorspace", "bt2020nc", "-color_trc", transfer, "-color_primaries", "bt2020")
+    parameters = f"setparams=colorspace=bt2020nc:color_trc={transfer}:color_primaries=bt2020:range=tv"
+    path = clips.patches("a.mkv", greys, "bt2020nc", False, "-vf", parameters, *tags, "-c:v", "ffv1", bits=10)
+    source = probe(path)
+    assert source.hdr
+    shown = middles(next(read(source, None)).image, 4)
+    assert np.ptp(shown, axis=1).max() < 0.01  # grey stays grey
+    black, grey, white, brightest = shown[:, 0]
+    assert black < 0.02
+    assert 0.3 < grey < 0.6
+    assert 0.7 < white <= 1
+    assert white < brightest <= 1
+
+
+def test_wide_primaries_are_brought_to_ours(clips: Clips) -> None:
+    # A colour inside both gamuts, given in BT.2020 (linear light) and expected in BT.709; the matrix is ITU-R BT.2087's.
+    def curve(light: np.ndarray) -> np.ndarray:
+        return np.where(light < 0.018, 4.5 * light, 1.099 * np.maximum(light, 0.018) ** 0.45 - 0.099)
+
+    expected = np.array([[0.6, 0.2, 0.1], [0.1, 0.5, 0.2], [0.2, 0.3, 0.7], [0.5, 0.5, 0.5]])
+    to_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+    tags = ("-colorspace", "bt2020nc", "-color_trc", "bt2020-10", "-color_primaries", "bt2020")
+    parameters = "setparams=colorspace=bt2020nc:color_trc=bt2020-10:color_primaries=bt2020:range=tv"
+    wide = curve(expected @ to_2020.T)
+    path = clips.patches("a.mkv", wide, "bt2020nc", False, "-vf", parameters, *tags, "-c:v", "ffv1", bits=10)
+    shown = middles(next(read(probe(path), None)).image, 4)
+    assert np.abs(shown - curve(expected)).max() * 255 < 3
+
+
+@pytest.mark.parametrize("pixels", ["bgr0", "bgra", "gbrp12le", "gbrap10le", "gray", "gray16le", "yuva444p"])
+def test_other_pixel_formats_show_the_same_picture(pixels: str, clips: Clips) -> None:
+    plain = next(read(probe(clips.pattern("plain.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0")), None)).image
+    other = next(read(probe(clips.pattern("other.mkv", "-c:v", "ffv1", "-pix_fmt", pixels)), None)).image
+    if pixels.startswith("gray"):
+        assert torch.equal(other[0], other[1])
+        plain = (plain * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
+    assert (plain - other).abs().mean() < 2 / 255
+
+
+def marked(clips: Clips, frames: int = 20, name: str = "marked.mkv", *options: str) -> Path:
+    """A clip whose frame n is a grey of n / 100."""
+    grey = f"geq=lum='round(16+2.19*N)':cb=128:cr=128,settb=1/90000,setpts=3000*N+100*N*N"
+    return clips.pattern(name, "-vf", f"format=yuv420p,{grey}", "-c:v", "ffv1", "-g", "5", *options, frames=frames)
+
+
+@pytest.mark.parametrize(("first", "stop"), [(0, None), (0, 20), (7, 12), (7, None), (19, 20), (5, 5)])
+def test_the_frames_asked_for_come_by_number_whatever_their_times(first: int, stop: int | None, clips: Clips) -> None:
+    path = marked(clips)
+    frames = list(read(probe(path), (32, 32), first, stop))
+    assert [frame.index for frame in frames] == list(range(first, 20 if stop is None else stop))
+    for frame in frames:
+        assert frame.image.shape == (3, 32, 32)
+        assert frame.image.dtype == torch.float32
+        assert float(frame.image.mean()) == pytest.approx(frame.index / 100, abs=0.004)
+
+
+def test_numbers_are_those_of_the_scan(shared: Path) -> None:
+    for path in sorted((shared / "clips").iterdir()):
+        source = probe(path)
+        size = fit(source.width, source.height, 32)
+        assert sum(1 for _ in read(source, size)) == len(scan(source).timeline), path.name
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("size", [None, 128])
+def test_the_picture_is_turned_once(turn: int, size: int | None, clips: Clips) -> None:
+    upright = clips.patches("upright.mp4", COLOURS[[0, 6, 18, 26]], "smpte170m", False, "-qp", "0", tile=(16, 32))
+    turned = clips.make("turned.mp4", "-display_rotation", str(turn), "-i", ffmpeg.local(upright), "-c", "copy")
+    source = probe(turned)
+    image = next(read(source, None if size is None else fit(source.width, source.height, size))).image
+    plain = next(read(probe(upright), None if size is None else fit(64, 32, size))).image
+    expected = torch.rot90(plain, turn // 90, dims=(1, 2))  # both count counter-clockwise
+    assert image.shape == expected.shape
+    assert (image - expected).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("size", [(32, 24), (200, 100), (64, 48)])
+def test_frames_have_the_size_asked_for_and_the_same_content(size: tuple[int, int], clips: Clips) -> None:
+    source = probe(clips.pattern("a.mkv", "-c:v", "ffv1"))
+    whole = next(read(source, None)).image
+    image = next(read(source, size)).image
+    assert image.shape == (3, size[1], size[0])
+    expected = torch.nn.functional.interpolate(whole[None], (size[1], size[0]), mode="bilinear", antialias=True)[0]
+    assert (image - expected).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_closing_the_iterator_ends_the_decoder(before: int, clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = probe(clips.pattern("long.mp4", frames=600, rate="60", size=(160, 120)))
+    pids: list[int] = []
+    running = ffmpeg.running
+
+    @contextlib.contextmanager
+    def noted(*args: object, **options: object) -> Iterator[ffmpeg.Child]:
+        with running(*args, **options) as child:  # type: ignore[arg-type]
+            pids.append(child.pid)
+            yield child
+
+    monkeypatch.setattr(ffmpeg, "running", noted)
+    frames = read(source, None)
+    for _ in range(before):
+        next(frames)
+    frames.close()  # type: ignore[attr-defined]
+    assert len(pids) == (before > 0)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_decoder_that_breaks_off_says_how_many_frames_are_missing(clips: Clips) -> None:
+    whole = clips.pattern("whole.mp4", "-movflags", "+faststart", "-g", "5", frames=100, size=(160, 120))
+    short = clips.folder / "short.mp4"
+    short.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    source = probe(short)
+    found = scan(source)
+    delivered = len(found.timeline)
+    assert len(list(read(source, (32, 24), 0, delivered))) == delivered
+    frames = []
+    with pytest.raises(DecodeError) as caught:
+        frames.extend(frame.index for frame in read(source, (32, 24), 10, 100))
+    assert caught.value.missing == 100 - delivered
+    assert short.name in caught.value.what
+
+
+def test_a_sound_file_that_is_shorter_than_asked_for_is_an_error(clips: Clips) -> None:
+    with pytest.raises(DecodeError) as caught:
+        list(read(probe(clips.pattern()), None, 0, 12))
+    assert caught.value.missing == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "long_side", "expected"),
+    [
+        ((1920, 1080), None, (1920, 1080)),
+        ((1920, 1080), 320, (320, 180)),
+        ((1080, 1920), 320, (180, 320)),
+        ((321, 241), 96, (96, 72)),
+        ((640, 272), 96, (96, 41)),
+        ((100, 50), 400, (400, 200)),
+        ((2000, 40), 320, (320, 16)),
+        ((512, 512), 16, (16, 16)),
+    ],
+)
+def test_fit_keeps_the_aspect(size: tuple[int, int], long_side: int | None, expected: tuple[int, int]) -> None:
+    assert fit(*size, long_side) == expected
+
+
+@pytest.mark.parametrize("kind", ["png", "bmp", "tiff", "webp", "ppm"])
+def test_a_still_is_read_as_it_was_written(kind: str, tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if kind == "webp" else []
+    path = tmp_path / f"a.{kind}"
+    cv2.imwrite(str(path), picture[..., ::-1], options)
+    image = read_image(path, StyleError)
+    assert image.dtype == torch.float32
+    assert image.is_contiguous()
+    assert torch.equal(image, torch.from_numpy(picture).permute(2, 0, 1) / 255)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.full((20, 30, 3), 40_000, np.uint16),
+        np.full((20, 30), 40_000, np.uint16),
+        np.dstack([np.full((20, 30, 3), 40_000, np.uint16), np.zeros((20, 30), np.uint16)]),
+    ],
+    ids=["16 bit", "16 bit grey", "transparent"],
+)
+def test_deep_grey_and_transparent_pngs_become_three_channels(picture: np.ndarray, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    image = read_image(tmp_path / "a.png", StyleError)
+    assert image.shape == (3, 20, 30)
+    assert torch.allclose(image, torch.tensor(40_000 / 65535))
+
+
+def test_a_photo_is_turned_as_its_exif_says_once(tmp_path: Path) -> None:
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[:20, :30] = 255
+    data = cv2.imencode(".jpg", picture)[1].tobytes()
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6: turn clockwise
+    body = b"Exif\0\0" + tiff
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(data[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + data[2:])
+    source = probe(path)
+    assert (source.kind, source.width, source.height) == ("image", 40, 60)
+    image = next(read(source, None)).image
+    assert image.shape == (3, 60, 40)
+    assert image[0, :28, 22:].mean() > 0.95
+    assert image[0, :28, :18].mean() < 0.05
+
+
+def test_the_first_frame_of_a_gif_is_a_style(clips: Clips) -> None:
+    path = clips.pattern("a.gif", frames=3)
+    first = next(read(probe(path), None)).image
+    assert (read_image(path, StyleError) - first).abs().max() < 1 / 255
+
+
+@pytest.mark.parametrize("size", [(30, 20), (100, 60), (64, 48)])
+def test_a_still_is_resized_like_a_frame(size: tuple[int, int], clips: Clips) -> None:
+    frames = list(read(probe(clips.pattern("a.png", frames=1)), size))
+    assert [(frame.index, frame.image.shape) for frame in frames] == [(0, (3, size[1], size[0]))]
+    film = next(read(probe(clips.pattern("a.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0")), size)).image
+    assert (frames[0].image - film).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("missing.png", None, "there is no such file"),
+        ("empty.png", b"", "the file is empty"),
+        ("text.png", b"no picture " * 50, "is not a video or an image"),
+        ("torn.png", b"\x89PNG\r\n\x1a\n" + bytes(300), "damaged or cut short"),
+        ("torn.jpg", b"\xff\xd8\xff\xe0" + bytes(300), "damaged or cut short"),
+    ],
+)
+@pytest.mark.parametrize("error", [StyleError, InputError])
+def test_a_broken_image_is_refused(
+    name: str, content: bytes | None, line: str, error: type[Refusal], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error) as caught:
+        read_image(path, error)
+    assert line in str(caught.value)
+    assert path.name in caught.value.what
+    assert str(caught.value).count("\n") == 2
+    assert capfd.readouterr().err == ""  # libraries keep quiet
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "folder"])
+def test_a_film_or_a_folder_is_no_style(name: str, clips: Clips) -> None:
+    path = clips.folder / name
+    if name == "folder":
+        path.mkdir()
+    else:
+        clips.pattern(name)
+    with pytest.raises(StyleError, match="it is a (video|directory)"):
+        read_image(path, StyleError)

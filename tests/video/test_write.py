@@ -1,0 +1,486 @@
+"""The output: its frames, their times, the sound beside them, and what a failure leaves."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+import cv2
+import numpy as np
+import pytest
+from conftest import Clips  # type: ignore[import-not-found]
+from numpy.typing import NDArray
+
+from vidstyle.errors import DiskFullError, EncodeError
+from vidstyle.frames import TIME_BASE, Timeline
+from vidstyle.video import ffmpeg, write
+from vidstyle.video.delivery import CODECS, decide
+from vidstyle.video.probe import Source, probe
+from vidstyle.video.scan import scan
+
+STYLE = Path("munch.jpg")
+MILLISECOND = 90
+TIMED = ["-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
+CLICKS = "aevalsrc='if(lt(mod(t,0.5),0.01),0.8*sin(2*PI*1000*t),0)':d=2.6:s=48000"
+
+
+def pictures(folder: Path, count: int, size: tuple[int, int]) -> list[Path]:
+    """Frames that differ from each other, as the checkpoint stores them."""
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for i in range(count):
+        image = np.zeros((size[1], size[0], 3), np.uint16)
+        image[..., 0] = np.linspace(0, 65535, size[0])
+        image[..., 1] = 3000 * (i % 20)
+        image[: size[1] // 2, i % size[0] :, 2] = 50_000
+        paths.append(folder / f"{i:06d}.png")
+        cv2.imwrite(os.fspath(paths[-1]), image)
+    return paths
+
+
+def render(
+    clip: Path,
+    output: Path,
+    codec: str | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    trim: tuple[Fraction, Fraction] | None = None,
+    frames: Sequence[Path] | None = None,
+    sar: Fraction | None = None,
+    crf: int | None = None,
+    **more: Any,
+) -> tuple[Path, Source, Timeline]:
+    """Everything but the styling: the clip's times and sound with frames of ours."""
+    source = probe(clip)
+    timeline = scan(source).timeline
+    if trim:
+        chosen = [i for i, pts in enumerate(timeline.pts) if trim[0] <= pts * TIME_BASE < sum(trim)]
+        timeline = timeline.select(chosen[0], chosen[-1] + 1)
+    size = size or (source.width, source.height)
+    delivery = decide(source, output, STYLE, codec, crf, size)
+    if frames is None:
+        frames = pictures(clip.parent / "frames", len(timeline), size)
+    scratch = clip.parent / "scratch"
+    scratch.mkdir(exist_ok=True)
+    more = {"on_start": lambda pid, path: None, **more}
+    temporary = write.encode(frames, timeline, source, delivery, scratch, trim=trim, sar=sar or source.sar, **more)
+    assert temporary.name == f".{output.name}.{os.getpid()}.tmp{output.suffix}"
+    temporary.replace(output)
+    return output, source, timeline
+
+
+def packets(path: Path, stream: str, *, decode: bool) -> list[tuple[int, int, str]]:
+    """(pts, duration, checksum) of every packet, or of every decoded frame in 1/90000 s, with the file's own times."""
+    how = [*TIMED] if decode else ["-c", "copy"]
+    args = ["-copyts", "-i", ffmpeg.local(path), "-map", f"0:{stream}", *how, "-f", "framecrc", "pipe:1"]
+    out, _ = ffmpeg.run(args, f"cannot read {path}")
+    fields = [line.split(",") for line in out.decode().splitlines() if not line.startswith("#")]
+    return [(int(field[2]), int(field[3]), field[5].strip()) for field in fields]
+
+
+def report(path: Path) -> str:
+    """What ffmpeg says about a file."""
+    command = [ffmpeg.find().path, "-hide_banner", "-i", ffmpeg.local(path)]
+    return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False).stderr.decode()
+
+
+def start(path: Path) -> int:
+    """First time of the file over all streams, in 1/90000 s."""
+    found = re.search(r"start: (-?[\d.]+)", report(path))
+    assert found
+    return round(Fraction(found[1]) / TIME_BASE)
+
+
+def sound_at(path: Path) -> list[float]:
+    """Milliseconds at which clicks begin, counted from the file's zero."""
+    args = ["-i", ffmpeg.local(path), "-map", "0:a", "-ac", "1", "-ar", "48000", "-f", "s16le", "pipe:1"]
+    samples = np.abs(np.frombuffer(ffmpeg.run(args, "no sound")[0], np.int16).astype(int))
+    loud = np.flatnonzero(samples > 4000)
+    first = loud[np.insert(np.diff(loud) > 4000, 0, True)]
+    begin = packets(path, "a", decode=True)[0][0]
+    return [float(sample / 48 + begin / MILLISECOND) for sample in first]
+
+
+def variable(clips: Clips, name: str, late: int, *options: str) -> Path:
+    """60 frames at uneven times that begin `late` (1/90000 s) after the sound."""
+    times = f"settb=1/90000,setpts='{late}+N*3000+if(gt(mod(N,3),0),1501,0)+if(gt(N,20),9000,0)'"
+    picture = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=30:d=2", "-f", "lavfi", "-i", CLICKS]
+    return clips.make(name, *picture, *(options or ["-map", "0:v", "-map", "1:a"]), "-vf", times, *TIMED)
+
+
+CASES = [
+    *[(".mp4", codec) for codec in ("h264", "hevc", "vp9", "av1")],
+    (".m4v", "h264"),
+    *[(".mov", codec) for codec in ("h264", "hevc", "prores")],
+    *[(".mkv", codec) for codec in CODECS],
+    *[(".webm", codec) for codec in ("vp9", "av1")],
+    *[(".avi", codec) for codec in ("h264", "ffv1")],
+    *[(".ts", codec) for codec in ("h264", "hevc")],
+]
+
+
+@pytest.mark.parametrize(("extension", "codec"), CASES)
+def test_every_codec_in_every_container_keeps_frames_times_tags_and_shape(
+    clips: Clips, extension: str, codec: str
+) -> None:
+    clip = clips.pattern("in.mp4", rate="24000/1001", frames=12, size=(65, 49))
+    sar = Fraction(128, 117)
+    path, _, timeline = render(clip, clips.folder / f"out{extension}", codec, sar=sar)
+    shown = packets(path, "v", decode=True)
+    begin = start(path)
+    assert len(shown) == 12
+    for got, want in zip(shown, timeline.pts, strict=True):
+        assert abs(got[0] - begin - want) <= MILLISECOND
+    assert abs(shown[-1][1] - timeline.last_duration) <= MILLISECOND
+    described = report(path)
+    assert "65x49" in described
+    assert "23.98 fps" in described
+    if (extension, codec) != (".avi", "ffv1"):  # neither of the two has a place for it
+        assert re.search(r"\(tv, bt709(, progressive)?\)", described)
+    # Matroska stores the shape as whole pixels.
+    assert f"SAR {sar.numerator}:{sar.denominator}" in described or extension in (".mkv", ".webm")
+    assert "SAR 1:1 DAR" not in described or "], SAR " in described
+
+
+@pytest.mark.parametrize("extension", [".mp4", ".mov", ".mkv", ".webm"])
+def test_a_variable_rate_a_late_video_and_the_sound_keep_their_times(clips: Clips, extension: str) -> None:
+    clip = variable(clips, "in.mp4", 28_890)
+    path, source, timeline = render(clip, clips.folder / f"out{extension}")
+    assert timeline.rate is None
+    assert timeline.pts[0] == 28_890
+    begin = start(path)
+    shown = packets(path, "v", decode=True)
+    assert max(abs(got[0] - begin - want) for got, want in zip(shown, timeline.pts, strict=True)) <= MILLISECOND
+    assert abs(shown[-1][1] - timeline.last_duration) <= MILLISECOND
+    assert sound_at(path) == pytest.approx([ms + 1000 * begin / 90_000 for ms in range(0, 2600, 500)], abs=1)
+    if extension != ".webm":  # which does not take AAC
+        sound = [packet[2] for packet in packets(path, "a", decode=False)]
+        assert sound == [packet[2] for packet in packets(source.path, "a", decode=False)]
+
+
+def test_the_last_frame_of_a_variable_rate_lasts_as_long_as_the_sources(clips: Clips) -> None:
+    clip = clips.timed("in.mp4", "N*N*900", "-c:v", "ffv1", "-f", "matroska", last=20_000)
+    source = probe(clip)
+    timeline = Timeline((0, 900, 3600, 8100), 45_000, None, Fraction(10))
+    frames = pictures(clips.folder / "frames", 4, (64, 48))
+    for extension in (".mp4", ".mkv", ".webm"):
+        delivery = decide(source, clips.folder / f"out{extension}", STYLE, None, None)
+        path = write.encode(
+            frames, timeline, source, delivery, clips.folder, trim=None, sar=Fraction(1), on_start=lambda *_: None
+        ).replace(delivery.path)
+        assert abs(packets(path, "v", decode=True)[-1][1] - 45_000) <= MILLISECOND
+        duration = re.search(r"Duration: 00:00:([\d.]+)", report(path))
+        assert duration
+        assert float(duration[1]) == pytest.approx(0.59, abs=0.011)
+
+
+@pytest.mark.parametrize(("codec", "field", "most"), [("h264", "level_idc", 21), ("hevc", "general_level_idc", 63)])
+@pytest.mark.parametrize("kind", ["constant", "variable"])
+def test_the_level_is_that_of_the_picture_and_not_of_the_ticks(
+    clips: Clips, codec: str, field: str, most: int, kind: str
+) -> None:
+    clip = clips.pattern("in.mp4") if kind == "constant" else variable(clips, "in.mp4", 0)
+    path, _, _ = render(clip, clips.folder / "out.mp4", codec)
+    args = ["-i", ffmpeg.local(path), "-map", "0:v", "-c", "copy", "-bsf:v", "trace_headers", "-f", "null", "-"]
+    _, trace = ffmpeg.run(args, "no headers", level="info")
+    levels = [int(level) for level in re.findall(rf" {field}\b.*= (\d+)", trace)]
+    assert levels
+    assert max(levels) <= most
+
+
+def test_a_matroska_file_of_variable_rate_declares_no_ninety_thousand_frames_per_second(clips: Clips) -> None:
+    path, _, _ = render(variable(clips, "in.mp4", 0), clips.folder / "out.mkv")
+    declared = re.search(r"Video:.*?, (\S+) fps", report(path))
+    assert declared is None or 10 < float(declared[1]) < 61
+
+
+@pytest.mark.parametrize("extension", [".mp4", ".mkv", ".webm", ".mov"])
+@pytest.mark.parametrize("begin", [Fraction(3, 5), Fraction(0), Fraction(11, 10)])
+def test_a_part_counts_from_its_begin_with_sound_and_subtitles(clips: Clips, extension: str, begin: Fraction) -> None:
+    words = clips.folder / "words.srt"
+    words.write_text("1\n00:00:00,500 --> 00:00:01,000\nhello\n\n2\n00:00:01,500 --> 00:00:02,200\nworld\n\n")
+    chapters = clips.folder / "chapters.txt"
+    chapters.write_text(
+        ";FFMETADATA1\ntitle=my film\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1300\ntitle=one\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1300\nEND=2600\ntitle=two\n"
+    )
+    both = ["-i", str(words), "-i", str(chapters), "-map", "0:v", "-map", "1:a", "-map", "2:s", "-map_metadata", "3"]
+    clip = variable(clips, "in.mp4", 28_890, *both, "-c:s", "mov_text")
+    path, _, timeline = render(clip, clips.folder / f"out{extension}", trim=(begin, Fraction(9, 10)))
+    shown = packets(path, "v", decode=True)
+    if begin == 0 and extension == ".mkv":
+        # Copied AAC begins with a packet that is dropped when decoding; Matroska moves everything to store it.
+        begin -= Fraction(start(path), 90_000)
+    assert max(abs(g[0] - w + begin * 90_000) for g, w in zip(shown, timeline.pts, strict=True)) <= MILLISECOND
+    clicks = [ms for ms in sound_at(path) if ms > 15]  # the decoder's first packet is faded in
+    assert clicks == pytest.approx(
+        [ms for ms in (500 - 1000 * begin + 500 * i for i in range(5)) if 15 < ms < 930], abs=1
+    )
+    out, _ = ffmpeg.run(["-i", ffmpeg.local(path), "-map", "0:s", "-f", "srt", "pipe:1"], "no subtitles")
+    said = re.findall(r"00:00:(\d\d),(\d\d\d) --> 00:00:(\d\d),(\d\d\d)\n(\w+)", out.decode())
+    expected = [
+        (max(0, first - 1000 * begin), last - 1000 * begin, text)
+        for first, last, text in ((500, 1000, "hello"), (1500, 2200, "world"))
+        if last > 1000 * begin and first < 1000 * begin + 900
+    ]
+    assert [text for *_, text in said] == [text for *_, text in expected]
+    for (s1, ms1, s2, ms2, _), (first, last, _) in zip(said, expected, strict=True):
+        assert [int(s1 + ms1), int(s2 + ms2)] == pytest.approx([float(first), float(last)], abs=1)
+    out, _ = ffmpeg.run(["-i", ffmpeg.local(path), "-f", "ffmetadata", "pipe:1"], "no metadata")
+    assert b"title=my film" in out
+    assert b"title=two" in out or begin < Fraction(2, 5)
+
+
+def test_a_transport_stream_keeps_the_offset_although_its_clock_begins_anywhere(clips: Clips) -> None:
+    clip = variable(clips, "in.ts", 1890, "-map", "0:v", "-map", "1:a", "-c:a", "mp2")
+    path, _, timeline = render(clip, clips.folder / "out.mp4")
+    begin = start(path)
+    assert timeline.pts[0] > 0
+    for got, want in zip(packets(path, "v", decode=True), timeline.pts, strict=True):
+        assert abs(got[0] - begin - want) <= MILLISECOND
+    shift = sound_at(path)[0] - sound_at(clip)[0] + 1000 * (start(clip) - begin) / 90_000
+    assert shift == pytest.approx(0, abs=1)
+
+
+def test_streams_the_container_does_not_take_are_converted(clips: Clips) -> None:
+    sound = ["-f", "lavfi", "-i", "anoisesrc=d=1", "-af", "pan=5.1(side)|c0=c0|c1=c0", "-c:a", "ac3"]
+    clip = clips.make("in.mkv", "-f", "lavfi", "-i", "testsrc=s=64x48:d=1", *sound)
+    path, _, _ = render(clip, clips.folder / "out.webm")
+    assert re.search(r"Audio: opus.*5\.1", report(path))
+
+
+def test_rotation_is_not_applied_twice(clips: Clips) -> None:
+    upright = clips.pattern("upright.mp4", size=(64, 48), frames=3)
+    clip = clips.make("in.mp4", "-display_rotation", "90", "-i", str(upright), "-c", "copy")
+    path, source, _ = render(clip, clips.folder / "out.mp4")
+    assert (source.width, source.height) == (48, 64)
+    described = report(path)
+    assert "48x64" in described
+    assert "rotation" not in described
+
+
+COLOURS = np.array(
+    [(1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0.5, 0.5, 0.5), (0.2, 0.6, 0.9), (0.9, 0.7, 0.1)]
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "crf"),
+    [
+        ("a.mp4", "h264", 4),
+        ("b.mp4", "hevc", 6),
+        ("c.mov", "prores", None),
+        ("d.mkv", "ffv1", None),
+        ("e.webm", "vp9", 4),
+    ],
+)
+def test_colours_survive(clips: Clips, name: str, codec: str, crf: int | None) -> None:
+    clip = clips.pattern("in.mp4", size=(256, 32), frames=3)
+    frame = clips.folder / "patches.png"
+    row = np.repeat(COLOURS, 32, axis=0)[:, ::-1]
+    cv2.imwrite(str(frame), np.rint(np.tile(row, (32, 1, 1)) * 65535).astype(np.uint16))
+    path, _, _ = render(clip, clips.folder / name, codec, crf=crf, frames=[frame] * 3)
+    # By the tags of the file, in an equation of our own.
+    args = ["-i", ffmpeg.local(path), "-vf", "scale=flags=neighbor,format=yuv444p16le", "-f", "rawvideo", "pipe:1"]
+    raw = np.frombuffer(ffmpeg.run(args, "no picture")[0], "<u2").reshape(-1, 3, 32, 256).astype(float) / 256
+    centres = raw[1, :, 16, 16::32]
+    y, cb, cr = (centres[0] - 16) / 219, (centres[1] - 128) / 224, (centres[2] - 128) / 224
+    red, blue = y + 1.5748 * cr, y + 1.8556 * cb
+    green = (y - 0.2126 * red - 0.0722 * blue) / 0.7152
+    assert np.abs(np.stack([red, green, blue], 1) - COLOURS).max() * 255 < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "h264"), ("a.mkv", "hevc"), ("a.webm", "vp9"), ("a.mp4", "av1"), ("a.mkv", "ffv1"), ("a.gif", None)],
+)
+def test_the_same_frames_give_the_same_bytes(clips: Clips, name: str, codec: str | None) -> None:
+    clip = clips.pattern("in.mp4", audio=1.0)
+    digests = set()
+    for again in ("x", "y"):
+        path, _, _ = render(clip, clips.folder / f"{again}{name}", codec)
+        digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def gif_delays(path: Path) -> list[int]:
+    """Centiseconds of each frame, from the file's graphic control blocks."""
+    return [
+        int.from_bytes(delay, "little") for delay in re.findall(rb"!\xf9\x04.(..).\0[,!]", path.read_bytes(), re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("loop", "expected"), [("0", b"\0\0"), ("3", b"\3\0"), ("-1", None)])
+def test_a_gif_keeps_its_delays_and_loops(clips: Clips, loop: str, expected: bytes | None) -> None:
+    times = ["-vf", "settb=1/100,setpts='4*N+10*gt(N,4)'", "-enc_time_base", "1/100", "-fps_mode", "passthrough"]
+    clip = clips.pattern("in.gif", *times, "-final_delay", "50", "-loop", loop)
+    path, _, _ = render(clip, clips.folder / "out.gif")
+    assert gif_delays(path) == gif_delays(clip)
+    assert gif_delays(path)[-1] == 50
+    marker = path.read_bytes().partition(b"NETSCAPE2.0\x03\x01")
+    assert (marker[2][:2] if marker[1] else None) == expected
+    assert len(packets(path, "v", decode=True)) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "tolerance"), [("o.png", 16, 0), ("o.tif", 16, 0), ("o.jpg", 8, 12), ("o.webp", 8, 12)]
+)
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_image_is_written_at_the_depth_that_fits(
+    tmp_path: Path, name: str, bits: int, tolerance: int, deep: bool
+) -> None:
+    picture = np.full((32, 48, 3), 30_000, np.uint16)
+    picture[:, :24, 0] = 10_000
+    given = tmp_path / "in.png"
+    cv2.imwrite(str(given), picture if deep else (picture // 257).astype(np.uint8))
+    frame = tmp_path / "frame.png"
+    cv2.imwrite(str(frame), picture)
+    path, _, _ = render(given, tmp_path / name, frames=[frame])
+    written: NDArray[Any] | None = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert written is not None
+    assert written.dtype.itemsize * 8 == (bits if deep else 8)
+    wanted = picture if written.dtype == np.uint16 else np.rint(picture / 257)
+    assert np.abs(written.astype(int) - wanted)[:, 4:20].max() <= tolerance
+
+
+AWKWARD = [
+    "-dash.mp4",
+    "co:lon.mp4",
+    "100%03d.mp4",
+    'it\'s "quoted".mp4',
+    "spåce ünï 映画.mp4",
+    "a?b#c*[d].mp4",
+    "back\\slash.mp4",
+]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_any_name_works_for_input_output_and_frames(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / f"in {name}"
+    folder.mkdir()
+    Clips(folder).pattern(name, frames=3, audio=0.3)
+    path, _, _ = render(folder / name, folder / f"out{name}")
+    assert len(packets(path, "v", decode=True)) == 3
+
+
+def attempt(clips: Clips, **more: Any) -> None:
+    render(clips.pattern("in.mp4", frames=60, size=(320, 240)), clips.folder / "out.mp4", **more)
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if ".tmp" in path.name or path.name.startswith("out")]
+
+
+def test_progress_is_told_and_the_process_is_named_while_it_runs(clips: Clips) -> None:
+    seen: list[int] = []
+    started: list[tuple[int, Path]] = []
+
+    def on_start(pid: int, path: Path) -> None:
+        os.kill(pid, 0)
+        started.append((pid, path))
+
+    attempt(clips, on_start=on_start, on_frame=seen.append)
+    assert len(started) == 1
+    assert started[0][1].parent == clips.folder
+    assert seen == sorted(seen)
+    assert seen[-1] == 60
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("where", ["on_start", "on_frame"])
+def test_the_callers_exception_ends_the_encoder_and_removes_the_file(clips: Clips, where: str) -> None:
+    pids: list[int] = []
+
+    def stop(*_: object) -> NoReturn:
+        raise Stop
+
+    calls: dict[str, Callable[..., None]] = {"on_start": lambda pid, path: pids.append(pid)}
+    if where == "on_start":
+        calls = {"on_start": lambda pid, path: (pids.append(pid), stop())[1]}
+    else:
+        calls["on_frame"] = stop
+    with pytest.raises(Stop):
+        attempt(clips, **calls)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+    assert leftovers(clips.folder) == []
+
+
+def test_a_damaged_frame_fails_with_a_reason_and_leaves_nothing(clips: Clips) -> None:
+    frames = pictures(clips.folder / "frames", 60, (320, 240))
+    frames[30].write_bytes(frames[30].read_bytes()[:60])
+    with pytest.raises(EncodeError) as caught:
+        attempt(clips, frames=frames)
+    assert "out.mp4" in caught.value.what
+    assert caught.value.why
+    assert leftovers(clips.folder) == []
+
+
+def test_a_killed_encoder_is_an_error(clips: Clips) -> None:
+    with pytest.raises(EncodeError, match="signal 9"):
+        attempt(clips, on_start=lambda pid, path: os.kill(pid, 9))
+    assert leftovers(clips.folder) == []
+
+
+def test_a_file_with_too_few_frames_is_an_error(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = write.script
+    monkeypatch.setattr(write, "script", lambda frames, times: real(frames[:-1], times))
+    with pytest.raises(EncodeError, match="59 frames instead of 60"):
+        attempt(clips)
+    assert leftovers(clips.folder) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named(clips: Clips, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def full(path: Path) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(write, "_to_disk", full)
+    with pytest.raises(DiskFullError) as caught:
+        attempt(clips)
+    assert caught.value.why == os.strerror(code)
+    assert leftovers(clips.folder) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small file system")
+def test_a_disk_that_fills_while_encoding_is_named(clips: Clips) -> None:
+    small = clips.folder / "small"
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        clip = clips.pattern("in.mp4", frames=60, size=(320, 240))
+        with pytest.raises(DiskFullError):
+            render(clip, small / "out.mkv", "ffv1")
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.mark.slow
+def test_real_clips_keep_their_frames_times_and_sound(shared: Path, tmp_path: Path) -> None:
+    for given in sorted((shared / "clips").iterdir()):
+        clip = tmp_path / given.name
+        clip.symlink_to(given)
+        path, source, timeline = render(clip, tmp_path / f"out{given.suffix}", size=(64, 48))
+        begin = start(path)
+        shown = packets(path, "v", decode=True)
+        assert len(shown) == len(timeline), given.name
+        off = max(abs(got[0] - begin - want) for got, want in zip(shown, timeline.pts, strict=True))
+        assert off <= MILLISECOND, given.name
+        if any(stream.kind == "audio" for stream in source.streams):
+            copied = [packet[2] for packet in packets(path, "a:0", decode=False)]
+            assert copied == [packet[2] for packet in packets(given, "a:0", decode=False)], given.name
+            at = [packets(file, "a:0", decode=True)[0][0] - start(file) for file in (path, given)]
+            assert abs(at[0] - at[1]) <= MILLISECOND, given.name

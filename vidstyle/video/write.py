@@ -1,0 +1,264 @@
+"""From the finished frames to the output: one ffmpeg that encodes them and takes the rest from the source."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+from vidstyle.errors import DiskFullError, EncodeError
+from vidstyle.frames import Timeline
+from vidstyle.video import ffmpeg
+from vidstyle.video.clock import Clock, clock, restore, script
+from vidstyle.video.delivery import Delivery
+from vidstyle.video.probe import Source
+
+_FREE_SPACE = "free some space and run the same command again: the frames are kept"
+_TRY_AGAIN = "run the same command again, perhaps with another --codec: the frames are kept"
+_TAGS = ("-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+_GIF_TICK = Fraction(1, 100)
+_CUT_SUBTITLES = r"noise=drop=lte(pts+duration\,0),setts=pts=max(PTS\,0):dts=max(DTS\,0):duration=DURATION+min(PTS\,0)"
+"""Leaves out what ended before the part begins, and shortens what began before it."""
+
+
+def encode(
+    frames: Sequence[Path],
+    timeline: Timeline,
+    source: Source,
+    delivery: Delivery,
+    scratch: Path,
+    *,
+    trim: tuple[Fraction, Fraction] | None,
+    sar: Fraction,
+    on_start: Callable[[int, Path], None],
+    on_frame: Callable[[int], None] | None = None,
+) -> Path:
+    """Writes the output under a temporary name beside its final one; the caller renames it.
+
+    Args:
+        frames: 16-bit RGB PNGs, one per frame in order.
+        timeline: their times, counted from `source.start`.
+        scratch: existing directory for the script that lists the frames.
+        trim: begin and length in seconds, counted from `source.start`, of the part that was rendered.
+        sar: pixel aspect ratio.
+        on_start: gets ffmpeg's pid and the temporary path as soon as it runs; not called for an image.
+        on_frame: gets the number of frames encoded so far.
+
+    The file is on disk, and decodes to `len(frames)` frames. Raises DiskFullError or EncodeError; on any error, also
+    one of the caller's, ffmpeg is ended and the temporary removed.
+    """
+    temporary = delivery.path.with_name(f".{delivery.path.name}.{os.getpid()}.tmp{delivery.path.suffix}")
+    what = f"cannot write {delivery.path}"
+    try:
+        with _disk_errors(what):
+            if delivery.kind == "image":
+                _write_image(frames[0], temporary, delivery, source.bits)
+            else:
+                args = _arguments(frames, timeline, source, delivery, scratch, trim, sar)
+                _run([*args, ffmpeg.local(temporary)], what, temporary, on_start, on_frame)
+                _check(temporary, len(frames), what)
+            _to_disk(temporary)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+@contextmanager
+def _disk_errors(what: str) -> Iterator[None]:
+    """Python's own writing errors as ours."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(what, os.strerror(e.errno), _FREE_SPACE) from e
+        raise EncodeError(what, str(e), _TRY_AGAIN) from e
+
+
+def _run(
+    args: list[str],
+    what: str,
+    temporary: Path,
+    on_start: Callable[[int, Path], None],
+    on_frame: Callable[[int], None] | None,
+) -> None:
+    with ffmpeg.running(["-progress", "pipe:1", "-stats_period", "0.2", *args], stdout=True) as child:
+        on_start(child.pid, temporary)
+        for line in child.stdout:
+            name, _, value = line.partition(b"=")
+            if on_frame and name == b"frame":
+                on_frame(int(value))
+        child.finish(what, EncodeError)
+
+
+def _check(path: Path, expected: int, what: str) -> None:
+    """Decodes the file and counts its frames."""
+    args = [*ffmpeg.ONLY_LOCAL, "-i", ffmpeg.local(path), "-map", "0:V:0", "-fps_mode", "passthrough"]
+    with ffmpeg.running([*args, "-f", "framecrc", "pipe:1"], stdout=True) as child:
+        found = sum(not line.startswith(b"#") for line in child.stdout)
+        child.finish(what, EncodeError)
+    if found != expected:
+        raise EncodeError(what, f"the file decodes to {found} frames instead of {expected}", _TRY_AGAIN)
+
+
+def _to_disk(path: Path) -> None:
+    """Before the rename, or a power cut may leave the final name on an empty file."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _arguments(
+    frames: Sequence[Path],
+    timeline: Timeline,
+    source: Source,
+    delivery: Delivery,
+    scratch: Path,
+    trim: tuple[Fraction, Fraction] | None,
+    sar: Fraction,
+) -> list[str]:
+    """All but the output's name."""
+    first = timeline.pts[0] * timeline.time_base
+    gif = delivery.kind == "gif"
+    # The frame that is on screen when the part begins may have begun before it.
+    begin = min(trim[0], first) if trim else Fraction(0)
+    if gif or (trim and delivery.container == "avi"):
+        begin = first  # these cannot show the first frame late
+    times = clock(timeline, begin, _GIF_TICK if gif else None)
+    listing = scratch / "frames.ffconcat"
+    with listing.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        file.writelines(script(frames, times))
+    pictures = [*ffmpeg.ONLY_LOCAL, "-safe", "0", "-f", "concat", "-i", ffmpeg.local(listing)]
+    args = ["-y", "-copyts", *pictures]
+    if gif:
+        args += [*pictures, *_gif(times, source)]
+    else:
+        # Seeking finds a frame of the video at or before the time; there is none if the video itself begins later.
+        seek = trim is not None and first - begin < 1 / timeline.nominal_rate
+        args += [*_source_input(source, begin, seek), *_picture(times, delivery, sar)]
+        args += [*_tracks(source, delivery, begin, trim), *delivery.options]
+    # Nothing of the day or the version: the same frames give the same bytes.
+    return [*args, "-fflags", "+bitexact", "-f", delivery.container]
+
+
+def _source_input(source: Source, begin: Fraction, seek: bool) -> list[str]:
+    """The source as second input, its times moved so that its second `begin` (after its first timestamp) is 0."""
+    # Own offsets instead of ffmpeg's: it would count from the first stream in use, not the first of the file.
+    args = [*ffmpeg.ONLY_LOCAL, *(word for name, value in source.input_options for word in (f"-{name}", value))]
+    args += ["-itsoffset", _seconds(-source.start - begin)]
+    if seek:
+        # Without -noaccurate_seek converted sound is cut at a time that ignores the offset.
+        args += ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", _seconds(source.start + begin)]
+    return [*args, "-i", ffmpeg.local(source.path)]
+
+
+def _picture(times: Clock, delivery: Delivery, sar: Fraction) -> list[str]:
+    color = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+    filters = [
+        restore(times),
+        "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact",
+        f"format={delivery.pix_fmt}",
+        f"setparams={color}",
+        f"setsar={sar.numerator}/{sar.denominator}:max={max(sar.numerator, sar.denominator, 100)}",
+    ]
+    args = ["-map", "0:v:0", "-vf", ",".join(filters), "-fps_mode", "passthrough", "-enc_time_base", str(times.tick)]
+    args += ["-c:v", delivery.encoder, *_encoder_options(times, delivery), *_TAGS, "-flags:v", "+bitexact"]
+    # ffmpeg gives the last frame a tick, or what its encoder guesses.
+    last = (times.times[-2] - Fraction(1, 2)) * times.tick
+    duration = (times.times[-1] - times.times[-2]) * times.tick
+    chosen = rf"if(gte(PTS*TB\,{float(last)!r})\,round({duration}/TB)\,DURATION)"
+    return [*args, "-bsf:v", f"setts=pts=PTS:dts=DTS:duration={chosen}"]
+
+
+def _encoder_options(times: Clock, delivery: Delivery) -> list[str]:
+    """Quality, and the frame rate for encoders that would else take the ticks for it and declare an absurd level."""
+    rate = times.rate
+    quality = [] if delivery.crf is None else ["-crf", str(delivery.crf)]
+    # Frames stored out of order get their durations in MP4 from their neighbours in the file, which is right only when
+    # all are equal; and AVI, which stores no times, would show them late.
+    straight = [] if times.steady and delivery.container != "avi" else ["-bf", "0"]
+    tag = ["-tag:v", "hvc1"] if delivery.container in ("mp4", "mov") else []
+    return {
+        "libx264": [*quality, "-x264-params", f"fps={rate}", *straight],
+        "libx265": [*quality, "-x265-params", f"fps={rate}:log-level=error", *straight, *tag],
+        "libvpx-vp9": [*quality, "-b:v", "0", "-row-mt", "1", "-cpu-used", "2"],
+        "libsvtav1": [
+            *quality,
+            "-preset",
+            "6",
+            "-svtav1-params",
+            f"fps-num={rate.numerator}:fps-denom={rate.denominator}",
+        ],
+        "libaom-av1": [*quality, "-b:v", "0", "-row-mt", "1", "-cpu-used", "6"],
+        "prores_ks": ["-profile:v", "hq", "-vendor", "apl0"],
+        "ffv1": ["-level", "3", "-g", "1", "-slicecrc", "1"],
+    }[delivery.encoder]
+
+
+def _tracks(source: Source, delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction] | None) -> list[str]:
+    """Sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind with its picture."""
+    args = ["-map_metadata", "1", "-map_chapters", "1"]
+    # What MP4 says about itself is no metadata of the film.
+    args += [word for key in ("major_brand", "minor_version", "compatible_brands") for word in ("-metadata", f"{key}=")]
+    if trim:
+        args += ["-t", _seconds(trim[0] + trim[1] - begin)]
+    for position, track in enumerate(delivery.tracks, start=1):
+        args += ["-map", f"1:{track.index}", f"-c:{position}", track.encoder]
+        filters = ["atrim=start=0"] if trim else []
+        if delivery.container == "avi":  # keeps no times, so silence must fill up to a late start
+            filters += ["aresample=async=1:first_pts=0"]
+        if track.encoder == "libopus":  # which refuses rarer arrangements of loudspeakers
+            filters += ["aformat=channel_layouts=7.1|5.1|stereo|mono"]
+        if track.kind == "audio" and track.encoder != "copy" and filters:
+            args += [f"-filter:{position}", ",".join(filters)]
+        elif track.kind == "audio" and trim:
+            args += [f"-copypriorss:{position}", "0"]
+        elif track.kind == "subtitle" and trim:
+            args += [f"-bsf:{position}", _CUT_SUBTITLES]
+    return args
+
+
+def _gif(times: Clock, source: Source) -> list[str]:
+    """One palette for the whole film, and ordered dithering: both stay still from frame to frame.
+
+    The frames come as two inputs; with `split` ffmpeg would hold them all in memory until the palette is made.
+    """
+    graph = (
+        "[0:v]palettegen=stats_mode=full[palette];"
+        f"[1:v]{restore(times)}[film];[film][palette]paletteuse=dither=bayer:bayer_scale=3[v]"
+    )
+    args = ["-filter_complex", graph, "-map", "[v]", "-fps_mode", "passthrough", "-enc_time_base", str(times.tick)]
+    last = times.times[-1] - times.times[-2]
+    return [*args, "-c:v", "gif", "-loop", str(_loop(source)), "-final_delay", str(last)]
+
+
+def _loop(source: Source) -> int:
+    """How often the film is repeated, in ffmpeg's terms: 0 = for ever, -1 = never; as the source GIF says."""
+    if source.container != "gif":
+        return 0
+    marker = b"NETSCAPE2.0\x03\x01"
+    with source.path.open("rb") as file:
+        _, found, rest = file.read(65536).partition(marker)
+    return int.from_bytes(rest[:2], "little") if found else -1
+
+
+def _write_image(frame: Path, path: Path, delivery: Delivery, bits: int) -> None:
+    """8 bits, or the 16 of a deep source where the format has them."""
+    import cv2
+    import numpy as np
+
+    array = cv2.imdecode(np.frombuffer(frame.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise EncodeError(f"cannot write {delivery.path}", f"{frame} is no whole picture", _TRY_AGAIN)
+    if bits <= 8 or delivery.container not in ("png", "tiff"):
+        array = np.rint(array / 257.0).astype(np.uint8)
+    options = {"jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95], "webp": [cv2.IMWRITE_WEBP_QUALITY, 95]}
+    _, data = cv2.imencode(path.suffix.lower(), array, options.get(delivery.container, []))
+    path.write_bytes(data.tobytes())
+
+
+def _seconds(value: Fraction) -> str:
+    """With microseconds, what ffmpeg's options hold."""
+    return f"{round(value * 1_000_000) / 1_000_000:.6f}"
