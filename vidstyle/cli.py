@@ -5,7 +5,9 @@ stdout carries only the output's path (or JSON); everything else goes to stderr.
 
 from __future__ import annotations
 
+import errno
 import inspect
+import io
 import json
 import sys
 import traceback
@@ -17,11 +19,14 @@ import typer
 import typer.core
 
 from vidstyle import config as configs
-from vidstyle.errors import ConfigError, DiskFullError, VidstyleError
+from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
 from vidstyle.progress import Event, Note, display
 from vidstyle.signals import Signals
 
 DEFAULT = "render"
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Insufficient memory")
+"""How CUDA and MPS, torch on a CPU, and OpenCV put it; their exceptions have no common class."""
 
 signals = Signals()
 
@@ -40,6 +45,32 @@ class DefaultCommand(typer.core.TyperGroup):
         return result
 
 
+class RenderContext(typer.Context):
+    """The default command is called by the program's name alone."""
+
+    @property
+    def command_path(self) -> str:
+        return self.parent.command_path if self.parent else "vidstyle"
+
+
+class RenderCommand(typer.core.TyperCommand):
+    """The render, with the usage line that a person would write."""
+
+    context_class = RenderContext
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS]", "INPUT", "--style", "PAINTING"]
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.metavar = ""  # a flag has no value to show
+        return option
+
+
+METAVARS = {int: "N", float: "X", Path: "FILE", str: "NAME", bool: ""}
+"""What stands for a value of each type in the help."""
+
 app = typer.Typer(cls=DefaultCommand, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -52,10 +83,14 @@ def option_for(name: str) -> inspect.Parameter:
     kind: Any = field.annotation
     if get_origin(kind) is not Literal:
         kind = next((t for t in get_args(kind) if t is not type(None)), kind)
-    default = None if field.default is None or field.default is False else str(field.default)
+    choices = get_args(kind)
+    sentences = [str(field.description)]
+    sentences += [f"One of {', '.join(choices)}."] if choices else []
+    sentences += [f"Default: {field.default}."] if field.default is not None and field.default is not False else []
     option = typer.Option(
         *flags,
-        help=f"{field.description}" + (f" Default: {default}." if default else ""),
+        metavar="DIR" if name.endswith("_dir") else "NAME" if choices else METAVARS[kind],
+        help=" ".join(sentences),
         rich_help_panel=str(extra["group"]),
         show_default=False,
     )
@@ -73,18 +108,26 @@ def with_settings(command: Any) -> Any:
     return command
 
 
-def flag(*names: str, text: str) -> Any:
-    return typer.Option(*names, help=text, show_default=False)
+def flag(*names: str, text: str, metavar: str = "") -> Any:
+    return typer.Option(*names, metavar=metavar, help=text, show_default=False)
 
 
-@app.command(DEFAULT, epilog="Other commands: vidstyle weights [NAME...] lists and fetches weight files.")
+@app.command(
+    DEFAULT, cls=RenderCommand, epilog="Other commands: vidstyle weights [NAME...] lists and fetches weight files."
+)
 @with_settings
 def render(
-    input: Annotated[Path | None, typer.Argument(help="Video, GIF or image to stylise.", show_default=False)] = None,  # noqa: A002
+    input: Annotated[
+        Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.", show_default=False)
+    ] = None,  # noqa: A002
     *,
-    style: Annotated[Path | None, flag("--style", "-s", text="Painting whose style is taken.")] = None,
-    preset: Annotated[str, flag("--preset", text="draft, standard or reference. Default: standard.")] = "standard",
-    config: Annotated[Path | None, flag("--config", "-c", text="TOML file with settings; flags win over it.")] = None,
+    style: Annotated[Path | None, flag("--style", "-s", metavar="IMAGE", text="Painting whose style is taken.")] = None,
+    preset: Annotated[
+        str, flag("--preset", metavar="NAME", text="One of draft, standard, reference. Default: standard.")
+    ] = "standard",
+    config: Annotated[
+        Path | None, flag("--config", "-c", metavar="FILE", text="TOML file with settings; flags win over it.")
+    ] = None,
     preview: Annotated[
         bool, flag("--preview", text="Render a short, small clip and tell what the whole will take.")
     ] = False,
@@ -92,7 +135,11 @@ def render(
     print_config: Annotated[bool, flag("--print-config", text="Print the settings as TOML and exit.")] = False,
     progress: Annotated[
         Literal["auto", "bar", "lines", "json"],
-        flag("--progress", text="How progress is shown on stderr. Default: auto."),
+        flag(
+            "--progress",
+            metavar="NAME",
+            text="How progress is shown on stderr. One of auto, bar, lines, json. Default: auto.",
+        ),
     ] = "auto",
     as_json: Annotated[bool, flag("--json", text="Print the result as JSON on stdout.")] = False,
     quiet: Annotated[bool, flag("--quiet", "-q", text="Only warnings and errors.")] = False,
@@ -160,9 +207,12 @@ def run(
 @app.command("weights")
 def list_weights(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Weights to fetch; none: only list them.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Weights to fetch; none: only list them.", show_default=False),
     ] = None,
-    weights_dir: Annotated[Path | None, flag("--weights-dir", text="Where weight files are looked for first.")] = None,
+    weights_dir: Annotated[
+        Path | None, flag("--weights-dir", metavar="DIR", text="Where weight files are looked for first.")
+    ] = None,
 ) -> None:
     """List the weight files, where they are and their licences; fetch the ones named."""
     from vidstyle import weights
@@ -199,21 +249,37 @@ def download_bar(name: str) -> Any:
 def main() -> None:
     """The console script."""
     signals.install()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path that is not UTF-8 comes out as it went in
     try:
         app()
-    except VidstyleError as e:
-        fail(e)
-    except MemoryError:
-        fail(VidstyleError("out of memory", "this frame size needs more than there is", "choose a smaller --size"))
-    except OSError as e:
-        if e.errno == 28:  # ENOSPC outside the places that expect it
-            fail(DiskFullError("the disk is full", str(e), "make room, then run the same command again: it continues"))
-        raise
+    except Exception as e:
+        fail(e if isinstance(e, VidstyleError) else explained(e))
+
+
+def explained(error: Exception) -> VidstyleError:
+    """What to tell the user about an error that no module expected; it stays the cause, for `--verbose`."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        told: VidstyleError = DiskFullError(
+            "the disk is full", text, "make room, then run the same command again: it continues"
+        )
+    elif isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
+        told = RenderError("out of memory", text, "choose a smaller --size; the frames of this size are kept")
+    elif isinstance(error, OSError):
+        told = RenderError("a file could not be read or written", text, "check it, then run the same command again")
+    else:
+        told = RenderError(
+            "vidstyle failed", f"{type(error).__name__}: {text}", "run it with -v and report what it says"
+        )
+    told.__cause__ = error
+    return told
 
 
 def fail(error: VidstyleError) -> None:
     """What, why and what to do, one line each; the traceback only for those who ask."""
     if {"-v", "--verbose"} & set(sys.argv):
         traceback.print_exception(error, file=sys.stderr)
-    print(f"vidstyle: {error.what}\n  why: {error.why}\n  try: {error.hint}", file=sys.stderr)
+    what, why, hint = (" ".join(text.splitlines()) for text in (error.what, error.why, error.hint))
+    print(f"vidstyle: {what}\n  why: {why}\n  try: {hint}", file=sys.stderr)
     sys.exit(error.exit_code)

@@ -6,6 +6,7 @@ The command line is generated from this model (`cli.py`), so a setting is writte
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import sys
@@ -139,10 +140,19 @@ def build(*layers: dict[str, Any]) -> RenderConfig:
     try:
         return RenderConfig(**merged)
     except ValidationError as e:
-        problems = [f"{'.'.join(map(str, p['loc']))}: {p['msg'].lower()}" for p in e.errors()]
-        raise ConfigError(
-            "the settings do not fit", "; ".join(problems), "see vidstyle --help for the names and ranges"
-        ) from e
+        why = "; ".join(complaint(problem) for problem in e.errors())
+        raise ConfigError("the settings do not fit", why, "see vidstyle --help for the names and ranges") from e
+
+
+def complaint(problem: Any) -> str:
+    """One of pydantic's errors in the user's words."""
+    name = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, RenderConfig.model_fields, n=1)
+        return f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")
+    if problem["type"] == "string_pattern_mismatch":  # a pattern is no help, the field's own words are
+        return f"{name}: {problem['input']!r} is none of {RenderConfig.model_fields[name].description}".rstrip(".")
+    return f"{name}: {problem['msg'].lower()}, not {problem['input']!r}"
 
 
 def to_toml(config: RenderConfig) -> str:

@@ -30,7 +30,7 @@ class Signals:
     def watch(self, event: Event) -> None:
         """Learns from the render's events whether there is a frame that could be finished."""
         if isinstance(event, Started | FrameDone):
-            self.rendering = isinstance(event, Started) or event.done < event.total
+            self.rendering = event.done < event.total
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.rendering and not self.requested:

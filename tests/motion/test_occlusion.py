@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -18,7 +17,7 @@ def constant(dx: float, dy: float) -> torch.Tensor:
 
 
 def moving_square(dx: int) -> tuple[torch.Tensor, torch.Tensor, tuple[slice, slice], tuple[slice, slice]]:
-    """A square that moved by `dx` to the right from t-1 to t over a still ground: both flows, its place in t, and what it uncovered."""
+    """A square that moved `dx` to the right over a still ground: both flows, its place in t, and what it left."""
     y, x0, side = 16, 20, 16
     t_to_prev, prev_to_t = constant(0, 0), constant(0, 0)
     prev_to_t[0, y : y + side, x0 : x0 + side] = dx
@@ -85,11 +84,7 @@ def test_the_gaussian_is_opencvs() -> None:
 
 
 @pytest.mark.parametrize("t", [1, 9])
-def test_on_the_sample_scene_the_mask_covers_what_is_known_to_be_occluded(
-    samples: Path, t: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(samples.parent))
-    sys.modules.pop("sample_videos", None)
+def test_on_the_sample_scene_the_mask_covers_what_is_known_to_be_occluded(t: int) -> None:
     from sample_videos import scene
 
     mask = reliability(torch.from_numpy(scene.flow_t_to_prev(t)), torch.from_numpy(scene.flow_prev_to_t(t)))[0].numpy()
@@ -110,4 +105,5 @@ def test_on_sintel_the_mask_finds_most_of_the_true_occlusions(shared: Path) -> N
     flow = load("dis")
     mask = reliability(flow(a, b), flow(b, a))[0].numpy()
     hidden = cv2.imread(str(folder / "occlusions.png"), cv2.IMREAD_GRAYSCALE) > 127
-    assert mask[hidden].mean() < 0.35 < 0.9 < mask[~hidden].mean()
+    assert mask[hidden].mean() < 0.35
+    assert mask[~hidden].mean() > 0.9

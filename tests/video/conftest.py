@@ -97,12 +97,3 @@ class Clips:
 @pytest.fixture
 def clips(tmp_path: Path) -> Clips:
     return Clips(tmp_path)
-
-
-@pytest.fixture
-def shared() -> Path:
-    """The folder of local test material beside the checkout."""
-    folder = Path(__file__).resolve().parents[3] / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"no local test material at {folder}")
-    return folder

@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.errors import DecodeError, InputError, Refusal, StyleError
+from vidstyle.errors import DecodeError
 from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
-from vidstyle.video.read import fit, read, read_image
+from vidstyle.video.read import fit, read
 from vidstyle.video.scan import scan
 
 if TYPE_CHECKING:
@@ -63,7 +62,9 @@ def test_tagged_colours_are_read_back(  # every decoded value against the colour
     source = probe(path)
     assert (source.matrix, source.color_range, source.bits) == (matrix, color_range, bits)
     frame = next(read(source, None))
-    assert np.abs(middles(frame.image, len(COLOURS)) - COLOURS).max() * 255 < (2 if bits == 8 else 1)
+    error = np.abs(middles(frame.image, len(COLOURS)) - COLOURS).max() * 255
+    assert error < (1.9 if bits == 8 else 0.5)  # what rounding to YCbCr of so many bits costs
+    assert middles(frame.image, len(COLOURS))[26].tolist() == pytest.approx([1, 1, 1], abs=1e-4)  # white is white
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(32, "smpte170m"), (720, "bt709")])
@@ -101,9 +102,9 @@ def test_hdr_becomes_a_picture_of_ordinary_brightness(transfer: str, clips: Clip
 
 
 def test_wide_primaries_are_brought_to_ours(clips: Clips) -> None:
-    # A colour inside both gamuts, given in BT.2020 (linear light) and expected in BT.709; the matrix is ITU-R BT.2087's.
+    # Colours inside both gamuts, light in BT.709 as given; the matrix is that of ITU-R BT.2087, the curve BT.1886's.
     def curve(light: np.ndarray) -> np.ndarray:
-        return np.where(light < 0.018, 4.5 * light, 1.099 * np.maximum(light, 0.018) ** 0.45 - 0.099)
+        return light ** (1 / 2.4)
 
     expected = np.array([[0.6, 0.2, 0.1], [0.1, 0.5, 0.2], [0.2, 0.3, 0.7], [0.5, 0.5, 0.5]])
     to_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
@@ -125,10 +126,13 @@ def test_other_pixel_formats_show_the_same_picture(pixels: str, clips: Clips) ->
     assert (plain - other).abs().mean() < 2 / 255
 
 
-def marked(clips: Clips, frames: int = 20, name: str = "marked.mkv", *options: str) -> Path:
-    """A clip whose frame n is a grey of n / 100."""
-    grey = f"geq=lum='round(16+2.19*N)':cb=128:cr=128,settb=1/90000,setpts=3000*N+100*N*N"
-    return clips.pattern(name, "-vf", f"format=yuv420p,{grey}", "-c:v", "ffv1", "-g", "5", *options, frames=frames)
+def marked(clips: Clips) -> Path:
+    """Twenty frames at uneven times, frame n a grey of n / 100."""
+    raw = clips.folder / "grey.raw"
+    raw.write_bytes(b"".join(bytes([round(16 + 2.19 * n)] * 32 * 32) + bytes([128] * 32 * 16) for n in range(20)))
+    given = ("-f", "rawvideo", "-pixel_format", "yuv420p", "-video_size", "32x32", "-i", ffmpeg.local(raw))
+    times = ("-vf", "settb=1/90000,setpts=3000*N+500*N*N", "-fps_mode", "passthrough", "-enc_time_base", "1/90000")
+    return clips.make("marked.mp4", *given, *times, "-g", "5", "-qp", "0", "-video_track_timescale", "90000")
 
 
 @pytest.mark.parametrize(("first", "stop"), [(0, None), (0, 20), (7, 12), (7, None), (19, 20), (5, 5)])
@@ -164,12 +168,12 @@ def test_the_picture_is_turned_once(turn: int, size: int | None, clips: Clips) -
 
 @pytest.mark.parametrize("size", [(32, 24), (200, 100), (64, 48)])
 def test_frames_have_the_size_asked_for_and_the_same_content(size: tuple[int, int], clips: Clips) -> None:
-    source = probe(clips.pattern("a.mkv", "-c:v", "ffv1"))
+    source = probe(clips.pattern("a.mkv", "-vf", "gblur=3", "-c:v", "ffv1", "-pix_fmt", "bgr0"))
     whole = next(read(source, None)).image
     image = next(read(source, size)).image
     assert image.shape == (3, size[1], size[0])
-    expected = torch.nn.functional.interpolate(whole[None], (size[1], size[0]), mode="bilinear", antialias=True)[0]
-    assert (image - expected).abs().mean() < 0.02
+    expected = torch.nn.functional.interpolate(whole[None], (size[1], size[0]), mode="bicubic", antialias=True)[0]
+    assert (image - expected).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize("before", [0, 1, 3])
@@ -231,97 +235,3 @@ def test_a_sound_file_that_is_shorter_than_asked_for_is_an_error(clips: Clips) -
 )
 def test_fit_keeps_the_aspect(size: tuple[int, int], long_side: int | None, expected: tuple[int, int]) -> None:
     assert fit(*size, long_side) == expected
-
-
-@pytest.mark.parametrize("kind", ["png", "bmp", "tiff", "webp", "ppm"])
-def test_a_still_is_read_as_it_was_written(kind: str, tmp_path: Path) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if kind == "webp" else []
-    path = tmp_path / f"a.{kind}"
-    cv2.imwrite(str(path), picture[..., ::-1], options)
-    image = read_image(path, StyleError)
-    assert image.dtype == torch.float32
-    assert image.is_contiguous()
-    assert torch.equal(image, torch.from_numpy(picture).permute(2, 0, 1) / 255)
-
-
-@pytest.mark.parametrize(
-    "picture",
-    [
-        np.full((20, 30, 3), 40_000, np.uint16),
-        np.full((20, 30), 40_000, np.uint16),
-        np.dstack([np.full((20, 30, 3), 40_000, np.uint16), np.zeros((20, 30), np.uint16)]),
-    ],
-    ids=["16 bit", "16 bit grey", "transparent"],
-)
-def test_deep_grey_and_transparent_pngs_become_three_channels(picture: np.ndarray, tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), picture)
-    image = read_image(tmp_path / "a.png", StyleError)
-    assert image.shape == (3, 20, 30)
-    assert torch.allclose(image, torch.tensor(40_000 / 65535))
-
-
-def test_a_photo_is_turned_as_its_exif_says_once(tmp_path: Path) -> None:
-    picture = np.zeros((40, 60, 3), np.uint8)
-    picture[:20, :30] = 255
-    data = cv2.imencode(".jpg", picture)[1].tobytes()
-    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6: turn clockwise
-    body = b"Exif\0\0" + tiff
-    path = tmp_path / "phone.jpg"
-    path.write_bytes(data[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + data[2:])
-    source = probe(path)
-    assert (source.kind, source.width, source.height) == ("image", 40, 60)
-    image = next(read(source, None)).image
-    assert image.shape == (3, 60, 40)
-    assert image[0, :28, 22:].mean() > 0.95
-    assert image[0, :28, :18].mean() < 0.05
-
-
-def test_the_first_frame_of_a_gif_is_a_style(clips: Clips) -> None:
-    path = clips.pattern("a.gif", frames=3)
-    first = next(read(probe(path), None)).image
-    assert (read_image(path, StyleError) - first).abs().max() < 1 / 255
-
-
-@pytest.mark.parametrize("size", [(30, 20), (100, 60), (64, 48)])
-def test_a_still_is_resized_like_a_frame(size: tuple[int, int], clips: Clips) -> None:
-    frames = list(read(probe(clips.pattern("a.png", frames=1)), size))
-    assert [(frame.index, frame.image.shape) for frame in frames] == [(0, (3, size[1], size[0]))]
-    film = next(read(probe(clips.pattern("a.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0")), size)).image
-    assert (frames[0].image - film).abs().mean() < 0.02
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "line"),
-    [
-        ("missing.png", None, "there is no such file"),
-        ("empty.png", b"", "the file is empty"),
-        ("text.png", b"no picture " * 50, "is not a video or an image"),
-        ("torn.png", b"\x89PNG\r\n\x1a\n" + bytes(300), "damaged or cut short"),
-        ("torn.jpg", b"\xff\xd8\xff\xe0" + bytes(300), "damaged or cut short"),
-    ],
-)
-@pytest.mark.parametrize("error", [StyleError, InputError])
-def test_a_broken_image_is_refused(
-    name: str, content: bytes | None, line: str, error: type[Refusal], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / name
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(error) as caught:
-        read_image(path, error)
-    assert line in str(caught.value)
-    assert path.name in caught.value.what
-    assert str(caught.value).count("\n") == 2
-    assert capfd.readouterr().err == ""  # libraries keep quiet
-
-
-@pytest.mark.parametrize("name", ["film.mp4", "folder"])
-def test_a_film_or_a_folder_is_no_style(name: str, clips: Clips) -> None:
-    path = clips.folder / name
-    if name == "folder":
-        path.mkdir()
-    else:
-        clips.pattern(name)
-    with pytest.raises(StyleError, match="it is a (video|directory)"):
-        read_image(path, StyleError)

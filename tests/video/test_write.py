@@ -10,12 +10,11 @@ import subprocess
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import cv2
 import numpy as np
 import pytest
-from conftest import Clips  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
 from vidstyle.errors import DiskFullError, EncodeError
@@ -24,6 +23,9 @@ from vidstyle.video import ffmpeg, write
 from vidstyle.video.delivery import CODECS, decide
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.scan import scan
+
+if TYPE_CHECKING:
+    from conftest import Clips
 
 STYLE = Path("munch.jpg")
 MILLISECOND = 90
@@ -146,7 +148,6 @@ def test_every_codec_in_every_container_keeps_frames_times_tags_and_shape(
         assert re.search(r"\(tv, bt709(, progressive)?\)", described)
     # Matroska stores the shape as whole pixels.
     assert f"SAR {sar.numerator}:{sar.denominator}" in described or extension in (".mkv", ".webm")
-    assert "SAR 1:1 DAR" not in described or "], SAR " in described
 
 
 @pytest.mark.parametrize("extension", [".mp4", ".mov", ".mkv", ".webm"])
@@ -215,15 +216,12 @@ def test_a_part_counts_from_its_begin_with_sound_and_subtitles(clips: Clips, ext
     clip = variable(clips, "in.mp4", 28_890, *both, "-c:s", "mov_text")
     path, _, timeline = render(clip, clips.folder / f"out{extension}", trim=(begin, Fraction(9, 10)))
     shown = packets(path, "v", decode=True)
-    if begin == 0 and extension == ".mkv":
-        # Copied AAC begins with a packet that is dropped when decoding; Matroska moves everything to store it.
-        begin -= Fraction(start(path), 90_000)
     assert max(abs(g[0] - w + begin * 90_000) for g, w in zip(shown, timeline.pts, strict=True)) <= MILLISECOND
-    clicks = [ms for ms in sound_at(path) if ms > 15]  # the decoder's first packet is faded in
+    clicks = [ms for ms in sound_at(path) if 15 < ms < 880]  # the decoder's first packet is faded in
     assert clicks == pytest.approx(
-        [ms for ms in (500 - 1000 * begin + 500 * i for i in range(5)) if 15 < ms < 930], abs=1
+        [ms for ms in (500 - 1000 * begin + 500 * i for i in range(5)) if 15 < ms < 880], abs=1
     )
-    out, _ = ffmpeg.run(["-i", ffmpeg.local(path), "-map", "0:s", "-f", "srt", "pipe:1"], "no subtitles")
+    out, _ = ffmpeg.run(["-copyts", "-i", ffmpeg.local(path), "-map", "0:s", "-f", "srt", "pipe:1"], "no subtitles")
     said = re.findall(r"00:00:(\d\d),(\d\d\d) --> 00:00:(\d\d),(\d\d\d)\n(\w+)", out.decode())
     expected = [
         (max(0, first - 1000 * begin), last - 1000 * begin, text)
@@ -239,7 +237,7 @@ def test_a_part_counts_from_its_begin_with_sound_and_subtitles(clips: Clips, ext
 
 
 def test_a_transport_stream_keeps_the_offset_although_its_clock_begins_anywhere(clips: Clips) -> None:
-    clip = variable(clips, "in.ts", 1890, "-map", "0:v", "-map", "1:a", "-c:a", "mp2")
+    clip = variable(clips, "in.ts", 1890, "-map", "0:v", "-map", "1:a", "-c:v", "libx264", "-c:a", "mp2")
     path, _, timeline = render(clip, clips.folder / "out.mp4")
     begin = start(path)
     assert timeline.pts[0] > 0
@@ -263,7 +261,7 @@ def test_rotation_is_not_applied_twice(clips: Clips) -> None:
     assert (source.width, source.height) == (48, 64)
     described = report(path)
     assert "48x64" in described
-    assert "rotation" not in described
+    assert "Display Matrix" not in described
 
 
 COLOURS = np.array(
@@ -288,13 +286,14 @@ def test_colours_survive(clips: Clips, name: str, codec: str, crf: int | None) -
     cv2.imwrite(str(frame), np.rint(np.tile(row, (32, 1, 1)) * 65535).astype(np.uint16))
     path, _, _ = render(clip, clips.folder / name, codec, crf=crf, frames=[frame] * 3)
     # By the tags of the file, in an equation of our own.
-    args = ["-i", ffmpeg.local(path), "-vf", "scale=flags=neighbor,format=yuv444p16le", "-f", "rawvideo", "pipe:1"]
-    raw = np.frombuffer(ffmpeg.run(args, "no picture")[0], "<u2").reshape(-1, 3, 32, 256).astype(float) / 256
-    centres = raw[1, :, 16, 16::32]
+    form, kind, unit = ("yuv444p", "u1", 1) if crf else ("yuv444p16le", "<u2", 256)
+    args = ["-i", ffmpeg.local(path), "-vf", f"scale=flags=neighbor,format={form}", "-f", "rawvideo", "pipe:1"]
+    raw = np.frombuffer(ffmpeg.run(args, "no picture")[0], kind).reshape(-1, 3, 32, 256).astype(float) / unit
+    centres = np.stack([raw[1, :, 8:24, x + 8 : x + 24].mean((1, 2)) for x in range(0, 256, 32)], 1)
     y, cb, cr = (centres[0] - 16) / 219, (centres[1] - 128) / 224, (centres[2] - 128) / 224
     red, blue = y + 1.5748 * cr, y + 1.8556 * cb
     green = (y - 0.2126 * red - 0.0722 * blue) / 0.7152
-    assert np.abs(np.stack([red, green, blue], 1) - COLOURS).max() * 255 < 2
+    assert np.abs(np.stack([red, green, blue], 1) - COLOURS).max() * 255 < 1
 
 
 @pytest.mark.parametrize(
@@ -362,10 +361,10 @@ AWKWARD = [
 
 
 @pytest.mark.parametrize("name", AWKWARD)
-def test_any_name_works_for_input_output_and_frames(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / f"in {name}"
+def test_any_name_works_for_input_output_and_frames(clips: Clips, name: str) -> None:
+    folder = clips.folder / f"in {name}"
     folder.mkdir()
-    Clips(folder).pattern(name, frames=3, audio=0.3)
+    clips.pattern("plain.mp4", frames=3, audio=0.3).rename(folder / name)
     path, _, _ = render(folder / name, folder / f"out{name}")
     assert len(packets(path, "v", decode=True)) == 3
 
@@ -393,7 +392,7 @@ def test_progress_is_told_and_the_process_is_named_while_it_runs(clips: Clips) -
     assert seen[-1] == 60
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -402,14 +401,14 @@ def test_the_callers_exception_ends_the_encoder_and_removes_the_file(clips: Clip
     pids: list[int] = []
 
     def stop(*_: object) -> NoReturn:
-        raise Stop
+        raise StopError
 
     calls: dict[str, Callable[..., None]] = {"on_start": lambda pid, path: pids.append(pid)}
     if where == "on_start":
         calls = {"on_start": lambda pid, path: (pids.append(pid), stop())[1]}
     else:
         calls["on_frame"] = stop
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         attempt(clips, **calls)
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
@@ -435,7 +434,7 @@ def test_a_killed_encoder_is_an_error(clips: Clips) -> None:
 def test_a_file_with_too_few_frames_is_an_error(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
     real = write.script
     monkeypatch.setattr(write, "script", lambda frames, times: real(frames[:-1], times))
-    with pytest.raises(EncodeError, match="59 frames instead of 60"):
+    with pytest.raises(EncodeError, match=r"5\d frames instead of 60"):
         attempt(clips)
     assert leftovers(clips.folder) == []
 

@@ -34,7 +34,7 @@ class Schedule:
 
 def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, schedule: Schedule) -> tuple[Tensor, int]:
     """From `start` (3, H, W) to a stylised image (3, H, W) in [0, 1], and the iterations it took."""
-    x = start.detach()[None].contiguous(memory_format=torch.channels_last).clone().requires_grad_()  # (1, 3, H, W)
+    x = start.detach()[None].clone(memory_format=torch.contiguous_format).requires_grad_()  # (1, 3, H, W)
     # The losses are means over pixels, so a pixel's gradient shrinks with the resolution: undone here, before Adam's
     # epsilon and L-BFGS's curvature test can notice.
     pixels = x.shape[2] * x.shape[3]
@@ -43,7 +43,7 @@ def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, schedule: Sch
         x.grad = None
         loss = objective(x) * pixels
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        return loss.detach()
 
     run = run_adam if schedule.optimizer == "adam" else run_lbfgs
     done = run(x, evaluate, schedule)

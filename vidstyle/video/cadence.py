@@ -49,7 +49,7 @@ def _increasing(pts: list[int]) -> list[int]:
 
 
 def _candidates(pts: list[int], nominal: Fraction) -> Iterator[Fraction]:
-    """Rates worth trying: the declared one if it is one in use, those in use near the mean, any declared one, the mean."""
+    """Rates worth trying: the declared one if it is usual, the usual ones near the mean, any declared one, the mean."""
     if nominal.denominator in (1, 1001):
         yield nominal
     if len(pts) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,28 @@ import torch
 from torch import Tensor
 
 from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
-from vidstyle.frames import Frame, from_uint16
+from vidstyle.frames import Frame
 from vidstyle.video import ffmpeg, still
 from vidstyle.video.probe import SMALLEST, Source, probe
 
 Filter = tuple[str, Mapping[str, Any]]
 
-_SWSCALE_MATRIX = {
-    "bt709": "bt709",
-    "bt470bg": "bt601",
-    "smpte170m": "bt601",
+_MATRIX = {
+    "bt709": "709",
+    "bt470bg": "170m",  # the same coefficients
+    "smpte170m": "170m",
+    "smpte240m": "7",  # spelt smpte2400m in older versions
     "fcc": "fcc",
-    "smpte240m": "smpte240m",
-    "bt2020nc": "bt2020",
+    "bt2020nc": "2020_ncl",
+    "bt2020c": "2020_cl",
+    "ycgco": "ycgco",
+    "ictcp": "ictcp",
+    "gbr": "gbr",
 }
-"""swscale's names; what is not here goes through zscale."""
+"""ffmpeg's names -> zscale's."""
 
-_ZSCALE_MATRIX = {"bt2020nc": "2020_ncl", "bt2020c": "2020_cl", "ycgco": "ycgco", "ictcp": "ictcp"}
+_WHOLE_CHROMA = "yuv444p|yuv444p9le|yuv444p10le|yuv444p12le|yuv444p14le|yuv444p16le|gray|gray10le|gray12le|gray16le"
+_PLANAR_RGB = "|".join(f"gbr{a}p{depth}" for depth in ("", "10le", "12le", "14le", "16le", "f32le") for a in ("", "a"))
 
 
 def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
@@ -55,24 +60,17 @@ def read(
         yield Frame(0, _resize(read_image(source.path, InputError), width, height))
         return
     trim: dict[str, int] = {"start_frame": first, **({} if stop is None else {"end_frame": stop})}
-    filters = [("trim", trim), *_to_rgb(source), _scale(source, width, height)]
-    args = ffmpeg.decode_arguments(
-        source.path,
-        source.video_stream,
-        filters,
-        dict(source.input_options),
-        f="rawvideo",
-        pix_fmt="rgb48le",
-        fps_mode="passthrough",
-    )
+    args = _arguments(source, width, height, [("trim", trim)], fps_mode="passthrough")
+    size_in_bytes = width * height * 6
     count = 0
     with ffmpeg.running(args, stdout=True) as child:
-        while (stop is None or first + count < stop) and (
-            len(data := child.stdout.read(width * height * 6)) == width * height * 6
-        ):
-            yield Frame(first + count, from_uint16(np.frombuffer(data, "<u2").reshape(height, width, 3)))
+        while stop is None or first + count < stop:
+            data = child.stdout.read(size_in_bytes)
+            if len(data) < size_in_bytes:
+                break
+            yield Frame(first + count, _tensor(data, width, height))
             count += 1
-        if stop is not None and first + count == stop:
+        if stop is not None and first + count >= stop:
             return
         code, complaint = child.wait()
     if stop is not None or code:
@@ -85,42 +83,55 @@ def read(
         )
 
 
-def _to_rgb(source: Source) -> list[Filter]:
-    """Filters for what swscale cannot do: HDR to standard range, BT.2020 primaries to BT.709, rare matrices to RGB."""
+def _arguments(source: Source, width: int, height: int, before: Sequence[Filter], **output: Any) -> list[str]:
+    """Arguments that decode the video stream to raw gbrp16le; `before` is what is done to the frames first."""
+    return ffmpeg.decode_arguments(
+        source.path,
+        source.video_stream,
+        [*before, *_to_rgb(source, width, height)],
+        dict(source.input_options),
+        f="rawvideo",
+        pix_fmt="gbrp16le",
+        **output,
+    )
+
+
+def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
+    """Filters to 16-bit RGB of the right size: BT.709 primaries, full range.
+
+    zscale and not swscale: swscale's 16-bit RGB ends at 65283 (255 * 256), so that white is a level too dark, and it
+    takes even RGB through YCbCr.
+    """
     wide = source.primaries == "bt2020"
-    if source.rgb and not source.hdr:
-        return []
-    if not source.hdr and not wide and source.matrix in _SWSCALE_MATRIX:
-        return []
-    given = {"pin": "2020" if wide else "709", "tin": source.transfer if source.hdr else "709"}
-    if not source.rgb:
-        given |= {"min": _ZSCALE_MATRIX.get(source.matrix, "709"), "rin": source.color_range}
-    standard = {"p": "709", "t": "709", "m": "gbr", "r": "pc"}
+    primaries = "2020" if wide else "709"
+    transfer = source.transfer if source.hdr else "709"
+    given = {"min": _MATRIX.get(source.matrix, "709"), "rin": source.color_range, "pin": primaries, "tin": transfer}
+    wanted = {"m": "gbr", "r": "pc", "p": "709", "t": "709", "w": width, "h": height, "filter": "lanczos"}
+    planar: list[Filter] = []
+    if source.rgb:
+        planar = [("format", {"pix_fmts": _PLANAR_RGB})]
+    elif source.width % 2 or source.height % 2:
+        # zscale refuses subsampled chroma of odd size (sekrit-twc/zimg's API asks for whole blocks).
+        same = {"in_range": source.color_range, "out_range": source.color_range}
+        planar = [("scale", {**same, "flags": "bicubic+accurate_rnd"}), ("format", {"pix_fmts": _WHOLE_CHROMA})]
     if not source.hdr:
-        return [("zscale", given | standard), ("format", {"pix_fmts": "gbrp16le"})]
+        return [*planar, ("zscale", {**given, **wanted})]
     # 203 cd/m2 is the white of a page in an HDR picture (ITU-R BT.2408): it becomes the white of ours. Mobius leaves
     # what is darker nearly as it is and bends only the highlights; hable greys the whole picture.
     return [
-        ("zscale", given | {"t": "linear", "npl": "203"}),
+        *planar,
+        ("zscale", {**given, "m": "gbr", "r": "pc", "t": "linear", "npl": 203}),
         ("format", {"pix_fmts": "gbrpf32le"}),
         ("zscale", {"p": "709"}),
         ("tonemap", {"tonemap": "mobius", "desat": 0}),
-        ("zscale", standard),
-        ("format", {"pix_fmts": "gbrp16le"}),
+        ("zscale", wanted),
     ]
 
 
-def _scale(source: Source, width: int, height: int) -> Filter:
-    """To 16-bit RGB of the right size in one step, so that chroma is resampled once."""
-    options: dict[str, Any] = {
-        "w": width,
-        "h": height,
-        "flags": "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp",
-        "out_range": "pc",
-    }
-    if not source.rgb and not _to_rgb(source):
-        options |= {"in_color_matrix": _SWSCALE_MATRIX[source.matrix], "in_range": source.color_range}
-    return "scale", options
+def _tensor(data: bytes, width: int, height: int) -> Tensor:
+    """Raw gbrp16le -> (3, H, W) in [0, 1]."""
+    planes = np.frombuffer(data, "<u2").reshape(3, height, width)  # green, blue, red
+    return torch.from_numpy(planes[[2, 0, 1]].astype(np.float32) / np.float32(65535))
 
 
 def read_image(path: Path, error: type[Refusal]) -> Tensor:
@@ -144,11 +155,9 @@ def _first_frame(path: Path, error: type[Refusal]) -> Tensor:
     try:
         source = probe(path)
         if source.kind != "video":
-            filters = [*_to_rgb(source), _scale(source, source.width, source.height)]
-            output = {"f": "rawvideo", "pix_fmt": "rgb48le", "frames:v": 1}
-            args = ffmpeg.decode_arguments(path, source.video_stream, filters, dict(source.input_options), **output)
+            args = _arguments(source, source.width, source.height, [], **{"frames:v": 1})
             data, _ = ffmpeg.run(args, f"cannot read {path}")
-            return from_uint16(np.frombuffer(data, "<u2").reshape(source.height, source.width, 3))
+            return _tensor(data, source.width, source.height)
     except (InputError, RenderError) as e:
         raise error(f"cannot read {path} as an image", e.why, hint) from e
     raise error(f"cannot read {path} as an image", "it is a video", hint)

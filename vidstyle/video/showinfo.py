@@ -60,11 +60,11 @@ def parse(text: str) -> Picture | None:
 
 
 def _matrix_and_primaries(text: str, rgb: bool, width: int, height: int) -> tuple[str, str]:
-    """What is not tagged follows from the size, as every player has it."""
-    if max(width, height) >= 1280 or min(width, height) >= 720:
-        guess = "bt709"
-    else:
-        guess = "bt470bg" if 576 in (width, height) else "smpte170m"
+    """What is not tagged follows from the size as stored, as every player has it."""
+    if re.search(r"rotation of -?(90|270)\.", text):
+        width, height = height, width
+    standard = "bt470bg" if height == 576 else "smpte170m"
+    guess = "bt709" if width >= 1280 or height >= 720 else standard
     tagged = _tag(text, "color_space")
     matrix = "gbr" if rgb else guess if tagged in (None, "gbr") else tagged
     named = {

@@ -158,8 +158,10 @@ def _picture(times: Clock, delivery: Delivery, sar: Fraction) -> list[str]:
     color = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     filters = [
         restore(times),
-        "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact",
-        f"format={delivery.pix_fmt}",
+        # The matrix by zscale: ffmpeg's own scaler takes 65280 for white in 16 bits, and makes it 236, not 235. The
+        # chroma by that scaler: zscale refuses odd sizes.
+        "format=gbrp16le,zscale=matrixin=gbr:rangein=full:matrix=709:range=limited,format=yuv444p16le",
+        f"scale=flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact,format={delivery.pix_fmt}",
         f"setparams={color}",
         f"setsar={sar.numerator}/{sar.denominator}:max={max(sar.numerator, sar.denominator, 100)}",
     ]

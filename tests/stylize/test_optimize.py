@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from vidstyle.stylize.optimize import CHECK_EVERY, Schedule, minimise
+
+TARGET = torch.rand(3, 12, 10, generator=torch.Generator().manual_seed(0))
+
+
+def distance(x: Tensor) -> Tensor:
+    return (x[0] - TARGET).square().mean()
+
+
+@pytest.mark.parametrize(("optimizer", "iterations"), [("adam", 150), ("lbfgs", 40)])
+def test_both_optimisers_find_a_known_minimum(optimizer: str, iterations: int) -> None:
+    found, done = minimise(distance, torch.full_like(TARGET, 0.5), Schedule(iterations, optimizer, final_rate=0.1))
+    assert (found - TARGET).abs().max() < 0.01
+    assert done <= iterations * 1.3
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_image_stays_in_its_range(optimizer: str) -> None:
+    found, _ = minimise(lambda x: (x - 3).square().mean(), TARGET, Schedule(30, optimizer, learning_rate=0.2))
+    assert found.max() <= 1
+    assert found.mean() > 0.99
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_frame_that_no_longer_changes_is_left(optimizer: str) -> None:
+    _, done = minimise(distance, TARGET * 0.5, Schedule(400, optimizer, stop_tolerance=0.5))
+    assert CHECK_EVERY <= done <= 400
+    _, patient = minimise(lambda x: distance(x) + 1, TARGET, Schedule(400, optimizer, stop_tolerance=0.01))
+    assert patient <= 4 * CHECK_EVERY
+
+
+@pytest.mark.parametrize("size", [8, 64])
+def test_the_step_does_not_shrink_with_the_resolution(size: int) -> None:
+    start, goal = torch.zeros(3, size, size), torch.full((3, size, size), 0.7)
+    found, _ = minimise(lambda x: 1e-3 * (x[0] - goal).square().mean(), start, Schedule(10))
+    assert found.mean() == pytest.approx(0.3, abs=0.02)  # ten steps of 0.03, whatever the size and the weight
+
+
+def test_the_same_start_gives_the_same_bytes_and_is_not_changed() -> None:
+    start = torch.rand(3, 12, 10, generator=torch.Generator().manual_seed(1))
+    before = start.clone()
+    results = [minimise(distance, start, Schedule(20, name))[0] for name in ("adam", "adam", "lbfgs", "lbfgs")]
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[2], results[3])
+    assert torch.equal(start, before)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.stylize.conftest import TinyFeatures
+from vidstyle.config import RenderConfig
+from vidstyle.frames import Motion, quantise
+from vidstyle.motion.warp import warp
+from vidstyle.stylize import step as stepping
+from vidstyle.stylize.objective import Temporal
+from vidstyle.stylize.step import State, Stylizer
+from vidstyle.stylize.temporal import match_colours, start_image
+
+H, W = 48, 64
+Picture = Callable[..., Tensor]
+Settings = Callable[..., RenderConfig]
+
+
+def still(mask: float = 1.0) -> Motion:
+    return Motion(torch.zeros(2, H, W), torch.full((1, H, W), mask))
+
+
+def stylizer(features: TinyFeatures, picture: Picture, config: RenderConfig) -> Stylizer:
+    return Stylizer(features, picture(40, 56, 9), (H, W), config, torch.device("cpu"))
+
+
+def test_the_start_is_the_warped_previous_frame_wherever_the_mask_is_above_zero(picture: Picture) -> None:
+    flow = torch.tensor([3.0, -2.0]).view(2, 1, 1).expand(2, H, W).contiguous()
+    mask = torch.zeros(1, H, W)
+    mask[:, :, 20:] = 0.01
+    previous = picture(H, W, 1)
+    start, warped = start_image(picture(H, W, 2), previous, Motion(flow, mask))
+    assert torch.equal(warped, warp(previous, flow))
+    assert torch.equal(start[:, :, 20:], warped[:, :, 20:])
+    assert not torch.equal(start[:, :, :20], warped[:, :, :20])
+
+
+def test_newly_visible_pixels_start_from_the_frame_in_the_colours_of_the_stylised_surroundings(
+    picture: Picture,
+) -> None:
+    frame = picture(H, W, 2)
+    stylised = (0.4 * frame + torch.tensor([0.5, 0.1, 0.0]).view(3, 1, 1)).clamp(0, 1)  # another palette
+    motion = still()
+    motion.mask[:, 16:32, 24:40] = 0
+    hidden = stylised.clone()
+    hidden[:, 16:32, 24:40] = 0.5  # nothing may be taken from there
+    start, _ = start_image(frame, hidden, motion)
+    patch = (slice(None), slice(16, 32), slice(24, 40))
+    to_truth = (start[patch] - stylised[patch]).abs().mean()
+    assert to_truth < 0.25 * (frame[patch] - stylised[patch]).abs().mean(), "the raw frame shows through"
+    assert to_truth < 0.5 * (start[patch].mean() - stylised[patch]).abs().mean(), "it is a flat haze"
+
+
+def test_with_nothing_to_follow_the_frame_takes_the_palette_of_the_previous_picture(picture: Picture) -> None:
+    frame, previous = picture(H, W, 2), picture(H, W, 3) * 0.3
+    start, _ = start_image(frame, previous, still(0.0))
+    assert start.mean() == pytest.approx(float(previous.mean()), abs=0.05)
+    assert torch.equal(start, match_colours(frame, previous, torch.ones(1, H, W)))
+
+
+def test_an_occluded_pixel_is_still_optimised(tiny: TinyFeatures, picture: Picture, settings: Settings) -> None:
+    frame, motion = picture(H, W, 2), still()
+    motion.mask[:, 10:30, 10:30] = 0
+    s = stylizer(tiny, picture, settings(temporal_weight=100.0))
+    start, _ = start_image(frame, picture(H, W, 1), motion)
+    _, image, _ = s.step(State(picture(H, W, 1)), frame, motion)
+    inside = (image - start)[:, 12:28, 12:28].abs()
+    assert inside.mean() > 0.01
+    assert (inside > 0).float().mean() > 0.9
+
+
+def test_a_larger_temporal_weight_holds_the_frame_closer(
+    tiny: TinyFeatures, picture: Picture, settings: Settings
+) -> None:
+    previous, distances = quantise(picture(H, W, 1)), []
+    for weight in (0.0, 2.0, 50.0):
+        s = stylizer(tiny, picture, settings(temporal_weight=weight))
+        _, image, _ = s.step(State(previous), picture(H, W, 2), still())
+        distances.append(float((image - previous).square().mean()))
+    assert distances[0] > 1.5 * distances[1] > 1.5 * distances[2]
+
+
+@pytest.mark.parametrize("scales", [1, 2])
+def test_the_temporal_term_is_there_at_every_scale_of_a_later_frame_and_never_of_a_first_one(
+    tiny: TinyFeatures, picture: Picture, settings: Settings, scales: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stepping, "COARSEST", 16)
+    seen: list[bool] = []
+    real = stepping.minimise
+
+    def spy(objective: stepping.Objective, start: Tensor, schedule: stepping.Schedule) -> tuple[Tensor, int]:
+        seen.append(any(isinstance(term, Temporal) for term in objective.terms))
+        return real(objective, start, schedule)
+
+    monkeypatch.setattr(stepping, "minimise", spy)
+    s = stylizer(tiny, picture, settings(first_scales=3, scales=scales))
+    state, _, done = s.step(State(), picture(H, W, 1), None)
+    assert (seen, done) == ([False] * 3, 12)
+    seen.clear()
+    _, _, done = s.step(state, picture(H, W, 2), still())
+    assert (seen, done) == ([True] * scales, 8)
+
+
+def test_the_state_is_what_the_checkpoint_holds(tiny: TinyFeatures, picture: Picture, settings: Settings) -> None:
+    state, image, _ = stylizer(tiny, picture, settings()).step(State(), picture(H, W, 1), None)
+    assert state.image is image
+    assert torch.equal(image, quantise(image))
+
+
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_the_same_step_twice_gives_the_same_bytes(
+    tiny: TinyFeatures, picture: Picture, settings: Settings, init: str
+) -> None:
+    def run(seed: int, index: int) -> Tensor:
+        s = stylizer(tiny, picture, settings(init=init, seed=seed))
+        state, _, _ = s.step(State(), picture(H, W, 1), None, index)
+        return s.step(state, picture(H, W, 2), still(0.5), index + 1)[1]
+
+    assert torch.equal(run(1, 5), run(1, 5))
+    assert torch.equal(run(1, 5), run(2, 5)) is (init == "content")
+    assert torch.equal(run(1, 5), run(1, 6)) is (init == "content")
+
+
+def test_a_still_clip_stays_still(tiny: TinyFeatures, picture: Picture, settings: Settings) -> None:
+    s, frame = stylizer(tiny, picture, settings(first_iterations=60)), picture(H, W, 1)
+    state, _, _ = s.step(State(), frame, None)
+    for t in range(5):
+        before = state.image
+        state, image, _ = s.step(state, frame, still(), t + 1)
+        assert before is not None
+        assert (image - before).abs().mean() < 2 / 255
+
+
+def test_style_targets_are_computed_once(tiny: TinyFeatures, picture: Picture, settings: Settings) -> None:
+    s = stylizer(tiny, picture, settings(first_scales=1))
+    before = len(tiny.asked)
+    state = State()
+    for t in range(3):
+        state, _, _ = s.step(state, picture(H, W, t), still() if t else None, t)
+    evaluations = 12 + 8 + 8
+    contents = 3
+    assert len(tiny.asked) - before == evaluations + contents
+
+
+@pytest.mark.parametrize(("h", "w"), [(16, 16), (17, 31), (16, 200)])
+def test_every_size_down_to_16_pixels_is_stylised(picture: Picture, settings: Settings, h: int, w: int) -> None:
+    from vidstyle.stylize import features
+
+    s = Stylizer(features.load("lite"), picture(40, 300, 9), (h, w), settings(first_scales=6), torch.device("cpu"))
+    state, image, _ = s.step(State(), picture(h, w, 1), None)
+    assert image.shape == (3, h, w)
+    motion = Motion(torch.zeros(2, h, w), torch.ones(1, h, w))
+    assert bool(s.step(state, picture(h, w, 2), motion)[1].isfinite().all())
