@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+
+from vidstyle import config
+from vidstyle.config import RenderConfig
+from vidstyle.video import ffmpeg
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -30,6 +37,36 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def samples() -> Path:
     return ROOT / "sample_videos"
+
+
+@pytest.fixture(scope="session")
+def painting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small painting: coloured stripes, 48x40."""
+    path = tmp_path_factory.mktemp("painting") / "stripes.png"
+    y, x = np.mgrid[:40, :48]
+    waves = [np.sin(x / a + y / b) for a, b in ((3, 9), (8, -4), (-5, 3))]
+    cv2.imwrite(str(path), ((np.stack(waves, 2) + 1) * 127).astype(np.uint8))
+    return path
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 frames of 48x32 at 10 a second; frame 6 starts a second shot."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    shots = "testsrc2=s=48x32:r=10:d=0.6[a];mandelbrot=s=48x32:r=10,trim=end_frame=6,negate[b];[a][b]concat=n=2"
+    ffmpeg.run(["-y", "-filter_complex", shots, "-crf", "10", ffmpeg.local(path)], "cannot make the film")
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, film: Path, painting: Path) -> Callable[..., RenderConfig]:
+    """Makes the settings of a render of `film` that takes about a second; its output is `tmp_path / "out.mp4"`."""
+
+    def make(**changes: Any) -> RenderConfig:
+        quick = {"first_iterations": 3, "first_scales": 1, "iterations": 1, "output": tmp_path / "out.mp4"}
+        return config.build({"input": film, "style": painting, "device": "cpu"}, quick, changes)
+
+    return make
 
 
 def children() -> set[str]:

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from vidstyle import framefile
-from vidstyle.config import fingerprint
+from vidstyle.config import RENDER_FORMAT, fingerprint
 from vidstyle.errors import DiskFullError, LockedError, OutputError, SettingsChangedError
 from vidstyle.frames import from_uint16, to_uint16
 
@@ -95,7 +96,7 @@ class Checkpoint:
     def __init__(self, output: Path, parts: dict[str, Any], size: tuple[int, int], count: int) -> None:
         self.output, self.folder = output, state_folder(output)
         self.frames = self.folder / "frames"
-        self.parts, self.fingerprint = parts, fingerprint(parts)
+        self.parts, self.fingerprint = {"render_format": RENDER_FORMAT, **parts}, fingerprint(parts)
         self.size, self.count = size, count
         self.record: dict[str, Any] = {}
 
@@ -105,6 +106,7 @@ class Checkpoint:
         Raises SettingsChangedError when finished frames were made with other settings.
         """
         old = read_record(self.folder)
+        encoder = old.get("encoder")  # whatever else is forgotten: it may still run
         warnings = []
         if restart:
             shutil.rmtree(self.frames, ignore_errors=True)
@@ -112,7 +114,7 @@ class Checkpoint:
         if old.get("fingerprint") != self.fingerprint:
             differences = compare(old.get("parts") or {}, self.parts)
             if old and differences and any(self.frames.glob("*.png")):
-                names = "; ".join(f"{k}: {a} -> {b}" for k, (a, b) in differences.items())
+                names = "; ".join(f"{k}: {brief(a)} -> {brief(b)}" for k, (a, b) in differences.items())
                 raise SettingsChangedError(
                     f"the frames in {self.folder} were made with other settings",
                     f"changed: {names}",
@@ -123,7 +125,8 @@ class Checkpoint:
         elif old.get("versions") != versions and any(self.frames.glob("*.png")):
             changed = [f"{k} {a} -> {b}" for k, (a, b) in compare(old.get("versions") or {}, versions).items()]
             warnings.append(f"continuing frames made with other versions ({', '.join(changed)})")
-        self.record = {**old, "fingerprint": self.fingerprint, "parts": self.parts, "versions": versions}
+        now = {"fingerprint": self.fingerprint, "parts": self.parts, "versions": versions, "encoder": encoder}
+        self.record = {**old, **now}
         with disk_errors(self.folder):
             self.frames.mkdir(parents=True, exist_ok=True)
             for leftover in self.frames.glob("*.tmp"):
@@ -164,11 +167,10 @@ class Checkpoint:
         tidying up leaves a finished render, not a mystery."""
         identity = Identity.of(temporary)
         assert identity is not None, "the encoder checked its file"
-        self.save_record(
-            delivered={"size": identity.size, "mtime_ns": identity.mtime_ns, "settings": settings}, encoder=None
-        )
+        self.save_record(delivered={"size": identity.size, "mtime_ns": identity.mtime_ns, "settings": settings})
         with disk_errors(self.folder):
             temporary.replace(self.output)
+        self.save_record(encoder=None)
 
     def is_delivered(self, settings: dict[str, Any]) -> bool:
         """Whether the output is there, made by this render from these frames with these encoder settings."""
@@ -176,16 +178,18 @@ class Checkpoint:
         return is_own_output(self.output) and bool(delivered.get("settings") == settings)
 
     def end_orphan(self) -> None:
-        """End the encoder of a killed run, if it outlived it, and remove what it wrote."""
+        """End the encoder of a killed run, if it outlived it, and remove what such runs wrote."""
         encoder = self.record.get("encoder")
-        if not encoder:
-            return
-        temporary = Path(encoder["temporary"])
-        if runs_on(encoder["pid"], temporary):
-            with contextlib.suppress(OSError):
-                os.kill(encoder["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
-        temporary.unlink(missing_ok=True)
-        self.save_record(encoder=None)
+        if encoder:
+            if runs_on(encoder["pid"], Path(encoder["temporary"])):
+                with contextlib.suppress(OSError):
+                    os.kill(encoder["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+            self.save_record(encoder=None)
+        # By name, not by the record: a run may be killed before it has recorded its encoder, and --restart forgets it.
+        name, suffix = re.escape(self.output.name), re.escape(self.output.suffix)
+        for path in self.output.parent.iterdir():
+            if re.fullmatch(rf"\.{name}\.\d+\.tmp{suffix}", path.name):
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Tidy up after success; the record goes last, so that an interrupted removal is known for what it is."""
@@ -206,6 +210,12 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[object,
         elif a != b:
             differences[name] = (a, b)
     return differences
+
+
+def brief(value: object) -> str:
+    """A setting as text; of a digest the first digits."""
+    text = str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 def runs_on(pid: int, temporary: Path) -> bool:
@@ -242,6 +252,8 @@ def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
     try:
         yield checkpoint
     finally:
+        if not any(checkpoint.frames.glob("*.png")):
+            checkpoint.remove()  # refused, or stopped before the first frame: nothing to continue from
         lock.release()
         if not (folder / "render.json").exists():
             (folder / "lock").unlink(missing_ok=True)

@@ -119,7 +119,7 @@ def flag(*names: str, text: str, metavar: str = "") -> Any:
 def render(
     input: Annotated[
         Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.", show_default=False)
-    ] = None,  # noqa: A002
+    ] = None,
     *,
     style: Annotated[Path | None, flag("--style", "-s", metavar="IMAGE", text="Painting whose style is taken.")] = None,
     preset: Annotated[

@@ -67,3 +67,5 @@ def make_deterministic(device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses in deterministic mode
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True)
+        # Every buffer of ours is written before it is read; the name is made at run time, mypy does not see it.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import Tensor
 
-from vidstyle import __version__, checkpoint
+from vidstyle import __version__, checkpoint, weights
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import RenderConfig
@@ -29,7 +29,7 @@ from vidstyle.frames import Frame, Motion, Timeline
 from vidstyle.motion import flow as flow_estimators
 from vidstyle.motion import shots
 from vidstyle.motion.occlusion import reliability
-from vidstyle.progress import Encoding, FrameDone, Note, Report, Started, silent
+from vidstyle.progress import Download, Encoding, FrameDone, Note, Report, Started, silent
 from vidstyle.stylize import features
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.video import delivery as deliveries
@@ -112,7 +112,7 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
         report(note)
     device = resolve_device(config.device)
     make_deterministic(device)
-    stylizer, flow, parts = build(job, device)
+    stylizer, flow, parts = build(job, device, report)
     store = Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))
     with checkpoint.hold(store):
         for warning in store.begin(versions(), restart=config.restart):
@@ -189,10 +189,13 @@ def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
     return inside[0], inside[-1] + 1
 
 
-def build(job: Job, device: Any) -> tuple[Stylizer, flow_estimators.Flow, dict[str, Any]]:
+def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flow_estimators.Flow, dict[str, Any]]:
     """The models, once, and all that makes up the render's fingerprint."""
     config = job.config
     precision = resolve_precision(config.precision, device)
+    for name in (config.features, config.flow):
+        if name in weights.REGISTRY:  # DIS has none
+            weights.fetch(name, config.weights_dir, progress=downloading(name, report))
     extractor = features.load(
         config.features,
         pooling=config.pooling,
@@ -213,6 +216,10 @@ def build(job: Job, device: Any) -> tuple[Stylizer, flow_estimators.Flow, dict[s
         "device": device.type,
     }
     return stylizer, flow, parts
+
+
+def downloading(name: str, report: Report) -> Callable[[int, int], None]:
+    return lambda done, total: report(Download(name, done, total))
 
 
 def digest(path: Path) -> str:

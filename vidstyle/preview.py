@@ -90,7 +90,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
         report(note)
     device = resolve_device(config.device)
     make_deterministic(device)
-    stylizer, flow, parts = pipeline.build(job, device)
+    stylizer, flow, parts = pipeline.build(job, device, report)
     store = checkpoint.Checkpoint(clip, {**parts, "first": first, "stop": stop_at}, job.size, len(job.timeline))
     with checkpoint.hold(store):
         # An earlier preview's frames are nothing to keep: other settings simply start over.

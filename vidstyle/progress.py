@@ -49,7 +49,16 @@ class Note:
     warning: bool = False
 
 
-Event = Started | FrameDone | Encoding | Note
+@dataclass(frozen=True)
+class Download:
+    """`done` of `total` bytes of the weights of `name` have arrived."""
+
+    name: str
+    done: int
+    total: int
+
+
+Event = Started | FrameDone | Encoding | Download | Note
 Report = Callable[[Event], None]
 Clock = Callable[[], float]
 
@@ -94,6 +103,8 @@ class Lines:
             self.last = self.clock()
             if isinstance(event, Encoding):
                 self.say(f"encoded {event.done}/{event.total}")
+            elif isinstance(event, Download):
+                self.say(f"downloading {event.name}: {event.done / 1e6:.0f}/{event.total / 1e6:.0f} MB")
             else:
                 each = (self.clock() - self.begun) / max(1, event.done - self.done_before)
                 left = clock_time(each * (event.total - event.done))
@@ -143,23 +154,26 @@ class Bar:
             console=Console(stderr=True),
         )
         self.progress.start()
-        self.render: TaskID | None = None
-        self.encode: TaskID | None = None
+        self.tasks: dict[str, TaskID] = {}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Note):
             from rich.markup import escape
 
             self.progress.console.print(("[yellow]warning:[/] " if event.warning else "") + escape(event.text))
-        elif isinstance(event, Started):
-            self.render = self.progress.add_task("rendering", total=event.total, completed=event.done, each="")
-        elif isinstance(event, FrameDone):
-            if self.render is not None:
-                self.progress.update(self.render, completed=event.done, each=f"{event.seconds:.2f} s/frame")
+        elif isinstance(event, Download):
+            self.show(f"downloading {event.name}", event.done, event.total)
+        elif isinstance(event, Encoding):
+            self.show("encoding", event.done, event.total)
         else:
-            if self.encode is None:
-                self.encode = self.progress.add_task("encoding", total=event.total, each="")
-            self.progress.update(self.encode, completed=event.done)
+            self.show("rendering", event.done, event.total, getattr(event, "seconds", None))
+
+    def show(self, task: str, done: int, total: int, seconds: float | None = None) -> None:
+        """Move one bar, made when it is first heard of."""
+        each = "" if seconds is None else f"{seconds:.2f} s/frame"
+        if task not in self.tasks:
+            self.tasks[task] = self.progress.add_task(task, total=total, completed=done, each=each)
+        self.progress.update(self.tasks[task], completed=done, each=each)
 
     def close(self) -> None:
         self.progress.stop()

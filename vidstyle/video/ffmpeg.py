@@ -207,7 +207,7 @@ def running(
         pass_fds: descriptors that the child inherits (`pipe:N` in `args`).
         level: ffmpeg's `-loglevel`.
     """
-    command = [find().path, "-hide_banner", "-nostdin", "-loglevel", level, *args]
+    command = [find().path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", level, *args]
     # A file and not a pipe for stderr: nobody has to drain it, so it cannot block the child.
     with tempfile.TemporaryFile() as log:
         try:

@@ -178,7 +178,8 @@ def _first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
     args = [*ffmpeg.ONLY_LOCAL, *before, "-i", ffmpeg.local(path)]
     args += ["-map", "0:V:0", "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
     with ffmpeg.running(args, level="level+info") as child:
-        return child.wait()[1]
+        code, report = child.wait()
+    return report + (f"\n[fatal] ffmpeg {ffmpeg.find().version} crashed on it (signal {-code})" if code < 0 else "")
 
 
 def _header(report: str, path: Path) -> str:

@@ -47,22 +47,49 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
     """
     if source.kind == "image":
         return _scan_still(source, on_thumbnail)
-    times, code, report = _decode(source, on_thumbnail)
+    packets, code, report = _decode(source, on_thumbnail)
     errors = ffmpeg.complaints(report)
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
         raise InputError(f"cannot read {source.path}", why, "download what it points at, and give that file")
-    if not times:
+    if not packets.pts:
         why = "; ".join(errors[-2:]) or "ffmpeg decodes no frame of it"
         raise InputError(f"no frame of {source.path} can be decoded", why, "check that it plays, or copy it again")
     start = round(source.start / TIME_BASE)
-    timeline = cadence.timeline(times, start, source.nominal_rate, source.time_base)
-    missing = _missing(source, timeline, code, report) if errors or code else 0
+    timeline = cadence.timeline(packets.pts, packets.last_duration, start, source.nominal_rate, source.time_base)
+    missing = _missing(source, timeline, packets.read, code, report) if errors or code else 0
     return Scan(timeline, missing, errors[-1] if errors else "")
 
 
-def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[list[tuple[int, int]], int, str]:
-    """([(pts, duration) in 1/90000 s of every frame], return code, ffmpeg's report)."""
+class _Packets:
+    """What framecrc tells, line by line: stream 0 are the decoded frames, stream 1 the packets they came from."""
+
+    def __init__(self) -> None:
+        self.pts: list[int] = []
+        self.read = 0
+        self._frame_duration = 0
+        self._last = (0, Fraction(0), Fraction(0))  # pts and duration of the packet that is shown last, and their unit
+        self._unit = TIME_BASE
+
+    def listen(self, lines: IO[bytes]) -> None:
+        for line in lines:
+            if unit := re.match(rb"#tb 1: (\d+)/(\d+)", line):
+                self._unit = Fraction(int(unit[1]), int(unit[2]))
+            elif not line.startswith(b"#"):
+                stream, _, pts, duration = (int(field) for field in line.split(b",")[:4])
+                if stream == 0:
+                    self.pts.append(pts)
+                    self._frame_duration = duration
+                else:
+                    self.read += 1
+
+    @property
+    def last_duration(self) -> int:
+        return self._frame_duration
+
+
+def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Packets, int, str]:
+    """(what the file holds, return code, ffmpeg's report)."""
     width, height = _thumbnail_size(source)
     reading, writing = os.pipe()
     # A plain list: ffmpeg-python knows neither two outputs of one decode nor pipes other than stdout.
