@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pytest
 
-from vidstyle import config
+from vidstyle import cli, config
 from vidstyle.config import RenderConfig
+from vidstyle.signals import Signals
 from vidstyle.video import ffmpeg
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,6 +70,35 @@ def settings(tmp_path: Path, film: Path, painting: Path) -> Callable[..., Render
         return config.build({"input": film, "style": painting, "device": "cpu"}, quick, changes)
 
     return make
+
+
+class Outcome(NamedTuple):
+    """Exit code, stdout and stderr of one command."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
+    """Runs `vidstyle` with these arguments in this process."""
+
+    def run(*args: object) -> Outcome:
+        monkeypatch.setattr(cli, "signals", Signals())
+        monkeypatch.setattr(sys, "argv", ["vidstyle", *map(str, args)])
+        capsys.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as e:
+            code = int(e.code or 0)
+        return Outcome(code, *capsys.readouterr())
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def children() -> set[str]:

@@ -137,12 +137,13 @@ class Checkpoint:
     def save_record(self, **changes: Any) -> None:
         self.record.update(changes)
         with disk_errors(self.folder):
-            text = json.dumps(self.record, indent=1, sort_keys=True, ensure_ascii=False)
+            text = json.dumps(self.record, indent=1, sort_keys=True)  # ASCII: a path need not be UTF-8
             framefile.write_atomically(self.folder / "render.json", text.encode())
 
     def log(self, line: str) -> None:
         """Append a line with the time; a log that cannot be written stops nothing."""
-        with contextlib.suppress(OSError), (self.folder / "log.txt").open("a", encoding="utf-8") as f:
+        log = self.folder / "log.txt"
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8", errors="surrogateescape") as f:
             f.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
 
     def path(self, index: int) -> Path:
@@ -240,15 +241,15 @@ def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock", timeout=0)
-    try:
-        with disk_errors(folder):
+    with disk_errors(folder):
+        try:
             lock.acquire()
-    except Timeout as e:
-        raise LockedError(
-            f"{checkpoint.output} is being rendered",
-            f"another process holds {folder / 'lock'}",
-            "wait for it, or choose another -o",
-        ) from e
+        except Timeout as e:  # an OSError as well, which it should not be taken for
+            raise LockedError(
+                f"{checkpoint.output} is being rendered",
+                f"another process holds {folder / 'lock'}",
+                "wait for it, or choose another -o",
+            ) from e
     try:
         yield checkpoint
     finally:

@@ -117,9 +117,7 @@ def flag(*names: str, text: str, metavar: str = "") -> Any:
 )
 @with_settings
 def render(
-    input: Annotated[
-        Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.", show_default=False)
-    ] = None,
+    input: Annotated[Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.")] = None,  # noqa: A002
     *,
     style: Annotated[Path | None, flag("--style", "-s", metavar="IMAGE", text="Painting whose style is taken.")] = None,
     preset: Annotated[
@@ -208,7 +206,7 @@ def run(
 def list_weights(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Weights to fetch; none: only list them.", show_default=False),
+        typer.Argument(metavar="NAME", help="Weights to fetch; none: only list them.", show_default=False),
     ] = None,
     weights_dir: Annotated[
         Path | None, flag("--weights-dir", metavar="DIR", text="Where weight files are looked for first.")
@@ -252,7 +250,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path that is not UTF-8 comes out as it went in
     try:
-        app()
+        app(prog_name="vidstyle")
     except Exception as e:
         fail(e if isinstance(e, VidstyleError) else explained(e))
 

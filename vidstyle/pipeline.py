@@ -29,7 +29,7 @@ from vidstyle.frames import Frame, Motion, Timeline
 from vidstyle.motion import flow as flow_estimators
 from vidstyle.motion import shots
 from vidstyle.motion.occlusion import reliability
-from vidstyle.progress import Download, Encoding, FrameDone, Note, Report, Started, silent
+from vidstyle.progress import Download, Encoding, FrameDone, Note, Report, Started, disk_space, silent
 from vidstyle.stylize import features
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.video import delivery as deliveries
@@ -176,14 +176,15 @@ def prepare(config: RenderConfig) -> Job:
 
 def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
     """First frame, and the one after the last, that are shown from `start` for `duration` seconds."""
-    start = Fraction(config.start or 0)
-    end = start + Fraction(config.duration) if config.duration is not None else None
-    times = [pts * timeline.time_base for pts in timeline.pts]
-    inside = [i for i, t in enumerate(times) if t >= start and (end is None or t < end)]
+    # In whole ticks: as a float 0.1 s lies behind the frame at 0.1 s.
+    start, length = Fraction(config.start or 0), Fraction(config.duration or 0)
+    begin, end = round(start / timeline.time_base), round((start + length) / timeline.time_base)
+    inside = [i for i, t in enumerate(timeline.pts) if t >= begin and (config.duration is None or t < end)]
     if not inside:
         raise ConfigError(
             "no frame lies in the part to render",
-            f"the video runs from {float(times[0]):.2f} s to {float(times[-1]):.2f} s",
+            f"its frames are shown from {float(timeline.pts[0] * timeline.time_base):.2f} s "
+            f"to {float(timeline.pts[-1] * timeline.time_base):.2f} s",
             "choose another --start or a longer --duration",
         )
     return inside[0], inside[-1] + 1
@@ -249,8 +250,8 @@ def check_space(job: Job, missing: list[int]) -> None:
     if needed > free and not job.config.force:
         raise DiskSpaceError(
             "the disk is too small for this render",
-            f"{needed / 1e9:.2f} GB are needed for {len(missing)} frames, "
-            f"{free / 1e9:.2f} GB are free in {job.delivery.path.parent}",
+            f"{disk_space(needed)} are needed for {len(missing)} frames, "
+            f"{disk_space(free)} are free in {job.delivery.path.parent}",
             "make room, choose a smaller --size, put -o on another disk, or use --force to start all the same",
         )
 

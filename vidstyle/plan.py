@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vidstyle import pipeline
 from vidstyle.config import RenderConfig
 from vidstyle.device import resolve_device, resolve_precision
+from vidstyle.progress import disk_space
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Plan:
             f"input     {self.input}: {self.frames} frames, {self.seconds:.2f} s, {len(self.shots)} shots",
             f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
             f"models    {self.features} features in {self.precision} on {self.device}, {self.flow} flow",
-            f"disk      {self.disk_needed / 1e9:.2f} GB needed, {self.disk_free / 1e9:.2f} GB free",
+            f"disk      {disk_space(self.disk_needed)} needed, {disk_space(self.disk_free)} free",
         ]
         return "\n".join([*lines, *(f"note      {note}" for note in self.notes)])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidstyle.errors import OutputError
-from vidstyle.progress import Report, clock_time, silent
+from vidstyle.progress import Report, clock_time, disk_space, silent
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ class Preview:
         return (
             f"preview: {self.frames} frames, {self.seconds_per_frame:.2f} s each; contact sheet {self.sheet}\n"
             f"the full render: {self.full_frames} frames, about {clock_time(self.full_seconds)}, "
-            f"{self.full_bytes / 1e9:.2f} GB of disk"
+            f"{disk_space(self.full_bytes)} of disk"
         )
 
 
@@ -70,14 +70,14 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     from vidstyle import checkpoint, pipeline
     from vidstyle.device import make_deterministic, resolve_device
     from vidstyle.video import delivery
+    from vidstyle.video.probe import probe
 
     beside = config.output or config.input
     clip, sheet = beside.with_name(f"{beside.stem}.preview.mp4"), beside.with_name(f"{beside.stem}.preview.png")
     refuse_foreign(clip, sheet, config.overwrite)
-    small = reduced(config)
-    job = pipeline.prepare(
-        small.model_copy(update={"start": None, "duration": None, "output": None, "overwrite": True})
-    )
+    source = probe(config.input)
+    small = reduced(config, max(source.width, source.height))
+    job = pipeline.prepare(small.model_copy(update={"start": None, "duration": None, "overwrite": True}))
     full_frames, still = len(job.whole), job.source.kind == "image"
     first, stop_at = pipeline.chosen(job.whole, small.model_copy(update=part_shown(job, config)))
     target = (
@@ -132,11 +132,13 @@ def refuse_foreign(clip: Path, sheet: Path, overwrite: bool) -> None:
         )
 
 
-def reduced(config: RenderConfig) -> RenderConfig:
-    """The settings of the preview: smaller, half the iterations, everything else as it will be."""
+def reduced(config: RenderConfig, long_side: int) -> RenderConfig:
+    """The settings of the preview of an input of this long side: never larger than the render, half the iterations,
+    everything else as it will be.
+    """
     return config.model_copy(
         update={
-            "size": min(config.size or SIZE, SIZE),
+            "size": min(config.size or long_side, SIZE),
             "iterations": max(1, config.iterations // 2),
             "first_iterations": max(1, config.first_iterations // 2),
         }

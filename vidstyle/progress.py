@@ -72,6 +72,12 @@ class Display(Protocol):
     def close(self) -> None: ...
 
 
+def disk_space(count: float) -> str:
+    """1_500_000 bytes -> 1.50 MB."""
+    unit, name = next((x for x in ((1e9, "GB"), (1e6, "MB")) if count >= x[0]), (1e3, "kB"))
+    return f"{count / unit:.2f} {name}"
+
+
 def clock_time(seconds: float) -> str:
     """75 -> 1:15, 3700 -> 1:01:40."""
     minutes, s = divmod(round(seconds), 60)

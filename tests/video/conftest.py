@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vidstyle.errors import FFmpegError
 from vidstyle.video import ffmpeg
 
 LUMA = {"bt709": (0.2126, 0.0722), "smpte170m": (0.299, 0.114), "bt470bg": (0.299, 0.114), "bt2020nc": (0.2627, 0.0593)}
@@ -49,6 +50,14 @@ class Clips:
         if audio:
             args += ["-f", "lavfi", "-i", f"sine=duration={audio}"]
         return self.make(name, *args, "-frames:v", str(frames), *options)
+
+    def turned(self, path: Path, degrees: int) -> Path:
+        """The same clip with a display matrix that turns it counter-clockwise."""
+        given = ["-i", ffmpeg.local(path), "-c", "copy"]
+        try:
+            return self.make("turned.mp4", "-display_rotation", str(degrees), *given)
+        except FFmpegError:  # before ffmpeg 6
+            return self.make("turned.mp4", *given, "-metadata:s:v:0", f"rotate={degrees}")
 
     def timed(self, name: str, expression: str, *options: str, frames: int = 10, last: int | None = None) -> Path:
         """A clip whose frame N is shown at `expression` (in 1/90000 s); `last` is the duration of the last one."""

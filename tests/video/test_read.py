@@ -31,7 +31,7 @@ def middles(image: Tensor, count: int) -> np.ndarray:
     return image[:, image.shape[1] // 2, width // 2 :: width].T.numpy()
 
 
-@pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "bt470bg"])
+@pytest.mark.parametrize("matrix", ["bt709", "smpte170m"])
 @pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
 @pytest.mark.parametrize(
     ("bits", "pixels", "codec"),
@@ -49,7 +49,8 @@ def test_tagged_colours_are_read_back(  # every decoded value against the colour
 ) -> None:
     color_range = "pc" if full else "tv"
     tags = f"setparams=colorspace={matrix}:range={color_range}:color_trc=bt709:color_primaries=bt709"
-    chroma = f"scale=in_range={color_range}:out_range={color_range}:in_color_matrix={matrix}:out_color_matrix={matrix}"
+    known = {"bt709": "bt709"}.get(matrix, "bt601")
+    chroma = f"scale=in_range={color_range}:out_range={color_range}:in_color_matrix={known}:out_color_matrix={known}"
     options = [
         "-vf",
         f"{tags},{chroma},format={pixels},{tags}",
@@ -157,7 +158,7 @@ def test_numbers_are_those_of_the_scan(shared: Path) -> None:
 @pytest.mark.parametrize("size", [None, 128])
 def test_the_picture_is_turned_once(turn: int, size: int | None, clips: Clips) -> None:
     upright = clips.patches("upright.mp4", COLOURS[[0, 6, 18, 26]], "smpte170m", False, "-qp", "0", tile=(16, 32))
-    turned = clips.make("turned.mp4", "-display_rotation", str(turn), "-i", ffmpeg.local(upright), "-c", "copy")
+    turned = clips.turned(upright, turn)
     source = probe(turned)
     image = next(read(source, None if size is None else fit(source.width, source.height, size))).image
     plain = next(read(probe(upright), None if size is None else fit(64, 32, size))).image

@@ -14,16 +14,17 @@ _MOST_ROUNDING = Fraction(1, 1000)
 """Seconds. Times further than this from a constant rate are kept as they are: that accuracy is promised."""
 
 
-def timeline(times: Sequence[tuple[int, int]], start: int, nominal: Fraction, container: Fraction) -> Timeline:
+def timeline(times: Sequence[int], last: int, start: int, nominal: Fraction, container: Fraction) -> Timeline:
     """The timeline of the frames.
 
     Args:
-        times: (pts, duration) of each frame in order, in units of `TIME_BASE`; a duration may be 0 for unknown.
+        times: pts of each frame in order, in units of `TIME_BASE`.
+        last: duration of the last frame in the same units; 0 for unknown.
         start: what pts are counted from.
         nominal: the rate the container declares.
         container: unit of the container's timestamps in seconds; times are rounded to it.
     """
-    pts = _increasing([time - start for time, _ in times])
+    pts = _increasing([time - start for time in times])
     rounding = min(container, _MOST_ROUNDING) / TIME_BASE + 1
     rate = next((rate for rate in _candidates(pts, nominal) if _fits(pts, rate, rounding)), None)
     if rate is None:
@@ -32,7 +33,6 @@ def timeline(times: Sequence[tuple[int, int]], start: int, nominal: Fraction, co
         nominal = (
             nominal if mean <= nominal * Fraction(21, 20) and nominal <= 2 * mean else mean.limit_denominator(1001)
         )
-    last = times[-1][1]
     usual = round(1 / ((rate or nominal) * TIME_BASE))
     # A duration of a tick or two is a muxer's way to say that it does not know.
     if last <= 2 or (rate is not None and abs(last - usual) <= rounding):

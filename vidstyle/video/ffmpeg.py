@@ -134,10 +134,16 @@ def decode_arguments(
         input_options: what goes before `-i`, without the leading dash.
         output: options of the output, without the leading dash; `f` (the format) among them.
     """
-    node = builder.input(local(path), protocol_whitelist=ONLY_LOCAL[1], **(input_options or {}))[str(stream)]
+    # The builder hashes names as UTF-8, which a path need not be: a stand-in goes through it.
+    node = builder.input("INPUT", protocol_whitelist=ONLY_LOCAL[1], **(input_options or {}))[str(stream)]
     for name, values in filters:
         node = node.filter(name, **values)
-    return [str(word) for word in builder.get_args(node.output("pipe:1", **output))]
+    words = [str(word) for word in builder.get_args(node.output("pipe:1", **output))]
+    words[words.index("-i") + 1] = local(path)
+    return words
+
+
+_HINT = "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
 
 
 class Child:
@@ -162,7 +168,7 @@ class Child:
         self._log.seek(0)
         return code, self._log.read().decode("utf-8", "replace")
 
-    def finish(self, what: str, error: type[RenderError] = FFmpegError) -> str:
+    def finish(self, what: str, error: type[RenderError] = FFmpegError, hint: str = _HINT) -> str:
         """Waits for the end and returns stderr. Raises DiskFullError or `error` (headed by `what`) if it failed."""
         code, text = self.wait()
         if code == 0:
@@ -172,7 +178,7 @@ class Child:
         )
         if "No space left on device" in text:
             raise DiskFullError(what, why, "free some space and run the same command again")
-        raise error(what, why, "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)")
+        raise error(what, why, hint)
 
 
 _EMPTY = "Conversion failed|Last message|Nothing was written|Task finished|Terminating|Error opening (in|out)put file"

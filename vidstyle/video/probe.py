@@ -222,6 +222,8 @@ def _refuse_what_is_no_picture(
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
         raise InputError(f"cannot read {path}", why, "download what it points at, and give that file")
+    if crash := re.search(r"ffmpeg \S+ crashed on it .*", report):
+        raise InputError(f"cannot read {path}", crash[0], "point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)")
     # Only the name may say mp4: any file called so ends up in that demuxer when nothing else fits.
     if "moov atom not found" in report and head[4:8] in (b"ftyp", b"mdat", b"free", b"wide", b"skip"):
         why = "the file is cut short: its index, which stands at the end, is missing"

@@ -33,7 +33,7 @@ _MATRIX = {
 """ffmpeg's names -> zscale's."""
 
 _WHOLE_CHROMA = "yuv444p|yuv444p9le|yuv444p10le|yuv444p12le|yuv444p14le|yuv444p16le|gray|gray10le|gray12le|gray16le"
-_PLANAR_RGB = "|".join(f"gbr{a}p{depth}" for depth in ("", "10le", "12le", "14le", "16le", "f32le") for a in ("", "a"))
+_PLANAR_RGB = "gbrp|gbrap|gbrp9le|gbrp10le|gbrap10le|gbrp12le|gbrap12le|gbrp14le|gbrp16le|gbrap16le|gbrpf32le"
 
 
 def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
 import numpy as np
@@ -47,49 +47,51 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
     """
     if source.kind == "image":
         return _scan_still(source, on_thumbnail)
-    packets, code, report = _decode(source, on_thumbnail)
+    log, code, report = _decode(source, on_thumbnail)
     errors = ffmpeg.complaints(report)
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
         raise InputError(f"cannot read {source.path}", why, "download what it points at, and give that file")
-    if not packets.pts:
+    if not log.pts:
         why = "; ".join(errors[-2:]) or "ffmpeg decodes no frame of it"
         raise InputError(f"no frame of {source.path} can be decoded", why, "check that it plays, or copy it again")
     start = round(source.start / TIME_BASE)
-    timeline = cadence.timeline(packets.pts, packets.last_duration, start, source.nominal_rate, source.time_base)
-    missing = _missing(source, timeline, packets.read, code, report) if errors or code else 0
+    timeline = cadence.timeline(log.pts, log.last_duration, start, source.nominal_rate, source.time_base)
+    missing = _missing(source, timeline, log, code, report) if errors or code else 0
     return Scan(timeline, missing, errors[-1] if errors else "")
 
 
-class _Packets:
-    """What framecrc tells, line by line: stream 0 are the decoded frames, stream 1 the packets they came from."""
+_CORRUPT, _DISCARD = 0x2, 0x4
+"""Packet flags: cut short or damaged in the container; decoded but by the edit list not shown."""
 
-    def __init__(self) -> None:
-        self.pts: list[int] = []
-        self.read = 0
-        self._frame_duration = 0
-        self._last = (0, Fraction(0), Fraction(0))  # pts and duration of the packet that is shown last, and their unit
-        self._unit = TIME_BASE
+
+@dataclass
+class _Log:
+    """What framecrc tells: stream 0 are the decoded frames, stream 1 the packets they came from."""
+
+    pts: list[int] = field(default_factory=list)
+    last_duration: int = 0
+    packets: int = 0
+    corrupt: bool = False
 
     def listen(self, lines: IO[bytes]) -> None:
+        """Lines of: stream, dts, pts, duration, size, checksum[, F=flags]."""
         for line in lines:
-            if unit := re.match(rb"#tb 1: (\d+)/(\d+)", line):
-                self._unit = Fraction(int(unit[1]), int(unit[2]))
-            elif not line.startswith(b"#"):
-                stream, _, pts, duration = (int(field) for field in line.split(b",")[:4])
-                if stream == 0:
-                    self.pts.append(pts)
-                    self._frame_duration = duration
-                else:
-                    self.read += 1
-
-    @property
-    def last_duration(self) -> int:
-        return self._frame_duration
+            if line.startswith(b"#"):
+                continue
+            stream, _, pts, duration = (int(word) for word in line.split(b",")[:4])
+            if stream == 0:
+                self.pts.append(pts)
+                self.last_duration = duration
+            else:
+                found = re.search(rb"F=0x(\w+)", line)
+                flags = int(found[1], 16) if found else 0
+                self.corrupt |= bool(flags & _CORRUPT)
+                self.packets += not flags & _DISCARD
 
 
-def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Packets, int, str]:
-    """(what the file holds, return code, ffmpeg's report)."""
+def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int, str]:
+    """(what came out of the file, ffmpeg's return code, its report)."""
     width, height = _thumbnail_size(source)
     reading, writing = os.pipe()
     # A plain list: ffmpeg-python knows neither two outputs of one decode nor pipes other than stdout.
@@ -99,18 +101,19 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Packets, 
     args += ["-i", ffmpeg.local(source.path), "-filter_complex"]
     graph = f"[0:{source.video_stream}]scale={width}:{height}:flags=area,format=rgb24"
     args += [f"{graph},split[times][thumbnails]" if on_thumbnail else f"{graph}[times]"]
-    args += ["-map", "[times]", "-fps_mode", "passthrough", "-enc_time_base", "1/90000", "-f", "framecrc", "pipe:1"]
+    args += ["-map", "[times]", "-map", f"0:{source.video_stream}", "-c:1", "copy"]
+    args += ["-fps_mode:0", "passthrough", "-enc_time_base:0", "1/90000", "-f", "framecrc", "pipe:1"]
     if on_thumbnail:
         args += ["-map", "[thumbnails]", "-fps_mode", "passthrough", "-f", "rawvideo", f"pipe:{writing}"]
-    times: list[tuple[int, int]] = []
+    log = _Log()
     with (
         os.fdopen(reading, "rb") as thumbnails,
         os.fdopen(writing, "wb") as unused,
-        ffmpeg.running(args, stdout=True, pass_fds=[writing], level="level+verbose") as child,
+        ffmpeg.running(args, stdout=True, pass_fds=[writing], level="level+info") as child,
     ):
         unused.close()  # only ffmpeg may hold the writing end, or the reading one never sees an end
         # Both pipes must be read at the same time: ffmpeg stops as soon as either is full.
-        reader = threading.Thread(target=_read_times, args=(child.stdout, times), daemon=True)
+        reader = threading.Thread(target=log.listen, args=(child.stdout,), daemon=True)
         reader.start()
         try:
             while on_thumbnail and len(data := thumbnails.read(width * height * 3)) == width * height * 3:
@@ -121,37 +124,24 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Packets, 
         finally:
             reader.join()
         code, report = child.wait()
-    return times, code, report
+    return log, code, report
 
 
-def _read_times(lines: IO[bytes], times: list[tuple[int, int]]) -> None:
-    """Lines of framecrc: stream, dts, pts, duration, size, checksum."""
-    for line in lines:
-        if not line.startswith(b"#"):
-            fields = line.split(b",")
-            times.append((int(fields[2]), int(fields[3])))
-
-
-def _missing(source: Source, timeline: Timeline, code: int, report: str) -> int:
+def _missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:
     """How many frames a decoder that complained did not deliver.
 
     Holes count where packets were read that gave no frame; the end counts only when the file itself is cut short: a
     sound video stream may end before its audio does.
     """
-    rate = timeline.rate or timeline.nominal_rate
-    found = re.search(rf"Input stream #0:{source.video_stream} \(video\): (\d+) packets read", report)
-    lost = int(found[1]) - len(timeline) if found else len(timeline)
     gaps = np.diff(timeline.pts)
     holes = int(np.rint(gaps / np.median(gaps) - 1).clip(0).sum()) if len(gaps) else 0
-    missing = min(max(lost, 0), holes)
-    cut = re.search(r"partial file|ended prematurely|corrupt input packet|Error during demuxing|[Tt]runcat", report)
-    if code or cut:
-        end = source.start + (timeline.pts[-1] + timeline.last_duration) * TIME_BASE
+    missing = min(max(log.packets - len(timeline), 0), holes)
+    if code or log.corrupt or re.search(r"partial file|ended prematurely|Error during demuxing|[Tt]runcat", report):
+        end = (timeline.pts[-1] + timeline.last_duration) * TIME_BASE
         if source.duration is not None:
-            missing += max(0, round((source.start + source.duration - end) * rate))
+            missing += max(0, round((source.duration - end) * (timeline.rate or timeline.nominal_rate)))
         # The packet that the cut goes through is lost or half a picture, also when no duration is promised.
-        if re.search(rf"corrupt input packet in stream {source.video_stream}\b", report):
-            missing = max(missing, 1)
+        missing = max(missing, int(log.corrupt))
     return missing
 
 

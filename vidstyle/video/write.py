@@ -91,7 +91,7 @@ def _run(
             name, _, value = line.partition(b"=")
             if on_frame and name == b"frame":
                 on_frame(int(value))
-        child.finish(what, EncodeError)
+        child.finish(what, EncodeError, _TRY_AGAIN)
 
 
 def _check(path: Path, expected: int, what: str) -> None:

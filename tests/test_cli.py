@@ -1,0 +1,202 @@
+"""The command line's promises: what goes where, what wins over what, and file names of every kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidstyle import __version__
+from vidstyle.config import RenderConfig, group_of
+
+QUICK = ("--size", "48", "--first-iterations", "1", "--first-scales", "1", "--iterations", "1", "--duration", "0.2")
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def line(film: Path, painting: Path, tmp_path: Path) -> list[object]:
+    """Two frames, to tmp_path/out.mp4."""
+    return [film, "--style", painting, "-o", tmp_path / "out.mp4", *QUICK]
+
+
+def test_stdout_carries_only_the_path_of_the_output(command: Command, line: list[object], tmp_path: Path) -> None:
+    got = command(*line)
+    assert (got.code, got.out) == (0, f"{tmp_path / 'out.mp4'}\n")
+    assert "frame 2/2" in got.err
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]  # the state directory went
+
+
+def test_an_existing_output_is_replaced_only_when_asked(command: Command, line: list[object], tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").write_text("precious")
+    assert command(*line).code == 2
+    assert (tmp_path / "out.mp4").read_text() == "precious"
+    assert command(*line, "-f").code == 0
+    assert (tmp_path / "out.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_json_and_machine_readable_progress(command: Command, line: list[object], tmp_path: Path) -> None:
+    got = command(*line, "--json", "--progress", "json")
+    result = json.loads(got.out)
+    assert (result["output"], result["frames"], result["rendered"]) == (str(tmp_path / "out.mp4"), 2, 2)
+    events = [json.loads(text) for text in got.err.splitlines()]
+    assert [e["done"] for e in events if e["event"] == "FrameDone"] == [1, 2]
+    assert events[0] == {"event": "Started", "total": 2, "done": 0, "width": 48, "height": 32}
+    assert events[-1] == {"event": "Encoding", "done": 2, "total": 2}
+
+
+def test_quiet_is_silent(command: Command, line: list[object], tmp_path: Path) -> None:
+    assert command(*line, "-q") == (0, f"{tmp_path / 'out.mp4'}\n", "")
+
+
+def test_verbose_says_every_setting(command: Command, line: list[object]) -> None:
+    got = command(*line, "-v", "--dry-run")
+    assert {f"{n} = " for n in RenderConfig.model_fields if group_of(n)} - set(
+        re.findall(r"^\w+ = ", got.err, re.M)
+    ) <= {"start = ", "codec = ", "crf = ", "weights_dir = "}  # the ones without a value
+
+
+def test_a_dry_run_tells_and_touches_nothing(command: Command, line: list[object], tmp_path: Path) -> None:
+    told = command(*line, "--dry-run")
+    assert told.code == 0
+    for words in ("2 frames", "0.20 s", "48x32", "h264", str(tmp_path / "out.mp4")):
+        assert words in told.out
+    plan = json.loads(command(*line, "--dry-run", "--json").out)
+    assert (plan["frames"], plan["shots"], plan["width"], plan["height"]) == (2, [0], 48, 32)
+    assert plan["disk_needed"] < plan["disk_free"]
+    assert not list(tmp_path.iterdir())
+
+
+def printed(command: Command, *args: object) -> dict[str, str]:
+    got = command("--print-config", *args)
+    assert (got.code, got.err) == (0, "")
+    return dict(text.split(" = ", 1) for text in got.out.splitlines() if " = " in text)
+
+
+def test_flags_win_over_a_file_and_a_file_over_a_preset(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("first_iterations = 7\ntv_weight = 0.5\nkeep_frames = true\n")
+    got = printed(command, "--preset", "draft", "-c", file, "--tv-weight", "0.9")
+    of_preset = printed(command, "--preset", "draft")
+    assert (got["tv_weight"], got["first_iterations"], got["keep_frames"]) == ("0.9", "7", "true")
+    assert got["iterations"] == of_preset["iterations"] != printed(command)["iterations"]
+
+
+def test_the_printed_settings_are_a_settings_file(command: Command, tmp_path: Path) -> None:
+    odd = tmp_path / 'a "b" \\ é.mp4'
+    first = command("--print-config", "--size", "99", "--crf", "3", "--init", "noise", "--per-frame", "-o", odd).out
+    (tmp_path / "mine.toml").write_text(first, encoding="utf-8")
+    assert command("--print-config", "-c", tmp_path / "mine.toml").out == first
+    assert "size = 99" in first
+
+
+def test_a_file_may_name_the_input_and_the_style(command: Command, line: list[object], tmp_path: Path) -> None:
+    (tmp_path / "all.toml").write_text(f"input = {json.dumps(str(line[0]))}\nstyle = {json.dumps(str(line[2]))}\n")
+    assert command("-c", tmp_path / "all.toml", "--dry-run", "-o", tmp_path / "out.mp4").code == 0
+
+
+NAMES = {
+    "a flag": "--style",
+    "a protocol": "file:a:b",
+    "punctuation": """ it's "so"  `q` 100%03d [x]*?{1,2} [bold]#;&$!\\ """,
+    "letters of the world": "naïve 日本 ж",
+    "a subcommand": "weights",
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids most of these names")
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_file_may_have_any_name(
+    kind: str, command: Command, film: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = NAMES[kind]
+    shutil.copy(film, f"{name}.mp4")
+    shutil.copy(painting, f"{name}.png")
+    got = command(*QUICK, "-s", f"{name}.png", "--", f"{name}.mp4")
+    assert (got.code, got.out) == (0, f"{name}.{name}.mp4\n"), got.err
+    assert {p.name for p in tmp_path.iterdir()} == {f"{name}.mp4", f"{name}.png", f"{name}.{name}.mp4"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_utf8_comes_out_as_it_went_in(film: Path, painting: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    shutil.copy(film, tmp_path / name)
+    args = [sys.executable, "-m", "vidstyle", name, "-s", painting, *QUICK]
+    got = subprocess.run(args, cwd=tmp_path, capture_output=True, check=False)
+    assert (got.returncode, got.stdout) == (0, b"caf\xe9.stripes.mp4\n"), got.stderr
+
+
+def test_a_file_with_a_subcommands_name_is_written_with_a_dot(
+    command: Command, film: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(film, "weights")
+    got = command("./weights", "-s", painting, *QUICK, "--dry-run")
+    assert got.code == 0, got.err
+    assert "weights.stripes.mp4" in got.out
+
+
+def test_options_may_come_before_the_file(command: Command, line: list[object]) -> None:
+    film, *options = line
+    assert command(*options, "--dry-run", film).out == command(film, *options, "--dry-run").out != ""
+
+
+def test_weights_lists_every_file_and_tells_where_one_lies(command: Command) -> None:
+    listed = command("weights")
+    assert listed.code == 0
+    assert re.findall(r"^([\w-]+): ", listed.out, re.M) == ["lite", "vgg19", "raft-small", "raft-large"]
+    assert "CC BY 4.0" in listed.out
+    lite = command("weights", "lite")
+    assert Path(lite.out.strip()).name == "lite.safetensors"
+    assert Path(lite.out.strip()).is_file()
+
+
+def test_the_version_lists_what_was_found_and_why(command: Command) -> None:
+    got = command("--version")
+    found = dict(re.split(r"  +", text, maxsplit=1) for text in got.out.splitlines())
+    assert found["vidstyle"] == __version__
+    assert "CUDA" in found["torch"]
+    assert re.match(r"\d+\.\d+", found["opencv"])
+    assert re.search(r"ffmpeg.*: \S", found["ffmpeg"])  # the path and the reason
+    assert {"weights lite", "weights vgg19", "weights raft-small", "weights raft-large", "device"} <= set(found)
+
+
+def help_text(*args: str) -> str:
+    code = (
+        "import sys, atexit; from vidstyle import cli\n"
+        f"sys.argv = ['vidstyle', {', '.join(map(repr, args))}]\n"
+        "atexit.register(lambda: print('HEAVY', [m for m in ('torch', 'cv2', 'numpy') if m in sys.modules]))\n"
+        "cli.main()"
+    )
+    environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    return run.stdout
+
+
+def test_help_is_light_and_mentions_every_setting() -> None:
+    text = help_text("--help")
+    assert "HEAVY []" in text
+    assert "Usage: vidstyle [OPTIONS] INPUT --style PAINTING" in text
+    for name, field in RenderConfig.model_fields.items():
+        if group_of(name):
+            assert f"--{name.replace('_', '-')} " in text
+            assert str(field.description).split(". ")[0] in text
+    assert "<bool>" not in text
+    assert "Default: 200." in text
+    assert "vidstyle weights" in text
+
+
+def test_a_first_call_without_arguments_shows_the_help(command: Command) -> None:
+    got = command()
+    assert (got.code, got.err) == (0, "")
+    assert "Usage: vidstyle" in got.out

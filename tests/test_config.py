@@ -1,0 +1,189 @@
+"""One model says what can be set; files, presets, flags and the fingerprint follow from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import ValidationError
+
+from vidstyle import config as configs
+from vidstyle.config import DELIVERY, PICTURE, PRESETS, RUN, RenderConfig, build, fingerprint, group_of
+from vidstyle.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = {"input": "in.mp4", "style": "munch.jpg"}
+SETTINGS = [name for name in RenderConfig.model_fields if group_of(name)]
+
+
+def other_value(name: str) -> Any:
+    """A valid value that is not the default."""
+    field = RenderConfig.model_fields[name]
+    kind: Any = field.annotation
+    kinds = get_args(kind) if get_origin(kind) is not Literal else ()
+    kind = next((k for k in kinds if k is not type(None)), kind)
+    if get_origin(kind) is Literal:
+        return next(value for value in get_args(kind) if value != field.default)
+    if kind in (int, float):
+        return field.default / 2 + 0.01 if isinstance(field.default, float) else (field.default or 16) + 1
+    return {bool: True, Path: "elsewhere", str: "cpu"}[kind]
+
+
+def bounds() -> list[tuple[str, Any, bool]]:
+    """(setting, value, whether it is allowed) at both sides of every bound."""
+    cases = []
+    for name in SETTINGS:
+        kind = RenderConfig.model_fields[name].annotation
+        step: float = 1 if kind in (int, int | None) else 1e-6
+        for bound in RenderConfig.model_fields[name].metadata:
+            if isinstance(bound, Ge):
+                cases += [(name, bound.ge, True), (name, bound.ge - step, False)]
+            elif isinstance(bound, Gt):
+                cases += [(name, bound.gt + step, True), (name, bound.gt, False)]
+            elif isinstance(bound, Le):
+                cases += [(name, bound.le, True), (name, bound.le + step, False)]
+            elif isinstance(bound, Lt):
+                cases += [(name, bound.lt - step, True), (name, bound.lt, False)]
+    return cases
+
+
+@pytest.mark.parametrize("name", RenderConfig.model_fields)
+def test_every_setting_has_a_sentence_of_help(name: str) -> None:
+    description = RenderConfig.model_fields[name].description
+    assert description
+    assert description.endswith(".")
+    assert name in FILES or group_of(name) in (PICTURE, DELIVERY, RUN)
+
+
+@pytest.mark.parametrize(("name", "value", "allowed"), bounds())
+def test_bounds_hold_on_both_sides(name: str, value: float, allowed: bool) -> None:
+    if allowed:
+        assert getattr(build(FILES, {name: value}), name) == value
+    else:
+        with pytest.raises(ConfigError, match=name):
+            build(FILES, {name: value})
+
+
+@pytest.mark.parametrize("name", [n for n in SETTINGS if RenderConfig.model_fields[n].annotation in (int, float)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "many", None])
+def test_numbers_are_numbers(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=name):
+        build(FILES, {name: value})
+
+
+def test_every_bad_value_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as e:
+        build(FILES, {"size": 1, "flow": "horn", "tv_wait": 1, "device": "abacus"})
+    for words in (
+        "size: ",
+        "not 1",
+        "'horn'",
+        "no setting tv_wait, did you mean tv_weight?",
+        "'abacus' is none of auto",
+    ):
+        assert words in e.value.why
+    assert "\n" not in e.value.why
+
+
+def test_a_config_does_not_change() -> None:
+    with pytest.raises(ValidationError):
+        build(FILES).size = 5  # type: ignore[misc]
+
+
+def test_later_layers_win() -> None:
+    assert build(FILES, {"size": 100, "seed": 1}, {"size": 200}).model_dump(include={"size", "seed"}) == {
+        "size": 200,
+        "seed": 1,
+    }
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_only_picture_settings_change_the_fingerprint(name: str) -> None:
+    plain, changed = build(FILES), build(FILES, {name: other_value(name)})
+    assert plain != changed
+    same = fingerprint(plain.picture_settings()) == fingerprint(changed.picture_settings())
+    assert same == (group_of(name) != PICTURE)
+
+
+def test_a_fingerprint_does_not_depend_on_order_but_on_the_render_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fingerprint({"a": 1, "b": 0.1}) == fingerprint({"b": 0.1, "a": 1}) != fingerprint({"a": 1, "b": 0.2})
+    before = fingerprint({"a": 1})
+    monkeypatch.setattr(configs, "RENDER_FORMAT", configs.RENDER_FORMAT + 1)
+    assert fingerprint({"a": 1}) != before
+
+
+def test_toml_gives_back_every_setting(tmp_path: Path) -> None:
+    full = build(FILES, {name: other_value(name) for name in SETTINGS})
+    (tmp_path / "all.toml").write_text(configs.to_toml(full), encoding="utf-8")
+    read = configs.read_toml(tmp_path / "all.toml")
+    assert set(read) == set(SETTINGS)
+    assert build(FILES, read) == full
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_loads_and_fits(name: str) -> None:
+    values = configs.preset_values(name)
+    assert values
+    assert set(values) <= set(SETTINGS)
+    build(FILES, values)
+
+
+def test_the_presets_go_from_quick_to_thorough() -> None:
+    steps = [build(FILES, configs.preset_values(name)) for name in PRESETS]
+    assert [c.iterations for c in steps] == sorted(c.iterations for c in steps)
+    assert [c.first_iterations for c in steps] == sorted(c.first_iterations for c in steps)
+
+
+@pytest.mark.parametrize("name", ["best", "../configs/draft", ""])
+def test_another_preset_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="draft, standard, reference"):
+        configs.preset_values(name)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as a user gets it, unpacked."""
+    builder = pytest.importorskip("hatchling.builders.wheel", reason="needs hatchling (part of the extra `dev`)")
+    folder = tmp_path_factory.mktemp("wheel")
+    built = next(builder.WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"]))
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_the_wheel_holds_the_presets_the_network_and_the_licences(wheel: Path) -> None:
+    for name in PRESETS:
+        assert (wheel / "vidstyle" / "configs" / f"{name}.toml").read_bytes() == (
+            ROOT / "configs" / f"{name}.toml"
+        ).read_bytes()
+    assert (wheel / "vidstyle" / "py.typed").is_file()
+    assert (wheel / "vidstyle" / "assets" / "lite.safetensors").stat().st_size > 1_000_000
+    assert {p.name for p in wheel.glob("*.dist-info/licenses/*")} == {"LICENSE", "NOTICE"}
+    assert not [p for p in wheel.rglob("*") if p.suffix in (".pyc", ".mp4", ".tmp")]
+
+
+def test_the_wheel_loads_what_it_holds(wheel: Path, tmp_path: Path) -> None:
+    code = (
+        "import json, torch, vidstyle\n"
+        "from vidstyle import config\n"
+        "from vidstyle.stylize import features\n"
+        "net = features.load('lite', pooling='average', device=torch.device('cpu'), precision='fp32')\n"
+        "presets = {n: config.preset_values(n) for n in config.PRESETS}\n"
+        "print(json.dumps([vidstyle.__file__, presets, net.digest]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+    )
+    assert run.returncode == 0, run.stderr
+    file, presets, digest = json.loads(run.stdout)
+    assert Path(file).parent.parent == wheel
+    assert presets == {name: configs.preset_values(name) for name in PRESETS}
+    assert digest

@@ -1,0 +1,182 @@
+"""A preview shows a part beside its source, tells what the whole takes, and disturbs nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import vidstyle
+from vidstyle.config import RenderConfig
+from vidstyle.errors import Interrupted, OutputError
+from vidstyle.frames import Timeline
+from vidstyle.pipeline import space_needed
+from vidstyle.preview import Preview, part_shown, preview
+from vidstyle.progress import Event, FrameDone
+from vidstyle.video import ffmpeg
+
+Settings = Callable[..., RenderConfig]
+
+
+def frames_of(clip: Path) -> list[NDArray[np.uint8]]:
+    """Every frame as (H, W, 3) BGR, by a decoder that is not ours."""
+    capture = cv2.VideoCapture(str(clip))
+    frames = []
+    while (got := capture.read())[0]:
+        frames.append(np.asarray(got[1], np.uint8))
+    capture.release()
+    return frames
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def difference(a: NDArray[Any], b: NDArray[Any]) -> float:
+    return float(np.abs(a.astype(float) - b.astype(float)).mean())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path) -> Preview:
+    folder = tmp_path_factory.mktemp("preview")
+    shutil.copy(film, folder / "in.mp4")
+    given: dict[str, Any] = {"input": folder / "in.mp4", "style": painting, "device": "cpu", "size": 64}
+    return preview(RenderConfig(**given, first_iterations=6, first_scales=1, iterations=2))
+
+
+def test_it_leaves_the_clip_and_the_contact_sheet_and_nothing_else(made: Preview) -> None:
+    assert (made.output.name, made.sheet.name) == ("in.preview.mp4", "in.preview.png")
+    assert {p.name for p in made.output.parent.iterdir()} == {"in.mp4", "in.preview.mp4", "in.preview.png"}
+
+
+def test_the_clip_shows_source_and_result_side_by_side(made: Preview, film: Path) -> None:
+    frames, sources = frames_of(made.output), frames_of(film)
+    assert made.frames == len(frames) == len(sources) == 12
+    for frame, source in zip(frames, sources, strict=True):
+        assert frame.shape == (42, 128, 3)  # 64x43, one line less for the encoder
+        large = cv2.resize(source, (64, 43), interpolation=cv2.INTER_CUBIC)[:42]
+        assert difference(frame[:, :64], large) < 12 < difference(frame[:, 64:], large)
+
+
+def test_the_sheet_shows_the_painting_the_sources_and_the_results(made: Preview, film: Path) -> None:
+    sheet = cv2.imread(str(made.sheet), cv2.IMREAD_COLOR)
+    assert sheet is not None
+    gap, width, height = 8, 64, 43
+    painted = round(48 * (2 * height + gap) / 40)
+    assert sheet.shape == (2 * height + 3 * gap, painted + 2 * gap + 4 * (width + gap), 3)
+    clip = frames_of(made.output)
+    for column, index in enumerate((0, 4, 7, 11)):
+        x = painted + 2 * gap + column * (width + gap)
+        assert difference(sheet[gap : gap + 42, x : x + width], clip[index][:, :64]) < 6
+        assert difference(sheet[2 * gap + height : 2 * gap + height + 42, x : x + width], clip[index][:, 64:]) < 6
+    assert (sheet[:gap] == 255).all()
+
+
+def test_it_tells_what_the_whole_will_take(made: Preview) -> None:
+    assert made.full_frames == 12
+    assert made.full_bytes == space_needed((64, 43), 12, 12)
+    assert 0 < made.seconds_per_frame
+    assert 0 < made.full_seconds < 60
+    for words in (f"{made.seconds_per_frame:.2f} s each", "12 frames, about 0:", "GB of disk", str(made.sheet)):
+        assert words in made.text()
+
+
+def test_another_preview_replaces_the_first(made: Preview, painting: Path) -> None:
+    before = made.output.read_bytes(), made.sheet.read_bytes()
+    given: dict[str, Any] = {"input": made.output.with_name("in.mp4"), "style": painting, "device": "cpu"}
+    again = preview(RenderConfig(**given, size=32, first_iterations=2, iterations=2, start=0.3, duration=0.2))
+    assert (again.output, again.frames, again.full_frames) == (made.output, 2, 12)
+    assert len(frames_of(made.output)) == 2
+    made.output.write_bytes(before[0])
+    made.sheet.write_bytes(before[1])
+
+
+@pytest.mark.parametrize("foreign", ["out.preview.mp4", "out.preview.png"])
+def test_a_file_that_is_no_preview_is_not_replaced(foreign: str, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / foreign).write_text("precious")
+    with pytest.raises(OutputError, match="exists"):
+        preview(settings())
+    assert contents(tmp_path) == {foreign: b"precious"}
+    assert preview(settings(overwrite=True, duration=0.1)).frames == 1
+
+
+def test_the_full_render_is_not_disturbed(settings: Settings, tmp_path: Path) -> None:
+    vidstyle.render(settings(keep_frames=True))
+    before = contents(tmp_path)
+    assert len(before) > 12
+    preview(settings(duration=0.2))
+    after = contents(tmp_path)
+    assert after.keys() - before.keys() == {"out.preview.mp4", "out.preview.png"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_an_interrupted_preview_continues(settings: Settings, tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    def frames() -> list[int]:
+        return [e.frame for e in events if isinstance(e, FrameDone)]
+
+    with pytest.raises(Interrupted):
+        preview(settings(duration=0.5), events.append, lambda: len(frames()) >= 3)
+    assert frames() == [0, 1, 2]
+    events.clear()
+    preview(settings(duration=0.5), events.append)
+    assert frames() == [3, 4]
+    assert not (tmp_path / "out.preview.mp4.vidstyle").exists()
+    assert len(frames_of(tmp_path / "out.preview.mp4")) == 5
+
+
+def test_a_still_gets_a_sheet_and_no_clip(settings: Settings, painting: Path, tmp_path: Path) -> None:
+    shutil.copy(painting, tmp_path / "photo.png")
+    made = preview(settings(input=tmp_path / "photo.png", output=None))
+    assert made.output == made.sheet == tmp_path / "photo.preview.png"
+    assert (made.frames, made.full_frames) == (1, 1)
+    assert {p.name for p in tmp_path.iterdir()} == {"photo.png", "photo.preview.png"}
+    assert made.full_bytes == space_needed((48, 40), 1, 1)
+
+
+def test_an_animation_gets_a_clip(settings: Settings, film: Path, tmp_path: Path) -> None:
+    ffmpeg.run(["-y", "-i", ffmpeg.local(film), ffmpeg.local(tmp_path / "in.gif")], "cannot make the GIF")
+    made = preview(settings(input=tmp_path / "in.gif", output=None, duration=0.4))
+    assert made.output == tmp_path / "in.preview.mp4"
+    assert [f.shape for f in frames_of(made.output)] == [(32, 96, 3)] * 4
+
+
+@pytest.mark.parametrize(
+    ("cuts", "asked", "expected"),
+    [
+        ((0,), {}, (5.0, 3.0)),
+        ((0, 20, 90), {}, (5.5, 3.0)),
+        ((0, 40), {"duration": 1.0}, (7.0, 1.0)),
+        ((0, 80), {"duration": 8.0}, (2.0, 8.0)),  # earlier, so that all of it is there
+        ((0,), {"duration": 60.0}, (0.0, 60.0)),
+        ((0, 20), {"start": 1.5}, (1.5, 3.0)),
+    ],
+)
+def test_it_starts_in_the_middle_of_the_longest_shot(
+    cuts: tuple[int, ...], asked: dict[str, float], expected: tuple[float, float]
+) -> None:
+    ten = Timeline(tuple(range(0, 900_000, 9_000)), 9_000, Fraction(10), Fraction(10))  # 10 s
+    config = RenderConfig(input=Path("in.mp4"), style=Path("s.png"), **asked)  # type: ignore[arg-type]
+    job: Any = SimpleNamespace(whole=ten, cuts=cuts)
+    got = part_shown(job, config)
+    assert (got["start"], got["duration"]) == expected
+
+
+def test_the_command_prints_the_figures_and_the_clip(
+    command: Callable[..., Any], film: Path, painting: Path, tmp_path: Path
+) -> None:
+    quick = ("--size", "48", "--first-iterations", "2", "--iterations", "2", "--duration", "0.2")
+    got = command(film, "-s", painting, "-o", tmp_path / "out.mp4", "--preview", *quick)
+    assert (got.code, got.out) == (0, f"{tmp_path / 'out.preview.mp4'}\n")
+    assert re.search(r"preview: 2 frames, \d+\.\d\d s each", got.err)
+    assert re.search(r"the full render: 12 frames, about 0:\d\d, 0\.00 GB of disk", got.err)
