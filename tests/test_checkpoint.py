@@ -234,11 +234,15 @@ def test_a_full_disk_keeps_the_frames_and_the_render_continues_when_there_is_roo
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 
-    with pytest.raises(DiskFullError) as caught, checkpoint.hold(store):
-        store.begin(VERSIONS, restart=False)
-        monkeypatch.setattr("vidstyle.framefile.os.fsync", fsync)
-        for i in range(COUNT):
-            store.save(i, image(i))
+    def work() -> None:
+        with checkpoint.hold(store):
+            store.begin(VERSIONS, restart=False)
+            monkeypatch.setattr("vidstyle.framefile.os.fsync", fsync)
+            for i in range(COUNT):
+                store.save(i, image(i))
+
+    with pytest.raises(DiskFullError) as caught:
+        work()
     assert caught.value.exit_code == 1
     assert "kept" in caught.value.why
     assert "the same command" in caught.value.hint

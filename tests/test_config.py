@@ -150,7 +150,7 @@ def test_another_preset_is_refused(name: str) -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package as a user gets it, unpacked."""
-    builder = pytest.importorskip("hatchling.builders.wheel", reason="needs hatchling (part of the extra `dev`)")
+    builder = pytest.importorskip("hatchling.builders.wheel", reason="needs hatchling (part of the extra `test`)")
     folder = tmp_path_factory.mktemp("wheel")
     built = next(builder.WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"]))
     with zipfile.ZipFile(built) as archive:

@@ -96,7 +96,7 @@ def labelled(png: bytes) -> bytes:
         pytest.param(lambda: framefile.encode(picture(), PRINT[::-1], INDEX), id="other fingerprint"),
         pytest.param(lambda: framefile.encode(picture(), PRINT, INDEX + 1), id="other index"),
         pytest.param(lambda: framefile.encode(picture(), PRINT, 4), id="index that the right one begins with"),
-        pytest.param(lambda: cv2.imencode(".png", picture())[1].tobytes(), id="foreign PNG of the right kind"),
+        pytest.param(cv2.imencode(".png", picture())[1].tobytes, id="foreign PNG of the right kind"),
         pytest.param(lambda: labelled(eight_bit()), id="8 bit"),
         pytest.param(lambda: labelled(cv2.imencode(".png", picture()[..., 0])[1].tobytes()), id="grey"),
         pytest.param(
@@ -104,7 +104,7 @@ def labelled(png: bytes) -> bytes:
         ),
         pytest.param(lambda: whole() + b"\0", id="something after the end"),
         pytest.param(lambda: whole() + whole(), id="twice"),
-        pytest.param(lambda: cv2.imencode(".jpg", (picture() // 257).astype(np.uint8))[1].tobytes(), id="JPEG"),
+        pytest.param(cv2.imencode(".jpg", (picture() // 257).astype(np.uint8))[1].tobytes, id="JPEG"),
     ],
 )
 def test_what_is_not_this_frame_is_not_sound(tmp_path: Path, data: Callable[[], bytes]) -> None:

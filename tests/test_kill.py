@@ -121,16 +121,18 @@ def delivered(command: Command) -> bool:
 
 def moments(rng: random.Random) -> list[tuple[str, Callable[[Command], bool], float]]:
     """(name, what to wait for, seconds to wait after it) of each kill, in the order of a render."""
-    several: list[tuple[str, Callable[[Command], bool], float]] = [
-        ("the state directory is made", lambda c: state_folder(c.output).exists(), rng.uniform(0, 0.05))
+
+    def frames(least: int) -> Callable[[Command], bool]:
+        return lambda c: len(c.frames) >= least
+
+    return [
+        ("the state directory", lambda c: state_folder(c.output).exists(), rng.uniform(0, 0.05)),
+        *((f"frame {n}", frames(n), rng.uniform(0, 0.03)) for n in sorted(rng.sample(range(1, COUNT), 8))),
+        ("the last frame", frames(COUNT), 0.0),
+        *(("the encoder", encoding, delay) for delay in (0.0, *(rng.uniform(0, 0.3) for _ in range(3)))),
+        ("the record of the delivery", delivered, 0.0),
+        ("the output", lambda c: c.output.exists(), 0.0),
     ]
-    for frame in sorted(rng.sample(range(1, COUNT), 8)):
-        several.append((f"frame {frame}", lambda c, n=frame: len(c.frames) >= n, rng.uniform(0, 0.03)))  # type: ignore[misc]
-    several.append(("the last frame", lambda c: len(c.frames) == COUNT, 0.0))
-    several += [("the encoder", encoding, delay) for delay in (0.0, *(rng.uniform(0, 0.3) for _ in range(3)))]
-    several.append(("the record of the delivery", delivered, 0.0))
-    several.append(("the output", lambda c: c.output.exists(), 0.0))
-    return several
 
 
 def test_a_render_that_is_killed_again_and_again_ends_in_the_same_bytes(

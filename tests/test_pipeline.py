@@ -294,9 +294,9 @@ print(json.dumps({"loads": loads, "resident": resident}))
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the resident memory from /proc")
 def test_a_long_render_builds_the_extractor_once_and_its_memory_does_not_grow(painting: Path, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
-    source = ["-f", "lavfi", "-i", "testsrc2=s=192x128:r=25:d=8"]
+    source = ["-f", "lavfi", "-i", "testsrc2=s=144x96:r=25:d=8"]
     ffmpeg.run(["-y", *source, ffmpeg.local(film)], "cannot make the film")
-    # A frame of this size is 0.3 MB: one float copy kept of each would add 50 MB, well over 2 % of the whole.
+    # A frame of this size is 0.17 MB: one float copy kept of each would add 30 MB, well over 2 % of the whole.
     quick = {"first_iterations": 2, "iterations": 1, "device": "cpu"}
     built = {"input": str(film), "style": str(painting), "output": str(tmp_path / "out.mp4"), **quick}
     made = subprocess.run(

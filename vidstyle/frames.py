@@ -23,7 +23,7 @@ TIME_BASE = Fraction(1, 90_000)
 
 @dataclass(frozen=True)
 class Frame:
-    """One source frame: its number in the file, from 0, and its `image` (3, H, W)."""
+    """One source frame: its number, from 0 in the file or in the part rendered, and its `image` (3, H, W)."""
 
     index: int
     image: Tensor
