@@ -89,7 +89,7 @@ def main() -> None:
         timeline = scan(source).timeline
         stop = min(args.frames, len(timeline))
         frames = [f.image for f in read(source, fit(source.width, source.height, args.size), 0, stop)]
-        end = Fraction(timeline.pts[stop - 1] - timeline.pts[0] + 1) * timeline.time_base
+        end = Fraction(timeline.pts[stop - 1] + 1) * timeline.time_base
         measured = {}
         for name, per_frame in (("per-frame", True), ("linked", False)):
             print(f"{clip.name}, {name}")

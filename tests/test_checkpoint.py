@@ -276,7 +276,7 @@ def test_an_output_is_known_for_ours_by_the_record_until_it_is_changed(full: Che
     full.begin(VERSIONS, restart=False)
     encoded = tmp_path / "encoded"
     encoded.write_bytes(b"the film")
-    full.deliver(encoded, {"crf": 17})
+    full.deliver(encoded, {"crf": 17}, overwrite=True)
     assert full.output.read_bytes() == b"the film"
     assert checkpoint.is_own_output(full.output)
     assert full.is_delivered({"crf": 17})
@@ -327,3 +327,25 @@ def test_an_encoder_that_outlived_its_render_is_ended_but_never_a_process_that_g
             assert not again.record["encoder"]
             child.communicate("")  # lets it end by itself if it still can
             assert child.returncode == code
+
+
+def test_an_output_that_appears_during_the_render_is_not_replaced(full: Checkpoint, tmp_path: Path) -> None:
+    full.begin(VERSIONS, restart=False)
+    full.output.write_bytes(b"precious")
+    encoded = tmp_path / "encoded"
+    encoded.write_bytes(b"the film")
+    with pytest.raises(OutputError, match="appeared"):
+        full.deliver(encoded, {"crf": 17})
+    assert full.output.read_bytes() == b"precious"
+    assert not encoded.exists()
+
+
+def test_an_output_of_other_settings_is_no_own_output(full: Checkpoint, tmp_path: Path) -> None:
+    full.begin(VERSIONS, restart=False)
+    encoded = tmp_path / "encoded"
+    encoded.write_bytes(b"the film")
+    full.deliver(encoded, {"crf": 17})
+    full.refuse_foreign_output()
+    full.save_record(fingerprint="another")
+    with pytest.raises(OutputError, match="exists"):
+        full.refuse_foreign_output()

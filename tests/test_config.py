@@ -187,3 +187,10 @@ def test_the_wheel_loads_what_it_holds(wheel: Path, tmp_path: Path) -> None:
     assert Path(file).parent.parent == wheel
     assert presets == {name: configs.preset_values(name) for name in PRESETS}
     assert digest
+
+
+def test_a_render_with_nothing_to_match_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nothing to optimise"):
+        build(
+            {"input": "in.mp4", "style": "s.jpg", "content_weight": 0, "style_weight": 0, "tv_weight": 0},
+        )

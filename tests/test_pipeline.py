@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vidstyle import framefile, pipeline
+from vidstyle import framefile, pipeline, space
 from vidstyle.checkpoint import state_folder
 from vidstyle.config import RenderConfig
 from vidstyle.errors import ConfigError, DecodeError, DiskSpaceError
@@ -206,7 +206,7 @@ class Usage(NamedTuple):
 def test_a_disk_that_is_too_small_is_refused_with_figures_and_force_goes_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = pipeline.space_needed((48, 32), COUNT, COUNT)
+    needed = space.needed((48, 32), COUNT, COUNT)
     assert COUNT * 48 * 32 * 5 < needed < COUNT * 48 * 32 * 8
     built = settings()
 

@@ -321,13 +321,13 @@ def test_cutting_down_twice_gives_the_same_bytes(
     assert len(seen) == 1
 
 
-def test_a_run_killed_between_download_and_cut_is_finished_without_the_network(
+def test_an_archive_in_the_cache_is_used_without_the_network_and_kept(
     places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (places["cache"] / ARCHIVE).write_bytes(pickled(vgg19()))
     know(monkeypatch, "vgg19", pickled(vgg19()))
-    assert weights.fetch("vgg19").path == places["cache"] / VGG19
-    assert left(*places.values()) == {VGG19, VGG19 + ".sha256"}
+    assert weights.fetch("vgg19").path == places["cache"] / ARCHIVE
+    assert left(*places.values()) == {ARCHIVE}
 
 
 @pytest.mark.parametrize("name", ["raft-small", "raft-large"])

@@ -13,12 +13,16 @@ T = TypeVar("T")
 
 END = object()
 
+PATIENCE = 10.0
+"""Seconds."""
+
 
 @contextlib.contextmanager
 def ahead(items: Generator[T, None, None], depth: int = 2) -> Iterator[Iterable[T]]:
     """`items`, computed up to `depth` in advance by another thread; its errors are raised here, in order.
 
-    When the block is left early the generator is closed, in its own thread, before this returns.
+    When the block is left early the generator is closed, in its own thread, before this returns, unless what it is at
+    takes longer than `PATIENCE`: the user who stops should not have to wait for it.
     """
     waiting: queue.Queue[tuple[object, BaseException | None]] = queue.Queue(maxsize=depth)
     left = threading.Event()
@@ -57,7 +61,7 @@ def ahead(items: Generator[T, None, None], depth: int = 2) -> Iterator[Iterable[
         yield take()
     finally:
         left.set()
-        thread.join()
+        thread.join(PATIENCE)
 
 
 class Behind:

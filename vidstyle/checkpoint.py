@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from vidstyle import framefile
 from vidstyle.config import RENDER_FORMAT, fingerprint
-from vidstyle.errors import DiskFullError, LockedError, OutputError, SettingsChangedError
+from vidstyle.errors import DiskFullError, LockedError, OutputError, RenderError, SettingsChangedError
 from vidstyle.frames import from_uint16, to_uint16
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def state_folder(output: Path) -> Path:
 
 
 @contextlib.contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Says what to do when the disk is full or read-only."""
+def disk_errors(folder: Path, *, begun: bool = True) -> Iterator[None]:
+    """Says what to do when the disk is full, broken or read-only; `begun` when frames may be there already."""
     try:
         yield
     except OSError as e:
@@ -50,7 +50,10 @@ def disk_errors(folder: Path) -> Iterator[None]:
                 f"no space left for {folder}; all finished frames are kept",
                 "make room, then run the same command again: it continues",
             ) from e
-        raise OutputError(f"cannot write to {folder}", e.strerror or str(e), "choose another place with -o") from e
+        what, why = f"cannot write to {folder}", e.strerror or str(e)
+        if begun:
+            raise RenderError(what, why, "mend the disk, then run the same command again: it continues") from e
+        raise OutputError(what, why, "choose another place with -o") from e
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,10 @@ def is_own_output(output: Path) -> bool:
     )
 
 
+def existing(output: Path) -> OutputError:
+    return OutputError(f"{output} exists", "it would be replaced", "use -f to replace it, or another -o")
+
+
 class Checkpoint:
     """The frames and the record of one render; made by `hold`."""
 
@@ -127,7 +134,7 @@ class Checkpoint:
             warnings.append(f"continuing frames made with other versions ({', '.join(changed)})")
         now = {"fingerprint": self.fingerprint, "parts": self.parts, "versions": versions, "encoder": encoder}
         self.record = {**old, **now}
-        with disk_errors(self.folder):
+        with disk_errors(self.folder, begun=False):
             self.frames.mkdir(parents=True, exist_ok=True)
             for leftover in self.frames.glob("*.tmp"):
                 leftover.unlink()
@@ -163,15 +170,28 @@ class Checkpoint:
         """Frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
         return from_uint16(framefile.decode(self.path(index)))
 
-    def deliver(self, temporary: Path, settings: dict[str, Any]) -> None:
+    def deliver(self, temporary: Path, settings: dict[str, Any], *, overwrite: bool = False) -> None:
         """Give the finished file its name. What it is goes on record first, so that a kill between here and the end of
         tidying up leaves a finished render, not a mystery."""
+        if not overwrite and self.output.exists() and not is_own_output(self.output):
+            temporary.unlink()
+            raise OutputError(
+                f"{self.output} appeared while it was being rendered",
+                "it is not this render's, and would be replaced",
+                "rename it and run the same command again: all frames are kept; or use -f to replace it",
+            )
         identity = Identity.of(temporary)
         assert identity is not None, "the encoder checked its file"
         self.save_record(delivered={"size": identity.size, "mtime_ns": identity.mtime_ns, "settings": settings})
         with disk_errors(self.folder):
             temporary.replace(self.output)
         self.save_record(encoder=None)
+
+    def refuse_foreign_output(self) -> None:
+        """Raises OutputError when an output is there that this very render did not make."""
+        ours = is_own_output(self.output) and read_record(self.folder).get("fingerprint") == self.fingerprint
+        if self.output.exists() and not ours:
+            raise existing(self.output)
 
     def is_delivered(self, settings: dict[str, Any]) -> bool:
         """Whether the output is there, made by this render from these frames with these encoder settings."""
@@ -202,7 +222,7 @@ class Checkpoint:
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[object, object]]:
-    """{name: (old, new)} of what differs, nested names joined by dots' last part."""
+    """{name: (old, new)} of what differs, also inside nested tables."""
     differences: dict[str, tuple[object, object]] = {}
     for name in sorted({*old, *new}):
         a, b = old.get(name), new.get(name)
@@ -238,10 +258,10 @@ def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
     Raises LockedError.
     """
     folder = checkpoint.folder
-    with disk_errors(folder):
+    with disk_errors(folder, begun=False):
         folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock", timeout=0)
-    with disk_errors(folder):
+    with disk_errors(folder, begun=False):
         try:
             lock.acquire()
         except Timeout as e:  # an OSError as well, which it should not be taken for
@@ -255,8 +275,13 @@ def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
     finally:
         if not any(checkpoint.frames.glob("*.png")):
             checkpoint.remove()  # refused, or stopped before the first frame: nothing to continue from
-        lock.release()
-        if not (folder / "render.json").exists():
+        finished = not (folder / "render.json").exists()
+        if finished and os.name != "nt":
+            # While it is held: another run may take it the moment it is released. (Windows does not unlink open files.)
             (folder / "lock").unlink(missing_ok=True)
+        lock.release()
+        if finished:
             with contextlib.suppress(OSError):
+                if os.name == "nt":
+                    (folder / "lock").unlink(missing_ok=True)
                 folder.rmdir()

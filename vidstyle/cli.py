@@ -227,7 +227,8 @@ def list_weights(
                 f"{row.file.name}: {row.status}, {row.file.size / 1e6:.0f} MB, {row.file.licence}, by {row.file.author}"
             )
             for place in row.places:
-                print(f"  {'looked in ' if row.status == 'absent' else ''}{place}")
+                wanted = " or ".join(row.file.names)
+                print(f"  {place}" if row.status != "absent" else f"  looked for {wanted} in {place}")
 
 
 def download_bar(name: str) -> Any:

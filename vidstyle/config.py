@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vidstyle.errors import ConfigError
 
@@ -95,6 +95,12 @@ class RenderConfig(BaseModel):
     allow_damaged: bool = setting(False, "Render what a damaged input still holds.", RUN)
     weights_dir: Path | None = setting(None, "Where weight files are looked for first (also VIDSTYLE_WEIGHTS).", RUN)
 
+    @model_validator(mode="after")
+    def something_to_match(self) -> RenderConfig:
+        if not (self.content_weight or self.style_weight or self.tv_weight):
+            raise ValueError("content_weight, style_weight and tv_weight are all 0: there is nothing to optimise")
+        return self
+
     def picture_settings(self) -> dict[str, Any]:
         """The settings that change frames, as plain values."""
         values = self.model_dump(mode="json")
@@ -159,8 +165,11 @@ def to_toml(config: RenderConfig) -> str:
     """The settings as TOML that `-c` reads back; what is unset is left out."""
     lines: list[str] = []
     group = None
-    for name, value in config.model_dump(mode="json").items():
-        if value is None or group_of(name) is None:
+    values = config.model_dump(mode="json")
+    for name in sorted(values, key=lambda name: (PICTURE, DELIVERY, RUN, None).index(group_of(name))):
+        value = values[name]
+        # A switch that is off is left out: `restart = true` in a file would throw frames away at every run.
+        if value is None or group_of(name) is None or (value is False and group_of(name) != PICTURE):
             continue
         if group_of(name) != group:
             group = group_of(name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from vidstyle.errors import ConfigError
@@ -55,17 +58,26 @@ def resolve_precision(asked: str, device: torch.device) -> Precision:
     return "bf16" if asked == "bf16" else "fp32"
 
 
-def make_deterministic(device: torch.device) -> None:
-    """The same command twice gives the same bytes: forbid kernels whose sums depend on scheduling (CUDA only; the
-    CPU has none).
+@contextlib.contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """The same command twice gives the same bytes: forbids kernels whose sums depend on scheduling, and TF32, which is
+    not fp32. Only CUDA has such; what was set before comes back at the end.
     """
-    import os
-
+    if device.type != "cuda":
+        yield
+        return
     import torch
 
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses in deterministic mode
-        torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True)
-        # Every buffer of ours is written before it is read; the name is made at run time, mypy does not see it.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses in deterministic mode
+    cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
+    before = cudnn.benchmark, cudnn.allow_tf32, torch.are_deterministic_algorithms_enabled()
+    filled = filling.fill_uninitialized_memory  # type: ignore[attr-defined]  # made at run time
+    cudnn.benchmark = cudnn.allow_tf32 = False
+    torch.use_deterministic_algorithms(True)
+    filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # all buffers are written before they are read
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32 = before[:2]
+        torch.use_deterministic_algorithms(before[2])
+        filling.fill_uninitialized_memory = filled  # type: ignore[attr-defined]

@@ -8,8 +8,6 @@ deliver   checkpoints -> output, atomically
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import shutil
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -19,33 +17,28 @@ from typing import Any
 
 from torch import Tensor
 
-from vidstyle import __version__, checkpoint, weights
+from vidstyle import __version__, checkpoint, space, weights
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import RenderConfig
-from vidstyle.device import make_deterministic, resolve_device, resolve_precision
-from vidstyle.errors import ConfigError, DecodeError, DiskSpaceError, Interrupted, OutputError, StyleError
+from vidstyle.device import deterministic, resolve_device, resolve_precision
+from vidstyle.download import sha256
+from vidstyle.errors import ConfigError, DecodeError, Interrupted, StyleError
 from vidstyle.frames import Frame, Motion, Timeline
 from vidstyle.motion import flow as flow_estimators
 from vidstyle.motion import shots
 from vidstyle.motion.occlusion import reliability
-from vidstyle.progress import Download, Encoding, FrameDone, Note, Report, Started, disk_space, silent
+from vidstyle.progress import Download, Encoding, FrameDone, Note, Report, Started, silent
 from vidstyle.stylize import features
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.video import delivery as deliveries
-from vidstyle.video import read, write
+from vidstyle.video import ffmpeg, read, write
 from vidstyle.video.delivery import Delivery
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.scan import scan
 
 Stop = Callable[[], bool]
 """Asked before every frame and while encoding; True ends the render with `Interrupted`."""
-
-BYTES_PER_PIXEL = 5.8
-"""A 16-bit PNG of a stylised frame: measured 5.6 of the 6 that it holds."""
-
-ENCODED_BYTES_PER_PIXEL = 0.3
-"""H.264 at the default quality, stylised frames."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +100,15 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
 
     Raises the errors of `vidstyle.errors`; finished frames are kept whatever happens.
     """
+    device = resolve_device(config.device)
     job = prepare(config)
     for note in job.notes:
         report(note)
-    device = resolve_device(config.device)
-    make_deterministic(device)
     stylizer, flow, parts = build(job, device, report)
     store = Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))
-    with checkpoint.hold(store):
+    with deterministic(device), checkpoint.hold(store):
+        if not config.overwrite:
+            store.refuse_foreign_output()  # asked again: another run may have ended since `prepare`
         for warning in store.begin(versions(), restart=config.restart):
             report(Note(warning, warning=True))
         store.end_orphan()
@@ -122,7 +116,7 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
         seconds: list[float] = []
         if not store.is_delivered(settings):
             missing = store.scan()
-            check_space(job, missing)
+            check_space(job, len(missing))
             store.log(
                 f"rendering {len(missing)} of {len(job.timeline)} frames of {config.input} as {store.fingerprint}"
             )
@@ -147,7 +141,7 @@ def prepare(config: RenderConfig) -> Job:
 
     delivery = decide()
     if delivery.path.exists() and not config.overwrite and not checkpoint.is_own_output(delivery.path):
-        raise OutputError(f"{delivery.path} exists", "it would be replaced", "use -f to replace it, or another -o")
+        raise checkpoint.existing(delivery.path)
     differences = shots.ContentDifference()
     scanned = scan(source, differences.add)
     notes = [Note(text, warning=True) for text in source.warnings] + [Note(text) for text in delivery.notes]
@@ -185,7 +179,7 @@ def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
             "no frame lies in the part to render",
             f"its frames are shown from {float(timeline.pts[0] * timeline.time_base):.2f} s "
             f"to {float(timeline.pts[-1] * timeline.time_base):.2f} s",
-            "choose another --start or a longer --duration",
+            "choose an earlier --start, or a longer --duration",
         )
     return inside[0], inside[-1] + 1
 
@@ -208,9 +202,11 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
     width, height = job.size
     stylizer = Stylizer(extractor, job.painting, (height, width), config, device)
     parts = {
-        "input": digest(config.input),
-        "style": digest(config.style),
+        "input": sha256(config.input),
+        "style": sha256(config.style),
         **config.picture_settings(),
+        "start": job.first,  # what is rendered, not how it was asked for
+        "duration": job.stop - job.first,
         "weights": extractor.digest,
         "flow_weights": flow.digest,
         "precision": precision,
@@ -223,37 +219,25 @@ def downloading(name: str, report: Report) -> Callable[[int, int], None]:
     return lambda done, total: report(Download(name, done, total))
 
 
-def digest(path: Path) -> str:
-    """sha256 of a file, in hex."""
-    sha = hashlib.sha256()
-    with path.open("rb") as f:
-        while block := f.read(1 << 20):
-            sha.update(block)
-    return sha.hexdigest()
-
-
 def versions() -> dict[str, str]:
+    """What frames may depend on beyond the settings: recorded, and warned about when it changes, never refused."""
     import cv2
     import torch
 
-    return {"vidstyle": __version__, "torch": torch.__version__, "opencv": cv2.__version__}
+    return {
+        "vidstyle": __version__,
+        "torch": torch.__version__,
+        "opencv": cv2.__version__,
+        "ffmpeg": ffmpeg.find().version,  # decodes every pixel, and the thumbnails that cuts are found in
+        "threads": str(torch.get_num_threads()),  # sums depend on how they are split
+    }
 
 
-def space_needed(size: tuple[int, int], frames: int, missing: int) -> int:
-    """Bytes on the disk for `missing` checkpoints and the encoded output, at `size` (width, height)."""
-    return round(size[0] * size[1] * (BYTES_PER_PIXEL * missing + ENCODED_BYTES_PER_PIXEL * frames))
-
-
-def check_space(job: Job, missing: list[int]) -> None:
-    needed = space_needed(job.size, len(job.timeline), len(missing))
-    free = shutil.disk_usage(job.delivery.path.parent).free
-    if needed > free and not job.config.force:
-        raise DiskSpaceError(
-            "the disk is too small for this render",
-            f"{disk_space(needed)} are needed for {len(missing)} frames, "
-            f"{disk_space(free)} are free in {job.delivery.path.parent}",
-            "make room, choose a smaller --size, put -o on another disk, or use --force to start all the same",
-        )
+def check_space(job: Job, missing: int) -> None:
+    """Raises DiskSpaceError, unless told to go on."""
+    bytes_needed = space.needed(job.size, len(job.timeline), missing, job.delivery.codec)
+    if not job.config.force:
+        space.check(bytes_needed, missing, job.delivery.path.parent)
 
 
 def moving_frames(
@@ -292,6 +276,7 @@ def stylize(
     if not missing:
         return seconds
     state, at = State(), -1  # the state belongs to frame `at`
+    begun = time.perf_counter()
     with ahead(moving_frames(job, flow, missing)) as frames, Behind() as behind:
         for frame, motion in frames:
             if stop():
@@ -302,13 +287,14 @@ def stylize(
                     "the same command continues",
                     130,
                 )
-            begun = time.perf_counter()
             if motion is not None and at != frame.index - 1:
                 state = State(store.load(frame.index - 1))
             state, image, iterations = stylizer.step(state, frame.image, motion, frame.index)
             at = frame.index
             behind.submit(lambda index=at, image=image: store.save(index, image))  # type: ignore[misc]
-            seconds.append(time.perf_counter() - begun)
+            now = time.perf_counter()
+            seconds.append(now - begun)  # with the wait for decoding and flow, where they are slower
+            begun = now
             done = store.count - len(missing) + len(seconds)
             report(FrameDone(at, done, store.count, iterations, seconds[-1]))
     return seconds
@@ -345,4 +331,4 @@ def deliver(
         on_start=on_start,
         on_frame=on_frame,
     )
-    store.deliver(temporary, settings)
+    store.deliver(temporary, settings, overwrite=job.config.overwrite)

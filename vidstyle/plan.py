@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
-from vidstyle import pipeline
+from vidstyle import pipeline, space, weights
+from vidstyle.checkpoint import state_folder
 from vidstyle.config import RenderConfig
 from vidstyle.device import resolve_device, resolve_precision
 from vidstyle.progress import disk_space
@@ -42,10 +42,21 @@ class Plan:
 
 
 def of(config: RenderConfig) -> Plan:
-    """The plan for `config`. Raises what the render would refuse with."""
-    job = pipeline.prepare(config)
+    """The plan for `config`. Raises what speaks against the input, the style, the output, the device and the disk;
+    whether older checkpoints fit is only known once the models are loaded.
+    """
     device = resolve_device(config.device)
+    job = pipeline.prepare(config)
     frames = len(job.timeline)
+    kept = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
+    missing = max(0, frames - kept)
+    pipeline.check_space(job, missing)
+    absent = [
+        name
+        for name in (config.features, config.flow)
+        if name in weights.REGISTRY and not weights.locate(name, config.weights_dir)
+    ]
+    fetching = [f"{name}: {weights.REGISTRY[name].size / 1e6:.0f} MB of weights will be downloaded" for name in absent]
     return Plan(
         input=str(config.input),
         output=str(job.delivery.path),
@@ -59,7 +70,7 @@ def of(config: RenderConfig) -> Plan:
         flow=config.flow,
         device=str(device),
         precision=resolve_precision(config.precision, device),
-        disk_needed=pipeline.space_needed(job.size, frames, frames),
-        disk_free=shutil.disk_usage(job.delivery.path.parent).free,
-        notes=tuple(note.text for note in job.notes),
+        disk_needed=space.needed(job.size, frames, missing, job.delivery.codec),
+        disk_free=space.free(job.delivery.path.parent),
+        notes=(*(note.text for note in job.notes), *fetching),
     )

@@ -16,11 +16,11 @@ from vidstyle.errors import OutputError
 from vidstyle.progress import Report, clock_time, disk_space, silent
 
 if TYPE_CHECKING:
-    import torch
-
     from vidstyle.checkpoint import Checkpoint
     from vidstyle.config import RenderConfig
+    from vidstyle.motion.flow import Flow
     from vidstyle.pipeline import Job
+    from vidstyle.stylize.step import Stylizer
 
 SECONDS = 3.0
 SIZE = 320
@@ -40,7 +40,8 @@ class Preview:
         output: the clip, source and result side by side (the contact sheet when the input is an image).
         sheet: the contact sheet.
         seconds_per_frame: measured in the preview.
-        full_seconds, full_bytes: expected for the full render: time, and disk space at its peak.
+        full_seconds, full_bytes: expected for the full render: time (None: a frame of it does not fit into memory), and
+            disk space at its peak.
     """
 
     output: Path
@@ -48,15 +49,15 @@ class Preview:
     frames: int
     seconds_per_frame: float
     full_frames: int
-    full_seconds: float
+    full_seconds: float | None
     full_bytes: int
 
     def text(self) -> str:
-        return (
-            f"preview: {self.frames} frames, {self.seconds_per_frame:.2f} s each; contact sheet {self.sheet}\n"
-            f"the full render: {self.full_frames} frames, about {clock_time(self.full_seconds)}, "
-            f"{disk_space(self.full_bytes)} of disk"
-        )
+        took = f"preview: {self.frames} frames, {self.seconds_per_frame:.2f} s each; contact sheet {self.sheet}"
+        whole = f"the full render: {self.full_frames} frames, {disk_space(self.full_bytes)} of disk"
+        if self.full_seconds is None:
+            return f"{took}\n{whole}; a frame of it does not fit into memory: choose a smaller --size"
+        return f"{took}\n{whole}, about {clock_time(self.full_seconds)}"
 
 
 def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bool] = lambda: False) -> Preview:
@@ -64,14 +65,15 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     iterations.
 
     Writes `IN.preview.mp4` and the contact sheet `IN.preview.png` beside the input, or beside `config.output` under
-    its name. Its
-    state is its own: the full render is not disturbed. Raises what `render` raises.
+    its name. Its state is its own: the full render is not disturbed. Raises what `render` raises.
     """
-    from vidstyle import checkpoint, pipeline
-    from vidstyle.device import make_deterministic, resolve_device
+    from vidstyle import checkpoint, pipeline, space
+    from vidstyle.device import deterministic, resolve_device
     from vidstyle.video import delivery
     from vidstyle.video.probe import probe
+    from vidstyle.video.read import fit
 
+    device = resolve_device(config.device)
     beside = config.output or config.input
     clip, sheet = beside.with_name(f"{beside.stem}.preview.mp4"), beside.with_name(f"{beside.stem}.preview.png")
     refuse_foreign(clip, sheet, config.overwrite)
@@ -85,21 +87,21 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
         if still
         else delivery.decide(job.source, clip, config.style, None, None, size=(2 * job.size[0], job.size[1] // 2 * 2))
     )
-    job = replace(job, config=small, first=first, stop=stop_at, delivery=target)
+    # What may be replaced was settled above.
+    settled = small.model_copy(update={"overwrite": True})
+    job = replace(job, config=settled, first=first, stop=stop_at, delivery=target)
     for note in job.notes:
         report(note)
-    device = resolve_device(config.device)
-    make_deterministic(device)
     stylizer, flow, parts = pipeline.build(job, device, report)
-    store = checkpoint.Checkpoint(clip, {**parts, "first": first, "stop": stop_at}, job.size, len(job.timeline))
-    with checkpoint.hold(store):
+    store = checkpoint.Checkpoint(clip, parts, job.size, len(job.timeline))
+    with deterministic(device), checkpoint.hold(store):
         # An earlier preview's frames are nothing to keep: other settings simply start over.
         store.begin(
             pipeline.versions(), restart=checkpoint.read_record(store.folder).get("fingerprint") != store.fingerprint
         )
         store.end_orphan()
         missing = store.scan()
-        pipeline.check_space(job, missing)
+        pipeline.check_space(job, len(missing))
         begun = time.perf_counter()
         pipeline.stylize(job, stylizer, flow, store, missing, report, stop)
         each = (time.perf_counter() - begun) / max(1, len(missing))
@@ -108,7 +110,10 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
         if not still:
             pipeline.deliver(job, store, {"preview": True}, report, stop, pairs)
         store.remove()
-    size, seconds = full_render(config, job, device)
+        size = fit(source.width, source.height, config.size)
+        seconds = full_render(config, job, size, stylizer, flow)
+        if seconds is not None:  # and never less than at the preview's size, with half the iterations
+            seconds = max(seconds, each * full_frames)
     return Preview(
         output=sheet if still else clip,
         sheet=sheet,
@@ -116,7 +121,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
         seconds_per_frame=each,
         full_frames=full_frames,
         full_seconds=seconds,
-        full_bytes=pipeline.space_needed(size, full_frames, full_frames),
+        full_bytes=space.needed(size, full_frames, full_frames, config.codec or "h264"),
     )
 
 
@@ -124,11 +129,13 @@ def refuse_foreign(clip: Path, sheet: Path, overwrite: bool) -> None:
     """A preview replaces an earlier preview, and nothing else unless asked to."""
     from vidstyle import framefile
 
-    if overwrite or not (clip.exists() or sheet.exists()):
-        return
-    if not framefile.has_label(sheet, LABEL):
+    # The clip cannot carry a label of ours; the sheet beside it vouches for it.
+    there = [str(path) for path in (clip, sheet) if path.exists()]
+    if there and not overwrite and not framefile.has_label(sheet, LABEL):
         raise OutputError(
-            f"{clip} or {sheet} exists", "they are no earlier preview's", "use -f to replace them, or rename them"
+            f"{' and '.join(there)} would be replaced",
+            f"nothing shows that an earlier preview made this: {sheet} does not",
+            "use -f to replace it, or rename it",
         )
 
 
@@ -208,30 +215,54 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
     framefile.write_atomically(path, framefile.encode(to_uint16(sheet), LABEL, 0))
 
 
-def full_render(config: RenderConfig, job: Job, device: torch.device) -> tuple[tuple[int, int], float]:
-    """The size of the full render and the seconds it will take, from iterations timed at that size."""
-    from vidstyle import pipeline
-    from vidstyle.stylize.step import State
-    from vidstyle.video.read import fit, read
+def full_render(config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow) -> float | None:
+    """The seconds that the full render at `size` (width, height) will take, from its parts timed at that size; None
+    when a frame of it does not fit into memory, which must not cost the preview.
+    """
+    import torch
 
-    size = fit(job.source.width, job.source.height, config.size)
-    frame = next(iter(read(job.source, size, job.first, job.first + 1))).image
+    try:
+        return timed_parts(config, job, size, stylizer, flow)
+    except (MemoryError, torch.OutOfMemoryError):
+        return None
 
-    def seconds(iterations: int) -> float:
+
+def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow) -> float:
+    """Optimisation, flow and mask, and writing of every frame."""
+    from vidstyle import framefile
+    from vidstyle.frames import to_uint16
+    from vidstyle.motion.occlusion import reliability
+    from vidstyle.stylize.step import State, Stylizer
+    from vidstyle.video.read import read
+
+    pair = [frame.image for frame in read(job.source, size, job.first, min(job.first + 2, job.stop))]
+    frame, previous = pair[0], pair[-1]
+
+    def optimise(iterations: int) -> Callable[[], object]:
         few = config.model_copy(update={"first_iterations": iterations, "first_scales": 1, "stop_tolerance": 0.0})
-        stylizer, _, _ = pipeline.build(replace(job, config=few, size=size), device)
-        times = []
-        for _ in range(3):  # the first call pays for buffers and compiled kernels
-            begun = time.perf_counter()
-            stylizer.step(State(), frame, None)
-            times.append(time.perf_counter() - begun)
-        return min(times)
+        one = Stylizer(stylizer.extractor, job.painting, (size[1], size[0]), few, stylizer.device)
+        return lambda: one.step(State(), frame, None)
 
-    once, more = seconds(1), seconds(4)
+    once, more = median(optimise(1)), median(optimise(4))
     iteration = max(1e-4, (more - once) / 3)
+    overhead = max(0.0, once - iteration)
+    motion = median(lambda: reliability(flow(frame, previous), flow(previous, frame)))
+    writing = median(lambda: framefile.encode(to_uint16(frame), "", 0))
     coarse = sum(0.25**i for i in range(config.first_scales)) / config.first_scales
-    fresh = len(job.whole) if config.per_frame else len(job.cuts)
-    warm = len(job.whole) - fresh
-    outside_iterations = max(0.0, once - iteration)
-    work = fresh * config.first_iterations * coarse + warm * config.iterations
-    return size, work * iteration + len(job.whole) * outside_iterations
+    frames = len(job.whole)
+    fresh = frames if config.per_frame else len(job.cuts)
+    warm = frames - fresh
+    optimising = (fresh * config.first_iterations * coarse + warm * config.iterations) * iteration + frames * overhead
+    beside = (warm * motion, frames * writing)
+    # A GPU optimises while the CPU does the rest; on a CPU all share the same cores.
+    return optimising + sum(beside) if stylizer.device.type == "cpu" else max(optimising, *beside)
+
+
+def median(work: Callable[[], object], tries: int = 3) -> float:
+    """Seconds of the middle one of a few calls: the first one pays for buffers and compiled kernels."""
+    times = []
+    for _ in range(tries):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return sorted(times)[tries // 2]

@@ -113,8 +113,10 @@ class Lines:
                 self.say(f"downloading {event.name}: {event.done / 1e6:.0f}/{event.total / 1e6:.0f} MB")
             else:
                 each = (self.clock() - self.begun) / max(1, event.done - self.done_before)
-                left = clock_time(each * (event.total - event.done))
-                self.say(f"frame {event.done}/{event.total}, {each:.2f} s each, {left} left")
+                text = f"frame {event.done}/{event.total}, {each:.2f} s each"
+                if event.done - self.done_before > 1:  # the first frame of a shot takes several times as long
+                    text += f", {clock_time(each * (event.total - event.done))} left"
+                self.say(text)
 
     def say(self, text: str) -> None:
         print(text, file=self.stream, flush=True)

@@ -162,8 +162,7 @@ def fetch(name: str, weights_dir: Path | None = None, *, progress: Progress | No
         )
     archive = cache_dir() / file.remote
     kept_whole = file.filename == file.remote
-    # A run that was killed between download and cut has left the archive in our cache.
-    if found and (kept_whole or found.path != archive or not found.verified):
+    if found:  # also an archive: the user's, or what a run left that was killed before it cut it down
         return found
     try:
         if kept_whole:
@@ -172,10 +171,9 @@ def fetch(name: str, weights_dir: Path | None = None, *, progress: Progress | No
             archive.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(archive.with_suffix(".lock")):
                 if not (cache_dir() / file.filename).is_file():  # or another process was here first
-                    if not archive.is_file():
-                        download.from_web(file.url, archive, file.sha256, file.size, progress)
+                    download.from_web(file.url, archive, file.sha256, file.size, progress)
                     _cut_down(name, archive, cache_dir() / file.filename)
-                archive.unlink(missing_ok=True)
+                    archive.unlink()
     except (DownloadError, OSError) as e:
         names, places = " or ".join(file.names), folders(name, weights_dir)
         raise WeightsError(

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError
-from vidstyle.video import ffmpeg
+from vidstyle.video import cadence, ffmpeg
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import Scan, scan
 
@@ -241,3 +241,9 @@ def test_many_large_frames_pass_without_blocking(with_thumbnails: bool, clips: C
     receive: Callable[[Any], None] | None = (lambda _: count.__setitem__(0, count[0] + 1)) if with_thumbnails else None
     assert len(scan(probe(path), receive).timeline) == 2000
     assert count == [2000 if with_thumbnails else 0]
+
+
+def test_a_slide_every_fifty_minutes_has_a_rate() -> None:
+    found = cadence.timeline([0, 90_000 * 3000], 0, 0, Fraction(25), Fraction(1, 90_000))
+    assert found.nominal_rate > 0
+    assert found.pts == (0, 90_000 * 3000)

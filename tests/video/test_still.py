@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from vidstyle.errors import InputError, Refusal, StyleError
+from vidstyle.video import still
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 
@@ -110,3 +111,11 @@ def test_a_film_or_a_folder_is_no_style(name: str, clips: Clips) -> None:
         clips.pattern(name)
     with pytest.raises(StyleError, match=r"it is a (video|directory)"):
         read_image(path, StyleError)
+
+
+def test_a_jpeg_with_data_behind_it_is_whole_and_one_cut_short_is_not() -> None:
+    ok, data = cv2.imencode(".jpg", np.full((40, 50, 3), 120, np.uint8))
+    assert ok
+    jpeg = data.tobytes()
+    assert still.decode(jpeg + b"ftypmp42" + b"\xff\xda" + bytes(100)) is not None
+    assert still.decode(jpeg[:-2]) is None

@@ -18,7 +18,7 @@ class Schedule:
     """How long and how fast to go.
 
     Args:
-        iterations: at most this many evaluations of the objective.
+        iterations: evaluations of the objective, at most; the last line search of L-BFGS may add some.
         optimizer: "adam" or "lbfgs".
         learning_rate: Adam's first step size in units of the image's range; L-BFGS finds its own by line search.
         final_rate: Adam's last step size as a share of the first, reached along a half cosine; 1 keeps it.

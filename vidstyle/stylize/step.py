@@ -165,7 +165,10 @@ def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
     """(c, H, W) -> (c, *size), bilinear, antialiased when it shrinks; the image itself when nothing changes."""
     if tuple(image.shape[1:]) == tuple(size):
         return image
-    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+    # Not every torch has the antialiased filter for Apple's GPUs.
+    source = image.cpu() if image.device.type == "mps" else image
+    small = F.interpolate(source[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+    return small.to(image.device)
 
 
 def extend(image: Tensor) -> Tensor:

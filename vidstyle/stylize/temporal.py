@@ -13,22 +13,22 @@ CELL = 8
 """Side in pixels of the cells over which colours are compared."""
 
 
-def local_mean(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of x (c, H, W) over the trusted pixels around each pixel, and how many there are (1, H, W), relative to a
-    full window.
+def local_mean(x: Tensor, weight: Tensor) -> Tensor:
+    """Mean of x (c, H, W) over the trusted pixels around each pixel.
 
     The window is some 9 cells wide, with a wide and faint tail, so that even the middle of a large uncovered region
     hears of its surroundings.
     """
     h, w = x.shape[1:]
     stacked = torch.cat([x * weight, weight])[None]  # (1, c + 1, H, W)
-    grid = F.avg_pool2d(stacked, CELL, ceil_mode=True, count_include_pad=False)
+    stacked = F.pad(stacked, (0, -w % CELL, 0, -h % CELL))  # whole cells; what is added has no weight
+    grid = F.avg_pool2d(stacked, CELL)
     near = grid
     for _ in range(2):
         near = F.avg_pool2d(F.pad(near, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
     mixed = near + 1e-3 * grid.mean((2, 3), keepdim=True)
-    mixed = F.interpolate(mixed, size=(h, w), mode="bilinear", align_corners=False)[0]  # (c + 1, H, W)
-    return mixed[:-1] / mixed[-1:].clamp_min(1e-8), mixed[-1:]
+    mixed = F.interpolate(mixed, scale_factor=CELL, mode="bilinear", align_corners=False)[0, :, :h, :w]  # (c + 1, H, W)
+    return mixed[:-1] / mixed[-1:].clamp_min(1e-8)
 
 
 def match_colours(image: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
@@ -38,10 +38,9 @@ def match_colours(image: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
         image: (3, H, W), the source frame.
         reference: (3, H, W), the stylised image, valid where `weight` (1, H, W) > 0.
     """
-    mean_i, _ = local_mean(image, weight)
-    mean_r, _ = local_mean(reference, weight)
-    var_i, _ = local_mean((image - mean_i).square(), weight)
-    var_r, _ = local_mean((reference - mean_r).square(), weight)
+    mean_i, mean_r = local_mean(image, weight), local_mean(reference, weight)
+    var_i = local_mean((image - mean_i).square(), weight)
+    var_r = local_mean((reference - mean_r).square(), weight)
     contrast = ((var_r + 1e-4) / (var_i + 1e-4)).sqrt().clamp(0.5, 2)
     return ((image - mean_i) * contrast + mean_r).clamp(0, 1)
 

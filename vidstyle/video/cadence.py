@@ -30,9 +30,7 @@ def timeline(times: Sequence[int], last: int, start: int, nominal: Fraction, con
     if rate is None:
         mean = (len(pts) - 1) / ((pts[-1] - pts[0]) * TIME_BASE)
         # A variable rate is often a constant one with frames left out: then the declared one says more than the mean.
-        nominal = (
-            nominal if mean <= nominal * Fraction(21, 20) and nominal <= 2 * mean else mean.limit_denominator(1001)
-        )
+        nominal = nominal if mean <= nominal * Fraction(21, 20) and nominal <= 2 * mean else _usual(mean)
     usual = round(1 / ((rate or nominal) * TIME_BASE))
     # A duration of a tick or two is a muxer's way to say that it does not know.
     if last <= 2 or (rate is not None and abs(last - usual) <= rounding):
@@ -57,9 +55,14 @@ def _candidates(pts: list[int], nominal: Fraction) -> Iterator[Fraction]:
         whole = max(1, round(mean))
         yield from sorted((Fraction(whole), Fraction(whole * 1000, 1001)), key=lambda rate: abs(rate - mean))
         yield nominal
-        yield mean.limit_denominator(1001)
+        yield _usual(mean)
     else:
         yield nominal
+
+
+def _usual(rate: Fraction) -> Fraction:
+    """The nearest rate with a usual denominator; above 0 also for a slide an hour."""
+    return max(rate.limit_denominator(1001), Fraction(1, 1001))
 
 
 def _fits(pts: list[int], rate: Fraction, rounding: Fraction) -> bool:

@@ -102,8 +102,8 @@ def decide(
         path = source.path.with_name(f"{source.path.stem}.{style.stem}{extension}")
     else:
         path = Path(output)
-    kind = _kind(path, source)
     _check_place(path, source.path, style)
+    kind = _kind(path, source)
     if path.suffix.lower() == ".avi" and timeline is not None and timeline.pts[0] * timeline.time_base > _INAUDIBLE:
         late = float(timeline.pts[0] * timeline.time_base)
         why = f"the video begins {late:.3f} s after the sound, and AVI keeps no times"
@@ -210,10 +210,8 @@ def _video(
     pix_fmt = scale.odd if odd else scale.pix_fmt
     if pix_fmt != scale.pix_fmt:
         shape = f"{size[0]}x{size[1]}"
-        advice = (
-            ": some players do not show that; an even --size, or --codec vp9, avoids it" if name != "prores" else ""
-        )
-        notes = [*notes, f"{name} keeps the odd size {shape} by storing full chroma (4:4:4){advice}"]
+        advice = f"some players do not show that; --size {2 * round(max(size) / 2)}, or --codec vp9, avoids it"
+        notes = [*notes, f"{name} keeps the odd size {shape} by storing full chroma (4:4:4): {advice}"]
     tracks, lost = carry(source.streams, extension)
     quality = None if scale.crf is None else scale.crf if crf is None else crf
     # SVT-AV1 before version 2 or so refuses odd sizes and sides below 64.

@@ -37,11 +37,13 @@ _PLANAR_RGB = "gbrp|gbrap|gbrp9le|gbrp10le|gbrap10le|gbrp12le|gbrap12le|gbrp14le
 
 
 def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
-    """The size with its longer side at `long_side`, aspect kept, no side under 16 pixels; None changes nothing."""
+    """The size with its longer side at `long_side`, aspect kept to the nearest even sides (4:2:0 video wants those), no
+    side under 16 pixels; None changes nothing.
+    """
     if long_side is None:
         return width, height
     scale = long_side / max(width, height)
-    return max(SMALLEST, round(width * scale)), max(SMALLEST, round(height * scale))
+    return max(SMALLEST, 2 * round(width * scale / 2)), max(SMALLEST, 2 * round(height * scale / 2))
 
 
 def read(

@@ -45,19 +45,27 @@ def is_still(head: bytes) -> bool:
 def decode(data: bytes) -> NDArray[Any] | None:
     """(H, W, 3) RGB, uint8, uint16 or float32 as in the file, upright (EXIF); None when it is no whole picture."""
     array = _imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if array is None or (data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")):
+    if array is None or (data.startswith(b"\xff\xd8") and not _jpeg_ends(data)):
         return None  # a JPEG without its end marker: some decoders fill the rest with grey
     return np.ascontiguousarray(array[..., ::-1])
 
 
+def _jpeg_ends(data: bytes) -> bool:
+    """Whether the picture's scan has an end marker; what follows it (a phone's motion photo) is none of ours."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:  # segments with a length, up to the scan
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big") if data[at + 1] != 0xFF else 1  # 0xFF may be repeated
+    return data.find(b"\xff\xd9", at) >= 0
+
+
 def has_alpha(data: bytes) -> bool:
-    """Whether any pixel is not opaque."""
+    """Whether there is an alpha channel that shows something through."""
     array = _imdecode(data, cv2.IMREAD_UNCHANGED)
     return (
         array is not None
         and array.ndim == 3
         and array.shape[2] == 4
-        and bool(np.ptp(array[..., 3]) or array[0, 0, 3] == 0)
+        and bool((array[..., 3] < (np.iinfo(array.dtype).max if array.dtype.kind == "u" else 1)).any())
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,12 @@ STD = (0.229, 0.224, 0.225)
 
 def normalise(image: Tensor) -> Tensor:
     """(b, 3, h, w) RGB in [0, 1] -> the same with ImageNet's mean and standard deviation taken out."""
-    mean = torch.tensor(MEAN, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
+    mean, std = constants(image.dtype, image.device)
     return (image - mean) / std
+
+
+@functools.cache
+def constants(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """MEAN and STD as (1, 3, 1, 1), moved to the device once: each move would make the host wait for it."""
+    mean, std = (torch.tensor(x, dtype=dtype, device=device).view(1, 3, 1, 1) for x in (MEAN, STD))
+    return mean, std
