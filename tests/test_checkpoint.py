@@ -345,7 +345,10 @@ def test_an_output_of_other_settings_is_no_own_output(full: Checkpoint, tmp_path
     encoded = tmp_path / "encoded"
     encoded.write_bytes(b"the film")
     full.deliver(encoded, {"crf": 17})
-    full.refuse_foreign_output()
+    full.begin(VERSIONS, restart=False, overwrite=False)
     full.save_record(fingerprint="another")
+    for path in full.frames.glob("*.png"):
+        path.unlink()
     with pytest.raises(OutputError, match="exists"):
-        full.refuse_foreign_output()
+        full.begin(VERSIONS, restart=False, overwrite=False)
+    full.begin(VERSIONS, restart=False, overwrite=True)

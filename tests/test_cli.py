@@ -61,7 +61,10 @@ def test_verbose_says_every_setting(command: Command, line: list[object]) -> Non
     got = command(*line, "-v", "--dry-run")
     assert {f"{n} = " for n in RenderConfig.model_fields if group_of(n)} - set(
         re.findall(r"^\w+ = ", got.err, re.M)
-    ) <= {"start = ", "codec = ", "crf = ", "weights_dir = "}  # the ones without a value
+    ) <= {
+        *("start = ", "codec = ", "crf = ", "weights_dir = "),  # the ones without a value
+        *("overwrite = ", "keep_frames = ", "restart = ", "force = ", "allow_damaged = "),  # switches that are off
+    }
 
 
 def test_a_dry_run_tells_and_touches_nothing(command: Command, line: list[object], tmp_path: Path) -> None:

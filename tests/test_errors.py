@@ -58,7 +58,7 @@ REFUSALS = {
     "TOML that is not text": ("in.mp4 -s s.png -c binary.toml", 2, "cannot read binary.toml"),
     "an unknown setting": ("in.mp4 -s s.png -c unknown.toml", 2, "no setting iteratons, did you mean iterations?"),
     "a table of settings": ("in.mp4 -s s.png -c table.toml", 2, "there is no setting render"),
-    "a foreign preview": ("in.mp4 -s s.png --preview -o taken.mp4", 2, "taken.preview.png exists"),
+    "a foreign preview": ("in.mp4 -s s.png --preview -o taken.mp4", 2, "taken.preview.png would be replaced"),
     "unknown weights": ("weights none", 2, "there are lite, vgg19"),
 }
 

@@ -230,7 +230,12 @@ def test_a_file_that_was_only_renamed_is_no_change(finished: RenderConfig, paint
 
 
 def test_restart_renders_everything_again(finished: RenderConfig) -> None:
-    watch = run(finished.model_copy(update={"restart": True, "iterations": 2}))
+    other = finished.model_copy(update={"restart": True, "iterations": 2})
+    before = list((state_folder(finished.output) / "frames").iterdir())
+    with pytest.raises(OutputError, match="exists"):  # --restart throws frames away, not films
+        run(other)
+    assert list((state_folder(finished.output) / "frames").iterdir()) == before
+    watch = run(other.model_copy(update={"overwrite": True}))
     assert watch.frames == list(range(COUNT))
 
 

@@ -107,31 +107,36 @@ class Checkpoint:
         self.size, self.count = size, count
         self.record: dict[str, Any] = {}
 
-    def begin(self, versions: dict[str, str], *, restart: bool) -> list[str]:
+    def begin(self, versions: dict[str, str], *, restart: bool, overwrite: bool = True) -> list[str]:
         """Take up what an earlier run left, or start over. Returns warnings.
 
-        Raises SettingsChangedError when finished frames were made with other settings.
+        Raises, before anything is touched, SettingsChangedError when finished frames were made with other settings,
+        and without `overwrite` OutputError when an output is there that this very render did not make.
         """
         old = read_record(self.folder)
         encoder = old.get("encoder")  # whatever else is forgotten: it may still run
+        changed = old.get("fingerprint") != self.fingerprint
+        differences = compare(old.get("parts") or {}, self.parts)
+        kept = any(self.frames.glob("*.png"))
+        if old and changed and differences and kept and not restart:
+            names = "; ".join(f"{k}: {brief(a)} -> {brief(b)}" for k, (a, b) in differences.items())
+            raise SettingsChangedError(
+                f"the frames in {self.folder} were made with other settings",
+                f"changed: {names}",
+                "use the old settings, another -o, or --restart to throw those frames away",
+                differences,
+            )
+        if not overwrite and self.output.exists() and (changed or not is_own_output(self.output)):
+            raise existing(self.output)
         warnings = []
         if restart:
             shutil.rmtree(self.frames, ignore_errors=True)
+        elif not changed and kept and old.get("versions") != versions:
+            others = compare(old.get("versions") or {}, versions).items()
+            listed = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in others)
+            warnings.append(f"continuing frames made with other versions ({listed})")
+        if restart or changed:
             old = {}
-        if old.get("fingerprint") != self.fingerprint:
-            differences = compare(old.get("parts") or {}, self.parts)
-            if old and differences and any(self.frames.glob("*.png")):
-                names = "; ".join(f"{k}: {brief(a)} -> {brief(b)}" for k, (a, b) in differences.items())
-                raise SettingsChangedError(
-                    f"the frames in {self.folder} were made with other settings",
-                    f"changed: {names}",
-                    "use the old settings, another -o, or --restart to throw those frames away",
-                    differences,
-                )
-            old = {}
-        elif old.get("versions") != versions and any(self.frames.glob("*.png")):
-            changed = [f"{k} {a} -> {b}" for k, (a, b) in compare(old.get("versions") or {}, versions).items()]
-            warnings.append(f"continuing frames made with other versions ({', '.join(changed)})")
         now = {"fingerprint": self.fingerprint, "parts": self.parts, "versions": versions, "encoder": encoder}
         self.record = {**old, **now}
         with disk_errors(self.folder, begun=False):
@@ -186,12 +191,6 @@ class Checkpoint:
         with disk_errors(self.folder):
             temporary.replace(self.output)
         self.save_record(encoder=None)
-
-    def refuse_foreign_output(self) -> None:
-        """Raises OutputError when an output is there that this very render did not make."""
-        ours = is_own_output(self.output) and read_record(self.folder).get("fingerprint") == self.fingerprint
-        if self.output.exists() and not ours:
-            raise existing(self.output)
 
     def is_delivered(self, settings: dict[str, Any]) -> bool:
         """Whether the output is there, made by this render from these frames with these encoder settings."""

@@ -107,9 +107,8 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
     stylizer, flow, parts = build(job, device, report)
     store = Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))
     with deterministic(device), checkpoint.hold(store):
-        if not config.overwrite:
-            store.refuse_foreign_output()  # asked again: another run may have ended since `prepare`
-        for warning in store.begin(versions(), restart=config.restart):
+        # The output is looked for again: another run may have ended since `prepare`.
+        for warning in store.begin(versions(), restart=config.restart, overwrite=config.overwrite):
             report(Note(warning, warning=True))
         store.end_orphan()
         settings = delivery_settings(job.delivery)
