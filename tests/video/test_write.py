@@ -1,121 +1,25 @@
-"""The output: its frames, their times, the sound beside them, and what a failure leaves."""
+"""The output: its frames, their times, and the sound beside them."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import re
-import subprocess
-from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from vidstyle.errors import DiskFullError, EncodeError
-from vidstyle.frames import TIME_BASE, Timeline
+from vidstyle.frames import Timeline
 from vidstyle.video import ffmpeg, write
 from vidstyle.video.delivery import CODECS, decide
-from vidstyle.video.probe import Source, probe
-from vidstyle.video.scan import scan
+from vidstyle.video.probe import probe
 
 if TYPE_CHECKING:
     from conftest import Clips
-
-STYLE = Path("munch.jpg")
-MILLISECOND = 90
-TIMED = ["-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
-CLICKS = "aevalsrc='if(lt(mod(t,0.5),0.01),0.8*sin(2*PI*1000*t),0)':d=2.6:s=48000"
-
-
-def pictures(folder: Path, count: int, size: tuple[int, int]) -> list[Path]:
-    """Frames that differ from each other, as the checkpoint stores them."""
-    folder.mkdir(exist_ok=True)
-    paths = []
-    for i in range(count):
-        image = np.zeros((size[1], size[0], 3), np.uint16)
-        image[..., 0] = np.linspace(0, 65535, size[0])
-        image[..., 1] = 3000 * (i % 20)
-        image[: size[1] // 2, i % size[0] :, 2] = 50_000
-        paths.append(folder / f"{i:06d}.png")
-        cv2.imwrite(os.fspath(paths[-1]), image)
-    return paths
-
-
-def render(
-    clip: Path,
-    output: Path,
-    codec: str | None = None,
-    *,
-    size: tuple[int, int] | None = None,
-    trim: tuple[Fraction, Fraction] | None = None,
-    frames: Sequence[Path] | None = None,
-    sar: Fraction | None = None,
-    crf: int | None = None,
-    **more: Any,
-) -> tuple[Path, Source, Timeline]:
-    """Everything but the styling: the clip's times and sound with frames of ours."""
-    source = probe(clip)
-    timeline = scan(source).timeline
-    if trim:
-        chosen = [i for i, pts in enumerate(timeline.pts) if trim[0] <= pts * TIME_BASE < sum(trim)]
-        timeline = timeline.select(chosen[0], chosen[-1] + 1)
-    size = size or (source.width, source.height)
-    delivery = decide(source, output, STYLE, codec, crf, size)
-    if frames is None:
-        frames = pictures(clip.parent / "frames", len(timeline), size)
-    scratch = clip.parent / "scratch"
-    scratch.mkdir(exist_ok=True)
-    more = {"on_start": lambda pid, path: None, **more}
-    temporary = write.encode(frames, timeline, source, delivery, scratch, trim=trim, sar=sar or source.sar, **more)
-    assert temporary.name == f".{output.name}.{os.getpid()}.tmp{output.suffix}"
-    temporary.replace(output)
-    return output, source, timeline
-
-
-def packets(path: Path, stream: str, *, decode: bool) -> list[tuple[int, int, str]]:
-    """(pts, duration, checksum) of every packet, or of every decoded frame in 1/90000 s, with the file's own times."""
-    how = [*TIMED] if decode else ["-c", "copy"]
-    args = ["-copyts", "-i", ffmpeg.local(path), "-map", f"0:{stream}", *how, "-f", "framecrc", "pipe:1"]
-    out, _ = ffmpeg.run(args, f"cannot read {path}")
-    fields = [line.split(",") for line in out.decode().splitlines() if not line.startswith("#")]
-    return [(int(field[2]), int(field[3]), field[5].strip()) for field in fields]
-
-
-def report(path: Path) -> str:
-    """What ffmpeg says about a file."""
-    command = [ffmpeg.find().path, "-hide_banner", "-i", ffmpeg.local(path)]
-    return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False).stderr.decode()
-
-
-def start(path: Path) -> int:
-    """First time of the file over all streams, in 1/90000 s."""
-    found = re.search(r"start: (-?[\d.]+)", report(path))
-    assert found
-    return round(Fraction(found[1]) / TIME_BASE)
-
-
-def sound_at(path: Path) -> list[float]:
-    """Milliseconds at which clicks begin, counted from the file's zero."""
-    args = ["-i", ffmpeg.local(path), "-map", "0:a", "-ac", "1", "-ar", "48000", "-f", "s16le", "pipe:1"]
-    samples = np.abs(np.frombuffer(ffmpeg.run(args, "no sound")[0], np.int16).astype(int))
-    loud = np.flatnonzero(samples > 4000)
-    first = loud[np.insert(np.diff(loud) > 4000, 0, True)]
-    begin = packets(path, "a", decode=True)[0][0]
-    return [float(sample / 48 + begin / MILLISECOND) for sample in first]
-
-
-def variable(clips: Clips, name: str, late: int, *options: str) -> Path:
-    """60 frames at uneven times that begin `late` (1/90000 s) after the sound."""
-    times = f"settb=1/90000,setpts='{late}+N*3000+if(gt(mod(N,3),0),1501,0)+if(gt(N,20),9000,0)'"
-    picture = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=30:d=2", "-f", "lavfi", "-i", CLICKS]
-    return clips.make(name, *picture, *(options or ["-map", "0:v", "-map", "1:a"]), "-vf", times, *TIMED)
-
+from tests.video.writing import MILLISECOND, STYLE, packets, pictures, render, report, sound_at, start, variable
 
 CASES = [
     *[(".mp4", codec) for codec in ("h264", "hevc", "vp9", "av1")],
@@ -307,164 +211,6 @@ def test_the_same_frames_give_the_same_bytes(clips: Clips, name: str, codec: str
         path, _, _ = render(clip, clips.folder / f"{again}{name}", codec)
         digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(digests) == 1
-
-
-def gif_delays(path: Path) -> list[int]:
-    """Centiseconds of each frame, from the file's graphic control blocks."""
-    return [
-        int.from_bytes(delay, "little") for delay in re.findall(rb"!\xf9\x04.(..).\0[,!]", path.read_bytes(), re.DOTALL)
-    ]
-
-
-@pytest.mark.parametrize(("loop", "expected"), [("0", b"\0\0"), ("3", b"\3\0"), ("-1", None)])
-def test_a_gif_keeps_its_delays_and_loops(clips: Clips, loop: str, expected: bytes | None) -> None:
-    times = ["-vf", "settb=1/100,setpts='4*N+10*gt(N,4)'", "-enc_time_base", "1/100", "-fps_mode", "passthrough"]
-    clip = clips.pattern("in.gif", *times, "-final_delay", "50", "-loop", loop)
-    path, _, _ = render(clip, clips.folder / "out.gif")
-    assert gif_delays(path) == gif_delays(clip)
-    assert gif_delays(path)[-1] == 50
-    marker = path.read_bytes().partition(b"NETSCAPE2.0\x03\x01")
-    assert (marker[2][:2] if marker[1] else None) == expected
-    assert len(packets(path, "v", decode=True)) == 10
-
-
-@pytest.mark.parametrize(
-    ("name", "bits", "tolerance"), [("o.png", 16, 0), ("o.tif", 16, 0), ("o.jpg", 8, 12), ("o.webp", 8, 12)]
-)
-@pytest.mark.parametrize("deep", [False, True])
-def test_an_image_is_written_at_the_depth_that_fits(
-    tmp_path: Path, name: str, bits: int, tolerance: int, deep: bool
-) -> None:
-    picture = np.full((32, 48, 3), 30_000, np.uint16)
-    picture[:, :24, 0] = 10_000
-    given = tmp_path / "in.png"
-    cv2.imwrite(str(given), picture if deep else (picture // 257).astype(np.uint8))
-    frame = tmp_path / "frame.png"
-    cv2.imwrite(str(frame), picture)
-    path, _, _ = render(given, tmp_path / name, frames=[frame])
-    written: NDArray[Any] | None = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    assert written is not None
-    assert written.dtype.itemsize * 8 == (bits if deep else 8)
-    wanted = picture if written.dtype == np.uint16 else np.rint(picture / 257)
-    assert np.abs(written.astype(int) - wanted)[:, 4:20].max() <= tolerance
-
-
-AWKWARD = [
-    "-dash.mp4",
-    "co:lon.mp4",
-    "100%03d.mp4",
-    'it\'s "quoted".mp4',
-    "spåce ünï 映画.mp4",
-    "a?b#c*[d].mp4",
-    "back\\slash.mp4",
-]
-
-
-@pytest.mark.parametrize("name", AWKWARD)
-def test_any_name_works_for_input_output_and_frames(clips: Clips, name: str) -> None:
-    folder = clips.folder / f"in {name}"
-    folder.mkdir()
-    clips.pattern("plain.mp4", frames=3, audio=0.3).rename(folder / name)
-    path, _, _ = render(folder / name, folder / f"out{name}")
-    assert len(packets(path, "v", decode=True)) == 3
-
-
-def attempt(clips: Clips, **more: Any) -> None:
-    render(clips.pattern("in.mp4", frames=60, size=(320, 240)), clips.folder / "out.mp4", **more)
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if ".tmp" in path.name or path.name.startswith("out")]
-
-
-def test_progress_is_told_and_the_process_is_named_while_it_runs(clips: Clips) -> None:
-    seen: list[int] = []
-    started: list[tuple[int, Path]] = []
-
-    def on_start(pid: int, path: Path) -> None:
-        os.kill(pid, 0)
-        started.append((pid, path))
-
-    attempt(clips, on_start=on_start, on_frame=seen.append)
-    assert len(started) == 1
-    assert started[0][1].parent == clips.folder
-    assert seen == sorted(seen)
-    assert seen[-1] == 60
-
-
-class StopError(Exception):
-    pass
-
-
-@pytest.mark.parametrize("where", ["on_start", "on_frame"])
-def test_the_callers_exception_ends_the_encoder_and_removes_the_file(clips: Clips, where: str) -> None:
-    pids: list[int] = []
-
-    def stop(*_: object) -> NoReturn:
-        raise StopError
-
-    calls: dict[str, Callable[..., None]] = {"on_start": lambda pid, path: pids.append(pid)}
-    if where == "on_start":
-        calls = {"on_start": lambda pid, path: (pids.append(pid), stop())[1]}
-    else:
-        calls["on_frame"] = stop
-    with pytest.raises(StopError):
-        attempt(clips, **calls)
-    with pytest.raises(ProcessLookupError):
-        os.kill(pids[0], 0)
-    assert leftovers(clips.folder) == []
-
-
-def test_a_damaged_frame_fails_with_a_reason_and_leaves_nothing(clips: Clips) -> None:
-    frames = pictures(clips.folder / "frames", 60, (320, 240))
-    frames[30].write_bytes(frames[30].read_bytes()[:60])
-    with pytest.raises(EncodeError) as caught:
-        attempt(clips, frames=frames)
-    assert "out.mp4" in caught.value.what
-    assert caught.value.why
-    assert leftovers(clips.folder) == []
-
-
-def test_a_killed_encoder_is_an_error(clips: Clips) -> None:
-    with pytest.raises(EncodeError, match="signal 9"):
-        attempt(clips, on_start=lambda pid, path: os.kill(pid, 9))
-    assert leftovers(clips.folder) == []
-
-
-def test_a_file_with_too_few_frames_is_an_error(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = write.script
-    monkeypatch.setattr(write, "script", lambda frames, times: real(frames[:-1], times))
-    with pytest.raises(EncodeError, match=r"5\d frames instead of 60"):
-        attempt(clips)
-    assert leftovers(clips.folder) == []
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_named(clips: Clips, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def full(path: Path) -> NoReturn:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(write, "_to_disk", full)
-    with pytest.raises(DiskFullError) as caught:
-        attempt(clips)
-    assert caught.value.why == os.strerror(code)
-    assert leftovers(clips.folder) == []
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small file system")
-def test_a_disk_that_fills_while_encoding_is_named(clips: Clips) -> None:
-    small = clips.folder / "small"
-    small.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        clip = clips.pattern("in.mp4", frames=60, size=(320, 240))
-        with pytest.raises(DiskFullError):
-            render(clip, small / "out.mkv", "ffv1")
-        assert list(small.iterdir()) == []
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 @pytest.mark.slow

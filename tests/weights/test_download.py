@@ -1,0 +1,166 @@
+"""How weight files arrive. Downloads come from a server of our own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from tests.weights.stand_ins import ARCHIVE, VGG19, Web, know, left, pickled, raft, same, used, vgg19
+from vidstyle import download, weights
+from vidstyle.download import DownloadError
+from vidstyle.errors import WeightsError
+
+
+def test_vgg19_is_downloaded_once_cut_down_and_known_again(
+    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = web.files[ARCHIVE] = pickled(vgg19())
+    know(monkeypatch, "vgg19", body)
+    monkeypatch.setattr(download, "CHUNK", 100_000)
+    seen: list[tuple[int, int]] = []
+    state, digest = weights.load("vgg19", progress=lambda done, total: seen.append((done, total)))
+    assert same(state, used(vgg19()))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert len(seen) > 2
+    assert seen[-1] == (len(body), len(body))
+    assert left(*places.values()) == {VGG19, VGG19 + ".sha256"}
+    assert load_file(places["cache"] / VGG19).keys() == weights.vgg19_shapes().keys()
+
+    located = weights.locate("vgg19")
+    assert located is not None
+    assert located.verified
+    assert located.digest == digest
+    assert weights.load("vgg19")[1] == digest
+    assert web.asked == [ARCHIVE]
+
+    for name in (VGG19, VGG19 + ".sha256"):  # a note counts in the cache only
+        (places["dir"] / name).write_bytes((places["cache"] / name).read_bytes())
+    located = weights.locate("vgg19", places["dir"])
+    assert located is not None
+    assert not located.verified
+
+    save_file(used(vgg19(1)), places["cache"] / VGG19)
+    os.utime(places["cache"] / VGG19, (0, 0))
+    located = weights.locate("vgg19")
+    assert located is not None
+    assert not located.verified
+
+
+def test_cutting_down_twice_gives_the_same_bytes(
+    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, "vgg19", pickled(vgg19()))
+    web.files[ARCHIVE] = pickled(vgg19())
+    seen = set()
+    for _ in range(3):
+        weights.fetch("vgg19")
+        seen.add((places["cache"] / VGG19).read_bytes())
+        (places["cache"] / VGG19).unlink()
+    assert len(seen) == 1
+
+
+def test_an_archive_in_the_cache_is_used_without_the_network_and_kept(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (places["cache"] / ARCHIVE).write_bytes(pickled(vgg19()))
+    know(monkeypatch, "vgg19", pickled(vgg19()))
+    assert weights.fetch("vgg19").path == places["cache"] / ARCHIVE
+    assert left(*places.values()) == {ARCHIVE}
+
+
+@pytest.mark.parametrize("name", ["raft-small", "raft-large"])
+def test_raft_comes_through_torch_hub_into_its_cache_without_a_word_on_stdout(
+    name: str,
+    web: Web,
+    places: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    state = raft(name)
+    remote = weights.REGISTRY[name].remote
+    web.files[remote] = pickled(state)
+    know(monkeypatch, name, web.files[remote])
+    seen: list[tuple[int, int]] = []
+    got, digest = weights.load(name, progress=lambda done, total: seen.append((done, total)))
+    assert same(got, state)
+    assert digest == hashlib.sha256(web.files[remote]).hexdigest()
+    assert weights.fetch(name).verified
+    assert left(*places.values()) == {remote}
+    assert len(web.asked) == 1
+    assert seen[0][0] == 0
+    assert seen[-1][0] == seen[-1][1]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["vgg19", "raft-small"])
+@pytest.mark.parametrize(
+    ("body", "breaks_off", "why"),
+    [
+        (b"something else", False, "expected"),
+        (b"something else", True, "after 7 of 14 bytes|hash"),
+        (None, False, "404"),
+    ],
+)
+def test_a_download_that_fails_leaves_nothing_and_says_what_to_put_where(
+    name: str, body: bytes | None, breaks_off: bool, why: str, web: Web, places: dict[str, Path]
+) -> None:
+    web.files = {weights.REGISTRY[name].remote: body} if body else {}
+    web.breaks_off = breaks_off
+    check_refused(name, why, places)
+
+
+@pytest.mark.parametrize("name", ["vgg19", "raft-large"])
+def test_offline_the_error_says_what_to_put_where(name: str, places: dict[str, Path]) -> None:
+    check_refused(name, "refused", places)
+
+
+def check_refused(name: str, why: str, places: dict[str, Path]) -> None:
+    with pytest.raises(WeightsError, match=why) as caught:
+        weights.load(name, places["dir"])
+    error = caught.value
+    assert all(str(place) in error.why for place in places.values())
+    assert f"put {weights.REGISTRY[name].filename}" in error.hint
+    assert str(places["dir"]) in error.hint
+    assert ("--features lite" if name == "vgg19" else "--flow dis") in error.hint
+    assert all("\n" not in line for line in (error.what, error.why, error.hint))
+    assert left(*places.values()) == set()
+
+
+def test_a_transfer_that_is_interrupted_by_the_user_leaves_nothing(
+    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.files[ARCHIVE] = pickled(vgg19())
+    monkeypatch.setattr(download, "CHUNK", 1000)
+
+    def ctrl_c(done: int, total: int) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        weights.fetch("vgg19", progress=ctrl_c)
+    assert left(*places.values()) == set()
+
+
+def test_a_failed_download_keeps_the_file_that_was_there(web: Web, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    web.files["file"] = b"new"
+    with pytest.raises(DownloadError, match="expected"):
+        download.from_web(web.url + "file", tmp_path / "file", "00000000", 3)
+    assert (tmp_path / "file").read_text() == "old"
+    download.from_web(web.url + "file", tmp_path / "file", hashlib.sha256(b"new").hexdigest(), 3)
+    assert (tmp_path / "file").read_text() == "new"
+
+
+def test_a_full_disk_is_one_of_the_reasons(web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    web.files[ARCHIVE] = pickled(vgg19())
+    know(monkeypatch, "vgg19", web.files[ARCHIVE])
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    check_refused("vgg19", "No space left", places)
