@@ -104,9 +104,10 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
     job = prepare(config)
     for note in job.notes:
         report(note)
-    stylizer, flow, parts = build(job, device, report)
-    store = Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))
-    with deterministic(device), checkpoint.hold(store):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(deterministic(device))
+        stylizer, flow, parts = build(job, device, report)
+        store = stack.enter_context(checkpoint.hold(Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))))
         # The output is looked for again: another run may have ended since `prepare`.
         for warning in store.begin(versions(), restart=config.restart, overwrite=config.overwrite):
             report(Note(warning, warning=True))

@@ -5,6 +5,7 @@ Imports stay inside the functions: `vidstyle/__init__.py` binds this module's fu
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -92,9 +93,11 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     job = replace(job, config=settled, first=first, stop=stop_at, delivery=target)
     for note in job.notes:
         report(note)
-    stylizer, flow, parts = pipeline.build(job, device, report)
-    store = checkpoint.Checkpoint(clip, parts, job.size, len(job.timeline))
-    with deterministic(device), checkpoint.hold(store):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(deterministic(device))
+        stylizer, flow, parts = pipeline.build(job, device, report)
+        state = checkpoint.Checkpoint(clip, parts, job.size, len(job.timeline))
+        store = stack.enter_context(checkpoint.hold(state))
         # An earlier preview's frames are nothing to keep: other settings simply start over.
         store.begin(
             pipeline.versions(), restart=checkpoint.read_record(store.folder).get("fingerprint") != store.fingerprint
