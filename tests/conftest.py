@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidstyle import cli, config
+from vidstyle import cli, config, weights
 from vidstyle.config import RenderConfig
 from vidstyle.signals import Signals
 from vidstyle.video import ffmpeg
@@ -70,6 +70,25 @@ def settings(tmp_path: Path, film: Path, painting: Path) -> Callable[..., Render
         return config.build({"input": film, "style": painting, "device": "cpu"}, quick, changes)
 
     return make
+
+
+@pytest.fixture
+def small_vgg19(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with weights of a VGG-19 of a tenth of the channels, random ones that neither fade nor explode."""
+    import torch
+    from safetensors.torch import save_file
+
+    monkeypatch.setattr(weights, "VGG19_STAGES", ((6, 2), (12, 2), (25, 4), (51, 4), (51, 2)))
+    generator = torch.Generator().manual_seed(0)
+    state = {
+        key: torch.randn(shape, generator=generator) * (2 / (9 * shape[1])) ** 0.5
+        if len(shape) == 4
+        else torch.zeros(shape)
+        for key, shape in weights.vgg19_shapes().items()
+    }
+    folder = tmp_path_factory.mktemp("weights")
+    save_file(state, folder / weights.REGISTRY["vgg19"].filename)
+    return folder
 
 
 class Outcome(NamedTuple):

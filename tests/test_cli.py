@@ -78,6 +78,18 @@ def test_a_dry_run_tells_and_touches_nothing(command: Command, line: list[object
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_names_the_weights_that_polish_needs(
+    command: Command, line: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDSTYLE_WEIGHTS", raising=False)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert "vgg19" not in command(*line, "--dry-run").out
+    told = command(*line, "--dry-run", "--polish", "5").out
+    assert "lite features, vgg19 in the last 5 iterations of a frame" in told
+    assert "vgg19: 575 MB of weights will be downloaded" in told
+
+
 def printed(command: Command, *args: object) -> dict[str, str]:
     got = command("--print-config", *args)
     assert (got.code, got.err) == (0, "")

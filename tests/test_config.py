@@ -120,7 +120,8 @@ def test_a_fingerprint_does_not_depend_on_order_but_on_the_render_format(monkeyp
 
 
 def test_toml_gives_back_every_setting(tmp_path: Path) -> None:
-    full = build(FILES, {name: other_value(name) for name in SETTINGS})
+    values = {name: other_value(name) for name in SETTINGS}
+    full = build(FILES, values | {"features": "lite"})  # the other one leaves nothing to polish
     (tmp_path / "all.toml").write_text(configs.to_toml(full), encoding="utf-8")
     read = configs.read_toml(tmp_path / "all.toml")
     assert set(read) == set(SETTINGS)
@@ -194,3 +195,13 @@ def test_a_render_with_nothing_to_match_is_refused() -> None:
         build(
             {"input": "in.mp4", "style": "s.jpg", "content_weight": 0, "style_weight": 0, "tv_weight": 0},
         )
+
+
+def test_polish_is_refused_where_it_would_do_nothing() -> None:
+    with pytest.raises(ConfigError) as e:
+        build(FILES, configs.preset_values("reference"), {"polish": 3})
+    assert e.value.why == (
+        "polish = 3 changes nothing where features = vgg19 does every iteration on VGG-19: "
+        "set polish = 0, or features = lite"
+    )
+    assert build(FILES, configs.preset_values("reference"), {"polish": 0}).features == "vgg19"

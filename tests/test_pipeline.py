@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from vidstyle import framefile, pipeline, space
 from vidstyle.checkpoint import state_folder
 from vidstyle.config import RenderConfig
+from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, DecodeError, DiskSpaceError
 from vidstyle.frames import Timeline
 from vidstyle.motion import flow
@@ -73,6 +74,23 @@ def test_models_are_built_once_and_no_frame_is_stylised_or_linked_twice(
     assert len(flows) == 2 * (COUNT - 2)  # both directions, but not for frames that start afresh
     assert (result.frames, result.rendered) == (COUNT, COUNT)
     assert result.output.is_file()
+
+
+def test_the_network_that_polishes_is_built_once_where_it_is_wanted_and_marks_the_frames(
+    settings: Settings, small_vgg19: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractors, stylizers = count(monkeypatch, features, "load"), count(monkeypatch, Stylizer, "__init__")
+    for polish, expected in ((2, ["lite", "vgg19"]), (0, ["lite"])):
+        built = settings(polish=polish, pooling="max", weights_dir=small_vgg19, keep_frames=True, overwrite=True)
+        pipeline.render(built.model_copy(update={"restart": True}))
+        assert [name for (name,) in extractors] == expected
+        assert len(stylizers) == 1
+        assert built.output is not None
+        parts = json.loads((state_folder(built.output) / "render.json").read_text())["parts"]
+        file = small_vgg19 / "vgg19_features.safetensors"
+        assert parts["polish_weights"] == (sha256(file) if polish else None)
+        extractors.clear()
+        stylizers.clear()
 
 
 def test_only_what_is_missing_is_decoded_and_linked(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

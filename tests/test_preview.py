@@ -20,7 +20,7 @@ from vidstyle import space
 from vidstyle.config import RenderConfig
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.frames import Timeline
-from vidstyle.preview import Preview, part_shown, preview, refuse_foreign
+from vidstyle.preview import Preview, part_shown, preview, reduced, refuse_foreign
 from vidstyle.progress import Event, FrameDone
 from vidstyle.video import ffmpeg
 
@@ -142,6 +142,14 @@ def test_a_still_gets_a_sheet_and_no_clip(settings: Settings, painting: Path, tm
     assert (made.frames, made.full_frames) == (1, 1)
     assert {p.name for p in tmp_path.iterdir()} == {"photo.png", "photo.preview.png"}
     assert made.full_bytes == space.needed((48, 40), 1, 1)
+
+
+def test_it_polishes_its_share_and_counts_it(settings: Settings, small_vgg19: Path) -> None:
+    built = settings(polish=3, iterations=6, weights_dir=small_vgg19, duration=0.2)
+    assert [reduced(built.model_copy(update={"polish": n}), 48).polish for n in (0, 1, 2, 5)] == [0, 1, 1, 3]
+    made = preview(built)
+    assert made.full_seconds is not None
+    assert made.full_seconds > 0
 
 
 def test_an_animation_gets_a_clip(settings: Settings, film: Path, tmp_path: Path) -> None:

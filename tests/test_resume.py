@@ -108,6 +108,23 @@ def test_a_render_interrupted_after_every_few_frames_ends_in_the_same_bytes(
     assert built.output.read_bytes() == reference.film
 
 
+def test_a_polished_render_continues_to_the_same_bytes_and_refuses_to_leave_the_polish_out(
+    settings: Settings, small_vgg19: Path, tmp_path: Path
+) -> None:
+    whole = settings(polish=2, iterations=3, weights_dir=small_vgg19, keep_frames=True)
+    run(whole)
+    built = whole.model_copy(update={"output": tmp_path / "again.mp4"})
+    for limit in (4, 3):
+        with pytest.raises(Interrupted):
+            run(built, limit=limit)
+    with pytest.raises(SettingsChangedError) as caught:
+        run(built.model_copy(update={"polish": 0}))
+    assert caught.value.differences.keys() == {"polish", "polish_weights"}
+    assert run(built).frames == list(range(7, COUNT))
+    assert frames_of(built.output) == frames_of(whole.output)
+    assert built.output.read_bytes() == whole.output.read_bytes()
+
+
 def test_a_render_interrupted_while_encoding_only_encodes_again(settings: Settings, reference: Uninterrupted) -> None:
     built = settings(keep_frames=True)
     with pytest.raises(Interrupted, match="while encoding"):

@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RENDER_FORMAT = 1
+RENDER_FORMAT = 2
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
 PRESETS = ("draft", "standard", "reference")
@@ -54,6 +54,9 @@ class RenderConfig(BaseModel):
     duration: float | None = setting(None, "Render this many seconds.", PICTURE, gt=0)
     features: Literal["lite", "vgg19"] = setting("lite", "Network whose features are matched.", PICTURE)
     pooling: Literal["average", "max"] = setting("average", "Pooling of vgg19 (lite always averages).", PICTURE)
+    polish: int = setting(
+        0, "Last N iterations of every frame on VGG-19 instead (with --features lite).", PICTURE, ge=0
+    )
     flow: Literal["dis", "raft-small", "raft-large"] = setting("dis", "Optical flow.", PICTURE)
     optimizer: Literal["adam", "lbfgs"] = setting("adam", "Optimiser.", PICTURE)
     learning_rate: float = setting(0.03, "Step size of Adam, in units of the image's range.", PICTURE, gt=0, le=1)
@@ -99,6 +102,15 @@ class RenderConfig(BaseModel):
     def something_to_match(self) -> RenderConfig:
         if not (self.content_weight or self.style_weight or self.tv_weight):
             raise ValueError("content_weight, style_weight and tv_weight are all 0: there is nothing to optimise")
+        return self
+
+    @model_validator(mode="after")
+    def something_to_polish(self) -> RenderConfig:
+        if self.polish and self.features == "vgg19":
+            raise ValueError(
+                f"polish = {self.polish} changes nothing where features = vgg19 does every iteration on VGG-19: "
+                "set polish = 0, or features = lite"
+            )
         return self
 
     def picture_settings(self) -> dict[str, Any]:
@@ -152,6 +164,8 @@ def build(*layers: dict[str, Any]) -> RenderConfig:
 
 def complaint(problem: Any) -> str:
     """One of pydantic's errors in the user's words."""
+    if not problem["loc"]:  # about several settings together, and says all itself
+        return str(problem["ctx"]["error"])
     name = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, RenderConfig.model_fields, n=1)

@@ -37,6 +37,9 @@ from vidstyle.video.delivery import Delivery
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.scan import scan
 
+POLISHER = "vgg19"
+"""The network of the iterations that `RenderConfig.polish` counts."""
+
 Stop = Callable[[], bool]
 """Asked before every frame and while encoding; True ends the render with `Interrupted`."""
 
@@ -188,19 +191,18 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
     """The models, once, and all that makes up the render's fingerprint."""
     config = job.config
     precision = resolve_precision(config.precision, device)
-    for name in (config.features, config.flow):
-        if name in weights.REGISTRY:  # DIS has none
-            weights.fetch(name, config.weights_dir, progress=downloading(name, report))
-    extractor = features.load(
-        config.features,
-        pooling=config.pooling,
-        device=device,
-        precision=precision,
-        weights_dir=config.weights_dir,
-    )
+    for name in weight_files(config):
+        weights.fetch(name, config.weights_dir, progress=downloading(name, report))
+
+    def load(name: str) -> features.Network:
+        return features.load(
+            name, pooling=config.pooling, device=device, precision=precision, weights_dir=config.weights_dir
+        )
+
+    extractor, polisher = load(config.features), load(POLISHER) if config.polish else None
     flow = flow_estimators.load(config.flow, device, config.weights_dir)
     width, height = job.size
-    stylizer = Stylizer(extractor, job.painting, (height, width), config, device)
+    stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher)
     parts = {
         "input": sha256(config.input),
         "style": sha256(config.style),
@@ -208,11 +210,18 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
         "start": job.first,  # what is rendered, not how it was asked for
         "duration": job.stop - job.first,
         "weights": extractor.digest,
+        "polish_weights": polisher.digest if polisher else None,
         "flow_weights": flow.digest,
         "precision": precision,
         "device": device.type,
     }
     return stylizer, flow, parts
+
+
+def weight_files(config: RenderConfig) -> tuple[str, ...]:
+    """Names of the weight files that a render reads."""
+    networks = (config.features, *((POLISHER,) if config.polish else ()), config.flow)
+    return tuple(name for name in networks if name in weights.REGISTRY)  # DIS has none
 
 
 def downloading(name: str, report: Report) -> Callable[[int, int], None]:

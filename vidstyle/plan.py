@@ -24,6 +24,7 @@ class Plan:
     shots: tuple[int, ...]
     codec: str
     features: str
+    polish: int
     flow: str
     device: str
     precision: str
@@ -32,10 +33,11 @@ class Plan:
     notes: tuple[str, ...]
 
     def text(self) -> str:
+        polish = f", vgg19 in the last {self.polish} iterations of a frame" if self.polish else ""
         lines = [
             f"input     {self.input}: {self.frames} frames, {self.seconds:.2f} s, {len(self.shots)} shots",
             f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
-            f"models    {self.features} features in {self.precision} on {self.device}, {self.flow} flow",
+            f"models    {self.features} features{polish} in {self.precision} on {self.device}, {self.flow} flow",
             f"disk      {disk_space(self.disk_needed)} needed, {disk_space(self.disk_free)} free",
         ]
         return "\n".join([*lines, *(f"note      {note}" for note in self.notes)])
@@ -51,11 +53,7 @@ def of(config: RenderConfig) -> Plan:
     kept = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
     missing = max(0, frames - kept)
     pipeline.check_space(job, missing)
-    absent = [
-        name
-        for name in (config.features, config.flow)
-        if name in weights.REGISTRY and not weights.locate(name, config.weights_dir)
-    ]
+    absent = [name for name in pipeline.weight_files(config) if not weights.locate(name, config.weights_dir)]
     fetching = [f"{name}: {weights.REGISTRY[name].size / 1e6:.0f} MB of weights will be downloaded" for name in absent]
     return Plan(
         input=str(config.input),
@@ -67,6 +65,7 @@ def of(config: RenderConfig) -> Plan:
         shots=tuple(sorted(job.shots)),
         codec=job.delivery.codec,
         features=config.features,
+        polish=config.polish,
         flow=config.flow,
         device=str(device),
         precision=resolve_precision(config.precision, device),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vidstyle.config import RenderConfig
     from vidstyle.motion.flow import Flow
     from vidstyle.pipeline import Job
+    from vidstyle.stylize.features import Extractor
     from vidstyle.stylize.step import Stylizer
 
 SECONDS = 3.0
@@ -151,6 +152,7 @@ def reduced(config: RenderConfig, long_side: int) -> RenderConfig:
             "size": min(config.size or long_side, SIZE),
             "iterations": max(1, config.iterations // 2),
             "first_iterations": max(1, config.first_iterations // 2),
+            "polish": (config.polish + 1) // 2,  # they are part of the iterations; the last one is not lost
         }
     )
 
@@ -241,14 +243,18 @@ def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
     pair = [frame.image for frame in read(job.source, size, job.first, min(job.first + 2, job.stop))]
     frame, previous = pair[0], pair[-1]
 
-    def optimise(iterations: int) -> Callable[[], object]:
+    def optimise(extractor: Extractor, iterations: int) -> Callable[[], object]:
         few = config.model_copy(update={"first_iterations": iterations, "first_scales": 1, "stop_tolerance": 0.0})
-        one = Stylizer(stylizer.extractor, job.painting, (size[1], size[0]), few, stylizer.device)
+        one = Stylizer(extractor, job.painting, (size[1], size[0]), few, stylizer.device)
         return lambda: one.step(State(), frame, None)
 
-    once, more = median(optimise(1)), median(optimise(4))
-    iteration = max(1e-4, (more - once) / 3)
-    overhead = max(0.0, once - iteration)
+    def cost(extractor: Extractor) -> tuple[float, float]:
+        """Seconds of an iteration, and of what is done once a frame."""
+        once, more = median(optimise(extractor, 1)), median(optimise(extractor, 4))
+        iteration = max(1e-4, (more - once) / 3)
+        return iteration, max(0.0, once - iteration)
+
+    iteration, overhead = cost(stylizer.extractor)
     motion = median(lambda: reliability(flow(frame, previous), flow(previous, frame)))
     writing = median(lambda: framefile.encode(to_uint16(frame), "", 0))
     coarse = sum(0.25**i for i in range(config.first_scales)) / config.first_scales
@@ -256,6 +262,11 @@ def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
     fresh = frames if config.per_frame else len(job.cuts)
     warm = frames - fresh
     optimising = (fresh * config.first_iterations * coarse + warm * config.iterations) * iteration + frames * overhead
+    if stylizer.polisher:  # does some of these, at most those of the finest scale
+        polishing, overhead = cost(stylizer.polisher)
+        most = -(-config.first_iterations // config.first_scales), -(-config.iterations // config.scales)
+        polished = fresh * min(config.polish, most[0]) + warm * min(config.polish, most[1])
+        optimising += polished * (polishing - iteration) + frames * overhead
     beside = (warm * motion, frames * writing)
     # A GPU optimises while the CPU does the rest; on a CPU all share the same cores.
     return optimising + sum(beside) if stylizer.device.type == "cpu" else max(optimising, *beside)

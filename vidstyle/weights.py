@@ -179,7 +179,8 @@ def fetch(name: str, weights_dir: Path | None = None, *, progress: Progress | No
         raise WeightsError(
             f"no weights for {name}",
             f"{names} not found in {', '.join(map(str, places))}; download failed: {e}",
-            f"put {names} into {places[0]}, or use {'--features lite' if name == 'vgg19' else '--flow dis'}",
+            f"put {names} into {places[0]}, or use "
+            + ("--features lite and leave out --polish" if name == "vgg19" else "--flow dis"),
         ) from e
     return fetch(name, weights_dir)
 

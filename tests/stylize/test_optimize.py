@@ -35,6 +35,28 @@ def test_a_frame_that_no_longer_changes_is_left(optimizer: str) -> None:
     assert patient <= 4 * CHECK_EVERY
 
 
+@pytest.mark.parametrize("at", [0, 1, 15, 29, 30])
+def test_a_run_in_two_parts_takes_the_steps_of_the_whole(at: int) -> None:
+    def steps(*parts: Schedule) -> Tensor:
+        seen: list[Tensor] = []
+
+        def slope(x: Tensor) -> Tensor:  # a constant one, where Adam's steps are as large as its rate
+            seen.append(x.detach().mean())
+            return x.mean()
+
+        x = torch.ones(3, 8, 8)
+        for part in parts:
+            x, _ = minimise(slope, x, part)
+        assert len(seen) == 30
+        return -torch.stack([*seen, x.mean()]).diff()
+
+    whole = Schedule(30, final_rate=0.1)
+    first, second = whole.split(at)
+    assert (first.iterations, second.iterations) == (at, 30 - at)
+    torch.testing.assert_close(steps(first, second), steps(whole), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(steps(first, *second.split((30 - at) // 2)), steps(whole), rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [8, 64])
 def test_the_step_does_not_shrink_with_the_resolution(size: int) -> None:
     start, goal = torch.zeros(3, size, size), torch.full((3, size, size), 0.7)

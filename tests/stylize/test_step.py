@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,12 +9,16 @@ from torch import Tensor
 
 from tests.stylize.conftest import TinyFeatures
 from vidstyle.config import RenderConfig
+from vidstyle.errors import StyleError
 from vidstyle.frames import Motion, quantise
 from vidstyle.motion.warp import warp
+from vidstyle.stylize import features as networks
+from vidstyle.stylize import losses
 from vidstyle.stylize import step as stepping
 from vidstyle.stylize.objective import Temporal
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.stylize.temporal import match_colours, start_image
+from vidstyle.video.read import read_image
 
 H, W = 48, 64
 Picture = Callable[..., Tensor]
@@ -24,8 +29,10 @@ def still(mask: float = 1.0) -> Motion:
     return Motion(torch.zeros(2, H, W), torch.full((1, H, W), mask))
 
 
-def stylizer(features: TinyFeatures, picture: Picture, config: RenderConfig) -> Stylizer:
-    return Stylizer(features, picture(40, 56, 9), (H, W), config, torch.device("cpu"))
+def stylizer(
+    features: TinyFeatures, picture: Picture, config: RenderConfig, polisher: TinyFeatures | None = None
+) -> Stylizer:
+    return Stylizer(features, picture(40, 56, 9), (H, W), config, torch.device("cpu"), polisher)
 
 
 def test_the_start_is_the_warped_previous_frame_wherever_the_mask_is_above_zero(picture: Picture) -> None:
@@ -84,9 +91,10 @@ def test_a_larger_temporal_weight_holds_the_frame_closer(
     assert distances[0] > 1.5 * distances[1] > 1.5 * distances[2]
 
 
+@pytest.mark.parametrize("polish", [0, 2])
 @pytest.mark.parametrize("scales", [1, 2])
 def test_the_temporal_term_is_there_at_every_scale_of_a_later_frame_and_never_of_a_first_one(
-    tiny: TinyFeatures, picture: Picture, settings: Settings, scales: int, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyFeatures, picture: Picture, settings: Settings, scales: int, polish: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stepping, "COARSEST", 16)
     seen: list[bool] = []
@@ -97,12 +105,13 @@ def test_the_temporal_term_is_there_at_every_scale_of_a_later_frame_and_never_of
         return real(objective, start, schedule)
 
     monkeypatch.setattr(stepping, "minimise", spy)
-    s = stylizer(tiny, picture, settings(first_scales=3, scales=scales))
+    s = stylizer(tiny, picture, settings(first_scales=3, scales=scales, polish=polish), TinyFeatures())
+    extra = bool(polish)
     state, _, done = s.step(State(), picture(H, W, 1), None)
-    assert (seen, done) == ([False] * 3, 12)
+    assert (seen, done) == ([False] * (3 + extra), 12)
     seen.clear()
     _, _, done = s.step(state, picture(H, W, 2), still())
-    assert (seen, done) == ([True] * scales, 8)
+    assert (seen, done) == ([True] * (scales + extra), 8)
 
 
 def test_the_state_is_what_the_checkpoint_holds(tiny: TinyFeatures, picture: Picture, settings: Settings) -> None:
@@ -144,6 +153,89 @@ def test_style_targets_are_computed_once(tiny: TinyFeatures, picture: Picture, s
     evaluations = 12 + 8 + 8
     contents = 3
     assert len(tiny.asked) - before == evaluations + contents
+
+
+class Counted(TinyFeatures):
+    """Counts the evaluations of an objective, and refuses them at another than the full size."""
+
+    evaluations = 0
+
+    def __init__(self, full_only: bool = False) -> None:
+        super().__init__()
+        self.full_only = full_only
+
+    def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        if image.requires_grad:
+            self.evaluations += 1
+            assert not self.full_only or image.shape[2:] == (H + 2 * stepping.MARGIN, W + 2 * stepping.MARGIN)
+        return super().__call__(image, layers)
+
+    def since(self, before: int) -> int:
+        return self.evaluations - before
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize(
+    ("polish", "of_a_first", "of_a_later"), [(0, 0, 0), (1, 1, 1), (3, 3, 3), (8, 4, 8), (99, 4, 8)]
+)
+def test_the_last_iterations_of_every_frame_and_no_others_are_the_polishers(
+    picture: Picture,
+    settings: Settings,
+    optimizer: str,
+    polish: int,
+    of_a_first: int,
+    of_a_later: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stepping, "COARSEST", 16)
+    small, large = Counted(), Counted(full_only=True)
+    s = stylizer(small, picture, settings(first_scales=3, polish=polish, optimizer=optimizer), large)
+    assert large.asked == ([networks.STYLE_LAYERS] if polish else [])
+    state = State()
+    for t, (motion, total, expected) in enumerate(
+        [(None, 12, of_a_first), (still(), 8, of_a_later), (None, 12, of_a_first), (still(0.5), 8, of_a_later)]
+    ):
+        before = small.evaluations, large.evaluations
+        state, _, done = s.step(state, picture(H, W, t), motion, t)
+        mended = large.since(before[1])
+        assert small.since(before[0]) + mended == done
+        if optimizer == "adam":
+            assert (done, mended) == (total, expected)
+        else:  # the last line search may add some
+            assert expected <= mended <= (expected + 25) * bool(expected)
+    assert large.asked.count(networks.CONTENT_LAYERS) == (4 if polish else 0)  # the frame is looked at once
+    assert large.asked.count(networks.STYLE_LAYERS) == (1 if polish else 0)  # and the painting once for all
+
+
+def test_polish_goes_on_with_the_small_steps_of_the_end(
+    tiny: TinyFeatures, picture: Picture, settings: Settings
+) -> None:
+    def image(polish: int, polisher: TinyFeatures | None = tiny) -> Tensor:
+        s = stylizer(tiny, picture, settings(first_scales=1, polish=polish), polisher)
+        return s.step(State(), picture(H, W, 1), None)[1]
+
+    assert torch.equal(image(0), image(0, None))
+    change = (image(1) - image(0)).abs().max()  # only the last step is another one, if on the same network
+    assert 0 < change < 2.1 * stepping.FINAL_RATE * settings().learning_rate
+
+
+def test_polish_comes_closer_to_the_style_as_vgg19_sees_it(settings: Settings, shared: Path) -> None:
+    lite, vgg19 = networks.load("lite"), networks.load("vgg19", weights_dir=shared / "weights")
+    size = (64, 96)
+    frame = stepping.resize(read_image(shared / "photos" / "lion.jpg", StyleError), size)
+    painting = read_image(shared / "styles" / "vangogh_starry_night.jpg", StyleError)
+
+    def distance(polish: int) -> float:
+        config = settings(first_iterations=20, first_scales=1, polish=polish)
+        s = Stylizer(lite, painting, size, config, torch.device("cpu"), vgg19)
+        _, image, done = s.step(State(), frame, None)
+        assert done == 20
+        targets = Stylizer.scale(vgg19, painting, size, 1.0).style
+        maps = vgg19(image[None], networks.STYLE_LAYERS)
+        return float(sum(losses.style(losses.gram(maps[name]), targets[name]) for name in targets))
+
+    plain, polished = distance(0), distance(5)
+    assert polished < 0.9 * plain
 
 
 @pytest.mark.parametrize(("h", "w"), [(16, 16), (17, 31), (16, 200)])

@@ -125,7 +125,7 @@ def check_refused(name: str, why: str, places: dict[str, Path]) -> None:
     assert all(str(place) in error.why for place in places.values())
     assert f"put {weights.REGISTRY[name].filename}" in error.hint
     assert str(places["dir"]) in error.hint
-    assert ("--features lite" if name == "vgg19" else "--flow dis") in error.hint
+    assert error.hint.endswith("--features lite and leave out --polish" if name == "vgg19" else "--flow dis")
     assert all("\n" not in line for line in (error.what, error.why, error.hint))
     assert left(*places.values()) == set()
 

@@ -1,6 +1,6 @@
 """The step of the render: `step(state, frame, motion) -> (state, image)`.
 
-Everything that does not change from frame to frame (extractor, style targets, schedules) is built once in `Stylizer`;
+Everything that does not change from frame to frame (extractors, style targets, schedules) is built once in `Stylizer`;
 everything that does is the state, and the state is what the checkpoint holds.
 """
 
@@ -52,9 +52,11 @@ class State:
 
 @dataclass(frozen=True)
 class Scale:
-    """One level of the coarse-to-fine pyramid: its size (h, w) and the painting's Gram matrices at it."""
+    """One level of the coarse-to-fine pyramid: its size (h, w), the features that are matched at it, and the
+    painting's Gram matrices in them."""
 
     size: tuple[int, int]
+    extractor: Extractor
     style: Mapping[str, Tensor]
 
 
@@ -66,20 +68,30 @@ class Stylizer:
         painting: (3, H, W), any size.
         size: (h, w) of the frames.
         config: weights, iterations and scales; the rest of it is not looked at.
+        polisher: the features of the last `config.polish` iterations; None: `extractor` does them too.
     """
 
     def __init__(
-        self, extractor: Extractor, painting: Tensor, size: tuple[int, int], config: RenderConfig, device: torch.device
+        self,
+        extractor: Extractor,
+        painting: Tensor,
+        size: tuple[int, int],
+        config: RenderConfig,
+        device: torch.device,
+        polisher: Extractor | None = None,
     ) -> None:
-        self.extractor, self.config, self.device = extractor, config, device
+        self.extractor, self.config, self.device, self.polisher = extractor, config, device, polisher
+        painting = painting.to(device)
         count = max(config.first_scales, config.scales)
-        self.pyramid = [self.scale(painting.to(device), size, 2.0**-i) for i in reversed(range(count))]
+        self.pyramid = [self.scale(extractor, painting, size, 2.0**-i) for i in reversed(range(count))]
         # A scale that is no smaller than the one above it (tiny frames) would only repeat it.
         self.pyramid = [
             a for a, b in zip(self.pyramid, self.pyramid[1:], strict=False) if a.size != b.size
         ] + self.pyramid[-1:]
+        self.polished = self.scale(polisher, painting, size, 1.0) if polisher and config.polish else None
 
-    def scale(self, painting: Tensor, size: tuple[int, int], factor: float) -> Scale:
+    @staticmethod
+    def scale(extractor: Extractor, painting: Tensor, size: tuple[int, int], factor: float) -> Scale:
         """The frames' size and the painting's statistics at `factor` times the full size."""
         h, w = size
         factor = min(1.0, max(factor, COARSEST / min(h, w)))
@@ -88,8 +100,8 @@ class Stylizer:
         least = 16 / min(painting.shape[1:])
         small = resize(painting, tuple(round(n * max(share, least)) for n in painting.shape[1:]))
         with torch.no_grad():
-            maps = self.extractor(small[None], STYLE_LAYERS)
-            return Scale((height, width), {name: losses.gram(maps[name]) for name in STYLE_LAYERS})
+            maps = extractor(small[None], STYLE_LAYERS)
+            return Scale((height, width), extractor, {name: losses.gram(maps[name]) for name in STYLE_LAYERS})
 
     def step(self, state: State, frame: Tensor, motion: Motion | None, index: int = 0) -> tuple[State, Tensor, int]:
         """Stylise one frame.
@@ -139,17 +151,25 @@ class Stylizer:
                 FINAL_RATE,
                 config.stop_tolerance,
             )
-            objective = self.objective(frame, held, scale)
-            canvas, steps = minimise(objective, extend(resize(image, scale.size)), schedule)
+            canvas = extend(resize(image, scale.size))
+            for level, part in self.parts(scale, schedule):
+                canvas, steps = minimise(self.objective(frame, held, level), canvas, part)
+                done += steps
             image = canvas[:, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()
-            done += steps
         return image, done
+
+    def parts(self, scale: Scale, schedule: Schedule) -> list[tuple[Scale, Schedule]]:
+        """What of the schedule is done on which features: the end of the finest scale is the polisher's."""
+        if self.polished is None or scale is not self.pyramid[-1]:
+            return [(scale, schedule)]
+        first, last = schedule.split(max(0, schedule.iterations - self.config.polish))
+        return [(level, part) for level, part in ((scale, first), (self.polished, last)) if part.iterations]
 
     def objective(self, frame: Tensor, held: tuple[Tensor, Tensor] | None, scale: Scale) -> Objective:
         config = self.config
         with torch.no_grad():
             canvas = extend(resize(frame, scale.size))
-            content = self.extractor(canvas[None], CONTENT_LAYERS) if config.content_weight else {}
+            content = scale.extractor(canvas[None], CONTENT_LAYERS) if config.content_weight else {}
         terms: list[Term] = [
             Style(config.style_weight, scale.style),
             Content(config.content_weight, content),
@@ -158,7 +178,7 @@ class Stylizer:
         if held is not None:
             warped, mask = (extend(resize(x, scale.size)) for x in held)
             terms.append(Temporal(config.temporal_weight, warped, mask))
-        return Objective(self.extractor, tuple(terms))
+        return Objective(scale.extractor, tuple(terms))
 
 
 def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:

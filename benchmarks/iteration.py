@@ -1,0 +1,131 @@
+"""How long one iteration takes: forward, backward and Adam's step for relu4_2 and five Gram matrices.
+
+    python benchmarks/iteration.py [--sizes 640x360 ...] [--weights-dir DIR] [--precision auto] [--device cpu]
+
+plain = VGG-19 as everyone writes it: fp32, NCHW, zero padding, Gram by flattening (average pooling, as ours). All run
+in turn in one process; medians. On CUDA with deterministic kernels and without TF32, as a render does. Stop whatever
+else computes: threads that wait for one another on shared cores distort the ratios, most of all at small sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vidstyle import weights
+from vidstyle.device import deterministic, resolve_device, resolve_precision
+from vidstyle.stylize import features, losses
+from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
+from vidstyle.stylize.features.lite import Lite
+from vidstyle.stylize.features.normalise import normalise
+
+WARM_UP = 2
+CPUINFO = Path("/proc/cpuinfo")
+NAMES = {1: "relu1_1", 6: "relu2_1", 11: "relu3_1", 20: "relu4_1", 22: "relu4_2", 29: "relu5_1"}
+Extractor = Callable[[Tensor, Collection[str]], dict[str, Tensor]]
+Gram = Callable[[Tensor], Tensor]
+
+
+def plain_vgg19(state: dict[str, Tensor], device: torch.device) -> Extractor:
+    """VGG-19 up to relu5_1 as a Sequential with torchvision's numbers."""
+    net = nn.Sequential()
+    for i in range(max(NAMES) + 1):
+        if (weight := state.get(f"features.{i}.weight")) is not None:
+            net.append(nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1))
+        else:
+            net.append(nn.ReLU() if isinstance(net[-1], nn.Conv2d) else nn.AvgPool2d(2))
+    net.load_state_dict({key: state[f"features.{key}"] for key in net.state_dict()})
+    net.requires_grad_(False).to(device)
+
+    def maps(image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        x, found = normalise(image), {}
+        for i, layer in enumerate(net):
+            x = layer(x)
+            if NAMES.get(i) in layers:
+                found[NAMES[i]] = x
+        return found
+
+    return maps
+
+
+def naive_gram(features: Tensor) -> Tensor:
+    f = features[0].flatten(1)  # (1, c, h, w) -> (c, hw)
+    return f @ f.T / f.shape[1]
+
+
+def iteration(extractor: Extractor, gram: Gram, photo: Tensor, painting: Tensor) -> Callable[[], None]:
+    """One iteration of the optimiser, ready to be called again and again."""
+    with torch.no_grad():
+        style = {name: gram(f) for name, f in extractor(painting, STYLE_LAYERS).items()}
+        content = extractor(photo, CONTENT_LAYERS)["relu4_2"]
+    x = photo.clone().requires_grad_()
+    adam = torch.optim.Adam([x], lr=0.03, betas=(0.9, 0.99))
+
+    def step() -> None:
+        x.grad = None
+        maps = extractor(x, (*STYLE_LAYERS, *CONTENT_LAYERS))
+        distance = torch.stack([losses.style(gram(maps[name]), a) for name, a in style.items()]).mean()
+        ((distance + 0.02 * losses.content(maps["relu4_2"], content)) * x.shape[2] * x.shape[3]).backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        x.data.clamp_(0, 1)
+        if x.is_cuda:
+            torch.cuda.synchronize()
+
+    return step
+
+
+def medians(steps: Sequence[Callable[[], None]], repeats: int) -> list[float]:
+    """Seconds of each, taken in turn."""
+    taken: list[list[float]] = [[] for _ in steps]
+    for _ in range(WARM_UP + repeats):
+        for seconds, step in zip(taken, steps, strict=True):
+            begun = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - begun)
+    return [statistics.median(seconds[WARM_UP:]) for seconds in taken]
+
+
+def processor(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = CPUINFO.read_text() if CPUINFO.is_file() else ""
+    said = {key.strip(): value.strip() for key, _, value in (row.partition(":") for row in info.splitlines())}
+    fast = [x for x in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if x in said.get("flags", "").split()]
+    return f"{said.get('model name') or platform.machine()}, model {said.get('model', '?')}, {' '.join(fast)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", default=["640x360"], help="WIDTHxHEIGHT")
+    parser.add_argument("--weights-dir", type=Path)
+    parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="of ours")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--untrained", action="store_true", help="lite with random weights: its speed is the same")
+    args = parser.parse_args()
+    device = resolve_device(args.device)
+    precision = resolve_precision(args.precision, device)
+    print(f"{processor(device)}; {torch.get_num_threads()} threads; torch {torch.__version__}; ours in {precision}\n")
+    print(f"| size | plain, s | vgg19, s | lite, s | plain / vgg19 | plain / lite | vgg19 / lite |\n|{'---|' * 7}")
+    with deterministic(device):
+        vgg = features.load("vgg19", device=device, precision=precision, weights_dir=args.weights_dir)
+        lite = features.Network(Lite(), "", device, precision)
+        if not args.untrained:
+            lite = features.load("lite", device=device, precision=precision)
+        plain = plain_vgg19(weights.load("vgg19", args.weights_dir)[0], device)
+        for size in args.sizes:
+            images = torch.rand((2, 1, 3, *map(int, reversed(size.split("x"))))).to(device)  # photograph, painting
+            steps = [iteration(plain, naive_gram, *images), *(iteration(x, losses.gram, *images) for x in (vgg, lite))]
+            a, b, c = medians(steps, args.repeats)
+            print(f"| {size} | {a:.4f} | {b:.4f} | {c:.4f} | {a / b:.1f} | {a / c:.1f} | {b / c:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

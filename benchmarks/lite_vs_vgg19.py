@@ -1,0 +1,223 @@
+"""Are the embedded features as good as VGG-19? The table that decides.
+
+    python benchmarks/lite_vs_vgg19.py --photos DIR --styles DIR [--weights-dir DIR] [--lite FILE.safetensors] \
+        [--cache DIR] [--out DIR] [--pairs N] [--size 512] [--iterations 200]
+
+Each photograph takes on each painting twice, matched once on VGG-19 and once on lite, in the same way: from the
+photograph, Adam at a constant rate, no total variation, no early stop, one scale. VGG-19 in fp32 judges all three:
+
+s = mean over relu1_1 .. relu5_1 of |G - A|^2 / |A|^2;
+closure = (s_photo - s_lite) / (s_photo - s_vgg19), which means something once VGG-19 has arrived (s_vgg19 small);
+content = |F - P|^2 / |P|^2 on relu4_2, and TV = the total variation, each of lite's result over that of VGG-19's.
+
+Quality does not depend on the machine's load; seconds do, and those of a result from the cache are not known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor
+
+from vidstyle import framefile
+from vidstyle.device import Precision, deterministic, resolve_device, resolve_precision
+from vidstyle.download import sha256
+from vidstyle.errors import InputError, StyleError, VidstyleError, WeightsError
+from vidstyle.frames import from_uint16, quantise, to_uint16
+from vidstyle.stylize import features, losses
+from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Network
+from vidstyle.stylize.features.lite import Lite
+from vidstyle.stylize.objective import Content, Objective, Style
+from vidstyle.stylize.optimize import Schedule, minimise
+from vidstyle.stylize.step import LARGEST_ENLARGEMENT, resize
+from vidstyle.video.read import fit, read_image
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+PHOTOS = ("tubingen_neckarfront.jpg", "chicago.jpg", "lion.jpg", "kodim03.jpg")
+STYLES = ("unseen_cubist.jpg", "unseen_mosaic.jpg")
+STYLE_WEIGHT, CONTENT_WEIGHT = 1.0, 0.02
+GAP = 8
+COLUMNS = ("s photo", "s VGG-19", "s lite", "closure", "content", "TV", *STYLE_LAYERS, "s/it VGG-19", "s/it lite")
+
+
+def load_lite(path: Path | None, device: torch.device, precision: Precision) -> Network:
+    """The embedded features, or the same network with the weights of `path`."""
+    if path is None:
+        return features.load("lite", device=device, precision=precision)
+    module = Lite()
+    try:
+        module.load_state_dict(load_file(path))
+        digest = sha256(path)
+    except Exception as e:  # no such file, not safetensors, other tensors
+        why = " ".join(str(e).split())[:200]
+        raise WeightsError(f"cannot use {path} for lite", why, "give weights of this very architecture") from e
+    return Network(module, digest, device, precision)
+
+
+def sized(photo: Tensor, painting: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The photograph with its long side at `size`, and the painting at the same area, as the stylizer brings it."""
+    w, h = fit(photo.shape[2], photo.shape[1], size)
+    share = min(LARGEST_ENLARGEMENT, (h * w / (painting.shape[1] * painting.shape[2])) ** 0.5)
+    return resize(photo, (h, w)), resize(painting, tuple(round(n * share) for n in painting.shape[1:]))
+
+
+@torch.no_grad()
+def grams(extractor: Network, image: Tensor) -> dict[str, Tensor]:
+    return {name: losses.gram(f) for name, f in extractor(image[None], STYLE_LAYERS).items()}
+
+
+def stylise(extractor: Network, photo: Tensor, painting: Tensor, schedule: Schedule) -> tuple[Tensor, float]:
+    """The result as a 16-bit file holds it, and the seconds per iteration."""
+    with torch.no_grad():
+        target = extractor(photo[None], CONTENT_LAYERS)
+    terms = (Style(STYLE_WEIGHT, grams(extractor, painting)), Content(CONTENT_WEIGHT, target))
+    begun = time.perf_counter()
+    image, done = minimise(Objective(extractor, terms), photo, schedule)
+    image = quantise(image)  # also waits for the device
+    return image, (time.perf_counter() - begun) / done
+
+
+def reference(
+    vgg: Network, photo: Tensor, painting: Tensor, schedule: Schedule, key: str, cache: Path | None
+) -> tuple[Tensor, float]:
+    """`stylise` by VGG-19, kept in `cache` under a digest of all that determines it; nan seconds when it was there."""
+    settings = f"{key} {schedule} {STYLE_WEIGHT} {CONTENT_WEIGHT} {vgg.digest} {vgg.precision} {vgg.device.type}"
+    digest = hashlib.sha256(settings.encode()).hexdigest()
+    path = cache / f"{digest[:32]}.png" if cache else None
+    if path and framefile.is_sound(path, digest, 0, (photo.shape[2], photo.shape[1])):
+        return from_uint16(framefile.decode(path)).to(photo.device), math.nan
+    image, seconds = stylise(vgg, photo, painting, schedule)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        framefile.write_atomically(path, framefile.encode(to_uint16(image), digest, 0))
+    return image, seconds
+
+
+@torch.no_grad()
+def measure(judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_lite: Tensor) -> list[float]:
+    """`COLUMNS` without the seconds."""
+    style, content = grams(judge, painting), judge(photo[None], CONTENT_LAYERS)["relu4_2"]
+
+    def layers(image: Tensor) -> list[float]:
+        found = grams(judge, image)
+        return [float(losses.style(found[name], style[name])) for name in STYLE_LAYERS]
+
+    def moved(image: Tensor) -> float:
+        return float(losses.content(judge(image[None], CONTENT_LAYERS)["relu4_2"], content))
+
+    each = layers(by_lite)
+    s_photo, s_vgg, s_lite = (sum(x) / len(x) for x in (layers(photo), layers(by_vgg), each))
+    tv = float(losses.total_variation(by_lite[None]) / losses.total_variation(by_vgg[None]))
+    closure = (s_photo - s_lite) / (s_photo - s_vgg)
+    return [s_photo, s_vgg, s_lite, closure, moved(by_lite) / moved(by_vgg), tv, *each]
+
+
+def line(name: str, row: Sequence[float]) -> str:
+    cells = [f"{x:.1%}" if column == "closure" else f"{x:.4f}" for column, x in zip(COLUMNS, row, strict=True)]
+    return f"| {name} | {' | '.join('–' if cell == 'nan' else cell for cell in cells)} |"
+
+
+def verdict(mean: dict[str, float], worst: dict[str, float]) -> str:
+    criteria = (
+        (f"closure mean {mean['closure']:.1%} >= 95 %", mean["closure"] >= 0.95),
+        (f"closure worst {worst['closure']:.1%} >= 90 %", worst["closure"] >= 0.90),
+        (f"content worst {worst['content']:.3f} <= 1.15", worst["content"] <= 1.15),
+        (f"TV worst {worst['TV']:.3f} <= 1.15", worst["TV"] <= 1.15),
+        (f"s VGG-19 worst {worst['s VGG-19']:.4f} <= 0.02", worst["s VGG-19"] <= 0.02),
+    )
+    return "; ".join(f"{what}: {'yes' if ok else 'NO'}" for what, ok in criteria)
+
+
+def side_by_side(images: Sequence[Tensor], height: int) -> Tensor:
+    """[(3, h, w)] -> (3, height, W) on the CPU, with white gaps."""
+    cells = [F.pad(resize(x, (height, round(x.shape[2] * height / x.shape[1]))), (0, GAP), value=1.0) for x in images]
+    return torch.cat(cells, 2)[:, :, :-GAP].cpu()
+
+
+def contact_sheet(rows: Sequence[Tensor]) -> Tensor:
+    width = max(row.shape[2] for row in rows)
+    return torch.cat([F.pad(row, (0, width - row.shape[2], 0, GAP), value=1.0) for row in rows], 1)[:, :-GAP]
+
+
+def save(path: Path, image: Tensor) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = (image * 255).round().byte().permute(1, 2, 0).numpy()  # (3, H, W) -> (H, W, 3)
+    path.write_bytes(cv2.imencode(".png", array[:, :, ::-1])[1].tobytes())
+
+
+def chosen(paths: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """Files as they are; of a folder, the ones called `names`."""
+    return [file for path in paths for file in ([path / name for name in names] if path.is_dir() else [path])]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", nargs="+", type=Path, default=[SHARED / "photos"], help="a folder, or files")
+    parser.add_argument("--styles", nargs="+", type=Path, default=[SHARED / "styles"], help="a folder, or files")
+    parser.add_argument("--weights-dir", type=Path)
+    parser.add_argument("--lite", type=Path, help="weights to measure instead of the embedded ones")
+    parser.add_argument("--cache", type=Path, help="keeps VGG-19's results; empty it when the optimiser's code changes")
+    parser.add_argument("--out", type=Path, help="photograph | painting | by VGG-19 | by lite, and a contact sheet")
+    parser.add_argument("--pairs", type=int, help="only the first so many")
+    parser.add_argument("--size", type=int, default=512, help="long side of the photograph")
+    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="of both optimisations")
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args()
+
+
+def compare(args: argparse.Namespace) -> None:
+    files = [(p, s) for p in chosen(args.photos, PHOTOS) for s in chosen(args.styles, STYLES)][: args.pairs]
+    pictures = [(read_image(p, InputError), read_image(s, StyleError)) for p, s in files]  # all, before hours of work
+    device = resolve_device(args.device)
+    precision = resolve_precision(args.precision, device)
+    lite = load_lite(args.lite, device, precision)
+    judge = features.load("vgg19", device=device, weights_dir=args.weights_dir)
+    vgg = Network(judge.module, judge.digest, device, precision)
+    schedule = Schedule(args.iterations, final_rate=1.0)
+    millions = sum(p.numel() for p in lite.module.parameters()) / 1e6
+    print(f"lite {lite.digest[:12]}, {millions:.2f} M parameters; VGG-19 {vgg.digest[:12]}; features in {precision}")
+    print(f"on {device.type}, torch {torch.__version__}; {args.size} px, {args.iterations} iterations\n")
+    print(f"| pair | {' | '.join(COLUMNS)} |\n|---{'|---:' * len(COLUMNS)}|", flush=True)
+    rows, strips = [], []
+    for (photo_file, style_file), originals in zip(files, pictures, strict=True):
+        photo, painting = (x.to(device) for x in sized(*originals, args.size))
+        key = f"{sha256(photo_file)} {sha256(style_file)} {args.size}"
+        by_vgg, slow = reference(vgg, photo, painting, schedule, key, args.cache)
+        by_lite, fast = stylise(lite, photo, painting, schedule)
+        rows.append([*measure(judge, photo, painting, by_vgg, by_lite), slow, fast])
+        print(line(f"{photo_file.stem} x {style_file.stem}", rows[-1]), flush=True)
+        if args.out:
+            images = (photo, painting, by_vgg, by_lite)
+            save(args.out / f"{photo_file.stem}_{style_file.stem}.png", side_by_side(images, photo.shape[1]))
+            strips.append(side_by_side(images, args.size // 2))
+    if strips:
+        save(args.out / "contact_sheet.png", contact_sheet(strips))
+    by_column = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+    mean = {name: sum(column) / len(column) for name, column in by_column.items()}
+    worst = {name: min(column) if name == "closure" else max(column) for name, column in by_column.items()}
+    print(f"{line('mean', list(mean.values()))}\n{line('worst', list(worst.values()))}\n\n{verdict(mean, worst)}")
+
+
+def main() -> None:
+    args = arguments()
+    try:
+        with deterministic(resolve_device(args.device)):
+            compare(args)
+    except VidstyleError as e:
+        print(f"{e.what}: {e.why}", file=sys.stderr)
+        sys.exit(e.exit_code)
+
+
+if __name__ == "__main__":
+    main()

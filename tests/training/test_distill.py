@@ -1,0 +1,186 @@
+"""The training script on a folder of ten small pictures, at a size at which VGG-19 takes no time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from training import distill
+from training.data import Images, augment, texture
+from training.policy import Attempt, advance
+from training.student import Student, fit_heads, grow, turns
+from vidstyle.stylize import features, losses
+from vidstyle.stylize.features import lite as lites
+from vidstyle.stylize.features.lite import Lite
+from vidstyle.stylize.objective import Content, Objective, Smoothness, Style
+from vidstyle.stylize.optimize import Schedule, minimise
+
+SIZE = 64
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    images = tmp_path / "images"
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        name = f"{'style' if i % 2 else 'photo'}_{i}.png"
+        cv2.imwrite(str(images / name), cv2.resize(coarse, (96, 80), interpolation=cv2.INTER_CUBIC))
+    return images
+
+
+@pytest.fixture
+def arguments(folder: Path, shared: Path) -> Callable[..., list[str]]:
+    """The command line of a small training in the folder `work`, its weights in `work / "out"`."""
+
+    def make(work: Path, *more: object) -> list[str]:
+        small = "--crop 64 --pool 2 --batch 1 --advance 2 --rounds 2 --score-every 9 --score-iterations 2 --device cpu"
+        files = ("--images", folder, "--weights-dir", shared / "weights", "--out", work / "out", "--work", work)
+        return [str(x) for x in (*files, *small.split(), *more)]
+
+    return make
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_ends_in_the_same_bytes(
+    arguments: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def train(work: str) -> Path:
+        distill.main(arguments(tmp_path / work))
+        return tmp_path / work / "out"
+
+    whole = train("whole").read_bytes()
+    assert len(whole) < 8e6
+    play, rounds = distill.Run.play, 0
+
+    def stop(run: distill.Run) -> dict[str, float]:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 2:
+            raise KeyboardInterrupt
+        return play(run)
+
+    monkeypatch.setattr(distill.Run, "play", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train("parts")
+    out = train("parts")
+    assert out.read_bytes() == whole
+    with safe_open(out, "pt") as file:
+        Lite().load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        assert "VGG-19" in file.metadata()["card"]
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("before photo") for line in lines) == 2
+    assert sum("held out: photo" in line for line in lines) == 2
+
+
+@pytest.mark.slow
+def test_steps_bring_every_loss_down(
+    arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distill, "WARM_UP", 5)
+    run = distill.Run(distill.arguments(arguments(tmp_path, "--rate", 1e-3, "--rounds", 100)))
+    images = [run.images.any(random.Random(seed)) for seed in range(3)]  # led, its style, another one
+    targets = run.ask(images)
+    steps = [run.step(images, targets, 1) for _ in range(25)]
+    assert {"relu5_1", "relu5_1 style", "relu4_2", "relu4_4"} < set(steps[0])
+    for name in steps[0]:
+        slow = name.startswith(("relu1", "relu2"))
+        assert steps[-1][name] < (1 if slow else 0.9) * steps[0][name], name
+    behind = [float((m - p).abs().max()) for m, p in zip(run.mean.parameters(), run.student.parameters(), strict=True)]
+    assert 0 < max(behind) < 0.1  # the running mean follows the steps
+
+
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Lite:
+    with monkeypatch.context() as patch:
+        patch.setattr(lites, "WIDTHS", (8, 16, 24, 32, 40))
+        patch.setattr(lites, "DEPTHS", (2, 2, 2, 3, 2))
+        patch.setattr(lites, "EXPANDED", (20, 30, 40))
+        return Lite()
+
+
+def test_a_network_that_grew_is_the_function_that_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    old, new = narrow(monkeypatch), Lite()
+    image = torch.rand(1, 3, 64, 64)
+    assert grow(new, old.state_dict()) == set()
+    for name, before in old(image, lites.RANKS).items():
+        assert torch.allclose(new(image, [name])[name], before, atol=1e-5)
+
+
+def test_heads_of_another_rank_are_left_to_be_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(lites.RANKS, "relu2_1", 7)
+        old = Lite()
+    assert grow(Lite(), old.state_dict()) == {"relu2_1"}
+
+
+def test_fitted_heads_say_what_can_be_said() -> None:
+    torch.manual_seed(0)
+    teacher, student = Student(), Student()
+    student.lite.stages.load_state_dict(teacher.lite.stages.state_dict())
+    student.lite.expansions.load_state_dict(teacher.lite.expansions.state_dict())
+    batch = torch.rand(2, 3, 64, 64)
+    targets = [{name: f[i].detach() for name, f in teacher(batch).items()} for i in range(2)]
+    fit_heads(student, [(batch, targets)], {"relu3_1", "relu4_4"})
+    said = student(batch)
+    for name in ("relu3_1", "relu4_4"):
+        t = torch.stack([target[name] for target in targets])
+        assert (said[name] - t).norm() < 0.05 * (t - t.mean()).norm()
+
+
+def test_targets_in_a_turned_basis_are_turned_back() -> None:
+    torch.manual_seed(0)
+    student = Student()
+    batch = torch.rand(2, 3, 64, 64)
+    turned = torch.linalg.qr(torch.randn(96, 96))[0]
+    targets = [{"relu3_1": torch.einsum("chw,cd->dhw", f.detach(), turned)} for f in student(batch)["relu3_1"]]
+    rotation = turns(student, [(batch, targets)], {"relu3_1"})["relu3_1"]
+    said = student(batch)["relu3_1"]
+    back = torch.stack([torch.einsum("chw,cd->dhw", target["relu3_1"], rotation) for target in targets])
+    assert torch.allclose(back, said, atol=1e-4)
+
+
+def test_an_image_under_way_goes_the_way_of_a_render() -> None:
+    """The same steps as `minimise`, so that training sees what a render will."""
+    network = features.load("lite")
+    content, style = (texture(random.Random(seed), SIZE) for seed in (1, 2))
+    zero = torch.zeros_like(content)
+    under_way = Attempt(content, style, content, zero, zero, 9, rate=0.03, content_weight=0.05, tv_weight=0.3)
+    other = Attempt(style, content, style, zero, zero, 9, rate=0.01, content_weight=0.02, tv_weight=0.0)
+    advance([under_way, other], lambda image: network(image, lites.RANKS), 5, torch.device("cpu"))
+    with torch.no_grad():
+        targets = {name: losses.gram(f) for name, f in network(style[None], features.STYLE_LAYERS).items()}
+        terms = (Style(1, targets), Content(0.05, network(content[None], ["relu4_2"])), Smoothness(0.3))
+    rendered, _ = minimise(Objective(network, terms), content, Schedule(5))
+    assert (under_way.done, other.done) == (5, 5)
+    assert (rendered - content).abs().mean() > 0.01
+    assert torch.allclose(under_way.image, rendered, atol=2e-3)
+
+
+def test_crops_are_pictures_and_the_same_for_the_same_seed(folder: Path) -> None:
+    for size in (32, 64, 128):
+        images = Images(folder, size)
+        for make in (images.any, images.style, images.content, images.collage, lambda rng, s=size: texture(rng, s)):
+            for seed in range(6):
+                one, two = make(random.Random(seed)), make(random.Random(seed))
+                assert one.shape == (3, size, size)
+                assert 0 <= float(one.min()) <= float(one.max()) <= 1
+                assert torch.equal(one, two)
+    assert augment(torch.rand(3, 16, 16), random.Random(0)).shape == (3, 16, 16)
+
+
+def test_held_out_pictures_are_never_trained_on(folder: Path) -> None:
+    images = Images(folder, SIZE)
+    assert images.held_out
+    assert not set(images.held_out) & {*images.photos, *images.paintings}

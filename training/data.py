@@ -1,0 +1,110 @@
+"""Crops to train on: photographs, paintings, and textures made here, all (3, size, size) RGB in [0, 1]."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.errors import StyleError
+from vidstyle.video.read import read_image
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+HELD_OUT_EVERY = 20
+"""Each twentieth image of a kind is kept out of training and measures it."""
+
+
+class Images:
+    """The images of a folder; names that begin with `style` are paintings, all others photographs."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        kinds = [[path for path in paths if path.name.startswith("style") is painting] for painting in (False, True)]
+        if not all(len(kind) >= 2 for kind in kinds):
+            raise SystemExit(f"{folder} needs photographs and paintings (style*.jpg), at least two of each")
+        self.size = size
+        self.photos, self.paintings = ([p for i, p in enumerate(kind) if i % HELD_OUT_EVERY] for kind in kinds)
+        self.held_out = [path for kind in kinds for path in kind[::HELD_OUT_EVERY]]
+        self.held_out_pairs = [(a, b) for a in kinds[0][::HELD_OUT_EVERY] for b in kinds[1][::HELD_OUT_EVERY]]
+
+    def any(self, rng: random.Random) -> Tensor:
+        """What a network must have seen before it meets a user's film."""
+        kind = rng.choices(("photo", "painting", "texture", "collage"), (5, 3, 1, 2))[0]
+        if kind == "texture":
+            return texture(rng, self.size)
+        if kind == "collage":
+            return self.collage(rng)
+        return augment(self.crop(rng.choice(self.photos if kind == "photo" else self.paintings), rng), rng)
+
+    def style(self, rng: random.Random) -> Tensor:
+        """What an image is pulled towards: mostly paintings, and some of everything for variety."""
+        if rng.random() < 0.7:
+            return augment(self.crop(rng.choice(self.paintings), rng), rng, colours=0.4)
+        return self.any(rng)
+
+    def content(self, rng: random.Random) -> Tensor:
+        return self.crop(rng.choice(self.photos if rng.random() < 0.9 else self.paintings), rng)
+
+    def collage(self, rng: random.Random) -> Tensor:
+        """Four pictures at half the size: detail as fine as that of a large photograph seen whole."""
+        half = self.size // 2
+        parts = [self.crop(rng.choice(self.photos + self.paintings), rng, half) for _ in range(4)]
+        return torch.cat([torch.cat(parts[:2], 2), torch.cat(parts[2:], 2)], 1)
+
+    def crop(self, path: Path, rng: random.Random, size: int | None = None) -> Tensor:
+        size = size or self.size
+        image = read_image(path, StyleError)
+        least = (size + 1) / min(image.shape[1:])
+        # Log-uniform from as small as the crop allows to twice that, but not much below the original's own detail.
+        factor = max(least, least * 2 ** rng.random() if least > 0.5 else rng.uniform(0.5, 1.2))
+        image = F.interpolate(image[None], scale_factor=factor, mode="bilinear", antialias=True)[0].clamp(0, 1)
+        y, x = (rng.randint(0, n - size) for n in image.shape[1:])
+        image = image[:, y : y + size, x : x + size]
+        return image.flip(2).contiguous() if rng.random() < 0.5 else image.contiguous()
+
+    def centre(self, path: Path) -> Tensor:
+        """The middle of a held-out image, the same at every call."""
+        image = read_image(path, StyleError)
+        size = tuple(max(self.size, round(n * self.size / min(image.shape[1:]))) for n in image.shape[1:])
+        image = F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+        y, x = ((n - self.size) // 2 for n in size)
+        return image[:, y : y + self.size, x : x + self.size].contiguous()
+
+
+def augment(image: Tensor, rng: random.Random, colours: float = 0.2) -> Tensor:
+    """Other light, other colours, other directions, noise: what films and paintings differ by."""
+    if rng.random() < 0.3:
+        image = image.transpose(1, 2)
+    if rng.random() < 0.2:
+        image = image * rng.uniform(0.6, 1.4) + rng.uniform(-0.2, 0.2)
+    if rng.random() < colours:
+        image = image[rng.sample(range(3), 3)]
+    if rng.random() < colours / 2:
+        image = 1 - image
+    if rng.random() < 0.2:
+        image = image + noise(rng, image.shape[1]) * rng.uniform(0, 0.15)
+    return image.clamp(0, 1).contiguous()
+
+
+def noise(rng: random.Random, size: int) -> Tensor:
+    return torch.randn((3, size, size), generator=torch.Generator().manual_seed(rng.getrandbits(48)))
+
+
+def texture(rng: random.Random, size: int) -> Tensor:
+    """Noise of a random grain and direction, soft, in stripes or in flat patches, between two or more colours."""
+    stretch = rng.choice((1, 1, 2, 4, 8))
+    grain = 2 ** rng.uniform(0, 5)
+    cells = [max(3, round(size / grain)), max(3, round(size / grain / stretch))]
+    rng.shuffle(cells)
+    field = noise(rng, max(cells))[:, : cells[0], : cells[1]]
+    field = F.interpolate(field[None], size=(size, size), mode="bicubic")[0]
+    if rng.random() < 0.4:  # all channels along one line between two colours
+        field = field[:1] * noise(rng, 1)
+    if rng.random() < 0.4:
+        field = torch.sin(field * rng.uniform(2, 12))
+    if rng.random() < 0.4:
+        field = (field * rng.uniform(1, 3)).round() / 2
+    return (0.5 + noise(rng, 1) * 0.15 + field * rng.uniform(0.05, 0.35)).clamp(0, 1)

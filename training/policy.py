@@ -1,0 +1,107 @@
+"""Images that the network itself is stylizing. Optimisation finds whatever a network cannot see; so it is taught on
+what it is leading its images to, as in imitation learning on the learner's own states (DAgger, Ross et al. 2011)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+
+from training.data import Images, noise
+from vidstyle.stylize import losses
+from vidstyle.stylize.features import STYLE_LAYERS
+
+Maps = dict[str, Tensor]
+BATCH = 4
+BETAS = (0.9, 0.99)
+
+
+@dataclass
+class Attempt:
+    """One image on its way from a content to a style, with Adam's moments; all (3, size, size)."""
+
+    content: Tensor
+    style: Tensor
+    image: Tensor
+    mean: Tensor
+    square: Tensor
+    end: int
+    rate: float
+    content_weight: float
+    tv_weight: float
+    done: int = 0
+    targets: Maps | None = field(default=None, repr=False)
+    """What the teacher says of `style`; asked once and not part of a checkpoint."""
+
+    def state(self) -> dict[str, object]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "targets"}
+
+
+def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
+    content, style = images.content(rng), images.style(rng)
+    start = noise(rng, images.size) * 0.2 + 0.5 if rng.random() < 0.1 else content.clone()
+    return Attempt(
+        content,
+        style,
+        start.clamp(0, 1),
+        torch.zeros_like(start),
+        torch.zeros_like(start),
+        end=rng.randint(longest // 4, longest),
+        rate=rng.uniform(0.02, 0.06),
+        content_weight=0.02 * 5 ** rng.random(),
+        tv_weight=rng.choice((0.0, 0.3)),
+    )
+
+
+def advance(pool: list[Attempt], network: Callable[[Tensor], Maps], iterations: int, device: torch.device) -> None:
+    """`iterations` steps of Adam on each attempt's image, in place."""
+    for i in range(0, len(pool), BATCH):
+        some = pool[i : i + BATCH]
+        content, style, x, mean, square = (
+            torch.stack([getattr(a, name) for a in some]).to(device)
+            for name in ("content", "style", "image", "mean", "square")
+        )
+        with torch.no_grad():
+            grams = {name: gram(f) for name, f in network(style).items() if name in STYLE_LAYERS}
+            kept = network(content)["relu4_2"].float()
+        rate, content_weight, tv_weight = (
+            torch.tensor([float(getattr(a, name)) for a in some], device=device)
+            for name in ("rate", "content_weight", "tv_weight")
+        )
+        done = torch.tensor([a.done for a in some], device=device)
+        for _ in range(iterations):
+            x.requires_grad_()
+            maps = network(x)
+            loss = relative(maps["relu4_2"].float(), kept) @ content_weight
+            loss = loss + sum(relative(gram(maps[name]), a) for name, a in grams.items()).sum() / len(grams)
+            loss = loss + torch.stack([losses.total_variation(image) for image in x]) @ tv_weight
+            (gradient,) = torch.autograd.grad(loss, x)
+            with torch.no_grad():
+                done = done + 1
+                mean.lerp_(gradient, 1 - BETAS[0])
+                square.lerp_(gradient.square(), 1 - BETAS[1])
+                b1, b2 = (column(1 - beta**done) for beta in BETAS)
+                x = (x - column(rate) * (mean / b1) / ((square / b2).sqrt() + 1e-12)).clamp(0, 1)
+        for j, a in enumerate(some):
+            a.image, a.mean, a.square = (t[j].cpu().clone() for t in (x, mean, square))
+            a.done += iterations
+
+
+def column(values: Tensor) -> Tensor:
+    """(b,) -> (b, 1, 1, 1)"""
+    return values.view(-1, 1, 1, 1)
+
+
+def gram(maps: Tensor) -> Tensor:
+    """(b, c, h, w) -> (b, c, c); `losses.gram` for a batch."""
+    b, c, h, w = maps.shape
+    f = losses.full(maps).permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, hw, c)
+    return f.transpose(1, 2) @ f / (h * w)
+
+
+def relative(a: Tensor, b: Tensor) -> Tensor:
+    """|a - b|^2 / |b|^2 for each of a batch, (b,)."""
+    return (a - b).flatten(1).square().sum(1) / b.flatten(1).square().sum(1).clamp_min(losses.TINY)

@@ -1,0 +1,111 @@
+"""The network that is trained: `Lite`, with the heads of the hints on its trunk, and how it begins from another's
+weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from training.teacher import HINTS
+from vidstyle.stylize.features.lite import RANKS, WIDTHS, Lite, stage_of
+
+LAYERS = (*RANKS, *HINTS)
+
+
+class Student(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lite = Lite()
+        self.hints = nn.ModuleDict({name: nn.Conv2d(WIDTHS[stage_of(name)], rank, 1) for name, rank in HINTS.items()})
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return {name: head(x) for name, head, x in self.before_heads(image)}
+
+    def before_heads(self, image: Tensor) -> Iterable[tuple[str, nn.Conv2d, Tensor]]:
+        for i, (first, last) in enumerate(self.lite.trunk(image, len(WIDTHS))):
+            for name in LAYERS:
+                if stage_of(name) == i:
+                    yield name, self.head(name), first if name == "relu1_1" else last
+
+    def head(self, name: str) -> nn.Conv2d:
+        head = (self.hints if name in HINTS else self.lite.heads)[name]
+        assert isinstance(head, nn.Conv2d)
+        return head
+
+
+@torch.no_grad()
+def grow(lite: Lite, old: dict[str, Tensor]) -> set[str]:
+    """Begin from the weights of a narrower or shallower `Lite`, as the function that it was (Net2Net, Chen et al.
+    2016): its channels lead, new channels are read by none of the old ones, a new convolution is the identity.
+
+    Returns the layers whose heads are still without weights, because their rank is another one.
+    """
+    left = set()
+    for name, module in lite.named_modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        weight, bias = module.weight, module.bias
+        assert bias is not None
+        known = old.get(f"{name}.weight")
+        if name.startswith("heads.") and (known is None or len(known) != len(weight)):
+            left.add(name.split(".")[1])
+        elif known is None:
+            n = min(weight.shape[:2])
+            weight[:n] = 0
+            nn.init.dirac_(weight[:n, :n])
+            bias[:n] = 0
+        else:
+            o, i = known.shape[:2]
+            weight[:o] = 0
+            weight[:o, :i] = known
+            bias[:o] = old[f"{name}.bias"]
+    return left
+
+
+Sample = tuple[Tensor, list[dict[str, Tensor]]]
+"""A batch (b, 3, h, w) and the teacher's targets for each of its images."""
+
+
+@torch.no_grad()
+def fit_heads(student: Student, samples: Iterable[Sample], layers: Collection[str]) -> None:
+    """Give the heads of `layers` the weights of least squares for what the trunk says now."""
+    normal: dict[str, tuple[Tensor, Tensor]] = {}
+    for batch, targets in samples:
+        for name, _, x in student.before_heads(batch):
+            if name in layers:
+                t, f = columns(torch.stack([target[name] for target in targets])), columns(x)
+                f = torch.cat([f, torch.ones_like(f[:1])])  # for the bias
+                a, b = normal.get(name, (0, 0))
+                normal[name] = a + f @ f.T, b + f @ t.T
+    for name, (a, b) in normal.items():
+        ridge = 1e-5 * a.diagonal().mean() * torch.eye(len(a)).to(a)
+        solution = torch.linalg.solve(a + ridge, b).T.float()  # (rank, c + 1)
+        head = student.head(name)
+        head.weight.copy_(solution[:, :-1, None, None])
+        head.bias.copy_(solution[:, -1])
+
+
+@torch.no_grad()
+def turns(student: Student, samples: Iterable[Sample], layers: Collection[str]) -> dict[str, Tensor]:
+    """For each layer the rotation (rank, rank) that brings the teacher's targets closest to what the heads say already
+    (orthogonal Procrustes, Schoenemann 1966). Principal directions are as good in any basis of their space, and no
+    two machines choose the same.
+    """
+    products: dict[str, Tensor] = {}
+    for batch, targets in samples:
+        for name, y in student(batch).items():
+            if name in layers:
+                t = torch.stack([target[name] for target in targets])
+                products[name] = products.get(name, 0) + columns(t) @ columns(y).T
+    rotations = {}
+    for name, product in products.items():
+        u, _, vh = torch.linalg.svd(product)
+        rotations[name] = (u @ vh).float()
+    return rotations
+
+
+def columns(maps: Tensor) -> Tensor:
+    """(b, c, h, w) -> (c, bhw) in double precision"""
+    return maps.permute(1, 0, 2, 3).flatten(1).double()
