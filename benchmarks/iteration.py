@@ -5,6 +5,8 @@
 plain = VGG-19 as everyone writes it: fp32, NCHW, zero padding, Gram by flattening (average pooling, as ours). All run
 in turn in one process; medians. On CUDA with deterministic kernels and without TF32, as a render does. Stop whatever
 else computes: threads that wait for one another on shared cores distort the ratios, most of all at small sizes.
+
+VGG-19's weights, where none are named, are taken from the folder `shared` beside the checkout, else as in a render.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
 from vidstyle.stylize.features.lite import Lite
 from vidstyle.stylize.features.normalise import normalise
 
+WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "weights"
 WARM_UP = 2
 CPUINFO = Path("/proc/cpuinfo")
 NAMES = {1: "relu1_1", 6: "relu2_1", 11: "relu3_1", 20: "relu4_1", 22: "relu4_2", 29: "relu5_1"}
@@ -104,7 +107,7 @@ def processor(device: torch.device) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["640x360"], help="WIDTHxHEIGHT")
-    parser.add_argument("--weights-dir", type=Path)
+    parser.add_argument("--weights-dir", type=Path, default=WEIGHTS if WEIGHTS.is_dir() else None)
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="of ours")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=7)
@@ -116,9 +119,11 @@ def main() -> None:
     print(f"| size | plain, s | vgg19, s | lite, s | plain / vgg19 | plain / lite | vgg19 / lite |\n|{'---|' * 7}")
     with deterministic(device):
         vgg = features.load("vgg19", device=device, precision=precision, weights_dir=args.weights_dir)
-        lite = features.Network(Lite(), "", device, precision)
-        if not args.untrained:
-            lite = features.load("lite", device=device, precision=precision)
+        lite = (
+            features.Network(Lite(), "", device, precision)
+            if args.untrained
+            else features.load("lite", device=device, precision=precision)
+        )
         plain = plain_vgg19(weights.load("vgg19", args.weights_dir)[0], device)
         for size in args.sizes:
             images = torch.rand((2, 1, 3, *map(int, reversed(size.split("x"))))).to(device)  # photograph, painting

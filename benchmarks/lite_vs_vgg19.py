@@ -1,6 +1,6 @@
 """Are the embedded features as good as VGG-19? The table that decides.
 
-    python benchmarks/lite_vs_vgg19.py --photos DIR --styles DIR [--weights-dir DIR] [--lite FILE.safetensors] \
+    python benchmarks/lite_vs_vgg19.py [--photos DIR] [--styles DIR] [--weights-dir DIR] [--lite FILE.safetensors] \
         [--cache DIR] [--out DIR] [--pairs N] [--size 512] [--iterations 200]
 
 Each photograph takes on each painting twice, matched once on VGG-19 and once on lite, in the same way: from the
@@ -11,6 +11,9 @@ closure = (s_photo - s_lite) / (s_photo - s_vgg19), which means something once V
 content = |F - P|^2 / |P|^2 on relu4_2, and TV = the total variation, each of lite's result over that of VGG-19's.
 
 Quality does not depend on the machine's load; seconds do, and those of a result from the cache are not known.
+
+Pictures and VGG-19's weights, where none are named, are taken from the folder `shared` beside the checkout; if it is
+not there, the weights as in a render.
 """
 
 from __future__ import annotations
@@ -43,11 +46,13 @@ from vidstyle.stylize.step import LARGEST_ENLARGEMENT, resize
 from vidstyle.video.read import fit, read_image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+WEIGHTS = SHARED / "weights"
 PHOTOS = ("tubingen_neckarfront.jpg", "chicago.jpg", "lion.jpg", "kodim03.jpg")
 STYLES = ("unseen_cubist.jpg", "unseen_mosaic.jpg")
 STYLE_WEIGHT, CONTENT_WEIGHT = 1.0, 0.02
 GAP = 8
-COLUMNS = ("s photo", "s VGG-19", "s lite", "closure", "content", "TV", *STYLE_LAYERS, "s/it VGG-19", "s/it lite")
+SECONDS = ("s/it VGG-19", "s/it lite")
+COLUMNS = ("s photo", "s VGG-19", "s lite", "closure", "content", "TV", *STYLE_LAYERS, *SECONDS)
 
 
 def load_lite(path: Path | None, device: torch.device, precision: Precision) -> Network:
@@ -105,7 +110,7 @@ def reference(
 
 @torch.no_grad()
 def measure(judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_lite: Tensor) -> list[float]:
-    """`COLUMNS` without the seconds."""
+    """`COLUMNS` without `SECONDS`; nan where VGG-19 did nothing to compare with."""
     style, content = grams(judge, painting), judge(photo[None], CONTENT_LAYERS)["relu4_2"]
 
     def layers(image: Tensor) -> list[float]:
@@ -117,14 +122,31 @@ def measure(judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_
 
     each = layers(by_lite)
     s_photo, s_vgg, s_lite = (sum(x) / len(x) for x in (layers(photo), layers(by_vgg), each))
-    tv = float(losses.total_variation(by_lite[None]) / losses.total_variation(by_vgg[None]))
-    closure = (s_photo - s_lite) / (s_photo - s_vgg)
-    return [s_photo, s_vgg, s_lite, closure, moved(by_lite) / moved(by_vgg), tv, *each]
+    tv_lite, tv_vgg = (float(losses.total_variation(x[None])) for x in (by_lite, by_vgg))
+    closure = ratio(s_photo - s_lite, s_photo - s_vgg)
+    return [s_photo, s_vgg, s_lite, closure, ratio(moved(by_lite), moved(by_vgg)), ratio(tv_lite, tv_vgg), *each]
+
+
+def ratio(a: float, b: float) -> float:
+    return a / b if b else math.nan
 
 
 def line(name: str, row: Sequence[float]) -> str:
     cells = [f"{x:.1%}" if column == "closure" else f"{x:.4f}" for column, x in zip(COLUMNS, row, strict=True)]
     return f"| {name} | {' | '.join('–' if cell == 'nan' else cell for cell in cells)} |"
+
+
+def summary(rows: Sequence[Sequence[float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean and worst of each column. Unknown seconds are left out; any other nan stays one, and no criterion holds."""
+    mean, worst = {}, {}
+    for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True):
+        values = [x for x in column if not (name in SECONDS and math.isnan(x))] or [math.nan]
+        mean[name] = sum(values) / len(values)
+        worst[name] = min(values) if name == "closure" else max(values)
+        if math.isnan(mean[name]):  # min and max may not see it
+            worst[name] = math.nan
+    worst["s photo"] = math.nan  # no result, so none is worst
+    return mean, worst
 
 
 def verdict(mean: dict[str, float], worst: dict[str, float]) -> str:
@@ -160,11 +182,12 @@ def chosen(paths: Sequence[Path], names: Sequence[str]) -> list[Path]:
     return [file for path in paths for file in ([path / name for name in names] if path.is_dir() else [path])]
 
 
-def arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", nargs="+", type=Path, default=[SHARED / "photos"], help="a folder, or files")
-    parser.add_argument("--styles", nargs="+", type=Path, default=[SHARED / "styles"], help="a folder, or files")
-    parser.add_argument("--weights-dir", type=Path)
+    for name in ("photos", "styles"):
+        there = [SHARED / name] if (SHARED / name).is_dir() else None
+        parser.add_argument(f"--{name}", nargs="+", type=Path, default=there, help="a folder, or files")
+    parser.add_argument("--weights-dir", type=Path, default=WEIGHTS if WEIGHTS.is_dir() else None)
     parser.add_argument("--lite", type=Path, help="weights to measure instead of the embedded ones")
     parser.add_argument("--cache", type=Path, help="keeps VGG-19's results; empty it when the optimiser's code changes")
     parser.add_argument("--out", type=Path, help="photograph | painting | by VGG-19 | by lite, and a contact sheet")
@@ -173,7 +196,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="of both optimisations")
     parser.add_argument("--device", default="cpu")
-    return parser.parse_args()
+    args = parser.parse_args(words)
+    if not (args.photos and args.styles):
+        parser.exit(2, f"give --photos and --styles a folder or files each, for {SHARED} does not have them\n")
+    return args
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -203,9 +229,7 @@ def compare(args: argparse.Namespace) -> None:
             strips.append(side_by_side(images, args.size // 2))
     if strips:
         save(args.out / "contact_sheet.png", contact_sheet(strips))
-    by_column = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
-    mean = {name: sum(column) / len(column) for name, column in by_column.items()}
-    worst = {name: min(column) if name == "closure" else max(column) for name, column in by_column.items()}
+    mean, worst = summary(rows)
     print(f"{line('mean', list(mean.values()))}\n{line('worst', list(worst.values()))}\n\n{verdict(mean, worst)}")
 
 

@@ -85,9 +85,29 @@ def test_a_dry_run_names_the_weights_that_polish_needs(
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME", "TORCH_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     assert "vgg19" not in command(*line, "--dry-run").out
-    told = command(*line, "--dry-run", "--polish", "5").out
-    assert "lite features, vgg19 in the last 5 iterations of a frame" in told
+    told = command(*line, "--dry-run", "--polish", "1").out
     assert "vgg19: 575 MB of weights will be downloaded" in told
+
+
+@pytest.mark.parametrize(
+    ("wishes", "counts", "said"),
+    [
+        ("--polish 100", (67, 30), "the last 67 iterations of a shot's first frame and the last 30 of every other one"),
+        ("--polish 100 --size 48", (100, 30), "last 100 iterations of a shot's first frame"),  # too small for 3 scales
+        ("--polish 5", (5, 5), "vgg19 in the last 5 iterations of every frame"),
+        ("--polish 100 --per-frame", (67, 0), "vgg19 in the last 67 iterations of every frame"),
+        ("--polish 100 --duration 0.1", (67, 0), "vgg19 in the last 67 iterations of every frame"),  # there is only one
+        ("--polish 0", (0, 0), "lite features in "),
+    ],
+)
+def test_a_dry_run_says_how_many_iterations_are_polished(
+    command: Command, line: list[object], wishes: str, counts: tuple[int, int], said: str
+) -> None:
+    usual = ("--size", "256", "--first-iterations", "200", "--first-scales", "3", "--iterations", "30")
+    wished = (*line, *usual, *wishes.split(), "--dry-run")
+    assert said in command(*wished).out
+    plan = json.loads(command(*wished, "--json").out)
+    assert (plan["first_polish"], plan["polish"]) == counts
 
 
 def printed(command: Command, *args: object) -> dict[str, str]:

@@ -197,6 +197,15 @@ def test_a_render_with_nothing_to_match_is_refused() -> None:
         )
 
 
+def test_polish_is_refused_where_no_features_are_matched() -> None:
+    weights = {"content_weight": 0, "style_weight": 0}
+    with pytest.raises(ConfigError, match=r"polish = 3 changes nothing where content_weight and style_weight are 0"):
+        build(FILES, weights, {"polish": 3})
+    assert build(FILES, weights).polish == 0
+    for name in weights:
+        assert build(FILES, weights, {"polish": 3, name: 0.1}).polish == 3
+
+
 def test_polish_is_refused_where_it_would_do_nothing() -> None:
     with pytest.raises(ConfigError) as e:
         build(FILES, configs.preset_values("reference"), {"polish": 3})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,15 +14,20 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import vidstyle
-from vidstyle import space
+from tests.stylize.conftest import TinyFeatures
+from vidstyle import pipeline, space
 from vidstyle.config import RenderConfig
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.frames import Timeline
-from vidstyle.preview import Preview, part_shown, preview, reduced, refuse_foreign
+from vidstyle.preview import Preview, full_render, part_shown, preview, reduced, refuse_foreign
 from vidstyle.progress import Event, FrameDone
+from vidstyle.stylize import step as stepping
+from vidstyle.stylize.step import State, Stylizer
 from vidstyle.video import ffmpeg
 
 Settings = Callable[..., RenderConfig]
@@ -144,12 +150,59 @@ def test_a_still_gets_a_sheet_and_no_clip(settings: Settings, painting: Path, tm
     assert made.full_bytes == space.needed((48, 40), 1, 1)
 
 
-def test_it_polishes_its_share_and_counts_it(settings: Settings, small_vgg19: Path) -> None:
+def test_it_polishes_its_share(settings: Settings, small_vgg19: Path) -> None:
     built = settings(polish=3, iterations=6, weights_dir=small_vgg19, duration=0.2)
     assert [reduced(built.model_copy(update={"polish": n}), 48).polish for n in (0, 1, 2, 5)] == [0, 1, 1, 3]
-    made = preview(built)
-    assert made.full_seconds is not None
-    assert made.full_seconds > 0
+    assert preview(built).full_seconds is not None
+
+
+class Clock:
+    """Seconds that pass only where a test says so."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+class Timed(TinyFeatures):
+    """Features whose every evaluation takes so many seconds at 32x48, and fewer at smaller sizes."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        super().__init__()
+        self.clock, self.seconds = clock, seconds
+
+    def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        height, width = (n - 2 * stepping.MARGIN for n in image.shape[2:])
+        self.clock.now += self.seconds * height * width / (32 * 48)
+        return super().__call__(image, layers)
+
+
+@pytest.mark.parametrize("polish", [0, 1, 3, 9])
+@pytest.mark.parametrize("coarsest", [16, 64])
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_the_estimate_is_what_the_render_takes(
+    settings: Settings, polish: int, coarsest: int, per_frame: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that only features and flow advance, from the first frame to the last."""
+    clock = Clock()
+    monkeypatch.setattr(sys.modules["vidstyle.preview"], "time", clock)
+    monkeypatch.setattr(stepping, "COARSEST", coarsest)
+
+    def flow(a: Tensor, b: Tensor) -> Tensor:
+        clock.now += 0.25
+        return torch.zeros(2, *a.shape[1:])
+
+    config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, per_frame=per_frame)
+    job: Any = pipeline.prepare(config)
+    one, other = Timed(clock, 1.0), Timed(clock, 16.0)
+    stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)
+    told = full_render(config, job, (48, 32), stylizer, flow)  # type: ignore[arg-type]
+    begun, state = clock.now, State()
+    for frame, motion in pipeline.moving_frames(job, flow, list(range(12))):  # type: ignore[arg-type]
+        state, _, _ = stylizer.step(state, frame.image, motion, frame.index)
+    assert told == pytest.approx(clock.now - begun)
+    assert clock.now > begun + 12
 
 
 def test_an_animation_gets_a_clip(settings: Settings, film: Path, tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def test_every_command_in_the_pages_is_understood(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_file_in_the_pages_exists(page: str) -> None:
-    folders = ("vidstyle/", "configs/", "docker/", "docs/", "sample_videos/", "tests/", "benchmarks/", ".ci/")
+    inside = ("configs", "docker", "docs", "sample_videos", "tests", "training", "benchmarks", "vidstyle", ".ci")
+    folders = tuple(f"{name}/" for name in inside)
     named = set(re.findall(r"\]\(([^)#:]+)\)", PAGES[page]))
     words = {word for line in (*SHELL, *CODE) if line in PAGES[page] for word in re.split(r"[\s\"=]+", line)}
     named |= {word for word in words if word.startswith(folders) or word in ("LICENSE", "NOTICE")}

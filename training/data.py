@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from vidstyle.errors import StyleError
 from vidstyle.video.read import read_image
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-HELD_OUT_EVERY = 20
-"""Each twentieth image of a kind is kept out of training and measures it."""
+HELD_OUT = 20
+"""One in so many images is kept out of training and measures it."""
 
 
 class Images:
@@ -26,9 +27,12 @@ class Images:
         if not all(len(kind) >= 2 for kind in kinds):
             raise SystemExit(f"{folder} needs photographs and paintings (style*.jpg), at least two of each")
         self.size = size
-        self.photos, self.paintings = ([p for i, p in enumerate(kind) if i % HELD_OUT_EVERY] for kind in kinds)
-        self.held_out = [path for kind in kinds for path in kind[::HELD_OUT_EVERY]]
-        self.held_out_pairs = [(a, b) for a in kinds[0][::HELD_OUT_EVERY] for b in kinds[1][::HELD_OUT_EVERY]]
+        held_out = [[path for path in kind if is_held_out(path)] or kind[:1] for kind in kinds]
+        self.photos, self.paintings = (
+            [path for path in kind if path not in out] for kind, out in zip(kinds, held_out, strict=True)
+        )
+        self.held_out = [(photo, painting) for photo in held_out[0] for painting in held_out[1]]
+        """Pairs of a photograph and a painting."""
 
     def any(self, rng: random.Random) -> Tensor:
         """What a network must have seen before it meets a user's film."""
@@ -36,7 +40,7 @@ class Images:
         if kind == "texture":
             return texture(rng, self.size)
         if kind == "collage":
-            return self.collage(rng)
+            return augment(self.collage(rng), rng)
         return augment(self.crop(rng.choice(self.photos if kind == "photo" else self.paintings), rng), rng)
 
     def style(self, rng: random.Random) -> Tensor:
@@ -55,15 +59,18 @@ class Images:
         return torch.cat([torch.cat(parts[:2], 2), torch.cat(parts[2:], 2)], 1)
 
     def crop(self, path: Path, rng: random.Random, size: int | None = None) -> Tensor:
+        """A random part at a random scale. A picture that is too small goes on mirrored: enlarged until it fits, it
+        would have none of the fine detail that films have.
+        """
         size = size or self.size
         image = read_image(path, StyleError)
-        least = (size + 1) / min(image.shape[1:])
-        # Log-uniform from as small as the crop allows to twice that, but not much below the original's own detail.
-        factor = max(least, least * 2 ** rng.random() if least > 0.5 else rng.uniform(0.5, 1.2))
-        image = F.interpolate(image[None], scale_factor=factor, mode="bilinear", antialias=True)[0].clamp(0, 1)
-        y, x = (rng.randint(0, n - size) for n in image.shape[1:])
-        image = image[:, y : y + size, x : x + size]
-        return image.flip(2).contiguous() if rng.random() < 0.5 else image.contiguous()
+        smallest = min(0.5, size / min(image.shape[1:]))
+        factor = smallest * (1.4 / smallest) ** rng.random()  # log-uniform, to 1.4
+        shape = tuple(max(16, round(n * factor)) for n in image.shape[1:])
+        image = F.interpolate(image[None], size=shape, mode="bilinear", antialias=True)[0].clamp(0, 1)
+        rows, columns = (mirrored(rng.randint(0, max(n - size, 0)), size, n) for n in shape)
+        image = image[:, rows][:, :, columns]
+        return image.flip(2).contiguous() if rng.random() < 0.5 else image
 
     def centre(self, path: Path) -> Tensor:
         """The middle of a held-out image, the same at every call."""
@@ -72,6 +79,17 @@ class Images:
         image = F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
         y, x = ((n - self.size) // 2 for n in size)
         return image[:, y : y + self.size, x : x + self.size].contiguous()
+
+
+def is_held_out(path: Path) -> bool:
+    """By name, so that a picture stays on its side when others join it."""
+    return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % HELD_OUT == 0
+
+
+def mirrored(start: int, count: int, length: int) -> Tensor:
+    """The indices start .. start + count - 1 into `length` pixels that go on mirrored at their end."""
+    i = torch.arange(start, start + count) % (2 * length - 2)
+    return torch.minimum(i, 2 * length - 2 - i)
 
 
 def augment(image: Tensor, rng: random.Random, colours: float = 0.2) -> Tensor:

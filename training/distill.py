@@ -1,49 +1,50 @@
 """Distil VGG-19 into the embedded features.
 
-    python -m training.distill --images FOLDER --weights-dir FOLDER --out lite.safetensors --work FOLDER [--rounds 400]
+    python -m training.distill --images FOLDER --out lite.safetensors --work FOLDER [--init lite.safetensors]
 
-Run from the top of the checkout; see training/README.md. Training goes in rounds. Each one shows the network `--pool`
-fresh crops, and as many images under optimisation by the network itself together with the style each is pulled
-towards, asks the teacher about all of them, and trains on them `--visits` times. After a round everything that is
-needed to go on lies in `--work`: the same command continues, and ends with the same weights as if it had never
-stopped.
-
-The loss of an image x, mean over the batch, sums over layers (y: student's maps, t: teacher's on the principal
-directions, G: Gram matrices; S: the style that x is pulled towards):
-
-    |E (y - t)|^2 / |E t|^2                                              what is where (E: `Teacher.emphasis`)
-    + GRAM |G(y) - G(t)|^2 / |G(t)|^2                                    what is there
-    + STYLE |(G(y) - G(y_S)) - (G(t) - G(t_S))|^2 / |G(t_S)|^2           what is still missing: the style loss itself
+Run from the top of the checkout; see training/README.md. Training goes in rounds. Each one takes `--pool` fresh crops,
+and as many images that the network itself is stylizing, with the style each is on its way to; asks the teacher about
+all of them; and trains on them `--visits` times. After a round everything that is needed to go on lies in `--work`:
+the same command continues, and ends with the same weights as if it had never stopped. `--rounds` may be changed under
+way; the step size then falls along the new curve.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
-from torch import Tensor
 
+from training.attempts import Attempt, advance, attempt, gram, relative
 from training.data import Images
-from training.policy import Attempt, advance, attempt, gram, relative
-from training.student import LAYERS, Student, fit_heads, grow, turns
-from training.teacher import HINTS, Teacher
-from vidstyle.device import resolve_device, resolve_precision
-from vidstyle.stylize.features import STYLE_LAYERS
+from training.objective import objective
+from training.student import LAYERS, Student, fit_heads, grow, rotations
+from training.teacher import HINTS, Targets, Teacher
+from vidstyle.device import deterministic, resolve_device, resolve_precision
+from vidstyle.download import sha256
+from vidstyle.errors import VidstyleError
+from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, lite
 
-GRAM, STYLE = 0.5, 2.0
-LAYER_WEIGHTS = {"relu5_1": 2.0} | dict.fromkeys(HINTS, 0.3)
-TRUNK = ("lite.stages.0", "lite.stages.1", "lite.expansions.0")
-"""Where the pixels are many, the weights have long been found; they follow slowly."""
-TRUNK_RATE = 0.2
+SHALLOW = ("lite.stages.0", "lite.stages.1", "lite.expansions.0")
+"""Where the pixels are many, good weights are found soon; of a network that was trained before they follow slowly."""
+SHALLOW_RATE = 0.2
 WARM_UP = 100
 MOMENT = 0.995
 """Of the running mean of the weights, which is what is kept: it is better than any single step's."""
+LOOKED_AT = (*STYLE_LAYERS, *CONTENT_LAYERS)
+SETTINGS = ("seed", "crop", "visits", "pool", "advance", "longest", "batch", "rate")
+"""Arguments that the weights depend on, and that stay as they are under way."""
 
 
 class Run:
@@ -56,16 +57,15 @@ class Run:
         self.images = Images(args.images, args.crop)
         self.teacher = Teacher(args.weights_dir, self.device, self.precision)
         torch.manual_seed(args.seed)
-        self.student, self.mean = (Student().to(self.device, memory_format=torch.channels_last) for _ in range(2))
+        self.student, self.mean = (Student().to(self.device) for _ in range(2))
+        for network in (self.student, self.mean):
+            network.to(memory_format=torch.channels_last)
         self.mean.requires_grad_(False)
-        slow = [p for n, p in self.student.named_parameters() if n.startswith(TRUNK)]
-        fast = [p for n, p in self.student.named_parameters() if not n.startswith(TRUNK)]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": fast, "scale": 1.0}, {"params": slow, "scale": TRUNK_RATE}],
-            betas=(0.9, 0.98),
-            weight_decay=1e-4,
-        )
-        self.round, self.steps, self.seconds = 0, 0, 0.0
+        slow = [p for name, p in self.student.named_parameters() if args.init and name.startswith(SHALLOW)]
+        fast = [p for name, p in self.student.named_parameters() if not (args.init and name.startswith(SHALLOW))]
+        groups = [{"params": fast, "scale": 1.0}, {"params": slow, "scale": SHALLOW_RATE}]
+        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.98), weight_decay=1e-4)
+        self.round, self.steps = 0, 0
         self.pool: list[Attempt] = []
         self.checkpoint = args.work / "checkpoint.pt"
         if self.checkpoint.exists():
@@ -73,30 +73,48 @@ class Run:
         else:
             self.begin()
 
+    def settings(self) -> dict[str, Any]:
+        names = [path.name for path in (*self.images.photos, *self.images.paintings)]
+        return {name: getattr(self.args, name) for name in SETTINGS} | {
+            "images": hashlib.sha256(" ".join(names).encode()).hexdigest()[:16],
+            "init": sha256(self.args.init) if self.args.init else "",
+            "teacher": self.teacher.network.digest,
+            "device": self.device.type,
+            "precision": self.precision,
+            "architecture": architecture(),
+        }
+
     def begin(self) -> None:
         rng = random.Random(self.args.seed)
         batches = [torch.stack([self.images.any(rng) for _ in range(4)]).to(self.device) for _ in range(24)]
         self.teacher.find_directions(batches)
         samples = [(batch, self.teacher.targets(batch)) for batch in batches]
-        left = grow(self.student.lite, load_file(self.args.init)) | set(HINTS) if self.args.init else set(LAYERS)
-        for name, rotation in turns(self.student, samples, set(LAYERS) - left).items():
+        left = set(LAYERS)
+        if self.args.init:
+            taps = card_of(self.args.init).get("architecture", architecture())["taps"]
+            left = grow(self.student.lite, load_file(self.args.init), taps) | set(HINTS)
+        for name, rotation in rotations(self.student, samples, set(LAYERS) - left).items():
             self.teacher.turn(name, rotation)
         fit_heads(self.student, samples, left)
         self.mean.load_state_dict(self.student.state_dict())
 
     def restore(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        now, before = self.settings(), state["settings"]
+        if changed := [f"{name}: {before.get(name)} -> {now[name]}" for name in now if now[name] != before.get(name)]:
+            raise SystemExit(f"{self.checkpoint} is of another training ({'; '.join(changed)}); give another --work")
         self.student.load_state_dict(state["student"])
         self.mean.load_state_dict(state["mean"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.teacher.basis, self.teacher.emphasis = state["basis"], state["emphasis"]
-        self.round, self.steps, self.seconds = state["round"], state["steps"], state["seconds"]
-        self.pool = [
-            Attempt(**{k: v.cpu() if isinstance(v, Tensor) else v for k, v in a.items()}) for a in state["pool"]
-        ]
+        self.teacher.basis, self.teacher.emphasis = (
+            {name: matrix.to(self.device) for name, matrix in state[key].items()} for key in ("basis", "emphasis")
+        )
+        self.round, self.steps = state["round"], state["steps"]
+        self.pool = [Attempt(**fields) for fields in state["pool"]]
 
     def save(self) -> None:
         state = {
+            "settings": self.settings(),
             "student": self.student.state_dict(),
             "mean": self.mean.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -104,124 +122,143 @@ class Run:
             "emphasis": self.teacher.emphasis,
             "round": self.round,
             "steps": self.steps,
-            "seconds": self.seconds,
             "pool": [a.state() for a in self.pool],
         }
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
         part.replace(self.checkpoint)
 
-    def network(self, image: Tensor) -> dict[str, Tensor]:
-        """The mean network, as it is used: in its fast precision."""
-        return self.apply(self.mean, image)
+    def network(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the mean of the weights says of images, (b, 3, h, w)."""
+        with self.fast():
+            maps: dict[str, torch.Tensor] = self.mean.lite(
+                image.contiguous(memory_format=torch.channels_last), LOOKED_AT
+            )
+        return maps
 
-    def apply(self, student: Student, image: Tensor) -> dict[str, Tensor]:
-        image = image.to(self.device, memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return student(image)
+    def fast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def ask(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+    def targets_of(self, images: list[torch.Tensor]) -> list[Targets]:
         batches = [torch.stack(images[i : i + 4]).to(self.device) for i in range(0, len(images), 4)]
-        return [target for batch in batches for target in self.teacher.targets(batch)]
+        return [targets for batch in batches for targets in self.teacher.targets(batch)]
 
-    def play(self) -> dict[str, float]:
-        """One round; returns the mean losses of its steps."""
+    def train_round(self) -> dict[str, float]:
+        """One round; returns the mean of its steps' losses."""
         args = self.args
         rng = random.Random(args.seed * 1_000_003 + self.round + 1)
         self.pool = [a for a in self.pool if a.done < a.end]
         while len(self.pool) < args.pool:
             self.pool.append(attempt(self.images, rng, args.longest))
         advance(self.pool, self.network, args.advance, self.device)
-        fresh = [self.images.any(rng) for _ in range(args.pool)]
         for a in self.pool:
             if a.targets is None:  # each alone: the last bits may depend on an image's neighbours in a batch
-                a.targets = self.ask([a.style])[0]
-        led, seen = self.ask([a.image for a in self.pool]), self.ask(fresh)
+                a.targets = self.targets_of([a.style])[0]
+        fresh = [self.images.any(rng) for _ in range(args.pool)]
+        under_way, seen = self.targets_of([a.image for a in self.pool]), self.targets_of(fresh)
         totals: dict[str, float] = {}
         count = 0
         for _ in range(args.visits):
             order, other = (rng.sample(range(args.pool), args.pool) for _ in range(2))
             for i in range(0, args.pool, args.batch):
                 some, others = order[i : i + args.batch], other[i : i + args.batch]
-                batch = [self.pool[j].image for j in some] + [self.pool[j].style for j in some]
-                targets = [led[j] for j in some] + [self.pool[j].targets or {} for j in some]
-                batch += [fresh[j] for j in others]
+                images = [self.pool[j].image for j in some] + [self.pool[j].style for j in some]
+                targets = [under_way[j] for j in some] + [self.pool[j].targets or {} for j in some]
+                images += [fresh[j] for j in others]
                 targets += [seen[j] for j in others]
-                for name, value in self.step(batch, targets, len(some)).items():
+                for name, value in self.step(images, targets, len(some)).items():
                     totals[name] = totals.get(name, 0.0) + value
                 count += 1
         self.round += 1
         return {name: total / count for name, total in totals.items()}
 
-    def step(self, images: list[Tensor], targets: list[dict[str, Tensor]], pairs: int) -> dict[str, float]:
-        """One step of the optimiser. Images [0, pairs) are pulled towards images [pairs, 2 pairs)."""
+    def step(self, images: list[torch.Tensor], targets: list[Targets], pairs: int) -> dict[str, float]:
+        """One step of the optimiser; see `objective`."""
         progress = self.steps / (self.args.rounds * self.args.visits * math.ceil(self.args.pool / self.args.batch))
-        rate = (
-            self.args.rate * min(1, (self.steps + 1) / WARM_UP) * (0.02 + 0.98 * (1 + math.cos(math.pi * progress)) / 2)
-        )
+        fall = 0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, progress))) / 2
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
-        maps = self.apply(self.student, torch.stack(images))
-        loss = torch.zeros((), device=self.device)
-        values: dict[str, Tensor] = {}
-        for name in maps:
-            y, t = maps[name].float(), torch.stack([target[name] for target in targets]).to(self.device).float()
-            layer = relative(*(torch.einsum("bchw,dc->bdhw", f, self.teacher.emphasis[name]) for f in (y, t))).mean()
-            values[name] = layer.detach()
-            if name in STYLE_LAYERS:
-                g, a = gram(y), gram(t)
-                missing = (g[:pairs] - g[pairs : 2 * pairs]) - (a[:pairs] - a[pairs : 2 * pairs])
-                style = (missing.flatten(1).square().sum(1) / a[pairs : 2 * pairs].flatten(1).square().sum(1)).mean()
-                layer = layer + GRAM * relative(g, a).clamp_max(2).mean() + STYLE * style
-                values[f"{name} style"] = style.detach()
-            loss = loss + LAYER_WEIGHTS.get(name, 1.0) * layer
+            group["lr"] = self.args.rate * min(1.0, (self.steps + 1) / WARM_UP) * fall * group["scale"]
+        batch = torch.stack(images).to(self.device, memory_format=torch.channels_last)
+        with self.fast():
+            maps = self.student(batch)
+        loss, parts = objective(maps, targets, self.teacher.emphasis, pairs)
         self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0, error_if_nonfinite=True)
         self.optimizer.step()
         self.steps += 1
         moment = min(MOMENT, self.steps / (self.steps + 10))
         with torch.no_grad():
             for m, p in zip(self.mean.parameters(), self.student.parameters(), strict=True):
                 m.lerp_(p, 1 - moment)
-        return {name: float(value) for name, value in values.items()}
+        return {name: float(value) for name, value in parts.items()}
+
+    def scores(self) -> dict[str, float]:
+        """On held-out pictures: the style distance in VGG-19's eyes of photographs that the network has stylized, in
+        all and by layer; and of the photographs themselves.
+        """
+        pairs = random.Random(0).sample(self.images.held_out, min(4, len(self.images.held_out)))
+        contents, styles = ([self.images.centre(pair[i]) for pair in pairs] for i in (0, 1))
+        zero = torch.zeros_like(contents[0])
+        pool = [
+            Attempt(c, s, c.clone(), zero, zero, end=0, rate=0.04, content_weight=0.02, tv_weight=0.0)
+            for c, s in zip(contents, styles, strict=True)
+        ]
+        advance(pool, self.network, self.args.score_iterations, self.device)
+        with torch.no_grad():
+            stacks = [torch.stack(x).to(self.device) for x in (styles, contents, [a.image for a in pool])]
+            target, before, after = (
+                {name: gram(f) for name, f in self.teacher.maps(x).items() if name in STYLE_LAYERS} for x in stacks
+            )
+        photo, layers = (
+            {name: float(relative(x[name], target[name]).mean()) for name in STYLE_LAYERS} for x in (before, after)
+        )
+        mean = {key: sum(x.values()) / len(x) for key, x in (("photo", photo), ("stylized", layers))}
+        return mean | layers
 
     def export(self, path: Path, scores: dict[str, float]) -> None:
         """The weights in fp16, with what one should know of them."""
         tensors = {k: v.half().contiguous().cpu() for k, v in self.mean.lite.state_dict().items()}
         card = {
             "network": "lite, see vidstyle/stylize/features/lite.py",
+            "architecture": architecture(),
             "teacher": "VGG-19 (Simonyan & Zisserman 2014, CC BY 4.0), average pooling, replicate padding",
             "data": self.args.data,
-            "training": f"training/distill.py, {self.steps} steps, {self.seconds / 60:.0f} minutes",
-            "scores": " ".join(f"{name} {value:.4f}" for name, value in scores.items()),
+            "commit": commit(),
+            "steps": self.steps,
+            "settings": {name: getattr(self.args, name) for name in ("rounds", *SETTINGS)},
+            "began from": card_of(self.args.init) if self.args.init else None,
+            "scores": {name: round(value, 4) for name, value in scores.items()},
             "licence": "MIT; the teacher's weights are CC BY 4.0, see NOTICE",
         }
-        # One metadata key: several come out in random order, and the file's digest should not.
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
+        # One metadata key: several come out in random order, and the file's digest should not.
         part.write_bytes(save(tensors, {"card": json.dumps(card)}))
         part.replace(path)
 
-    def scores(self) -> dict[str, float]:
-        """On held-out pictures: the style distance that is left, in VGG-19's eyes and by layer, when the network has
-        stylized three photographs; before it, the photographs' own."""
-        pairs = random.Random(0).sample(self.images.held_out_pairs, min(4, len(self.images.held_out_pairs)))
-        contents, styles = ([self.images.centre(pair[i]) for pair in pairs] for i in (0, 1))
-        zero = torch.zeros_like(contents[0])
-        pool = [
-            Attempt(c, s, c.clone(), zero, zero, end=0, rate=0.04, content_weight=0.02, tv_weight=0)
-            for c, s in zip(contents, styles, strict=True)
-        ]
-        advance(pool, self.network, self.args.score_iterations, self.device)
-        with torch.no_grad():
-            stack = [torch.stack(x).to(self.device) for x in (styles, contents, [a.image for a in pool])]
-            target, before, after = (
-                {k: gram(f) for k, f in self.teacher.maps(x).items() if k in STYLE_LAYERS} for x in stack
-            )
-        distances = {name: relative(after[name], target[name]).mean() for name in STYLE_LAYERS}
-        photo = torch.stack([relative(before[name], target[name]).mean() for name in STYLE_LAYERS]).mean()
-        mean = torch.stack(list(distances.values())).mean()
-        return {"photo": float(photo), "stylized": float(mean)} | {k: float(v) for k, v in distances.items()}
+
+def architecture() -> dict[str, Any]:
+    names = ("WIDTHS", "DEPTHS", "EXPANDED", "RANKS", "TAPS")
+    values = {name.lower(): getattr(lite, name) for name in names}
+    return {name: list(value) if isinstance(value, tuple) else dict(value) for name, value in values.items()}
+
+
+def card_of(path: Path) -> dict[str, Any]:
+    """What a weight file says of itself."""
+    with safe_open(path, "pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+    card: dict[str, Any] = json.loads(metadata["card"]) if "card" in metadata else metadata
+    return card
+
+
+def commit() -> str:
+    """Of the checkout, with `-dirty` where it has been changed since; empty outside of one."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -234,38 +271,48 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", default="photographs and paintings", help="what the images are, for the file's card")
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--visits", type=int, default=2, help="times a round's images are trained on")
-    parser.add_argument("--pool", type=int, default=24, help="images under optimisation, and fresh crops, in a round")
+    parser.add_argument("--pool", type=int, default=24, help="images under way, and fresh crops, in a round")
     parser.add_argument("--advance", type=int, default=4, help="iterations of those in a round")
     parser.add_argument("--longest", type=int, default=80, help="iterations after which one is given up, at most")
-    parser.add_argument("--batch", type=int, default=2, help="of each kind in a step: led images, styles, fresh crops")
-    parser.add_argument("--crop", type=int, default=256)
-    parser.add_argument("--rate", type=float, default=4e-4)
+    parser.add_argument("--batch", type=int, default=2, help="of each kind in a step: under way, styles, fresh crops")
+    parser.add_argument("--crop", type=int, default=256, help="pixels; a multiple of 16")
+    parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--score-every", type=int, default=20, help="rounds")
     parser.add_argument("--score-iterations", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", default="auto", choices=("auto", "bf16", "fp32"))
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.crop % 16:
+        parser.error("--crop is no multiple of 16")
+    return args
+
+
+def train(args: argparse.Namespace) -> None:
+    args.work.mkdir(parents=True, exist_ok=True)
+    run = Run(args)
+    begun = time.perf_counter()
+    while True:
+        if run.round % args.score_every == 0 or run.round >= args.rounds:
+            scores = run.scores()
+            print(f"{run.round}/{args.rounds} held out:", *(f"{k} {v:.4f}" for k, v in scores.items()), flush=True)
+            if run.round:
+                run.export(args.out, scores)
+        if run.round >= args.rounds:
+            break
+        parts = run.train_round()
+        run.save()
+        seconds = time.perf_counter() - begun
+        print(f"{run.round}/{args.rounds} {seconds:.0f} s", *(f"{k} {v:.3f}" for k, v in parts.items()), flush=True)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = arguments(argv)
-    args.work.mkdir(parents=True, exist_ok=True)
-    run = Run(args)
-    while run.round < args.rounds:
-        begun = time.perf_counter()
-        if run.round == 0:
-            print("before", *(f"{k} {v:.4f}" for k, v in run.scores().items()), flush=True)
-        losses = run.play()
-        run.seconds += time.perf_counter() - begun
-        print(
-            f"{run.round}/{args.rounds} {run.seconds:.0f} s", *(f"{k} {v:.3f}" for k, v in losses.items()), flush=True
-        )
-        run.save()
-        if run.round % args.score_every == 0 or run.round == args.rounds:
-            scores = run.scores()
-            print(f"{run.round}/{args.rounds} held out:", *(f"{k} {v:.4f}" for k, v in scores.items()), flush=True)
-            run.export(args.out, scores)
+    try:
+        with deterministic(torch.device(args.device)):
+            train(args)
+    except VidstyleError as e:
+        sys.exit(f"{e.what}: {e.why}\n{e.hint}")
 
 
 if __name__ == "__main__":

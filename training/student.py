@@ -3,13 +3,13 @@ weights."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from training.teacher import HINTS
-from vidstyle.stylize.features.lite import RANKS, WIDTHS, Lite, stage_of
+from vidstyle.stylize.features.lite import RANKS, TAPS, WIDTHS, Lite, place
 
 LAYERS = (*RANKS, *HINTS)
 
@@ -18,16 +18,15 @@ class Student(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.lite = Lite()
-        self.hints = nn.ModuleDict({name: nn.Conv2d(WIDTHS[stage_of(name)], rank, 1) for name, rank in HINTS.items()})
+        self.hints = nn.ModuleDict({name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in HINTS.items()})
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        return {name: head(x) for name, head, x in self.before_heads(image)}
+        return {name: self.head(name)(x) for name, x in self.before_heads(image)}
 
-    def before_heads(self, image: Tensor) -> Iterable[tuple[str, nn.Conv2d, Tensor]]:
-        for i, (first, last) in enumerate(self.lite.trunk(image, len(WIDTHS))):
-            for name in LAYERS:
-                if stage_of(name) == i:
-                    yield name, self.head(name), first if name == "relu1_1" else last
+    def before_heads(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """(layer, the map (b, width, h', w') that its head reads)"""
+        for at, x in self.lite.trunk(image):
+            yield from ((name, x) for name in LAYERS if place(name) == at)
 
     def head(self, name: str) -> nn.Conv2d:
         head = (self.hints if name in HINTS else self.lite.heads)[name]
@@ -36,16 +35,21 @@ class Student(nn.Module):
 
 
 @torch.no_grad()
-def grow(lite: Lite, old: dict[str, Tensor]) -> set[str]:
+def grow(lite: Lite, old: Mapping[str, Tensor], taps: Mapping[str, int]) -> set[str]:
     """Begin from the weights of a narrower or shallower `Lite`, as the function that it was (Net2Net, Chen et al.
     2016): its channels lead, new channels are read by none of the old ones, a new convolution is the identity.
 
-    Returns the layers whose heads are still without weights, because their rank is another one.
+    Args:
+        taps: the old network's `TAPS`.
+
+    Returns the layers whose heads are still without weights, because their rank or place is another one. Raises
+    ValueError where the old network has more than this one.
     """
-    left = set()
-    for name, module in lite.named_modules():
-        if not isinstance(module, nn.Conv2d):
-            continue
+    left = {name for name in RANKS if taps.get(name) != TAPS.get(name)}
+    modules = {name: module for name, module in lite.named_modules() if isinstance(module, nn.Conv2d)}
+    if more := {key.rpartition(".")[0] for key in old} - set(modules):
+        raise ValueError(f"cannot grow from a network that has {', '.join(sorted(more))}")
+    for name, module in modules.items():
         weight, bias = module.weight, module.bias
         assert bias is not None
         known = old.get(f"{name}.weight")
@@ -58,6 +62,8 @@ def grow(lite: Lite, old: dict[str, Tensor]) -> set[str]:
             bias[:n] = 0
         else:
             o, i = known.shape[:2]
+            if o > len(weight) or i > weight.shape[1]:
+                raise ValueError(f"cannot grow from a network whose {name} is wider")
             weight[:o] = 0
             weight[:o, :i] = known
             bias[:o] = old[f"{name}.bias"]
@@ -73,7 +79,7 @@ def fit_heads(student: Student, samples: Iterable[Sample], layers: Collection[st
     """Give the heads of `layers` the weights of least squares for what the trunk says now."""
     normal: dict[str, tuple[Tensor, Tensor]] = {}
     for batch, targets in samples:
-        for name, _, x in student.before_heads(batch):
+        for name, x in student.before_heads(batch):
             if name in layers:
                 t, f = columns(torch.stack([target[name] for target in targets])), columns(x)
                 f = torch.cat([f, torch.ones_like(f[:1])])  # for the bias
@@ -84,11 +90,12 @@ def fit_heads(student: Student, samples: Iterable[Sample], layers: Collection[st
         solution = torch.linalg.solve(a + ridge, b).T.float()  # (rank, c + 1)
         head = student.head(name)
         head.weight.copy_(solution[:, :-1, None, None])
+        assert head.bias is not None
         head.bias.copy_(solution[:, -1])
 
 
 @torch.no_grad()
-def turns(student: Student, samples: Iterable[Sample], layers: Collection[str]) -> dict[str, Tensor]:
+def rotations(student: Student, samples: Iterable[Sample], layers: Collection[str]) -> dict[str, Tensor]:
     """For each layer the rotation (rank, rank) that brings the teacher's targets closest to what the heads say already
     (orthogonal Procrustes, Schoenemann 1966). Principal directions are as good in any basis of their space, and no
     two machines choose the same.
@@ -99,11 +106,11 @@ def turns(student: Student, samples: Iterable[Sample], layers: Collection[str]) 
             if name in layers:
                 t = torch.stack([target[name] for target in targets])
                 products[name] = products.get(name, 0) + columns(t) @ columns(y).T
-    rotations = {}
+    found = {}
     for name, product in products.items():
         u, _, vh = torch.linalg.svd(product)
-        rotations[name] = (u @ vh).float()
-    return rotations
+        found[name] = (u @ vh).float()
+    return found
 
 
 def columns(maps: Tensor) -> Tensor:

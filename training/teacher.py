@@ -17,7 +17,11 @@ HINTS = {"relu3_4": 96, "relu4_4": 192}
 after training ask its trunk for them (after the hints of FitNets, Romero et al. 2015)."""
 
 ENERGY = 9.0
-"""Mean squared length of a pixel of every target map."""
+"""Mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold what the directions hold of it."""
+
+
+Targets = dict[str, Tensor]
+"""{layer: (rank, h', w')} for one image, in bf16."""
 
 
 class Teacher:
@@ -25,12 +29,13 @@ class Teacher:
 
     Attributes:
         basis: {layer: (channels, rank)}, orthonormal columns times the scale that gives every map the same energy.
-        emphasis: {layer: (rank, rank)}, weighs directions by the root of their energy. Gram matrices live off the
+        emphasis: {layer: (rank, rank)}, weighs squared errors along a direction by the root of its
+            energy. Gram matrices live off the
             strongest few (of relu5_1's 512, 16 hold 95 % of its Gram matrix's norm and 37 % of its energy); feature
             errors counted without it are mostly about the others.
     """
 
-    def __init__(self, weights_dir: Path, device: torch.device, precision: Precision) -> None:
+    def __init__(self, weights_dir: Path | None, device: torch.device, precision: Precision) -> None:
         self.network = features.load("vgg19", device=device, precision=precision, weights_dir=weights_dir)
         self.basis: dict[str, Tensor] = {}
         self.emphasis: dict[str, Tensor] = {}
@@ -61,8 +66,8 @@ class Teacher:
         """(b, 3, h, w) -> {layer: (b, c, h', w')} in fp32, c as in VGG-19."""
         return {name: f.float() for name, f in self.network(batch, (*RANKS, *HINTS)).items()}
 
-    def targets(self, batch: Tensor) -> list[dict[str, Tensor]]:
-        """(b, 3, h, w) -> for each image {layer: (rank, h', w')}, kept in bf16."""
+    def targets(self, batch: Tensor) -> list[Targets]:
+        """Of each of the images (b, 3, h, w)."""
         maps = {
             name: torch.einsum("bchw,cr->brhw", f, self.basis[name]).bfloat16() for name, f in self.maps(batch).items()
         }

@@ -23,8 +23,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RENDER_FORMAT = 2
+RENDER_FORMAT = 1
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
+
+POLISHER = "vgg19"
+"""The features of the iterations that `RenderConfig.polish` counts."""
 
 PRESETS = ("draft", "standard", "reference")
 
@@ -55,7 +58,10 @@ class RenderConfig(BaseModel):
     features: Literal["lite", "vgg19"] = setting("lite", "Network whose features are matched.", PICTURE)
     pooling: Literal["average", "max"] = setting("average", "Pooling of vgg19 (lite always averages).", PICTURE)
     polish: int = setting(
-        0, "Last N iterations of every frame on VGG-19 instead (with --features lite).", PICTURE, ge=0
+        0,
+        "Last N iterations of every frame, at most those at full size, on VGG-19 instead (with --features lite).",
+        PICTURE,
+        ge=0,
     )
     flow: Literal["dis", "raft-small", "raft-large"] = setting("dis", "Optical flow.", PICTURE)
     optimizer: Literal["adam", "lbfgs"] = setting("adam", "Optimiser.", PICTURE)
@@ -106,10 +112,15 @@ class RenderConfig(BaseModel):
 
     @model_validator(mode="after")
     def something_to_polish(self) -> RenderConfig:
-        if self.polish and self.features == "vgg19":
+        if self.polish and self.features == POLISHER:
             raise ValueError(
-                f"polish = {self.polish} changes nothing where features = vgg19 does every iteration on VGG-19: "
+                f"polish = {self.polish} changes nothing where features = {POLISHER} does every iteration on VGG-19: "
                 "set polish = 0, or features = lite"
+            )
+        if self.polish and not (self.content_weight or self.style_weight):
+            raise ValueError(
+                f"polish = {self.polish} changes nothing where content_weight and style_weight are 0, for then no "
+                "features are matched: set polish = 0, or one of the weights"
             )
         return self
 

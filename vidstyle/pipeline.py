@@ -20,7 +20,7 @@ from torch import Tensor
 from vidstyle import __version__, checkpoint, space, weights
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
-from vidstyle.config import RenderConfig
+from vidstyle.config import POLISHER, RenderConfig
 from vidstyle.device import deterministic, resolve_device, resolve_precision
 from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, DecodeError, Interrupted, StyleError
@@ -36,9 +36,6 @@ from vidstyle.video import ffmpeg, read, write
 from vidstyle.video.delivery import Delivery
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.scan import scan
-
-POLISHER = "vgg19"
-"""The network of the iterations that `RenderConfig.polish` counts."""
 
 Stop = Callable[[], bool]
 """Asked before every frame and while encoding; True ends the render with `Interrupted`."""

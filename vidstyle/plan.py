@@ -6,14 +6,19 @@ from dataclasses import dataclass
 
 from vidstyle import pipeline, space, weights
 from vidstyle.checkpoint import state_folder
-from vidstyle.config import RenderConfig
+from vidstyle.config import POLISHER, RenderConfig
 from vidstyle.device import resolve_device, resolve_precision
 from vidstyle.progress import disk_space
+from vidstyle.stylize.step import polish_iterations
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes in pixels, times in seconds, space in bytes; `shots` are first frames."""
+    """Sizes in pixels, times in seconds, space in bytes; `shots` are first frames.
+
+    Args:
+        first_polish, polish: iterations that are polished of a frame that starts afresh, and of every other one.
+    """
 
     input: str
     output: str
@@ -24,6 +29,7 @@ class Plan:
     shots: tuple[int, ...]
     codec: str
     features: str
+    first_polish: int
     polish: int
     flow: str
     device: str
@@ -33,14 +39,22 @@ class Plan:
     notes: tuple[str, ...]
 
     def text(self) -> str:
-        polish = f", vgg19 in the last {self.polish} iterations of a frame" if self.polish else ""
+        features = f"{self.features} features{self.polishing()}"
         lines = [
             f"input     {self.input}: {self.frames} frames, {self.seconds:.2f} s, {len(self.shots)} shots",
             f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
-            f"models    {self.features} features{polish} in {self.precision} on {self.device}, {self.flow} flow",
+            f"models    {features} in {self.precision} on {self.device}, {self.flow} flow",
             f"disk      {disk_space(self.disk_needed)} needed, {disk_space(self.disk_free)} free",
         ]
         return "\n".join([*lines, *(f"note      {note}" for note in self.notes)])
+
+    def polishing(self) -> str:
+        if not self.first_polish:
+            return ""
+        last = f", {POLISHER} in the last {self.first_polish} iterations of "
+        if self.polish in (0, self.first_polish):
+            return f"{last}every frame"
+        return f"{last}a shot's first frame and the last {self.polish} of every other one"
 
 
 def of(config: RenderConfig) -> Plan:
@@ -52,6 +66,8 @@ def of(config: RenderConfig) -> Plan:
     frames = len(job.timeline)
     kept = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
     missing = max(0, frames - kept)
+    linked = not config.per_frame and frames > len(job.shots)
+    first_polish, polish = (polish_iterations(config, job.size[::-1], fresh=fresh) for fresh in (True, False))
     pipeline.check_space(job, missing)
     absent = [name for name in pipeline.weight_files(config) if not weights.locate(name, config.weights_dir)]
     fetching = [f"{name}: {weights.REGISTRY[name].size / 1e6:.0f} MB of weights will be downloaded" for name in absent]
@@ -65,7 +81,8 @@ def of(config: RenderConfig) -> Plan:
         shots=tuple(sorted(job.shots)),
         codec=job.delivery.codec,
         features=config.features,
-        polish=config.polish,
+        first_polish=first_polish,
+        polish=polish if linked else 0,
         flow=config.flow,
         device=str(device),
         precision=resolve_precision(config.precision, device),

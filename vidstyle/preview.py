@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from vidstyle.config import RenderConfig
     from vidstyle.motion.flow import Flow
     from vidstyle.pipeline import Job
-    from vidstyle.stylize.features import Extractor
     from vidstyle.stylize.step import Stylizer
 
 SECONDS = 3.0
@@ -227,13 +226,52 @@ def full_render(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
     import torch
 
     try:
-        return timed_parts(config, job, size, stylizer, flow)
+        costs = timed_parts(config, job, size, stylizer, flow)
     except (MemoryError, torch.OutOfMemoryError):
         return None
+    frames = len(job.whole)
+    fresh = frames if config.per_frame else len(job.cuts)
+    optimising = fresh * optimisation(config, size, costs, fresh=True)
+    optimising += (frames - fresh) * optimisation(config, size, costs, fresh=False)
+    beside = (frames - fresh) * costs.motion, frames * costs.writing
+    # A GPU optimises while the CPU does the rest; on a CPU all share the same cores.
+    return optimising + sum(beside) if stylizer.device.type == "cpu" else max(optimising, *beside)
 
 
-def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow) -> float:
-    """Optimisation, flow and mask, and writing of every frame."""
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of a frame's parts at the size of the render.
+
+    Args:
+        iteration, scale: one iteration, and what is done once a scale.
+        polishing, change: the same of the polisher, which comes in addition; 0 where there is none.
+        motion: flow and mask.
+        writing: encoding the checkpoint.
+    """
+
+    iteration: float
+    scale: float
+    polishing: float
+    change: float
+    motion: float
+    writing: float
+
+
+def optimisation(config: RenderConfig, size: tuple[int, int], costs: Costs, *, fresh: bool) -> float:
+    """The seconds that the optimiser takes for a frame of `size` (width, height). Work goes with the area: at half the
+    size it is a quarter.
+    """
+    from vidstyle.stylize.step import descent, polish_iterations
+
+    *coarse, (full, finest) = descent(config, size[::-1], fresh=fresh)
+    polished = polish_iterations(config, size[::-1], fresh=fresh)
+    way = [*coarse, (full, finest - polished)]
+    seconds = sum(factor**2 * (costs.scale + count * costs.iteration) for factor, count in way if count)
+    return seconds + (costs.change + polished * costs.polishing if polished else 0.0)
+
+
+def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow) -> Costs:
+    """The parts of a frame, measured at `size` (width, height) on one or two frames of the input."""
     from vidstyle import framefile
     from vidstyle.frames import to_uint16
     from vidstyle.motion.occlusion import reliability
@@ -243,33 +281,35 @@ def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
     pair = [frame.image for frame in read(job.source, size, job.first, min(job.first + 2, job.stop))]
     frame, previous = pair[0], pair[-1]
 
-    def optimise(extractor: Extractor, iterations: int) -> Callable[[], object]:
-        few = config.model_copy(update={"first_iterations": iterations, "first_scales": 1, "stop_tolerance": 0.0})
-        one = Stylizer(extractor, job.painting, (size[1], size[0]), few, stylizer.device)
-        return lambda: one.step(State(), frame, None)
+    def optimise(iterations: int, polish: int = 0) -> float:
+        """Seconds of a frame with so many iterations at full size, the last `polish` of them polished."""
+        few = {"first_iterations": iterations, "first_scales": 1, "polish": polish, "stop_tolerance": 0.0}
+        one = Stylizer(
+            stylizer.extractor,
+            job.painting,
+            (size[1], size[0]),
+            config.model_copy(update=few),
+            stylizer.device,
+            stylizer.polisher,
+        )
+        return median(lambda: one.step(State(), frame, None))
 
-    def cost(extractor: Extractor) -> tuple[float, float]:
-        """Seconds of an iteration, and of what is done once a frame."""
-        once, more = median(optimise(extractor, 1)), median(optimise(extractor, 4))
-        iteration = max(1e-4, (more - once) / 3)
-        return iteration, max(0.0, once - iteration)
-
-    iteration, overhead = cost(stylizer.extractor)
-    motion = median(lambda: reliability(flow(frame, previous), flow(previous, frame)))
-    writing = median(lambda: framefile.encode(to_uint16(frame), "", 0))
-    coarse = sum(0.25**i for i in range(config.first_scales)) / config.first_scales
-    frames = len(job.whole)
-    fresh = frames if config.per_frame else len(job.cuts)
-    warm = frames - fresh
-    optimising = (fresh * config.first_iterations * coarse + warm * config.iterations) * iteration + frames * overhead
-    if stylizer.polisher:  # does some of these, at most those of the finest scale
-        polishing, overhead = cost(stylizer.polisher)
-        most = -(-config.first_iterations // config.first_scales), -(-config.iterations // config.scales)
-        polished = fresh * min(config.polish, most[0]) + warm * min(config.polish, most[1])
-        optimising += polished * (polishing - iteration) + frames * overhead
-    beside = (warm * motion, frames * writing)
-    # A GPU optimises while the CPU does the rest; on a CPU all share the same cores.
-    return optimising + sum(beside) if stylizer.device.type == "cpu" else max(optimising, *beside)
+    once, more = optimise(1), optimise(4)
+    iteration = max(1e-4, (more - once) / 3)
+    scale = max(0.0, once - iteration)
+    polishing = change = 0.0
+    if stylizer.polisher:
+        last, last_four = optimise(2, 1), optimise(5, 4)
+        polishing = max(1e-4, (last_four - last) / 3)
+        change = max(0.0, last - once - polishing)  # the frame's features and the optimiser's buffers, once more
+    return Costs(
+        iteration=iteration,
+        scale=scale,
+        polishing=polishing,
+        change=change,
+        motion=median(lambda: reliability(flow(frame, previous), flow(previous, frame))),
+        writing=median(lambda: framefile.encode(to_uint16(frame), "", 0)),
+    )
 
 
 def median(work: Callable[[], object], tries: int = 3) -> float:

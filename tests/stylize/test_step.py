@@ -16,6 +16,7 @@ from vidstyle.stylize import features as networks
 from vidstyle.stylize import losses
 from vidstyle.stylize import step as stepping
 from vidstyle.stylize.objective import Temporal
+from vidstyle.stylize.optimize import CHECK_EVERY
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.stylize.temporal import match_colours, start_image
 from vidstyle.video.read import read_image
@@ -195,6 +196,7 @@ def test_the_last_iterations_of_every_frame_and_no_others_are_the_polishers(
     for t, (motion, total, expected) in enumerate(
         [(None, 12, of_a_first), (still(), 8, of_a_later), (None, 12, of_a_first), (still(0.5), 8, of_a_later)]
     ):
+        assert stepping.polish_iterations(s.config, (H, W), fresh=motion is None) == expected
         before = small.evaluations, large.evaluations
         state, _, done = s.step(state, picture(H, W, t), motion, t)
         mended = large.since(before[1])
@@ -205,6 +207,32 @@ def test_the_last_iterations_of_every_frame_and_no_others_are_the_polishers(
             assert expected <= mended <= (expected + 25) * bool(expected)
     assert large.asked.count(networks.CONTENT_LAYERS) == (4 if polish else 0)  # the frame is looked at once
     assert large.asked.count(networks.STYLE_LAYERS) == (1 if polish else 0)  # and the painting once for all
+
+
+@pytest.mark.parametrize(
+    ("h", "w", "at_full_size"),
+    [(256, 300, (67, 40)), (200, 256, (67, 40)), (90, 100, (100, 40)), (64, 200, (200, 80)), (16, 16, (200, 80))],
+)
+def test_a_small_frame_has_fewer_scales_and_more_to_polish(
+    tiny: TinyFeatures, picture: Picture, settings: Settings, h: int, w: int, at_full_size: tuple[int, int]
+) -> None:
+    config = settings(first_iterations=200, iterations=80, first_scales=3, scales=2, polish=999)
+    pyramid = Stylizer(tiny, picture(40, 56, 9), (h, w), config, torch.device("cpu"), tiny).pyramid
+    for fresh, expected, most in zip((True, False), at_full_size, (3, 2), strict=True):
+        way = stepping.descent(config, (h, w), fresh=fresh)
+        assert sum(iterations for _, iterations in way) == (200 if fresh else 80)
+        assert [stepping.scaled((h, w), factor) for factor, _ in way] == [scale.size for scale in pyramid[-len(way) :]]
+        assert len(way) == min(most, len(pyramid))
+        assert stepping.polish_iterations(config, (h, w), fresh=fresh) == expected
+    assert len({scale.size for scale in pyramid}) == len(pyramid)
+    assert pyramid[-1].size == (h, w)
+
+
+def test_a_frame_that_settles_early_still_gets_its_polish(picture: Picture, settings: Settings) -> None:
+    small, large = Counted(), Counted(full_only=True)
+    config = settings(first_iterations=100, first_scales=1, stop_tolerance=0.9, polish=5)
+    _, _, done = stylizer(small, picture, config, large).step(State(), picture(H, W, 1), None)
+    assert (small.evaluations, large.evaluations, done) == (2 * CHECK_EVERY, 5, 2 * CHECK_EVERY + 5)
 
 
 def test_polish_goes_on_with_the_small_steps_of_the_end(

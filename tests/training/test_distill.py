@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ import torch
 from safetensors import safe_open
 
 from training import distill
-from training.data import Images, augment, texture
-from training.policy import Attempt, advance
-from training.student import Student, fit_heads, grow, turns
+from training.attempts import Attempt, advance, gram, relative
+from training.data import Images, augment, mirrored, texture
+from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, objective
+from training.student import Student, fit_heads, grow, rotations
+from training.teacher import ENERGY, Teacher
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import lite as lites
 from vidstyle.stylize.features.lite import Lite
@@ -62,26 +65,31 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
 
     whole = train("whole").read_bytes()
     assert len(whole) < 8e6
-    play, rounds = distill.Run.play, 0
+    train_round, rounds = distill.Run.train_round, 0
 
     def stop(run: distill.Run) -> dict[str, float]:
         nonlocal rounds
         rounds += 1
         if rounds == 2:
             raise KeyboardInterrupt
-        return play(run)
+        return train_round(run)
 
-    monkeypatch.setattr(distill.Run, "play", stop)
+    monkeypatch.setattr(distill.Run, "train_round", stop)
     with pytest.raises(KeyboardInterrupt):
         train("parts")
     out = train("parts")
     assert out.read_bytes() == whole
     with safe_open(out, "pt") as file:
         Lite().load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        assert "VGG-19" in file.metadata()["card"]
+        card = json.loads(file.metadata()["card"])
+    assert card["steps"] == 8
+    assert card["architecture"] == json.loads(json.dumps(distill.architecture()))
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("before photo") for line in lines) == 2
-    assert sum("held out: photo" in line for line in lines) == 2
+    assert [line[:13] for line in lines if "held out: photo" in line] == ["0/2 held out:", "2/2 held out:"] * 2
+    out.unlink()  # as if it had been killed before the last score
+    assert train("parts").read_bytes() == whole
+    with pytest.raises(SystemExit, match=r"another training \(rate: 0.0003 -> 0.001\)"):
+        distill.main(arguments(tmp_path / "parts", "--rate", 1e-3))
 
 
 @pytest.mark.slow
@@ -89,14 +97,13 @@ def test_steps_bring_every_loss_down(
     arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distill, "WARM_UP", 5)
-    run = distill.Run(distill.arguments(arguments(tmp_path, "--rate", 1e-3, "--rounds", 100)))
+    run = distill.Run(distill.arguments(arguments(tmp_path, "--rate", 3e-4, "--rounds", 100)))
     images = [run.images.any(random.Random(seed)) for seed in range(3)]  # led, its style, another one
-    targets = run.ask(images)
-    steps = [run.step(images, targets, 1) for _ in range(25)]
-    assert {"relu5_1", "relu5_1 style", "relu4_2", "relu4_4"} < set(steps[0])
-    for name in steps[0]:
-        slow = name.startswith(("relu1", "relu2"))
-        assert steps[-1][name] < (1 if slow else 0.9) * steps[0][name], name
+    targets = run.targets_of(images)
+    steps = [run.step(images, targets, 1) for _ in range(60)]
+    deep = [name for name in steps[0] if name.startswith(("relu4", "relu5"))]
+    assert {"relu4_2", "relu4_4", "relu5_1 style"} < set(deep)
+    assert all(steps[-1][name] < steps[0][name] for name in deep)
     behind = [float((m - p).abs().max()) for m, p in zip(run.mean.parameters(), run.student.parameters(), strict=True)]
     assert 0 < max(behind) < 0.1  # the running mean follows the steps
 
@@ -104,7 +111,8 @@ def test_steps_bring_every_loss_down(
 def narrow(monkeypatch: pytest.MonkeyPatch) -> Lite:
     with monkeypatch.context() as patch:
         patch.setattr(lites, "WIDTHS", (8, 16, 24, 32, 40))
-        patch.setattr(lites, "DEPTHS", (2, 2, 2, 3, 2))
+        patch.setattr(lites, "DEPTHS", (2, 2, 2, 2, 2))
+        patch.setattr(lites, "TAPS", {**lites.TAPS, "relu4_1": 1, "relu4_2": 1})
         patch.setattr(lites, "EXPANDED", (20, 30, 40))
         return Lite()
 
@@ -113,16 +121,24 @@ def test_a_network_that_grew_is_the_function_that_it_was(monkeypatch: pytest.Mon
     torch.manual_seed(0)
     old, new = narrow(monkeypatch), Lite()
     image = torch.rand(1, 3, 64, 64)
-    assert grow(new, old.state_dict()) == set()
-    for name, before in old(image, lites.RANKS).items():
+    assert grow(new, old.state_dict(), {**lites.TAPS, "relu4_1": 1, "relu4_2": 1}) == {"relu4_1", "relu4_2"}
+    kept = [name for name in lites.RANKS if not name.startswith("relu4")]
+    for name, before in old(image, kept).items():
         assert torch.allclose(new(image, [name])[name], before, atol=1e-5)
+    for more in ({"WIDTHS": (16, 32, 80, 168, 300)}, {"DEPTHS": (2, 2, 3, 4, 5)}):
+        with monkeypatch.context() as patch:
+            for name, value in more.items():
+                patch.setattr(lites, name, value)
+            larger = Lite()
+        with pytest.raises(ValueError, match="cannot grow from"):
+            grow(Lite(), larger.state_dict(), lites.TAPS)
 
 
 def test_heads_of_another_rank_are_left_to_be_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(lites.RANKS, "relu2_1", 7)
         old = Lite()
-    assert grow(Lite(), old.state_dict()) == {"relu2_1"}
+    assert grow(Lite(), old.state_dict(), lites.TAPS) == {"relu2_1"}
 
 
 def test_fitted_heads_say_what_can_be_said() -> None:
@@ -145,10 +161,57 @@ def test_targets_in_a_turned_basis_are_turned_back() -> None:
     batch = torch.rand(2, 3, 64, 64)
     turned = torch.linalg.qr(torch.randn(96, 96))[0]
     targets = [{"relu3_1": torch.einsum("chw,cd->dhw", f.detach(), turned)} for f in student(batch)["relu3_1"]]
-    rotation = turns(student, [(batch, targets)], {"relu3_1"})["relu3_1"]
+    rotation = rotations(student, [(batch, targets)], {"relu3_1"})["relu3_1"]
     said = student(batch)["relu3_1"]
     back = torch.stack([torch.einsum("chw,cd->dhw", target["relu3_1"], rotation) for target in targets])
     assert torch.allclose(back, said, atol=1e-4)
+
+
+def test_a_perfect_student_has_no_loss_and_each_term_is_what_it_says() -> None:
+    torch.manual_seed(0)
+    targets = [{"relu3_1": torch.randn(4, 5, 6), "relu3_4": torch.randn(3, 5, 6)} for _ in range(3)]
+    perfect = {name: torch.stack([target[name] for target in targets]) for name in targets[0]}
+    emphasis = {"relu3_1": torch.diag(torch.tensor([1.0, 0.5, 0.5, 0.2])), "relu3_4": torch.eye(3)}
+    assert float(objective(perfect, targets, emphasis, 1)[0]) == 0
+    loss, parts = objective({name: 1.1 * f for name, f in perfect.items()}, targets, emphasis, 1)
+    t = perfect["relu3_1"]
+    feature, hint = 0.1**2, 0.1**2  # |0.1 t|^2 / |t|^2, above the floor or not
+    scale = [max(1.0, FLOOR * ENERGY * 30 / float((emphasis["relu3_1"] @ f.flatten(1)).square().sum())) for f in t]
+    assert parts["relu3_1"] == pytest.approx(sum(feature / x for x in scale) / 3, rel=1e-4)
+    assert parts["relu3_4"] == pytest.approx(hint, rel=1e-4)
+    g = gram(t)
+    style = 0.21**2 * float((g[0] - g[1]).square().sum() / g[1].square().sum().clamp_min((FLOOR * ENERGY) ** 2))
+    assert parts["relu3_1 style"] == pytest.approx(style, rel=1e-4)
+    grams = sum(0.21**2 * min(1.0, float(x.square().sum()) / (FLOOR * ENERGY) ** 2) for x in g) / 3
+    expected = parts["relu3_1"] + GRAM * grams + STYLE * style + LAYER_WEIGHTS["relu3_4"] * hint
+    assert loss == pytest.approx(float(expected), rel=1e-4)
+    assert "relu3_1 style" not in objective(perfect, targets, emphasis, 0)[1]
+
+
+def test_batched_statistics_are_those_of_the_losses() -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(2, 3, 7, 5, 6)
+    assert torch.allclose(gram(a), torch.stack([losses.gram(f[None]) for f in a]))
+    assert torch.allclose(relative(a, b), torch.stack([losses.content(x, y) for x, y in zip(a, b, strict=True)]))
+
+
+def test_the_teachers_directions_are_orthogonal_and_turn_together(shared: Path) -> None:
+    teacher = Teacher(shared / "weights", torch.device("cpu"), "fp32")
+    batch = torch.stack([texture(random.Random(seed), 64) for seed in range(4)])
+    teacher.find_directions([batch])
+    for name, f in teacher.maps(batch).items():
+        basis = teacher.basis[name]
+        assert float((basis.T @ f.permute(1, 0, 2, 3).flatten(1)).square().sum(0).mean()) <= ENERGY * 1.01
+        squares = basis.T @ basis
+        assert torch.allclose(squares, squares[0, 0] * torch.eye(len(squares)), atol=1e-3 * float(squares[0, 0]))
+    before = [target["relu4_1"].float() for target in teacher.targets(batch)]
+    emphasis = teacher.emphasis["relu4_1"]
+    teacher.turn("relu4_1", torch.linalg.qr(torch.randn(128, 128))[0])
+    after = [target["relu4_1"].float() for target in teacher.targets(batch)]
+    for x, y in zip(before, after, strict=True):
+        assert not torch.allclose(x, y, atol=0.1)
+        p, q = emphasis @ x.flatten(1), teacher.emphasis["relu4_1"] @ y.flatten(1)
+        assert float((p - q).norm() / p.norm()) < 0.02  # targets are kept in bf16
 
 
 def test_an_image_under_way_goes_the_way_of_a_render() -> None:
@@ -180,7 +243,15 @@ def test_crops_are_pictures_and_the_same_for_the_same_seed(folder: Path) -> None
     assert augment(torch.rand(3, 16, 16), random.Random(0)).shape == (3, 16, 16)
 
 
+@pytest.mark.parametrize("length", [2, 5, 40])
+def test_mirrored_indices_go_on_where_the_picture_ends(length: int) -> None:
+    i = mirrored(1, 30, length)
+    assert int(i[0]) == 1
+    assert set(i.tolist()) <= set(range(length))
+    assert set(i.diff().abs().tolist()) == {1}
+
+
 def test_held_out_pictures_are_never_trained_on(folder: Path) -> None:
     images = Images(folder, SIZE)
     assert images.held_out
-    assert not set(images.held_out) & {*images.photos, *images.paintings}
+    assert not {path for pair in images.held_out for path in pair} & {*images.photos, *images.paintings}

@@ -60,6 +60,34 @@ class Scale:
     style: Mapping[str, Tensor]
 
 
+def factors(size: tuple[int, int], count: int) -> list[float]:
+    """Of the full size (h, w), the share of each of `count` scales from coarse to fine: ..., 1/4, 1/2, 1. Fewer where
+    the frame is so small that a scale would be no smaller than the next.
+    """
+    least = COARSEST / min(size)
+    halves = [min(1.0, max(2.0**-i, least)) for i in reversed(range(count))]
+    return list({scaled(size, factor): factor for factor in halves}.values())
+
+
+def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    return round(size[0] * factor), round(size[1] * factor)
+
+
+def descent(config: RenderConfig, size: tuple[int, int], *, fresh: bool) -> list[tuple[float, int]]:
+    """A frame's way from coarse to fine: the factor of each scale, and the iterations there. `fresh`: the frame has no
+    predecessor.
+    """
+    total, count = (config.first_iterations, config.first_scales) if fresh else (config.iterations, config.scales)
+    chosen = factors(size, count)
+    ends = [total * i // len(chosen) for i in range(len(chosen) + 1)]
+    return [(factor, end - begin) for factor, begin, end in zip(chosen, ends, ends[1:], strict=False)]
+
+
+def polish_iterations(config: RenderConfig, size: tuple[int, int], *, fresh: bool) -> int:
+    """How many of a frame's iterations are the polisher's: the last `config.polish`, at most those at full size."""
+    return min(config.polish, descent(config, size, fresh=fresh)[-1][1])
+
+
 class Stylizer:
     """Stylises frames of one size with one painting.
 
@@ -68,7 +96,7 @@ class Stylizer:
         painting: (3, H, W), any size.
         size: (h, w) of the frames.
         config: weights, iterations and scales; the rest of it is not looked at.
-        polisher: the features of the last `config.polish` iterations; None: `extractor` does them too.
+        polisher: the features of the last iterations, see `polish_iterations`; None: `extractor` does them too.
     """
 
     def __init__(
@@ -83,25 +111,19 @@ class Stylizer:
         self.extractor, self.config, self.device, self.polisher = extractor, config, device, polisher
         painting = painting.to(device)
         count = max(config.first_scales, config.scales)
-        self.pyramid = [self.scale(extractor, painting, size, 2.0**-i) for i in reversed(range(count))]
-        # A scale that is no smaller than the one above it (tiny frames) would only repeat it.
-        self.pyramid = [
-            a for a, b in zip(self.pyramid, self.pyramid[1:], strict=False) if a.size != b.size
-        ] + self.pyramid[-1:]
+        self.pyramid = [self.scale(extractor, painting, size, factor) for factor in factors(size, count)]
         self.polished = self.scale(polisher, painting, size, 1.0) if polisher and config.polish else None
 
     @staticmethod
     def scale(extractor: Extractor, painting: Tensor, size: tuple[int, int], factor: float) -> Scale:
         """The frames' size and the painting's statistics at `factor` times the full size."""
         h, w = size
-        factor = min(1.0, max(factor, COARSEST / min(h, w)))
-        height, width = round(h * factor), round(w * factor)
         share = min(LARGEST_ENLARGEMENT, (h * w / (painting.shape[1] * painting.shape[2])) ** 0.5) * factor
         least = 16 / min(painting.shape[1:])
         small = resize(painting, tuple(round(n * max(share, least)) for n in painting.shape[1:]))
         with torch.no_grad():
             maps = extractor(small[None], STYLE_LAYERS)
-            return Scale((height, width), extractor, {name: losses.gram(maps[name]) for name in STYLE_LAYERS})
+            return Scale(scaled(size, factor), extractor, {name: losses.gram(maps[name]) for name in STYLE_LAYERS})
 
     def step(self, state: State, frame: Tensor, motion: Motion | None, index: int = 0) -> tuple[State, Tensor, int]:
         """Stylise one frame.
@@ -137,11 +159,9 @@ class Stylizer:
     ) -> tuple[Tensor, int]:
         """Minimise from coarse to fine; the temporal term is there at every scale. `held` is (warped, mask) or None."""
         config = self.config
-        pyramid = self.pyramid[-(config.first_scales if fresh else config.scales) :]
-        total = config.first_iterations if fresh else config.iterations
+        way = descent(config, self.pyramid[-1].size, fresh=fresh)
         image, done = start, 0
-        for i, scale in enumerate(pyramid):
-            iterations = total * (i + 1) // len(pyramid) - total * i // len(pyramid)
+        for scale, (_, iterations) in zip(self.pyramid[-len(way) :], way, strict=True):
             if not iterations:
                 continue
             schedule = Schedule(
@@ -152,17 +172,17 @@ class Stylizer:
                 config.stop_tolerance,
             )
             canvas = extend(resize(image, scale.size))
-            for level, part in self.parts(scale, schedule):
+            for level, part in self.parts(scale, schedule, fresh=fresh):
                 canvas, steps = minimise(self.objective(frame, held, level), canvas, part)
                 done += steps
             image = canvas[:, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()
         return image, done
 
-    def parts(self, scale: Scale, schedule: Schedule) -> list[tuple[Scale, Schedule]]:
+    def parts(self, scale: Scale, schedule: Schedule, *, fresh: bool) -> list[tuple[Scale, Schedule]]:
         """What of the schedule is done on which features: the end of the finest scale is the polisher's."""
         if self.polished is None or scale is not self.pyramid[-1]:
             return [(scale, schedule)]
-        first, last = schedule.split(max(0, schedule.iterations - self.config.polish))
+        first, last = schedule.split(schedule.iterations - polish_iterations(self.config, scale.size, fresh=fresh))
         return [(level, part) for level, part in ((scale, first), (self.polished, last)) if part.iterations]
 
     def objective(self, frame: Tensor, held: tuple[Tensor, Tensor] | None, scale: Scale) -> Objective:

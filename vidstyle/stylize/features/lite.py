@@ -16,15 +16,19 @@ from vidstyle.stylize.features.normalise import normalise
 from vidstyle.stylize.features.padding import replicate_pad
 
 WIDTHS = (16, 32, 80, 168, 256)
-DEPTHS = (2, 2, 3, 4, 3)
-"""Width and depth lie where the pixels are few: half of the arithmetic is done at 1/8 of the resolution."""
+DEPTHS = (2, 2, 3, 4, 4)
+"""Width and depth lie where the pixels are few: six in ten multiply-adds are done at 1/8 and 1/16 of the resolution."""
 
 EXPANDED = (64, 160, 320)
 """Channels that are pooled after the second, third and fourth stage. Pooling a rectified map loses what its channels do
-inside a cell; a 1x1 convolution to more of them first keeps it, at the price of a few per cent."""
+inside a cell; a 1x1 convolution to more of them first keeps it."""
 
 RANKS = {"relu1_1": 16, "relu2_1": 48, "relu3_1": 96, "relu4_1": 128, "relu4_2": 128, "relu5_1": 128}
 """Channels of each map."""
+
+TAPS = {"relu1_1": 0, "relu4_1": 2, "relu4_2": 2}
+"""The convolution of its stage, from 0, that a map is read from; the last one where none is named. What follows
+relu4_2 need not remember it, and has room for what relu5_1 is made of."""
 
 
 class Lite(nn.Module):
@@ -35,45 +39,41 @@ class Lite(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stages = nn.ModuleList()
-        self.expansions = nn.ModuleList()
-        inputs = 3
-        for i, (width, depth) in enumerate(zip(WIDTHS, DEPTHS, strict=True)):
-            self.stages.append(nn.ModuleList(nn.Conv2d(inputs if j == 0 else width, width, 3) for j in range(depth)))
-            inputs = width
-            if 0 < i <= len(EXPANDED):
-                inputs = EXPANDED[i - 1]
-                self.expansions.append(nn.Conv2d(width, inputs, 1))
-        self.heads = nn.ModuleDict({name: nn.Conv2d(WIDTHS[stage_of(name)], rank, 1) for name, rank in RANKS.items()})
+        inputs = (3, WIDTHS[0], *EXPANDED)
+        for first, width, depth in zip(inputs, WIDTHS, DEPTHS, strict=True):
+            self.stages.append(nn.ModuleList(nn.Conv2d(width if j else first, width, 3) for j in range(depth)))
+        self.expansions = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(WIDTHS[1:-1], EXPANDED, strict=True))
+        self.heads = nn.ModuleDict({name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in RANKS.items()})
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """(b, 3, h, w) RGB in [0, 1] -> {layer: (b, rank, h', w')}."""
+        """(b, 3, h, w) RGB in [0, 1] -> {layer: (b, rank, h', w')}, computed as deep as the layers ask for."""
         if unknown := set(layers) - set(RANKS):
             raise ValueError(f"lite has no layer {', '.join(sorted(unknown))}: {', '.join(RANKS)}")
         maps: dict[str, Tensor] = {}
-        depth = max((stage_of(name) + 1 for name in layers), default=0)
-        for i, (first, last) in enumerate(self.trunk(image, depth)):
-            for name in layers:
-                if stage_of(name) == i:
-                    maps[name] = self.heads[name](first if name == "relu1_1" else last)
+        if not layers:
+            return maps
+        deepest = max(map(place, layers))
+        for at, x in self.trunk(image):
+            maps |= {name: self.heads[name](x) for name in layers if place(name) == at}
+            if at == deepest:
+                break
         return maps
 
-    def trunk(self, image: Tensor, depth: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The first and the last map (b, width, h', w') of each of the first `depth` stages."""
+    def trunk(self, image: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
+        """((stage, convolution), its map (b, width, h', w')), one after the other."""
         x = normalise(image)
-        for i in range(depth):
+        for i, stage in enumerate(self.stages):
             if i > 1:
                 x = F.relu(self.expansions[i - 2](x))
             if i:
                 x = F.avg_pool2d(x, 2)
-            stage = self.stages[i]
             assert isinstance(stage, nn.ModuleList)
-            opening, *others = stage
-            x = first = F.relu(opening(replicate_pad(x)))
-            for convolution in others:
+            for j, convolution in enumerate(stage):
                 x = F.relu(convolution(replicate_pad(x)))
-            yield first, x
+                yield (i, j), x
 
 
-def stage_of(layer: str) -> int:
-    """relu3_1 -> 2."""
-    return int(layer[4]) - 1
+def place(layer: str) -> tuple[int, int]:
+    """The stage and its convolution, both from 0, that a map is read from: relu3_1 -> (2, 2)."""
+    stage = int(layer[4]) - 1
+    return stage, TAPS.get(layer, DEPTHS[stage] - 1)

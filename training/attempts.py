@@ -76,7 +76,7 @@ def advance(pool: list[Attempt], network: Callable[[Tensor], Maps], iterations: 
             x.requires_grad_()
             maps = network(x)
             loss = relative(maps["relu4_2"].float(), kept) @ content_weight
-            loss = loss + sum(relative(gram(maps[name]), a) for name, a in grams.items()).sum() / len(grams)
+            loss = loss + torch.stack([relative(gram(maps[name]), a) for name, a in grams.items()]).mean(0).sum()
             loss = loss + torch.stack([losses.total_variation(image) for image in x]) @ tv_weight
             (gradient,) = torch.autograd.grad(loss, x)
             with torch.no_grad():
@@ -102,6 +102,6 @@ def gram(maps: Tensor) -> Tensor:
     return f.transpose(1, 2) @ f / (h * w)
 
 
-def relative(a: Tensor, b: Tensor) -> Tensor:
-    """|a - b|^2 / |b|^2 for each of a batch, (b,)."""
-    return (a - b).flatten(1).square().sum(1) / b.flatten(1).square().sum(1).clamp_min(losses.TINY)
+def relative(a: Tensor, b: Tensor, floor: float = losses.TINY) -> Tensor:
+    """|a - b|^2 / max(|b|^2, floor) for each of a batch, (b,)."""
+    return (a - b).flatten(1).square().sum(1) / b.flatten(1).square().sum(1).clamp_min(floor)
