@@ -84,8 +84,8 @@ REGISTRY = {
             remote="",
             author="vidstyle, distilled from VGG-19",
             licence="MIT (the teacher: CC BY 4.0, see NOTICE)",
-            size=3_239_152,
-            sha256="9ca2a89b1a4e85e3c5dfbcdcf44a7bcb905b74f65be158e36022b7fc65ab4481",
+            size=7_696_352,
+            sha256="4acb8d668de8a3ac287a6d03aaf49a4e325d7eb2f3b6dc24eed78353155b79b2",
         ),
         WeightFile(
             name="vgg19",
