@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from training.data import Images, noise
+from training.teacher import Lesson
 from vidstyle.stylize import losses
 from vidstyle.stylize.features import STYLE_LAYERS
 
@@ -33,11 +34,11 @@ class Attempt:
     content_weight: float
     tv_weight: float
     done: int = 0
-    targets: Maps | None = field(default=None, repr=False)
-    """What the teacher says of `style`; asked once and not part of a checkpoint."""
+    lesson: Lesson | None = field(default=None, repr=False)
+    """Of `style`; asked for once and not part of a checkpoint."""
 
     def state(self) -> dict[str, object]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "targets"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "lesson"}
 
 
 def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:

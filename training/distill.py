@@ -30,7 +30,7 @@ from training.attempts import Attempt, advance, attempt, gram, relative
 from training.data import Images
 from training.objective import objective
 from training.student import LAYERS, Student, fit_heads, grow, rotations
-from training.teacher import HINTS, Targets, Teacher
+from training.teacher import HINTS, Lesson, Teacher
 from vidstyle.device import deterministic, resolve_device, resolve_precision
 from vidstyle.download import sha256
 from vidstyle.errors import VidstyleError
@@ -43,7 +43,7 @@ WARM_UP = 100
 MOMENT = 0.995
 """Of the running mean of the weights, which is what is kept: it is better than any single step's."""
 LOOKED_AT = (*STYLE_LAYERS, *CONTENT_LAYERS)
-SETTINGS = ("seed", "crop", "visits", "pool", "advance", "longest", "batch", "rate")
+SETTINGS = ("seed", "crop", "first_stage", "visits", "pool", "advance", "longest", "batch", "rate")
 """Arguments that the weights depend on, and that stay as they are under way."""
 
 
@@ -61,8 +61,10 @@ class Run:
         for network in (self.student, self.mean):
             network.to(memory_format=torch.channels_last)
         self.mean.requires_grad_(False)
-        slow = [p for name, p in self.student.named_parameters() if args.init and name.startswith(SHALLOW)]
-        fast = [p for name, p in self.student.named_parameters() if not (args.init and name.startswith(SHALLOW))]
+        self.student.freeze(args.first_stage)
+        trained = [(name, p) for name, p in self.student.named_parameters() if p.requires_grad]
+        slow = [p for name, p in trained if args.init and name.startswith(SHALLOW)]
+        fast = [p for name, p in trained if not (args.init and name.startswith(SHALLOW))]
         groups = [{"params": fast, "scale": 1.0}, {"params": slow, "scale": SHALLOW_RATE}]
         self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.98), weight_decay=1e-4)
         self.round, self.steps = 0, 0
@@ -139,9 +141,15 @@ class Run:
     def fast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def targets_of(self, images: list[torch.Tensor]) -> list[Targets]:
-        batches = [torch.stack(images[i : i + 4]).to(self.device) for i in range(0, len(images), 4)]
-        return [targets for batch in batches for targets in self.teacher.targets(batch)]
+    def lessons(self, images: list[torch.Tensor]) -> list[Lesson]:
+        """For each image what the first trained stage reads, and what the network is to say."""
+        found: list[Lesson] = []
+        for i in range(0, len(images), 4):
+            batch = torch.stack(images[i : i + 4]).to(self.device, memory_format=torch.channels_last)
+            with torch.no_grad(), self.fast():
+                entries = self.student.entry(batch, self.args.first_stage)
+            found += zip(entries, self.teacher.targets(batch), strict=True)
+        return found
 
     def train_round(self) -> dict[str, float]:
         """One round; returns the mean of its steps' losses."""
@@ -152,35 +160,35 @@ class Run:
             self.pool.append(attempt(self.images, rng, args.longest))
         advance(self.pool, self.network, args.advance, self.device)
         for a in self.pool:
-            if a.targets is None:  # each alone: the last bits may depend on an image's neighbours in a batch
-                a.targets = self.targets_of([a.style])[0]
-        fresh = [self.images.any(rng) for _ in range(args.pool)]
-        under_way, seen = self.targets_of([a.image for a in self.pool]), self.targets_of(fresh)
+            if a.lesson is None:  # each alone: the last bits may depend on an image's neighbours in a batch
+                a.lesson = self.lessons([a.style])[0]
+        styles = [a.lesson for a in self.pool if a.lesson]
+        under_way = self.lessons([a.image for a in self.pool])
+        fresh = self.lessons([self.images.any(rng) for _ in range(args.pool)])
         totals: dict[str, float] = {}
         count = 0
         for _ in range(args.visits):
             order, other = (rng.sample(range(args.pool), args.pool) for _ in range(2))
             for i in range(0, args.pool, args.batch):
-                some, others = order[i : i + args.batch], other[i : i + args.batch]
-                images = [self.pool[j].image for j in some] + [self.pool[j].style for j in some]
-                targets = [under_way[j] for j in some] + [self.pool[j].targets or {} for j in some]
-                images += [fresh[j] for j in others]
-                targets += [seen[j] for j in others]
-                for name, value in self.step(images, targets, len(some)).items():
+                some = order[i : i + args.batch]
+                lessons = [x[j] for x in (under_way, styles) for j in some]
+                lessons += [fresh[j] for j in other[i : i + args.batch]]
+                for name, value in self.step(lessons, len(some)).items():
                     totals[name] = totals.get(name, 0.0) + value
                 count += 1
         self.round += 1
         return {name: total / count for name, total in totals.items()}
 
-    def step(self, images: list[torch.Tensor], targets: list[Targets], pairs: int) -> dict[str, float]:
+    def step(self, lessons: list[Lesson], pairs: int) -> dict[str, float]:
         """One step of the optimiser; see `objective`."""
         progress = self.steps / (self.args.rounds * self.args.visits * math.ceil(self.args.pool / self.args.batch))
         fall = 0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, progress))) / 2
         for group in self.optimizer.param_groups:
             group["lr"] = self.args.rate * min(1.0, (self.steps + 1) / WARM_UP) * fall * group["scale"]
-        batch = torch.stack(images).to(self.device, memory_format=torch.channels_last)
+        entries, targets = zip(*lessons, strict=True)
         with self.fast():
-            maps = self.student(batch)
+            batch = torch.stack(entries).contiguous(memory_format=torch.channels_last)
+            maps = self.student(batch, self.args.first_stage)
         loss, parts = objective(maps, targets, self.teacher.emphasis, pairs)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -269,6 +277,14 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--init", type=Path, help="weights of a `Lite` that is not wider or deeper, to grow from")
     parser.add_argument("--data", default="photographs and paintings", help="what the images are, for the file's card")
+    parser.add_argument(
+        "--first-stage",
+        type=int,
+        default=0,
+        choices=range(5),
+        help="train from this stage on (3 is 1/8 of the resolution) and leave the ones before as they are: several "
+        "times as fast, and more --visits cost little",
+    )
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--visits", type=int, default=2, help="times a round's images are trained on")
     parser.add_argument("--pool", type=int, default=24, help="images under way, and fresh crops, in a round")
@@ -285,6 +301,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.crop % 16:
         parser.error("--crop is no multiple of 16")
+    if args.first_stage and not args.init:
+        parser.error("--first-stage leaves stages as they are: --init has to say as what")
     return args
 
 

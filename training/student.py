@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from training.teacher import HINTS
-from vidstyle.stylize.features.lite import RANKS, TAPS, WIDTHS, Lite, place
+from vidstyle.stylize.features.lite import DEPTHS, RANKS, TAPS, WIDTHS, Lite, place
 
 LAYERS = (*RANKS, *HINTS)
 
@@ -20,13 +20,33 @@ class Student(nn.Module):
         self.lite = Lite()
         self.hints = nn.ModuleDict({name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in HINTS.items()})
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        return {name: self.head(name)(x) for name, x in self.before_heads(image)}
+    def forward(self, x: Tensor, first: int = 0) -> dict[str, Tensor]:
+        """{layer: (b, rank, h', w')} for the layers of the stages from `first` on; x is what `entry` gives."""
+        return {name: self.head(name)(f) for name, f in self.before_heads(x, first)}
 
-    def before_heads(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def before_heads(self, x: Tensor, first: int = 0) -> Iterator[tuple[str, Tensor]]:
         """(layer, the map (b, width, h', w') that its head reads)"""
-        for at, x in self.lite.trunk(image):
-            yield from ((name, x) for name in LAYERS if place(name) == at)
+        for at, f in self.lite.trunk(x, first):
+            yield from ((name, f) for name in LAYERS if place(name) == at)
+
+    def entry(self, image: Tensor, stage: int) -> Tensor:
+        """What a stage reads, for images (b, 3, h, w)."""
+        if stage == 0:
+            return image
+        end = stage - 1, DEPTHS[stage - 1] - 1
+        return self.lite.passage(next(f for at, f in self.lite.trunk(image) if at == end), stage)
+
+    def freeze(self, stages: int) -> None:
+        """Leave the first stages, and what hangs on them, as they are."""
+        for name, parameter in self.named_parameters():
+            kind, key = name.removeprefix("lite.").split(".")[:2]
+            if kind == "stages":
+                stage = int(key)
+            elif kind == "expansions":
+                stage = int(key) + 1
+            else:
+                stage = place(key)[0]
+            parameter.requires_grad_(stage >= stages)
 
     def head(self, name: str) -> nn.Conv2d:
         head = (self.hints if name in HINTS else self.lite.heads)[name]

@@ -23,6 +23,9 @@ ENERGY = 9.0
 Targets = dict[str, Tensor]
 """{layer: (rank, h', w')} for one image, in bf16."""
 
+Lesson = tuple[Tensor, Targets]
+"""What the network reads, and what it is to say."""
+
 
 class Teacher:
     """VGG-19 with average pooling and replicate padding.

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from training import distill
 from training.attempts import Attempt, advance, gram, relative
@@ -99,12 +100,15 @@ def test_steps_bring_every_loss_down(
     monkeypatch.setattr(distill, "WARM_UP", 5)
     run = distill.Run(distill.arguments(arguments(tmp_path, "--rate", 3e-4, "--rounds", 100)))
     images = [run.images.any(random.Random(seed)) for seed in range(3)]  # led, its style, another one
-    targets = run.targets_of(images)
-    steps = [run.step(images, targets, 1) for _ in range(60)]
+    lessons = run.lessons(images)
+    steps = [run.step(lessons, 1) for _ in range(60)]
     deep = [name for name in steps[0] if name.startswith(("relu4", "relu5"))]
     assert {"relu4_2", "relu4_4", "relu5_1 style"} < set(deep)
     assert all(steps[-1][name] < steps[0][name] for name in deep)
-    behind = [float((m - p).abs().max()) for m, p in zip(run.mean.parameters(), run.student.parameters(), strict=True)]
+    behind = [
+        float((m - p).detach().abs().max())
+        for m, p in zip(run.mean.parameters(), run.student.parameters(), strict=True)
+    ]
     assert 0 < max(behind) < 0.1  # the running mean follows the steps
 
 
@@ -132,6 +136,41 @@ def test_a_network_that_grew_is_the_function_that_it_was(monkeypatch: pytest.Mon
             larger = Lite()
         with pytest.raises(ValueError, match="cannot grow from"):
             grow(Lite(), larger.state_dict(), lites.TAPS)
+
+
+@pytest.mark.parametrize("first", [1, 2, 3, 4])
+def test_a_stage_that_is_trained_alone_reads_what_it_would_read(first: int) -> None:
+    torch.manual_seed(0)
+    student = Student()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        whole, part = student(image), student(student.entry(image, first), first)
+    assert set(part) == {name for name in whole if int(name[4]) > first}
+    assert all(torch.equal(part[name], whole[name]) for name in part)
+    student.freeze(first)
+    sum(f.square().mean() for f in student(image).values()).backward()
+    for name, parameter in student.named_parameters():
+        stage = lites.place(name.split(".")[-2])[0] if "relu" in name else int(name.split(".")[2]) + ("exp" in name)
+        assert parameter.requires_grad == (stage >= first), name
+        assert (parameter.grad is not None) == (stage >= first), name
+
+
+@pytest.mark.slow
+def test_stages_that_are_left_as_they_are_are_left_so(arguments: Callable[..., list[str]], tmp_path: Path) -> None:
+    before = lite_file(tmp_path)
+    distill.main(arguments(tmp_path, "--init", before, "--first-stage", 3, "--rounds", 1))
+    old, new = load_file(before), load_file(tmp_path / "out")
+    same = {name for name in old if torch.equal(old[name], new[name])}
+    shallow = {name for name in old if name.startswith(tuple(f"stages.{i}" for i in range(3)))}
+    shallow |= {name for name in old if name.startswith(("expansions.0", "expansions.1"))}
+    assert shallow <= same
+    assert not {name for name in same if name.startswith(("stages.3", "stages.4"))}
+
+
+def lite_file(folder: Path) -> Path:
+    torch.manual_seed(0)
+    save_file({name: value.half() for name, value in Lite().state_dict().items()}, folder / "before.safetensors")
+    return folder / "before.safetensors"
 
 
 def test_heads_of_another_rank_are_left_to_be_fitted(monkeypatch: pytest.MonkeyPatch) -> None:

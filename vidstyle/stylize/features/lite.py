@@ -59,18 +59,24 @@ class Lite(nn.Module):
                 break
         return maps
 
-    def trunk(self, image: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
-        """((stage, convolution), its map (b, width, h', w')), one after the other."""
-        x = normalise(image)
-        for i, stage in enumerate(self.stages):
-            if i > 1:
-                x = F.relu(self.expansions[i - 2](x))
-            if i:
-                x = F.avg_pool2d(x, 2)
+    def trunk(self, x: Tensor, first: int = 0) -> Iterator[tuple[tuple[int, int], Tensor]]:
+        """((stage, convolution), its map (b, width, h', w')), one after the other, from stage `first` on.
+
+        Args:
+            x: the image, or what that stage reads.
+        """
+        x = x if first else normalise(x)
+        for i in range(first, len(self.stages)):
+            x = self.passage(x, i) if i > first else x
+            stage = self.stages[i]
             assert isinstance(stage, nn.ModuleList)
             for j, convolution in enumerate(stage):
                 x = F.relu(convolution(replicate_pad(x)))
                 yield (i, j), x
+
+    def passage(self, x: Tensor, stage: int) -> Tensor:
+        """From the last map of the stage before to what `stage` reads."""
+        return F.avg_pool2d(F.relu(self.expansions[stage - 2](x)) if stage > 1 else x, 2)
 
 
 def place(layer: str) -> tuple[int, int]:
