@@ -282,8 +282,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=0,
         choices=range(5),
-        help="train from this stage on (3 is 1/8 of the resolution) and leave the ones before as they are: several "
-        "times as fast, and more --visits cost little",
+        help="train from this stage on (3 is 1/8 of the resolution) and leave the ones before as they are: "
+        "more than twice as fast, so that more --visits cost little",
     )
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--visits", type=int, default=2, help="times a round's images are trained on")
