@@ -301,6 +301,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.crop % 16:
         parser.error("--crop is no multiple of 16")
+    if args.init and args.out.resolve() == args.init.resolve():
+        parser.error("--out would replace the file of --init, from which the same command must be able to go on")
     if args.first_stage and not args.init:
         parser.error("--first-stage leaves stages as they are: --init has to say as what")
     return args

@@ -19,7 +19,6 @@ after training ask its trunk for them (after the hints of FitNets, Romero et al.
 ENERGY = 9.0
 """Mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold what the directions hold of it."""
 
-
 Targets = dict[str, Tensor]
 """{layer: (rank, h', w')} for one image, in bf16."""
 
@@ -32,10 +31,9 @@ class Teacher:
 
     Attributes:
         basis: {layer: (channels, rank)}, orthonormal columns times the scale that gives every map the same energy.
-        emphasis: {layer: (rank, rank)}, weighs squared errors along a direction by the root of its
-            energy. Gram matrices live off the
-            strongest few (of relu5_1's 512, 16 hold 95 % of its Gram matrix's norm and 37 % of its energy); feature
-            errors counted without it are mostly about the others.
+        emphasis: {layer: (rank, rank)}, weighs squared errors along a direction by the root of its energy. Gram
+            matrices live off the strongest few (of relu5_1's 512, 16 hold 95 % of its Gram matrix's norm and 37 % of
+            its energy); feature errors counted without it are mostly about the others.
     """
 
     def __init__(self, weights_dir: Path | None, device: torch.device, precision: Precision) -> None:

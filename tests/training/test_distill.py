@@ -167,6 +167,16 @@ def test_stages_that_are_left_as_they_are_are_left_so(arguments: Callable[..., l
     assert not {name for name in same if name.startswith(("stages.3", "stages.4"))}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [("--crop 100", "no multiple of 16"), ("--first-stage 3", "--init has to say"), ("--init out", "would replace")],
+)
+def test_arguments_that_cannot_work_are_refused(wrong: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        distill.arguments(["--images", "in", "--work", "work", "--out", "out", *wrong.split()])
+    assert why in capsys.readouterr().err
+
+
 def lite_file(folder: Path) -> Path:
     torch.manual_seed(0)
     save_file({name: value.half() for name, value in Lite().state_dict().items()}, folder / "before.safetensors")
