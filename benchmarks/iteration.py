@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle import weights
-from vidstyle.device import deterministic, resolve_device, resolve_precision
+from vidstyle.device import deterministic, keep_memory, resolve_device, resolve_precision
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
 from vidstyle.stylize.features.lite import Lite
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--untrained", action="store_true", help="lite with random weights: its speed is the same")
     args = parser.parse_args()
+    keep_memory()  # as a render does
     device = resolve_device(args.device)
     precision = resolve_precision(args.precision, device)
     print(f"{processor(device)}; {torch.get_num_threads()} threads; torch {torch.__version__}; ours in {precision}\n")

@@ -37,6 +37,7 @@ from vidstyle.device import Precision, deterministic, resolve_device, resolve_pr
 from vidstyle.download import sha256
 from vidstyle.errors import InputError, StyleError, VidstyleError, WeightsError
 from vidstyle.frames import from_uint16, quantise, to_uint16
+from vidstyle.packing import unpack
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Network
 from vidstyle.stylize.features.lite import Lite
@@ -61,7 +62,7 @@ def load_lite(path: Path | None, device: torch.device, precision: Precision) -> 
         return features.load("lite", device=device, precision=precision)
     module = Lite()
     try:
-        module.load_state_dict(load_file(path))
+        module.load_state_dict(unpack(load_file(path)))
         digest = sha256(path)
     except Exception as e:  # no such file, not safetensors, other tensors
         why = " ".join(str(e).split())[:200]
@@ -209,7 +210,7 @@ def compare(args: argparse.Namespace) -> None:
     precision = resolve_precision(args.precision, device)
     lite = load_lite(args.lite, device, precision)
     judge = features.load("vgg19", device=device, weights_dir=args.weights_dir)
-    vgg = Network(judge.module, judge.digest, device, precision)
+    vgg = features.load("vgg19", device=device, precision=precision, weights_dir=args.weights_dir)
     schedule = Schedule(args.iterations, final_rate=1.0)
     millions = sum(p.numel() for p in lite.module.parameters()) / 1e6
     print(f"lite {lite.digest[:12]}, {millions:.2f} M parameters; VGG-19 {vgg.digest[:12]}; features in {precision}")

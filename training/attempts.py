@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields
 import torch
 from torch import Tensor
 
-from training.data import Images, noise
+from training.data import Images
+from training.grams import gram, relative
 from training.teacher import Lesson
 from vidstyle.stylize import losses
 from vidstyle.stylize.features import STYLE_LAYERS
@@ -43,7 +44,7 @@ class Attempt:
 
 def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
     content, style = images.content(rng), images.style(rng)
-    start = noise(rng, images.size) * 0.2 + 0.5 if rng.random() < 0.1 else content.clone()
+    start = images.any(rng) if rng.random() < 0.4 else content.clone()
     return Attempt(
         content,
         style,
@@ -51,7 +52,7 @@ def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
         torch.zeros_like(start),
         torch.zeros_like(start),
         end=rng.randint(longest // 4, longest),
-        rate=rng.uniform(0.02, 0.06),
+        rate=0.02 * 5 ** rng.random(),
         content_weight=0.02 * 5 ** rng.random(),
         tv_weight=rng.choice((0.0, 0.3)),
     )
@@ -94,15 +95,3 @@ def advance(pool: list[Attempt], network: Callable[[Tensor], Maps], iterations: 
 def column(values: Tensor) -> Tensor:
     """(b,) -> (b, 1, 1, 1)"""
     return values.view(-1, 1, 1, 1)
-
-
-def gram(maps: Tensor) -> Tensor:
-    """(b, c, h, w) -> (b, c, c); `losses.gram` for a batch."""
-    b, c, h, w = maps.shape
-    f = losses.full(maps).permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, hw, c)
-    return f.transpose(1, 2) @ f / (h * w)
-
-
-def relative(a: Tensor, b: Tensor, floor: float = losses.TINY) -> Tensor:
-    """|a - b|^2 / max(|b|^2, floor) for each of a batch, (b,)."""
-    return (a - b).flatten(1).square().sum(1) / b.flatten(1).square().sum(1).clamp_min(floor)

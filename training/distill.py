@@ -26,24 +26,28 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from training.attempts import Attempt, advance, attempt, gram, relative
+from training.attempts import Attempt, advance, attempt
 from training.data import Images
-from training.objective import objective
-from training.student import LAYERS, Student, fit_heads, grow, rotations
+from training.grams import gram, relative
+from training.objective import GRADIENT, gradient_error, objective
+from training.student import LAYERS, Student, fit_heads, flat, grow, matrices, rotations
 from training.teacher import HINTS, Lesson, Teacher
 from vidstyle.device import deterministic, resolve_device, resolve_precision
 from vidstyle.download import sha256
 from vidstyle.errors import VidstyleError
+from vidstyle.packing import pack, unpack
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, lite
 
 SHALLOW = ("lite.stages.0", "lite.stages.1", "lite.expansions.0")
 """Where the pixels are many, good weights are found soon; of a network that was trained before they follow slowly."""
 SHALLOW_RATE = 0.2
+OTHERS_RATE = 0.15
+"""Of heads and biases, which Adam trains."""
 WARM_UP = 100
 MOMENT = 0.995
 """Of the running mean of the weights, which is what is kept: it is better than any single step's."""
 LOOKED_AT = (*STYLE_LAYERS, *CONTENT_LAYERS)
-SETTINGS = ("seed", "crop", "first_stage", "visits", "pool", "advance", "longest", "batch", "rate")
+SETTINGS = ("seed", "crop", "visits", "pool", "advance", "longest", "batch", "rate")
 """Arguments that the weights depend on, and that stay as they are under way."""
 
 
@@ -61,12 +65,8 @@ class Run:
         for network in (self.student, self.mean):
             network.to(memory_format=torch.channels_last)
         self.mean.requires_grad_(False)
-        self.student.freeze(args.first_stage)
-        trained = [(name, p) for name, p in self.student.named_parameters() if p.requires_grad]
-        slow = [p for name, p in trained if args.init and name.startswith(SHALLOW)]
-        fast = [p for name, p in trained if not (args.init and name.startswith(SHALLOW))]
-        groups = [{"params": fast, "scale": 1.0}, {"params": slow, "scale": SHALLOW_RATE}]
-        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.98), weight_decay=1e-4)
+        self.matrices = matrices(self.student)
+        self.optimizers = self.make_optimizers()
         self.round, self.steps = 0, 0
         self.pool: list[Attempt] = []
         self.checkpoint = args.work / "checkpoint.pt"
@@ -74,6 +74,22 @@ class Run:
             self.restore()
         else:
             self.begin()
+
+    def make_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        """Muon (Jordan et al. 2024), which moves all directions of a matrix alike, for the trunk's convolutions; Adam
+        for the rest.
+        """
+        quick: list[torch.Tensor] = []
+        slow: list[torch.Tensor] = []
+        for name, _, matrix in self.matrices:
+            (slow if self.args.init and name.startswith(SHALLOW) else quick).append(matrix)
+        taken = {id(parameter) for _, parameter, _ in self.matrices}
+        others = [p for p in self.student.parameters() if p.requires_grad and id(p) not in taken]
+        groups = [{"params": x, "scale": scale} for x, scale in ((quick, 1.0), (slow, SHALLOW_RATE)) if x]
+        return (
+            torch.optim.Muon(groups, weight_decay=0.0),
+            torch.optim.AdamW([{"params": others, "scale": OTHERS_RATE}], betas=(0.9, 0.98), weight_decay=1e-4),
+        )
 
     def settings(self) -> dict[str, Any]:
         names = [path.name for path in (*self.images.photos, *self.images.paintings)]
@@ -90,11 +106,11 @@ class Run:
         rng = random.Random(self.args.seed)
         batches = [torch.stack([self.images.any(rng) for _ in range(4)]).to(self.device) for _ in range(24)]
         self.teacher.find_directions(batches)
-        samples = [(batch, self.teacher.targets(batch)) for batch in batches]
+        samples = [(batch, [lesson.targets for lesson in self.teacher.lessons(batch)]) for batch in batches]
         left = set(LAYERS)
         if self.args.init:
             taps = card_of(self.args.init).get("architecture", architecture())["taps"]
-            left = grow(self.student.lite, load_file(self.args.init), taps) | set(HINTS)
+            left = grow(self.student.lite, unpack(load_file(self.args.init)), taps) | set(HINTS)
         for name, rotation in rotations(self.student, samples, set(LAYERS) - left).items():
             self.teacher.turn(name, rotation)
         fit_heads(self.student, samples, left)
@@ -107,7 +123,8 @@ class Run:
             raise SystemExit(f"{self.checkpoint} is of another training ({'; '.join(changed)}); give another --work")
         self.student.load_state_dict(state["student"])
         self.mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, was in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(was)
         self.teacher.basis, self.teacher.emphasis = (
             {name: matrix.to(self.device) for name, matrix in state[key].items()} for key in ("basis", "emphasis")
         )
@@ -119,7 +136,7 @@ class Run:
             "settings": self.settings(),
             "student": self.student.state_dict(),
             "mean": self.mean.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "basis": self.teacher.basis,
             "emphasis": self.teacher.emphasis,
             "round": self.round,
@@ -142,13 +159,26 @@ class Run:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def lessons(self, images: list[torch.Tensor]) -> list[Lesson]:
-        """For each image what the first trained stage reads, and what the network is to say."""
+        """For each image what the network is to say."""
         found: list[Lesson] = []
         for i in range(0, len(images), 4):
-            batch = torch.stack(images[i : i + 4]).to(self.device, memory_format=torch.channels_last)
-            with torch.no_grad(), self.fast():
-                entries = self.student.entry(batch, self.args.first_stage)
-            found += zip(entries, self.teacher.targets(batch), strict=True)
+            found += self.teacher.lessons(torch.stack(images[i : i + 4]).to(self.device))
+        return found
+
+    def pulled(self, pool: list[Attempt], rng: random.Random) -> list[Lesson]:
+        """For each image under way also in which direction its style pulls it: all layers together or, one time in two,
+        a single one of the deeper ones, whose share would be drowned in the deepest one's.
+        """
+        found: list[Lesson] = []
+        for i in range(0, len(pool), 4):
+            some = pool[i : i + 4]
+            weights = torch.zeros(len(some), len(STYLE_LAYERS))
+            for row in weights:
+                layer = rng.choice((None, None, None, 2, 3, 4))
+                row[slice(None) if layer is None else layer] = 1
+            images = torch.stack([a.image for a in some]).to(self.device)
+            styles = [a.lesson.targets for a in some if a.lesson]
+            found += self.teacher.pulled(images, styles, weights.to(self.device))
         return found
 
     def train_round(self) -> dict[str, float]:
@@ -156,44 +186,52 @@ class Run:
         args = self.args
         rng = random.Random(args.seed * 1_000_003 + self.round + 1)
         self.pool = [a for a in self.pool if a.done < a.end]
+        advance(self.pool, self.network, args.advance, self.device)
         while len(self.pool) < args.pool:
             self.pool.append(attempt(self.images, rng, args.longest))
-        advance(self.pool, self.network, args.advance, self.device)
         for a in self.pool:
             if a.lesson is None:  # each alone: the last bits may depend on an image's neighbours in a batch
                 a.lesson = self.lessons([a.style])[0]
         styles = [a.lesson for a in self.pool if a.lesson]
-        under_way = self.lessons([a.image for a in self.pool])
-        fresh = self.lessons([self.images.any(rng) for _ in range(args.pool)])
+        under_way = self.pulled(self.pool, rng)
         totals: dict[str, float] = {}
         count = 0
         for _ in range(args.visits):
-            order, other = (rng.sample(range(args.pool), args.pool) for _ in range(2))
+            order = rng.sample(range(args.pool), args.pool)
             for i in range(0, args.pool, args.batch):
                 some = order[i : i + args.batch]
-                lessons = [x[j] for x in (under_way, styles) for j in some]
-                lessons += [fresh[j] for j in other[i : i + args.batch]]
-                for name, value in self.step(lessons, len(some)).items():
+                for name, value in self.step([under_way[j] for j in some], [styles[j] for j in some]).items():
                     totals[name] = totals.get(name, 0.0) + value
                 count += 1
         self.round += 1
         return {name: total / count for name, total in totals.items()}
 
-    def step(self, lessons: list[Lesson], pairs: int) -> dict[str, float]:
+    def step(self, under_way: list[Lesson], styles: list[Lesson]) -> dict[str, float]:
         """One step of the optimiser; see `objective`."""
         progress = self.steps / (self.args.rounds * self.args.visits * math.ceil(self.args.pool / self.args.batch))
         fall = 0.02 + 0.98 * (1 + math.cos(math.pi * min(1.0, progress))) / 2
-        for group in self.optimizer.param_groups:
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = self.args.rate * min(1.0, (self.steps + 1) / WARM_UP) * fall * group["scale"]
-        entries, targets = zip(*lessons, strict=True)
+        x, s = (
+            torch.stack([lesson.image for lesson in lessons]).contiguous(memory_format=torch.channels_last)
+            for lessons in (under_way, styles)
+        )
         with self.fast():
-            batch = torch.stack(entries).contiguous(memory_format=torch.channels_last)
-            maps = self.student(batch, self.args.first_stage)
-        loss, parts = objective(maps, targets, self.teacher.emphasis, pairs)
-        self.optimizer.zero_grad()
+            maps, of_styles = self.student(x.requires_grad_()), self.student(s)
+        both = {name: torch.cat([f, of_styles[name]]) for name, f in maps.items()}
+        targets = [lesson.targets for lesson in (*under_way, *styles)]
+        loss, parts = objective(both, targets, self.teacher.emphasis, len(under_way))
+        with self.fast():
+            error, parts["gradient"] = gradient_error(self.student, x, maps, under_way)
+        loss = loss + GRADIENT * error
+        self.student.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0, error_if_nonfinite=True)
-        self.optimizer.step()
+        for _, parameter, matrix in self.matrices:
+            assert parameter.grad is not None
+            matrix.grad = flat(parameter.grad)
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.steps += 1
         moment = min(MOMENT, self.steps / (self.steps + 10))
         with torch.no_grad():
@@ -225,8 +263,8 @@ class Run:
         return mean | layers
 
     def export(self, path: Path, scores: dict[str, float]) -> None:
-        """The weights in fp16, with what one should know of them."""
-        tensors = {k: v.half().contiguous().cpu() for k, v in self.mean.lite.state_dict().items()}
+        """The weights in 8 bits, with what one should know of them."""
+        tensors = {k: v.contiguous().cpu() for k, v in pack(self.mean.lite.state_dict()).items()}
         card = {
             "network": "lite, see vidstyle/stylize/features/lite.py",
             "architecture": architecture(),
@@ -277,22 +315,14 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--init", type=Path, help="weights of a `Lite` that is not wider or deeper, to grow from")
     parser.add_argument("--data", default="photographs and paintings", help="what the images are, for the file's card")
-    parser.add_argument(
-        "--first-stage",
-        type=int,
-        default=0,
-        choices=range(5),
-        help="train from this stage on (3 is 1/8 of the resolution) and leave the ones before as they are: "
-        "more than twice as fast, so that more --visits cost little",
-    )
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--visits", type=int, default=2, help="times a round's images are trained on")
-    parser.add_argument("--pool", type=int, default=24, help="images under way, and fresh crops, in a round")
-    parser.add_argument("--advance", type=int, default=4, help="iterations of those in a round")
-    parser.add_argument("--longest", type=int, default=80, help="iterations after which one is given up, at most")
-    parser.add_argument("--batch", type=int, default=2, help="of each kind in a step: under way, styles, fresh crops")
+    parser.add_argument("--pool", type=int, default=64, help="images under way in a round")
+    parser.add_argument("--advance", type=int, default=8, help="iterations of those in a round")
+    parser.add_argument("--longest", type=int, default=32, help="iterations after which one is given up, at most")
+    parser.add_argument("--batch", type=int, default=4, help="images under way in a step, and as many styles")
     parser.add_argument("--crop", type=int, default=256, help="pixels; a multiple of 16")
-    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--score-every", type=int, default=20, help="rounds")
     parser.add_argument("--score-iterations", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
@@ -303,8 +333,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error("--crop is no multiple of 16")
     if args.init and args.out.resolve() == args.init.resolve():
         parser.error("--out would replace the file of --init, from which the same command must be able to go on")
-    if args.first_stage and not args.init:
-        parser.error("--first-stage leaves stages as they are: --init has to say as what")
+    if not hasattr(torch.optim, "Muon"):
+        parser.error(f"torch {torch.__version__} has no torch.optim.Muon; training needs torch 2.9 or newer")
     return args
 
 

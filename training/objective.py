@@ -4,7 +4,7 @@ For one image and one layer, with y the student's map, t the teacher's in its di
 
     w (  |E (y - t)|^2 / |E t|^2                                        what is where; E is `Teacher.emphasis`
        + GRAM |G(y) - G(t)|^2 / |G(t)|^2                                what is there
-       + STYLE |(G(y) - G(y_S)) - (G(t) - G(t_S))|^2 / |G(t_S)|^2 )     the part of the style distance not seen
+       + STYLE |(G(y) - G(y_S)) - (G(t) - G(t_S))|^2 / max(|G(t)|^2, |G(t_S)|^2) )   how far it still is to a style
 
 The second line is there for layers whose style is matched, the third also only for images on their way to a style S:
 it is the style distance itself, as VGG-19 measures it, of an image that the student takes for finished. w is
@@ -19,11 +19,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from training.attempts import gram, relative
-from training.teacher import ENERGY, HINTS
+from training.grams import gram, relative
+from training.student import Student
+from training.teacher import ENERGY, HINTS, Lesson
 from vidstyle.stylize.features import STYLE_LAYERS
 
-GRAM, STYLE = 0.5, 2.0
+GRAM, STYLE, GRADIENT = 0.5, 2.0, 3.0
 LAYER_WEIGHTS = {"relu5_1": 2.0} | dict.fromkeys(HINTS, 0.3)
 """1 where none is given."""
 FLOOR = 0.05
@@ -54,8 +55,44 @@ def objective(
             if pairs:
                 way, style = slice(pairs), slice(pairs, 2 * pairs)
                 unseen = (g[way] - g[style]) - (a[way] - a[style])
-                missing = relative(a[style] + unseen, a[style], floor).mean()
+                most = torch.maximum(squared(a[way]), squared(a[style])).clamp_min(floor)
+                missing = (squared(unseen) / most).mean()
                 parts[f"{name} style"] = missing.detach()
                 layer = layer + STYLE * missing
         loss = loss + LAYER_WEIGHTS.get(name, 1.0) * layer
     return loss, parts
+
+
+def squared(matrices: Tensor) -> Tensor:
+    """|A|^2 of each of a batch, (b,)."""
+    return matrices.flatten(1).square().sum(1)
+
+
+def gradient_error(
+    student: Student, images: Tensor, maps: Mapping[str, Tensor], lessons: Sequence[Lesson]
+) -> tuple[Tensor, Tensor]:
+    """How far the student's gradients with respect to the images are from the teacher's.
+
+    g = J^T p, with J the Jacobian of the maps and p the lesson's `pull`; t is the teacher's own, of unit length. The
+    error is |g - t|^2: 1 for a student that knows nothing, 0 for one whose images go where the teacher's go. Its
+    gradient with respect to the weights is that of 2 <p, J r> for r = g - t held fixed, which needs no second
+    derivatives, for the rectifiers have none.
+
+    Args:
+        images: (b, 3, h, w), which `maps` were made of, and have a graph to.
+
+    Returns:
+        A scalar with the gradient of the mean error, and the mean error itself.
+    """
+    pulls = {
+        name: torch.stack([lesson.pull[name] for lesson in lessons if lesson.pull]).to(maps[name].dtype)
+        for name in STYLE_LAYERS
+    }
+    names = list(pulls)
+    (g,) = torch.autograd.grad(
+        [maps[name] for name in names], images, [pulls[name] for name in names], retain_graph=True
+    )
+    rest = g - torch.stack([lesson.gradient for lesson in lessons if lesson.gradient is not None])
+    changes = student.changes(images.detach(), rest)
+    products = torch.stack([(changes[name].float() * pulls[name].float()).sum() for name in names])
+    return 2 * products.sum() / len(lessons), rest.square().sum() / len(lessons)

@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.teacher import HINTS
-from vidstyle.stylize.features.lite import DEPTHS, RANKS, TAPS, WIDTHS, Lite, place
+from vidstyle.stylize.features.lite import RANKS, TAPS, WIDTHS, Lite, place
+from vidstyle.stylize.features.normalise import constants, normalise
+from vidstyle.stylize.features.padding import replicate_pad
 
 LAYERS = (*RANKS, *HINTS)
 
@@ -20,38 +23,62 @@ class Student(nn.Module):
         self.lite = Lite()
         self.hints = nn.ModuleDict({name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in HINTS.items()})
 
-    def forward(self, x: Tensor, first: int = 0) -> dict[str, Tensor]:
-        """{layer: (b, rank, h', w')} for the layers of the stages from `first` on; x is what `entry` gives."""
-        return {name: self.head(name)(f) for name, f in self.before_heads(x, first)}
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """(b, 3, h, w) -> {layer: (b, rank, h', w')}"""
+        return {name: self.head(name)(f) for name, f in self.before_heads(image)}
 
-    def before_heads(self, x: Tensor, first: int = 0) -> Iterator[tuple[str, Tensor]]:
+    def before_heads(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
         """(layer, the map (b, width, h', w') that its head reads)"""
-        for at, f in self.lite.trunk(x, first):
+        for at, f in self.lite.trunk(image):
             yield from ((name, f) for name in LAYERS if place(name) == at)
 
-    def entry(self, image: Tensor, stage: int) -> Tensor:
-        """What a stage reads, for images (b, 3, h, w)."""
-        if stage == 0:
-            return image
-        end = stage - 1, DEPTHS[stage - 1] - 1
-        return self.lite.passage(next(f for at, f in self.lite.trunk(image) if at == end), stage)
-
-    def freeze(self, stages: int) -> None:
-        """Leave the first stages, and what hangs on them, as they are."""
-        for name, parameter in self.named_parameters():
-            kind, key = name.removeprefix("lite.").split(".")[:2]
-            if kind == "stages":
-                stage = int(key)
-            elif kind == "expansions":
-                stage = int(key) + 1
-            else:
-                stage = place(key)[0]
-            parameter.requires_grad_(stage >= stages)
+    def changes(self, image: Tensor, change: Tensor) -> dict[str, Tensor]:
+        """How the maps of `RANKS` change, to first order, when the images (b, 3, h, w) change by `change`: the Jacobian
+        times that. Rectifiers let through what they let through at `image`.
+        """
+        found: dict[str, Tensor] = {}
+        x, u = normalise(image), change / constants(change.dtype, change.device)[1]
+        for i, stage in enumerate(self.lite.stages):
+            assert isinstance(stage, nn.ModuleList)
+            if i > 1:
+                x, u = step(self.lite.expansions[i - 2], x, u)
+            if i:
+                x, u = F.avg_pool2d(x, 2), F.avg_pool2d(u, 2)
+            for j, convolution in enumerate(stage):
+                x, u = step(convolution, replicate_pad(x), replicate_pad(u))
+                for name in RANKS:
+                    if place(name) == (i, j):
+                        found[name] = F.conv2d(u, self.head(name).weight)
+        return found
 
     def head(self, name: str) -> nn.Conv2d:
         head = (self.hints if name in HINTS else self.lite.heads)[name]
         assert isinstance(head, nn.Conv2d)
         return head
+
+
+def matrices(student: Student) -> list[tuple[str, nn.Parameter, Tensor]]:
+    """The name, the parameter (o, i, k, k) and a view (o, k k i) of it for each trained convolution of the trunk."""
+    found = []
+    for name, p in student.named_parameters():
+        if p.requires_grad and p.ndim == 4 and name.startswith(("lite.stages", "lite.expansions")):
+            matrix = flat(p.detach())
+            assert matrix.data_ptr() == p.data_ptr(), "a copy, because the network is not channels_last"
+            found.append((name, p, matrix))
+    return found
+
+
+def flat(weight: Tensor) -> Tensor:
+    """(o, i, k, k) -> (o, k k i), a view where the memory is channels_last"""
+    return weight.permute(0, 2, 3, 1).flatten(1)
+
+
+def step(convolution: nn.Module, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """x and its change u after a convolution and its rectifier; only the change has gradients."""
+    assert isinstance(convolution, nn.Conv2d)
+    with torch.no_grad():
+        x = F.relu(convolution(x), inplace=True)
+    return x, F.conv2d(u, convolution.weight) * (x > 0)
 
 
 @torch.no_grad()

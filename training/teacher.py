@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from training.grams import gram, relative
 from vidstyle.device import Precision
 from vidstyle.stylize import features
+from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
 from vidstyle.stylize.features.lite import RANKS
+from vidstyle.stylize.losses import TINY
 
 HINTS = {"relu3_4": 96, "relu4_4": 192}
 """Maps that no one asks of the finished network, but that VGG-19's deeper ones are made of: heads that are dropped
@@ -22,8 +26,23 @@ ENERGY = 9.0
 Targets = dict[str, Tensor]
 """{layer: (rank, h', w')} for one image, in bf16."""
 
-Lesson = tuple[Tensor, Targets]
-"""What the network reads, and what it is to say."""
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the network is to say of an image, and in which direction it is to change it.
+
+    Attributes:
+        image: (3, h, w).
+        targets: see `Targets`.
+        pull: {layer: (rank, h', w')}: what a loss says of the targets, its gradient with respect to them; in bf16.
+        gradient: (3, h, w), of unit length: the teacher's gradient of that loss with respect to the image. Both are
+            None where no loss was asked about.
+    """
+
+    image: Tensor
+    targets: Targets
+    pull: Targets | None = None
+    gradient: Tensor | None = None
 
 
 class Teacher:
@@ -33,7 +52,8 @@ class Teacher:
         basis: {layer: (channels, rank)}, orthonormal columns times the scale that gives every map the same energy.
         emphasis: {layer: (rank, rank)}, weighs squared errors along a direction by the root of its energy. Gram
             matrices live off the strongest few (of relu5_1's 512, 16 hold 95 % of its Gram matrix's norm and 37 % of
-            its energy); feature errors counted without it are mostly about the others.
+            its energy); feature errors counted without it are mostly about the others. Content distances count all
+            directions alike, and so do the errors of their layers.
     """
 
     def __init__(self, weights_dir: Path | None, device: torch.device, precision: Precision) -> None:
@@ -47,7 +67,9 @@ class Teacher:
         count = 0
         for batch in batches:
             count += 1
-            for name, maps in self.maps(batch).items():
+            with torch.no_grad():
+                found = self.maps(batch)
+            for name, maps in found.items():
                 f = maps.permute(1, 0, 2, 3).flatten(1).double()  # (b, c, h, w) -> (c, bhw)
                 moments[name] = moments.get(name, 0) + f @ f.T / f.shape[1]
         for name, moment in moments.items():
@@ -55,21 +77,50 @@ class Teacher:
             energies, directions = (x.flip(-1)[..., :rank] for x in torch.linalg.eigh(moment / count))
             scale = (ENERGY / (moment / count).trace()).sqrt()
             self.basis[name] = (directions * scale).float().contiguous()
-            self.emphasis[name] = (energies / energies[0]).clamp_min(0).pow(0.25).diag().float()
+            power = 0.0 if name in CONTENT_LAYERS else 0.25
+            self.emphasis[name] = (energies / energies[0]).clamp_min(1e-12).pow(power).diag().float()
 
     def turn(self, layer: str, rotation: Tensor) -> None:
         """Describe the space of a layer's directions in another basis; `rotation` is (rank, rank)."""
         self.basis[layer] = self.basis[layer] @ rotation
         self.emphasis[layer] = self.emphasis[layer] @ rotation
 
-    @torch.no_grad()
     def maps(self, batch: Tensor) -> dict[str, Tensor]:
         """(b, 3, h, w) -> {layer: (b, c, h', w')} in fp32, c as in VGG-19."""
         return {name: f.float() for name, f in self.network(batch, (*RANKS, *HINTS)).items()}
 
-    def targets(self, batch: Tensor) -> list[Targets]:
-        """Of each of the images (b, 3, h, w)."""
-        maps = {
-            name: torch.einsum("bchw,cr->brhw", f, self.basis[name]).bfloat16() for name, f in self.maps(batch).items()
-        }
-        return [{name: f[i] for name, f in maps.items()} for i in range(len(batch))]
+    def project(self, batch: Tensor) -> dict[str, Tensor]:
+        """(b, 3, h, w) -> {layer: (b, rank, h', w')} in fp32."""
+        return {name: torch.einsum("bchw,cr->brhw", f, self.basis[name]) for name, f in self.maps(batch).items()}
+
+    @torch.no_grad()
+    def lessons(self, batch: Tensor) -> list[Lesson]:
+        """Of each of the images (b, 3, h, w), without a gradient."""
+        maps = self.project(batch)
+        return [Lesson(image, {name: f[i].bfloat16() for name, f in maps.items()}) for i, image in enumerate(batch)]
+
+    def pulled(self, batch: Tensor, styles: Sequence[Targets], weights: Tensor) -> list[Lesson]:
+        """Of each of the images (b, 3, h, w), with the gradient of the style distances to `styles`; `weights` is
+        (b, number of style layers).
+        """
+        x = batch.detach().requires_grad_()
+        maps = self.project(x)
+        asked = {name: maps[name] for name in STYLE_LAYERS}
+        distances = [
+            relative(gram(f), gram(torch.stack([style[name] for style in styles]))) for name, f in asked.items()
+        ]
+        loss = (torch.stack(distances, 1) * weights).sum()
+        pulls = torch.autograd.grad(loss, list(asked.values()), retain_graph=True)
+        (gradient,) = torch.autograd.grad(list(asked.values()), x, pulls)
+        length = gradient.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
+        gradient = gradient / length
+        pull = {name: (p / length).bfloat16() for name, p in zip(asked, pulls, strict=True)}
+        return [
+            Lesson(
+                image.detach(),
+                {name: f[i].detach().bfloat16() for name, f in maps.items()},
+                {name: p[i] for name, p in pull.items()},
+                gradient[i],
+            )
+            for i, image in enumerate(batch)
+        ]

@@ -19,6 +19,7 @@ import typer
 import typer.core
 
 from vidstyle import config as configs
+from vidstyle.device import keep_memory
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
 from vidstyle.progress import Event, Note, display
 from vidstyle.signals import Signals
@@ -186,6 +187,7 @@ def run(
         planned = plan.of(built)
         print(json.dumps(asdict(planned)) if as_json else planned.text())
         return
+    keep_memory()
     shown = display(progress, sys.stderr, quiet=quiet)
 
     def report(event: Event) -> None:

@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RENDER_FORMAT = 1
+RENDER_FORMAT = 2
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
 POLISHER = "vgg19"

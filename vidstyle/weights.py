@@ -17,6 +17,7 @@ from filelock import FileLock
 from vidstyle import download
 from vidstyle.download import DownloadError, Progress, sha256
 from vidstyle.errors import WeightsError
+from vidstyle.packing import unpack
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -256,6 +257,7 @@ def _read(name: str, path: Path) -> dict[str, Tensor]:
     tensors = (
         {key: x.detach() for key, x in state.items() if isinstance(x, torch.Tensor)} if isinstance(state, dict) else {}
     )
+    tensors = unpack(tensors)
     expected = _shapes(name) or {key: tuple(x.shape) for key, x in tensors.items()}
     problems = [
         f"{key} is {tuple(tensors[key].shape)} instead of {shape}" if key in tensors else f"{key} is missing"

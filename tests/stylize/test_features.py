@@ -8,17 +8,21 @@ import torch.nn.functional as F
 
 from vidstyle.device import fast_bf16
 from vidstyle.stylize import features
-from vidstyle.stylize.features.padding import replicate_pad
+from vidstyle.stylize.features.padding import rectify_pad, replicate_pad
 
 LAYERS = (*features.STYLE_LAYERS, *features.CONTENT_LAYERS)
 
 
+@pytest.mark.parametrize("rectified", [False, True])
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("shape", [(2, 3, 5, 6), (2, 4, 1, 1), (1, 2, 1, 7)])
-def test_the_padding_and_its_gradient_are_torchs(shape: tuple[int, ...], order: torch.memory_format) -> None:
+@pytest.mark.parametrize("shape", [(2, 3, 5, 6), (2, 4, 1, 1), (1, 2, 1, 7), (1, 3, 2, 2)])
+def test_the_padding_and_its_gradient_are_torchs(
+    shape: tuple[int, ...], order: torch.memory_format, rectified: bool
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(shape, generator=generator, dtype=torch.float64).contiguous(memory_format=order).requires_grad_()
-    ours, theirs = replicate_pad(x), F.pad(x, (1, 1, 1, 1), mode="replicate")
+    x = torch.randn(shape, generator=generator, dtype=torch.float64).contiguous(memory_format=order).requires_grad_()
+    ours = rectify_pad(x) if rectified else replicate_pad(x)
+    theirs = F.pad(F.relu(x) if rectified else x, (1, 1, 1, 1), mode="replicate")
     assert torch.equal(ours, theirs)
     assert min(shape) == 1 or ours.is_contiguous(memory_format=order)
     upstream = torch.rand(ours.shape, generator=generator, dtype=torch.float64)

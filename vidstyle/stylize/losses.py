@@ -7,6 +7,8 @@ References: Gatys, Ecker, Bethge 2016 ("Gatys"); Ruder, Dosovitskiy, Brox 2016 (
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -29,6 +31,21 @@ def content(features: Tensor, target: Tensor) -> Tensor:
     return (features - target).square().sum() / target.square().sum().clamp_min(TINY)
 
 
+class Products(torch.autograd.Function):
+    """F^T F of F (n, c). Its gradient F (D + D^T) takes one product, where torch would take two, one for each F."""
+
+    @staticmethod
+    def forward(ctx: Any, f: Tensor) -> Tensor:
+        ctx.save_for_backward(f)
+        return f.T @ f
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (f,) = ctx.saved_tensors
+        product: Tensor = f @ (grad + grad.T)
+        return product
+
+
 def gram(features: Tensor) -> Tensor:
     """(1, c, h, w) -> G = F^T F / (h w), (c, c): what the channels do together, wherever they do it (Gatys eq. 3).
 
@@ -37,7 +54,8 @@ def gram(features: Tensor) -> Tensor:
     """
     _, c, h, w = features.shape
     f = full(features).permute(0, 2, 3, 1).reshape(h * w, c)  # (1, c, h, w) -> (hw, c)
-    return f.T @ f / (h * w)
+    g: Tensor = Products.apply(f)
+    return g / (h * w)
 
 
 def style(g: Tensor, target: Tensor) -> Tensor:

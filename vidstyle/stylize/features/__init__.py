@@ -32,18 +32,17 @@ class Extractor(Protocol):
 
 
 class Network:
-    """A feature network on its device: frozen, channels_last, its convolutions in the precision the device is fast
-    at.
+    """A feature network on its device: frozen, channels_last, its weights and maps in the precision the device is fast
+    at. It takes `module` over; autocast would convert the weights anew at every call.
     """
 
     def __init__(self, module: nn.Module, digest: str, device: torch.device, precision: Precision) -> None:
-        self.module = module.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.module = module.eval().requires_grad_(False).to(device, dtype).to(memory_format=torch.channels_last)
         self.digest, self.device, self.precision = digest, device, precision
 
     def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        image = image.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            maps: dict[str, Tensor] = self.module(image, layers)
+        maps: dict[str, Tensor] = self.module(image.contiguous(memory_format=torch.channels_last), layers)
         return maps
 
 

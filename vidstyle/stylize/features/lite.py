@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.stylize.features.normalise import normalise
-from vidstyle.stylize.features.padding import replicate_pad
+from vidstyle.stylize.features.padding import rectify_pad, replicate_pad
 
 WIDTHS = (16, 32, 80, 168, 256)
 DEPTHS = (2, 2, 3, 4, 4)
@@ -59,27 +59,30 @@ class Lite(nn.Module):
                 break
         return maps
 
-    def trunk(self, x: Tensor, first: int = 0) -> Iterator[tuple[tuple[int, int], Tensor]]:
-        """((stage, convolution), its map (b, width, h', w')), one after the other, from stage `first` on.
-
-        Args:
-            x: the image, or what that stage reads.
-        """
-        x = x if first else normalise(x)
-        for i in range(first, len(self.stages)):
-            x = self.passage(x, i) if i > first else x
-            stage = self.stages[i]
+    def trunk(self, image: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
+        """((stage, convolution), its map (b, width, h', w')) of those that are read, one after the other."""
+        x = normalise(image).to(next(self.parameters()).dtype)
+        for i, stage in enumerate(self.stages):
             assert isinstance(stage, nn.ModuleList)
+            x = replicate_pad(self.passage(x, i) if i else x)
             for j, convolution in enumerate(stage):
-                x = F.relu(convolution(replicate_pad(x)))
-                yield (i, j), x
+                x, last = convolution(x), j == len(stage) - 1
+                if last or (i, j) in READ:
+                    x = F.relu(x, inplace=True)
+                    yield (i, j), x
+                    x = x if last else replicate_pad(x)
+                else:
+                    x = rectify_pad(x)
 
     def passage(self, x: Tensor, stage: int) -> Tensor:
         """From the last map of the stage before to what `stage` reads."""
-        return F.avg_pool2d(F.relu(self.expansions[stage - 2](x)) if stage > 1 else x, 2)
+        return F.avg_pool2d(F.relu(self.expansions[stage - 2](x), inplace=True) if stage > 1 else x, 2)
 
 
 def place(layer: str) -> tuple[int, int]:
     """The stage and its convolution, both from 0, that a map is read from: relu3_1 -> (2, 2)."""
     stage = int(layer[4]) - 1
     return stage, TAPS.get(layer, DEPTHS[stage] - 1)
+
+
+READ = {place(layer) for layer in RANKS}

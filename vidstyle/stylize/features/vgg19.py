@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.stylize.features.normalise import normalise
-from vidstyle.stylize.features.padding import replicate_pad
+from vidstyle.stylize.features.padding import rectify_pad, replicate_pad
 from vidstyle.weights import VGG19_STAGES, vgg19_shapes
 
 LAYERS = tuple(f"relu{i}_{j}" for i, (_, depth) in enumerate(VGG19_STAGES, 1) for j in range(1, depth + 1))
@@ -40,13 +40,19 @@ class VGG19(nn.Module):
         if unknown := set(layers) - set(LAYERS):
             raise ValueError(f"vgg19 has no layer {', '.join(sorted(unknown))}: {', '.join(LAYERS)}")
         maps: dict[str, Tensor] = {}
-        x = normalise(image)
-        for name, convolution in zip(LAYERS, self.features.values(), strict=True):
-            if len(maps) == len(set(layers)):
-                break
-            if name.endswith("_1") and name != "relu1_1":
-                x = self.pool(x)  # (b, c, h, w) -> (b, c, h // 2, w // 2)
-            x = F.relu(convolution(replicate_pad(x)))
+        if not layers:
+            return maps
+        convolutions = self.features.values()
+        x = replicate_pad(normalise(image).to(next(self.parameters()).dtype))
+        for name, following, convolution in zip(LAYERS, (*LAYERS[1:], ""), convolutions, strict=True):
+            x, last = convolution(x), following.endswith("_1")
             if name in layers:
-                maps[name] = x
+                maps[name] = x = F.relu(x, inplace=True)
+                if len(maps) == len(set(layers)):
+                    break
+                x = replicate_pad(self.pool(x) if last else x)
+            elif last:
+                x = replicate_pad(self.pool(F.relu(x, inplace=True)))  # (b, c, h, w) -> (b, c, h // 2 + 2, w // 2 + 2)
+            else:
+                x = rectify_pad(x)
         return maps
