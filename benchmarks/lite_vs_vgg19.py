@@ -33,7 +33,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vidstyle import framefile
-from vidstyle.device import Precision, deterministic, resolve_device, resolve_precision
+from vidstyle.device import Precision, deterministic, keep_memory, resolve_device, resolve_precision
 from vidstyle.download import sha256
 from vidstyle.errors import InputError, StyleError, VidstyleError, WeightsError
 from vidstyle.frames import from_uint16, quantise, to_uint16
@@ -236,6 +236,7 @@ def compare(args: argparse.Namespace) -> None:
 
 def main() -> None:
     args = arguments()
+    keep_memory()  # as a render does
     try:
         with deterministic(resolve_device(args.device)):
             compare(args)

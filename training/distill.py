@@ -2,11 +2,11 @@
 
     python -m training.distill --images FOLDER --out lite.safetensors --work FOLDER [--init lite.safetensors]
 
-Run from the top of the checkout; see training/README.md. Training goes in rounds. Each one takes `--pool` fresh crops,
-and as many images that the network itself is stylizing, with the style each is on its way to; asks the teacher about
-all of them; and trains on them `--visits` times. After a round everything that is needed to go on lies in `--work`:
-the same command continues, and ends with the same weights as if it had never stopped. `--rounds` may be changed under
-way; the step size then falls along the new curve.
+Run from the top of the checkout; see training/README.md. Training goes in rounds. Each one takes `--pool` images
+that the network itself is stylizing, with the style each is on its way to; asks the teacher what it sees in them, and
+where each style pulls its image; and trains on them `--visits` times. After a round everything that is needed to go on
+lies in `--work`: the same command continues, and ends with the same weights as if it had never stopped. `--rounds` may
+be changed under way; the step size then falls along the new curve.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ class Run:
     def restore(self) -> None:
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         now, before = self.settings(), state["settings"]
-        if changed := [f"{name}: {before.get(name)} -> {now[name]}" for name in now if now[name] != before.get(name)]:
+        names = [name for name in before | now if now.get(name) != before.get(name)]
+        if changed := [f"{name}: {before.get(name)} -> {now.get(name)}" for name in names]:
             raise SystemExit(f"{self.checkpoint} is of another training ({'; '.join(changed)}); give another --work")
         self.student.load_state_dict(state["student"])
         self.mean.load_state_dict(state["mean"])
@@ -167,7 +168,7 @@ class Run:
 
     def pulled(self, pool: list[Attempt], rng: random.Random) -> list[Lesson]:
         """For each image under way also in which direction its style pulls it: all layers together or, one time in two,
-        a single one of the deeper ones, whose share would be drowned in the deepest one's.
+        one of the three deeper ones alone, for in the sum relu5_1 drowns the others.
         """
         found: list[Lesson] = []
         for i in range(0, len(pool), 4):
@@ -222,10 +223,10 @@ class Run:
         targets = [lesson.targets for lesson in (*under_way, *styles)]
         loss, parts = objective(both, targets, self.teacher.emphasis, len(under_way))
         with self.fast():
-            error, parts["gradient"] = gradient_error(self.student, x, maps, under_way)
-        loss = loss + GRADIENT * error
+            surrogate, parts["gradient"] = gradient_error(self.student, x, maps, under_way)
+        loss = loss + GRADIENT * surrogate
         self.student.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward(inputs=list(self.student.parameters()))  # type: ignore[no-untyped-call]  # and not the images
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0, error_if_nonfinite=True)
         for _, parameter, matrix in self.matrices:
             assert parameter.grad is not None

@@ -6,10 +6,12 @@ For one image and one layer, with y the student's map, t the teacher's in its di
        + GRAM |G(y) - G(t)|^2 / |G(t)|^2                                what is there
        + STYLE |(G(y) - G(y_S)) - (G(t) - G(t_S))|^2 / max(|G(t)|^2, |G(t_S)|^2) )   how far it still is to a style
 
+    and for the image GRADIENT |g_y - g_t|^2, how differently the two pull at its pixels; see `gradient_error`.
+
 The second line is there for layers whose style is matched, the third also only for images on their way to a style S:
-it is the style distance itself, as VGG-19 measures it, of an image that the student takes for finished. w is
-`LAYER_WEIGHTS`; the terms are means over the images of a batch and are summed over the layers. No denominator falls
-below `FLOOR` of what is usual.
+of an image that the student takes for finished it is the style distance, as VGG-19 measures it; early on its way an
+image may hold many times the energy of a dim style, hence the larger of the two. w is `LAYER_WEIGHTS`; the terms are
+means over the images of a batch and are summed over the layers. No denominator falls below `FLOOR` of what is usual.
 """
 
 from __future__ import annotations

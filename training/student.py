@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.teacher import HINTS
-from vidstyle.stylize.features.lite import RANKS, TAPS, WIDTHS, Lite, place
+from vidstyle.stylize.features.lite import DEPTHS, RANKS, TAPS, WIDTHS, Lite, place
 from vidstyle.stylize.features.normalise import constants, normalise
 from vidstyle.stylize.features.padding import replicate_pad
 
@@ -21,6 +21,7 @@ class Student(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.lite = Lite()
+        assert all(place(name)[1] == DEPTHS[place(name)[0]] - 1 for name in HINTS), "the trunk yields no such map"
         self.hints = nn.ModuleDict({name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in HINTS.items()})
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -76,9 +77,10 @@ def flat(weight: Tensor) -> Tensor:
 def step(convolution: nn.Module, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """x and its change u after a convolution and its rectifier; only the change has gradients."""
     assert isinstance(convolution, nn.Conv2d)
+    u = F.conv2d(u, convolution.weight)  # first: older autocasts keep the first copy of a weight, graph or not
     with torch.no_grad():
         x = F.relu(convolution(x), inplace=True)
-    return x, F.conv2d(u, convolution.weight) * (x > 0)
+    return x, u * (x > 0)
 
 
 @torch.no_grad()

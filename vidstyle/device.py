@@ -68,8 +68,9 @@ def keep_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt:
-        mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: only what is larger is a mapping of its own, which ends when it is freed
+    # M_MMAP_THRESHOLD: only what is larger is a mapping of its own, which ends when it is freed. An older glibc refuses
+    # that much; the other setting alone would then make things worse.
+    if mallopt and mallopt(-3, 2**30):
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: what lies free at the end of the heap and is less stays there
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from vidstyle.device import fast_bf16
+from vidstyle.device import fast_bf16, keep_memory
 from vidstyle.stylize import features
 from vidstyle.stylize.features.padding import rectify_pad, replicate_pad
 
@@ -67,6 +68,25 @@ def test_bf16_is_only_chosen_where_the_cpu_says_it_has_it() -> None:
     if not flags:
         pytest.skip("no /proc/cpuinfo on this system")
     assert fast_bf16(torch.device("cpu")) == ("avx512_bf16" in flags or "amx_bf16" in flags)
+
+
+@pytest.mark.parametrize(
+    ("system", "granted", "asked"), [("linux", 1, [-3, -1]), ("linux", 0, [-3]), ("linux", None, []), ("darwin", 1, [])]
+)
+def test_freed_memory_is_kept_only_where_all_of_it_can_be(
+    system: str, granted: int | None, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def mallopt(parameter: int, value: int) -> int | None:
+        calls.append(parameter)
+        return granted
+
+    libc = SimpleNamespace(mallopt=mallopt) if granted is not None else SimpleNamespace()
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: libc)
+    keep_memory()
+    assert calls == asked
 
 
 def cpu_info() -> list[str]:

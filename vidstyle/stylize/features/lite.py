@@ -60,7 +60,9 @@ class Lite(nn.Module):
         return maps
 
     def trunk(self, image: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
-        """((stage, convolution), its map (b, width, h', w')) of those that are read, one after the other."""
+        """((stage, convolution), its map (b, width, h', w')) of those that are read and of the last of each stage, one
+        after the other.
+        """
         x = normalise(image).to(next(self.parameters()).dtype)
         for i, stage in enumerate(self.stages):
             assert isinstance(stage, nn.ModuleList)

@@ -30,7 +30,10 @@ class RectifyPad(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         out = larger(x)
-        torch.clamp_min(x, 0, out=inside(out))
+        if x.device.type == "mps":  # has had trouble with strided outputs
+            inside(out).copy_(x.clamp_min(0))
+        else:
+            torch.clamp_min(x, 0, out=inside(out))
         ctx.save_for_backward(extend(out))
         return out
 
