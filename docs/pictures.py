@@ -1,0 +1,89 @@
+"""Make the README's pictures anew: after new embedded weights, or other defaults.
+
+    python docs/pictures.py [--weights-dir DIR] [--cache DIR]
+
+Run from the top of the checkout. hero.jpg: three frames of a clip, above their render with the default settings, beside
+the painting. lite.jpg: two frames in two styles, by VGG-19 and by the embedded features; made by
+`benchmarks/lite_vs_vgg19.py`, which has the two arguments too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import vidstyle
+from vidstyle.errors import StyleError
+from vidstyle.stylize.step import resize
+from vidstyle.video.probe import probe
+from vidstyle.video.read import read, read_image
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES, DOCS = ROOT / "sample_videos", ROOT / "docs"
+SHOWN = (2, 20, 40)
+HEIGHT, GAP = 225, 10
+
+
+def frames(video: Path, numbers: tuple[int, ...]) -> list[Tensor]:
+    return [frame.image for frame in read(probe(video), None, stop=max(numbers) + 1) if frame.index in numbers]
+
+
+def row(images: list[Tensor], height: int) -> Tensor:
+    """[(3, h, w)] -> (3, height, W), with white gaps"""
+    cells = [F.pad(resize(x, (height, round(x.shape[2] * height / x.shape[1]))), (0, GAP), value=1.0) for x in images]
+    return torch.cat(cells, 2)[:, :, :-GAP]
+
+
+def write(path: Path, image: Tensor) -> None:
+    import cv2
+
+    array = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()  # (3, H, W) -> (H, W, 3)
+    path.write_bytes(cv2.imencode(path.suffix, array[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+    print(path, f"{image.shape[2]}x{image.shape[1]}")
+
+
+def hero(folder: Path) -> None:
+    clip, style = SAMPLES / "balloon.mp4", SAMPLES / "strokes.jpg"
+    result = vidstyle.render(vidstyle.RenderConfig(input=clip, style=style, output=folder / "out.mp4")).output
+    above, below = (row(frames(video, SHOWN), HEIGHT) for video in (clip, result))
+    beside = torch.cat([above, torch.ones(3, GAP, above.shape[2]), below], 1)
+    painting = row([read_image(style, StyleError)], beside.shape[1])
+    width = round(0.62 * beside.shape[1])
+    left = (painting.shape[2] - width) // 2
+    write(DOCS / "hero.jpg", row([painting[:, :, left : left + width], beside], beside.shape[1]))
+
+
+def lite(folder: Path, more: list[str]) -> None:
+    stills = [folder / f"{name}.png" for name in ("balloon", "cut")]
+    for still in stills:
+        write(still, frames(SAMPLES / f"{still.stem}.mp4", SHOWN[1:2])[0])
+    styles = [SAMPLES / "strokes.jpg", SAMPLES / "mosaic.jpg"]
+    words = ["--photos", *stills, "--styles", *styles, "--out", folder, *more]
+    script = ROOT / "benchmarks" / "lite_vs_vgg19.py"
+    subprocess.run([sys.executable, str(script), *map(str, words)], check=True)
+    write(DOCS / "lite.jpg", read_image(folder / "contact_sheet.png", StyleError))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights-dir", type=Path, help="where VGG-19's weights lie; default: as for a render")
+    parser.add_argument("--cache", type=Path, help="keeps VGG-19's results")
+    parser.add_argument("--only", choices=("hero", "lite"))
+    args = parser.parse_args()
+    given = [("--weights-dir", args.weights_dir), ("--cache", args.cache)]
+    with tempfile.TemporaryDirectory() as name:
+        if args.only != "lite":
+            hero(Path(name))
+        if args.only != "hero":
+            lite(Path(name), [str(x) for flag, value in given if value for x in (flag, value)])
+
+
+if __name__ == "__main__":
+    main()
