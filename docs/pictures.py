@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cv2
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -42,10 +43,9 @@ def row(images: list[Tensor], height: int) -> Tensor:
 
 
 def write(path: Path, image: Tensor) -> None:
-    import cv2
-
     array = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()  # (3, H, W) -> (H, W, 3)
-    path.write_bytes(cv2.imencode(path.suffix, array[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 85] if path.suffix == ".jpg" else []
+    path.write_bytes(cv2.imencode(path.suffix, array[:, :, ::-1], quality)[1].tobytes())
     print(path, f"{image.shape[2]}x{image.shape[1]}")
 
 
@@ -65,7 +65,7 @@ def lite(folder: Path, more: list[str]) -> None:
     for still in stills:
         write(still, frames(SAMPLES / f"{still.stem}.mp4", SHOWN[1:2])[0])
     styles = [SAMPLES / "strokes.jpg", SAMPLES / "mosaic.jpg"]
-    words = ["--photos", *stills, "--styles", *styles, "--out", folder, *more]
+    words = ["--photos", *stills, "--styles", *styles, "--out", folder, "--size", 384, *more]
     script = ROOT / "benchmarks" / "lite_vs_vgg19.py"
     subprocess.run([sys.executable, str(script), *map(str, words)], check=True)
     write(DOCS / "lite.jpg", read_image(folder / "contact_sheet.png", StyleError))

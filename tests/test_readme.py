@@ -156,5 +156,7 @@ def test_ci_runs_the_test_command_of_the_page() -> None:
     assert found.stdout.splitlines() == [TEST_COMMAND]
 
 
-def test_the_picture_is_small_enough_to_load_at_once() -> None:
-    assert (ROOT / "docs" / "hero.jpg").stat().st_size <= 400_000
+def test_the_pictures_are_small_enough_to_load_at_once() -> None:
+    shown = re.findall(r"!\[.*\]\((docs/.*)\)", README)
+    assert shown == ["docs/hero.jpg", "docs/lite.jpg"]
+    assert all((ROOT / path).stat().st_size <= 400_000 for path in shown)

@@ -85,8 +85,8 @@ REGISTRY = {
             remote="",
             author="vidstyle, distilled from VGG-19",
             licence="MIT (the teacher: CC BY 4.0, see NOTICE)",
-            size=7_696_352,
-            sha256="4acb8d668de8a3ac287a6d03aaf49a4e325d7eb2f3b6dc24eed78353155b79b2",
+            size=3_869_320,
+            sha256="a438e228835669a30326d5501e898706294b7346ba77a5ea275f44d1ab396862",
         ),
         WeightFile(
             name="vgg19",
