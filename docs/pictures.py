@@ -1,6 +1,6 @@
 """Make the README's pictures anew: after new embedded weights, or other defaults.
 
-    python docs/pictures.py [--weights-dir DIR] [--cache DIR]
+    python -m docs.pictures [--weights-dir DIR] [--cache DIR]
 
 Run from the top of the checkout. hero.jpg: three frames of a clip, above their render with the default settings, beside
 the painting. lite.jpg: two frames in two styles, by VGG-19 and by the embedded features; made by
@@ -10,19 +10,16 @@ the painting. lite.jpg: two frames in two styles, by VGG-19 and by the embedded 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import cv2
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 import vidstyle
+from benchmarks.lite_vs_vgg19 import arguments, compare, side_by_side
 from vidstyle.errors import StyleError
-from vidstyle.stylize.step import resize
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 
@@ -36,12 +33,6 @@ def frames(video: Path, numbers: tuple[int, ...]) -> list[Tensor]:
     return [frame.image for frame in read(probe(video), None, stop=max(numbers) + 1) if frame.index in numbers]
 
 
-def row(images: list[Tensor], height: int) -> Tensor:
-    """[(3, h, w)] -> (3, height, W), with white gaps"""
-    cells = [F.pad(resize(x, (height, round(x.shape[2] * height / x.shape[1]))), (0, GAP), value=1.0) for x in images]
-    return torch.cat(cells, 2)[:, :, :-GAP]
-
-
 def write(path: Path, image: Tensor) -> None:
     array = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()  # (3, H, W) -> (H, W, 3)
     quality = [cv2.IMWRITE_JPEG_QUALITY, 85] if path.suffix == ".jpg" else []
@@ -52,12 +43,12 @@ def write(path: Path, image: Tensor) -> None:
 def hero(folder: Path) -> None:
     clip, style = SAMPLES / "balloon.mp4", SAMPLES / "strokes.jpg"
     result = vidstyle.render(vidstyle.RenderConfig(input=clip, style=style, output=folder / "out.mp4")).output
-    above, below = (row(frames(video, SHOWN), HEIGHT) for video in (clip, result))
+    above, below = (side_by_side(frames(video, SHOWN), HEIGHT) for video in (clip, result))
     beside = torch.cat([above, torch.ones(3, GAP, above.shape[2]), below], 1)
-    painting = row([read_image(style, StyleError)], beside.shape[1])
+    painting = side_by_side([read_image(style, StyleError)], beside.shape[1])
     width = round(0.62 * beside.shape[1])
     left = (painting.shape[2] - width) // 2
-    write(DOCS / "hero.jpg", row([painting[:, :, left : left + width], beside], beside.shape[1]))
+    write(DOCS / "hero.jpg", side_by_side([painting[:, :, left : left + width], beside], beside.shape[1]))
 
 
 def lite(folder: Path, more: list[str]) -> None:
@@ -66,8 +57,7 @@ def lite(folder: Path, more: list[str]) -> None:
         write(still, frames(SAMPLES / f"{still.stem}.mp4", SHOWN[1:2])[0])
     styles = [SAMPLES / "strokes.jpg", SAMPLES / "mosaic.jpg"]
     words = ["--photos", *stills, "--styles", *styles, "--out", folder, "--size", 384, *more]
-    script = ROOT / "benchmarks" / "lite_vs_vgg19.py"
-    subprocess.run([sys.executable, str(script), *map(str, words)], check=True)
+    compare(arguments([str(word) for word in words]))
     write(DOCS / "lite.jpg", read_image(folder / "contact_sheet.png", StyleError))
 
 

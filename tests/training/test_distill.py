@@ -100,16 +100,15 @@ def test_steps_bring_every_loss_down(
     arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distill, "WARM_UP", 5)
-    run = distill.Run(distill.arguments(arguments(tmp_path, "--rate", 2e-3, "--rounds", 100)))
+    run = distill.Run(distill.arguments(arguments(tmp_path, "--rate", 6e-3, "--rounds", 100)))
     pool = [attempt(run.images, random.Random(seed), 8) for seed in range(2)]
     styles = run.lessons([a.style for a in pool])
     for a, lesson in zip(pool, styles, strict=True):
         a.lesson = lesson
     under_way = run.pulled(pool, random.Random(0))
-    steps = [run.step(under_way, styles) for _ in range(60)]
+    steps = [run.step(under_way, styles) for _ in range(100)]  # relu5_1's style moves last
     deep = [name for name in steps[0] if name.startswith(("relu4", "relu5"))]
     assert {"relu4_2", "relu4_4", "relu5_1 style"} < set(deep)
-    deep.remove("relu5_1 style")  # the last to move from nothing: at 64 px its maps have 16 pixels
     assert not [name for name in [*deep, "gradient"] if steps[-1][name] >= steps[0][name]]
     assert steps[-1]["gradient"] < 0.6 * steps[0]["gradient"]
     behind = [
