@@ -2,9 +2,10 @@
 
     python benchmarks/iteration.py [--sizes 640x360 ...] [--weights-dir DIR] [--precision auto] [--device cpu]
 
-plain = VGG-19 as everyone writes it: fp32, NCHW, zero padding, Gram by flattening (average pooling, as ours). All run
-in turn in one process; medians. On CUDA with deterministic kernels and without TF32, as a render does. Stop whatever
-else computes: threads that wait for one another on shared cores distort the ratios, most of all at small sizes.
+plain = VGG-19 as everyone writes it: fp32, NCHW, zero padding, Gram by flattening (average pooling, as ours). Each
+network is in a process of its own, ours set up as for a render, and they run in turn; medians. On CUDA with
+deterministic kernels and without TF32, as a render does. Stop whatever else computes: threads that wait for one another
+on shared cores distort the ratios, most of all at small sizes.
 
 VGG-19's weights, where none are named, are taken from the folder `shared` beside the checkout, else as in a render.
 """
@@ -12,10 +13,13 @@ VGG-19's weights, where none are named, are taken from the folder `shared` besid
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -23,12 +27,14 @@ from torch import Tensor, nn
 
 from vidstyle import weights
 from vidstyle.device import deterministic, keep_memory, resolve_device, resolve_precision
+from vidstyle.errors import VidstyleError
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
 from vidstyle.stylize.features.lite import Lite
 from vidstyle.stylize.features.normalise import normalise
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "weights"
+NETWORKS = ("plain", "vgg19", "lite")
 WARM_UP = 2
 CPUINFO = Path("/proc/cpuinfo")
 NAMES = {1: "relu1_1", 6: "relu2_1", 11: "relu3_1", 20: "relu4_1", 22: "relu4_2", 29: "relu5_1"}
@@ -84,16 +90,72 @@ def iteration(extractor: Extractor, gram: Gram, photo: Tensor, painting: Tensor)
     return step
 
 
-def medians(steps: Sequence[Callable[[], None]], repeats: int) -> list[float]:
-    """Seconds of each, taken in turn."""
-    taken: list[list[float]] = [[] for _ in steps]
-    for _ in range(WARM_UP + repeats):
-        for seconds, step in zip(taken, steps, strict=True):
-            step()  # the other networks' maps out of the caches, as in a render, where no other network runs
-            begun = time.perf_counter()
-            step()
-            seconds.append(time.perf_counter() - begun)
-    return [statistics.median(seconds[WARM_UP:]) for seconds in taken]
+def timed(step: Callable[[], None]) -> float:
+    """Seconds of a call."""
+    step()  # the other networks' maps out of the caches, as in a render, where no other network runs
+    begun = time.perf_counter()
+    step()
+    return time.perf_counter() - begun
+
+
+def medians(timers: Sequence[Callable[[], float]], repeats: int) -> list[float]:
+    """Of what each returns, called in turn."""
+    taken = [[timer() for timer in timers] for _ in range(WARM_UP + repeats)]
+    return [statistics.median(seconds) for seconds in zip(*taken[WARM_UP:], strict=True)]
+
+
+def network(name: str, args: argparse.Namespace) -> tuple[Extractor, Gram]:
+    device = resolve_device(args.device)
+    if name == "plain":
+        return plain_vgg19(weights.load("vgg19", args.weights_dir)[0], device), naive_gram
+    precision = resolve_precision(args.precision, device)
+    if name == "lite" and args.untrained:
+        return features.Network(Lite(), "", device, precision), losses.gram
+    return features.load(name, device=device, precision=precision, weights_dir=args.weights_dir), losses.gram
+
+
+def work(pipe: Connection, name: str, args: argparse.Namespace) -> None:
+    """The process of one network: for each size that comes it makes ready, for each None it times one iteration."""
+    device = resolve_device(args.device)
+    if name != "plain":
+        keep_memory()  # as a render does
+    with deterministic(device):
+        try:
+            extractor, gram = network(name, args)
+        except VidstyleError as e:
+            sys.exit(f"{e.what}: {e.why}\n{e.hint}")
+        step: Callable[[], None] | None = None
+        while True:
+            try:
+                size: tuple[int, int] | None = pipe.recv()
+            except EOFError:
+                return
+            if size:
+                pictures = torch.rand((2, 1, 3, *size), generator=torch.Generator().manual_seed(0)).to(device)
+                step = iteration(extractor, gram, *pictures)
+            elif step:
+                pipe.send(timed(step))
+
+
+class Worker:
+    """A process of `work`."""
+
+    def __init__(self, name: str, args: argparse.Namespace) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.pipe, theirs = spawn.Pipe()
+        spawn.Process(target=work, args=(theirs, name, args), daemon=True).start()
+        theirs.close()
+
+    def prepare(self, size: tuple[int, int]) -> None:
+        self.pipe.send(size)
+
+    def time(self) -> float:
+        """Seconds of an iteration; leaves when the process is gone, which has said why."""
+        try:
+            self.pipe.send(None)
+            return float(self.pipe.recv())
+        except (EOFError, OSError):
+            sys.exit(1)
 
 
 def processor(device: torch.device) -> str:
@@ -114,24 +176,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--untrained", action="store_true", help="lite with random weights: its speed is the same")
     args = parser.parse_args()
-    keep_memory()  # as a render does
     device = resolve_device(args.device)
     precision = resolve_precision(args.precision, device)
     print(f"{processor(device)}; {torch.get_num_threads()} threads; torch {torch.__version__}; ours in {precision}\n")
     print(f"| size | plain, s | vgg19, s | lite, s | plain / vgg19 | plain / lite | vgg19 / lite |\n|{'---|' * 7}")
-    with deterministic(device):
-        vgg = features.load("vgg19", device=device, precision=precision, weights_dir=args.weights_dir)
-        lite = (
-            features.Network(Lite(), "", device, precision)
-            if args.untrained
-            else features.load("lite", device=device, precision=precision)
-        )
-        plain = plain_vgg19(weights.load("vgg19", args.weights_dir)[0], device)
-        for size in args.sizes:
-            images = torch.rand((2, 1, 3, *map(int, reversed(size.split("x"))))).to(device)  # photograph, painting
-            steps = [iteration(plain, naive_gram, *images), *(iteration(x, losses.gram, *images) for x in (vgg, lite))]
-            a, b, c = medians(steps, args.repeats)
-            print(f"| {size} | {a:.4f} | {b:.4f} | {c:.4f} | {a / b:.1f} | {a / c:.1f} | {b / c:.1f} |", flush=True)
+    workers = [Worker(name, args) for name in NETWORKS]
+    for size in args.sizes:
+        width, height = map(int, size.split("x"))
+        for worker in workers:
+            worker.prepare((height, width))
+        a, b, c = medians([worker.time for worker in workers], args.repeats)
+        print(f"| {size} | {a:.4f} | {b:.4f} | {c:.4f} | {a / b:.1f} | {a / c:.1f} | {b / c:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

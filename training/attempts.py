@@ -36,10 +36,12 @@ class Attempt:
     tv_weight: float
     done: int = 0
     lesson: Lesson | None = field(default=None, repr=False)
-    """Of `style`; asked for once and not part of a checkpoint."""
+    """Of `style`; asked for once and not part of a checkpoint, as is"""
+    kept: Tensor | None = field(default=None, repr=False)
+    """(rank, h', w'): the teacher's relu4_2 of `content`."""
 
     def state(self) -> dict[str, object]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "lesson"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("lesson", "kept")}
 
 
 def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:

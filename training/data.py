@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
 import random
 from pathlib import Path
 
@@ -36,18 +38,22 @@ class Images:
 
     def any(self, rng: random.Random) -> Tensor:
         """What a network must have seen before it meets a user's film."""
-        kind = rng.choices(("photo", "painting", "texture", "collage"), (5, 3, 1, 2))[0]
+        kind = rng.choices(("photo", "painting", "texture", "collage", "mosaic"), (5, 3, 1, 2, 1))[0]
         if kind == "texture":
             return texture(rng, self.size)
         if kind == "collage":
             return augment(self.collage(rng), rng)
+        if kind == "mosaic":
+            return augment(self.mosaic(rng), rng)
         return augment(self.crop(rng.choice(self.photos if kind == "photo" else self.paintings), rng), rng)
 
     def style(self, rng: random.Random) -> Tensor:
         """What an image is pulled towards: mostly paintings, and some of everything for variety."""
-        if rng.random() < 0.7:
-            return augment(self.crop(rng.choice(self.paintings), rng), rng, colours=0.4)
-        return self.any(rng)
+        kind = rng.choices(("painting", "mosaic", "any"), (13, 2, 5))[0]
+        if kind == "any":
+            return self.any(rng)
+        image = self.mosaic(rng) if kind == "mosaic" else self.crop(rng.choice(self.paintings), rng)
+        return augment(image, rng, colours=0.4)
 
     def content(self, rng: random.Random) -> Tensor:
         return self.crop(rng.choice(self.photos if rng.random() < 0.9 else self.paintings), rng)
@@ -57,6 +63,11 @@ class Images:
         half = self.size // 2
         parts = [self.crop(rng.choice(self.photos + self.paintings), rng, half) for _ in range(4)]
         return torch.cat([torch.cat(parts[:2], 2), torch.cat(parts[2:], 2)], 1)
+
+    def mosaic(self, rng: random.Random) -> Tensor:
+        """A picture laid in tiles, and sometimes one of noise, in flat colours without a subject."""
+        picture = texture(rng, self.size) if rng.random() < 0.3 else self.crop(rng.choice(self.paintings), rng)
+        return tiled(picture, rng)
 
     def crop(self, path: Path, rng: random.Random, size: int | None = None) -> Tensor:
         """A random part at a random scale. A picture that is too small goes on mirrored: enlarged until it fits, it
@@ -126,3 +137,35 @@ def texture(rng: random.Random, size: int) -> Tensor:
     if rng.random() < 0.4:
         field = (field * rng.uniform(1, 3)).round() / 2
     return (0.5 + noise(rng, 1) * 0.15 + field * rng.uniform(0.05, 0.35)).clamp(0, 1)
+
+
+def tiled(picture: Tensor, rng: random.Random) -> Tensor:
+    """`picture`, (3, size, size), laid in tiles of one colour each: squares, bricks, lozenges, pebbles or shards."""
+    size = picture.shape[1]
+    pitch, aspect = 2 ** rng.uniform(2.5, 5.5), rng.choice((1, 1, 2, 4))
+    turn = rng.choice((0.0, 0.0, rng.uniform(0, math.pi)))
+    offset, disorder, norm = rng.choice((0.0, 0.5)), rng.choice((0.0, 0.15, 0.5)), rng.choice((1, 2, math.inf))
+    cells = math.ceil(2 * size / pitch) + 4
+    seeds = torch.rand((cells, cells, 5), generator=torch.Generator().manual_seed(rng.getrandbits(48))) - 0.5
+
+    across = torch.arange(0.25, size, 0.5) / pitch  # twice as fine, then averaged: no jagged edges
+    y, x = torch.meshgrid(across, across, indexing="ij")
+    u, v = (x * math.cos(turn) + y * math.sin(turn)) / aspect, y * math.cos(turn) - x * math.sin(turn)
+    near = []  # (dy, dx) -> the distance to the cell's centre, and the cell
+    for dy, dx in itertools.product((-1, 0, 1), repeat=2):
+        i, j = v.round().long() + dy, u.round().long() + dx
+        seed = seeds[i % cells, j % cells]
+        cv, cu = i + disorder * seed[..., 0], j + disorder * seed[..., 1] + offset * (i % 2)
+        distance = torch.linalg.vector_norm(torch.stack([v - cv, u - cu]), norm, dim=0)
+        near.append(torch.cat([torch.stack([distance, cv, cu]), seed[..., 2:].permute(2, 0, 1)]))
+    candidates = torch.stack(near)
+    (first, second), order = candidates[:, 0].topk(2, dim=0, largest=False)
+    _, cv, cu, *shade = candidates.gather(0, order[:1, None].expand(1, 6, -1, -1))[0]
+
+    cu = cu * aspect
+    at = [cv * math.cos(turn) + cu * math.sin(turn), cu * math.cos(turn) - cv * math.sin(turn)]  # back to y, x
+    row, column = ((a * pitch).round().long().clamp(0, size - 1) for a in at)
+    tiles = picture[:, row, column] + rng.choice((0.0, 0.2, 0.6)) * torch.stack(shade)
+    joint = ((second - first) < rng.choice((0.0, 0.1, 0.25))).float()
+    laid = tiles + joint * (rng.choice((0.0, 0.1, 0.9)) - tiles)
+    return F.avg_pool2d(laid, 2).clamp(0, 1)

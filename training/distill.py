@@ -31,7 +31,7 @@ from training.data import Images
 from training.grams import gram, relative
 from training.objective import GRADIENT, gradient_error, objective
 from training.student import LAYERS, Student, fit_heads, flat, grow, matrices, rotations
-from training.teacher import HINTS, Lesson, Teacher
+from training.teacher import HINTS, PULLED, Lesson, Teacher
 from vidstyle.device import deterministic, resolve_device, resolve_precision
 from vidstyle.download import sha256
 from vidstyle.errors import VidstyleError
@@ -46,6 +46,7 @@ OTHERS_RATE = 0.15
 WARM_UP = 100
 MOMENT = 0.995
 """Of the running mean of the weights, which is what is kept: it is better than any single step's."""
+ALONE = ("relu3_1", "relu4_1", "relu5_1", "relu4_2")
 LOOKED_AT = (*STYLE_LAYERS, *CONTENT_LAYERS)
 SETTINGS = ("seed", "crop", "visits", "pool", "advance", "longest", "batch", "rate")
 """Arguments that the weights depend on, and that stay as they are under way."""
@@ -167,19 +168,22 @@ class Run:
         return found
 
     def pulled(self, pool: list[Attempt], rng: random.Random) -> list[Lesson]:
-        """For each image under way also in which direction its style pulls it: all layers together or, one time in two,
-        one of the three deeper ones alone, for in the sum relu5_1 drowns the others.
+        """For each image under way also in which direction its style and its content pull it: all layers together or,
+        one time in two, a deeper one alone, for in the sum relu5_1 drowns the others.
         """
         found: list[Lesson] = []
         for i in range(0, len(pool), 4):
             some = pool[i : i + 4]
-            weights = torch.zeros(len(some), len(STYLE_LAYERS))
-            for row in weights:
-                layer = rng.choice((None, None, None, 2, 3, 4))
-                row[slice(None) if layer is None else layer] = 1
+            weights = torch.zeros(len(some), len(PULLED))
+            for row, a in zip(weights, some, strict=True):
+                if rng.random() < 0.5:
+                    row[:] = torch.tensor([1.0] * len(STYLE_LAYERS) + [len(STYLE_LAYERS) * a.content_weight])
+                else:
+                    row[PULLED.index(rng.choice(ALONE))] = 1
             images = torch.stack([a.image for a in some]).to(self.device)
             styles = [a.lesson.targets for a in some if a.lesson]
-            found += self.teacher.pulled(images, styles, weights.to(self.device))
+            kept = torch.stack([a.kept for a in some if a.kept is not None])
+            found += self.teacher.pulled(images, styles, kept, weights.to(self.device))
         return found
 
     def train_round(self) -> dict[str, float]:
@@ -193,6 +197,7 @@ class Run:
         for a in self.pool:
             if a.lesson is None:  # each alone: the last bits may depend on an image's neighbours in a batch
                 a.lesson = self.lessons([a.style])[0]
+                a.kept = self.lessons([a.content])[0].targets["relu4_2"]
         styles = [a.lesson for a in self.pool if a.lesson]
         under_way = self.pulled(self.pool, rng)
         totals: dict[str, float] = {}

@@ -23,10 +23,10 @@ from torch import Tensor
 
 from training.grams import gram, relative
 from training.student import Student
-from training.teacher import ENERGY, HINTS, Lesson
+from training.teacher import ENERGY, HINTS, PULLED, Lesson
 from vidstyle.stylize.features import STYLE_LAYERS
 
-GRAM, STYLE, GRADIENT = 0.5, 2.0, 3.0
+GRAM, STYLE, GRADIENT = 0.5, 2.0, 12.0
 LAYER_WEIGHTS = {"relu5_1": 2.0} | dict.fromkeys(HINTS, 0.3)
 """1 where none is given."""
 FLOOR = 0.05
@@ -88,7 +88,7 @@ def gradient_error(
     """
     pulls = {
         name: torch.stack([lesson.pull[name] for lesson in lessons if lesson.pull]).to(maps[name].dtype)
-        for name in STYLE_LAYERS
+        for name in PULLED
     }
     names = list(pulls)
     (g,) = torch.autograd.grad(

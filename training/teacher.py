@@ -23,6 +23,9 @@ after training ask its trunk for them (after the hints of FitNets, Romero et al.
 ENERGY = 9.0
 """Mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold what the directions hold of it."""
 
+PULLED = (*STYLE_LAYERS, *CONTENT_LAYERS)
+"""Layers whose distances pull an image under way."""
+
 Targets = dict[str, Tensor]
 """{layer: (rank, h', w')} for one image, in bf16."""
 
@@ -99,16 +102,21 @@ class Teacher:
         maps = self.project(batch)
         return [Lesson(image, {name: f[i].bfloat16() for name, f in maps.items()}) for i, image in enumerate(batch)]
 
-    def pulled(self, batch: Tensor, styles: Sequence[Targets], weights: Tensor) -> list[Lesson]:
-        """Of each of the images (b, 3, h, w), with the gradient of the style distances to `styles`; `weights` is
-        (b, number of style layers).
+    def pulled(self, batch: Tensor, styles: Sequence[Targets], kept: Tensor, weights: Tensor) -> list[Lesson]:
+        """Of each of the images (b, 3, h, w), with the gradient of its distances to a style and a content.
+
+        Args:
+            styles: of each style.
+            kept: (b, rank, h', w'), relu4_2 of each content.
+            weights: (b, number of `PULLED`), of each layer's distance.
         """
         x = batch.detach().requires_grad_()
         maps = self.project(x)
-        asked = {name: maps[name] for name in STYLE_LAYERS}
+        asked = {name: maps[name] for name in PULLED}
         distances = [
-            relative(gram(f), gram(torch.stack([style[name] for style in styles]))) for name, f in asked.items()
+            relative(gram(maps[name]), gram(torch.stack([style[name] for style in styles]))) for name in STYLE_LAYERS
         ]
+        distances.append(relative(maps["relu4_2"], kept.float()))
         loss = (torch.stack(distances, 1) * weights).sum()
         pulls = torch.autograd.grad(loss, list(asked.values()), retain_graph=True)
         (gradient,) = torch.autograd.grad(list(asked.values()), x, pulls)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.iteration import NAMES, iteration, medians, naive_gram, plain_vgg19
+from benchmarks.iteration import NAMES, iteration, medians, naive_gram, plain_vgg19, timed
 from vidstyle import weights
 from vidstyle.stylize import features, losses
 
@@ -40,7 +40,7 @@ def test_an_iteration_starts_at_the_photograph_and_is_timed_again_and_again(smal
         calls[which] += 1
         step()
 
-    seconds = medians([lambda: count(0), lambda: count(1)], repeats=3)
+    seconds = medians([lambda: timed(lambda: count(0)), lambda: timed(lambda: count(1))], repeats=3)
     assert torch.equal(photo, before)
     assert calls == [10, 10]  # two to warm up, and each call timed after one that is not
     assert min(seconds) > 0

@@ -19,7 +19,7 @@ from training.data import Images, augment, mirrored, texture
 from training.grams import gram, relative
 from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective
 from training.student import Student, fit_heads, grow, rotations
-from training.teacher import ENERGY, Lesson, Teacher
+from training.teacher import ENERGY, PULLED, Lesson, Teacher
 from vidstyle.packing import unpack
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import lite as lites
@@ -105,6 +105,7 @@ def test_steps_bring_every_loss_down(
     styles = run.lessons([a.style for a in pool])
     for a, lesson in zip(pool, styles, strict=True):
         a.lesson = lesson
+        a.kept = run.lessons([a.content])[0].targets["relu4_2"]
     under_way = run.pulled(pool, random.Random(0))
     steps = [run.step(under_way, styles) for _ in range(100)]  # relu5_1's style moves last
     deep = [name for name in steps[0] if name.startswith(("relu4", "relu5"))]
@@ -213,12 +214,12 @@ def test_the_gradient_error_reaches_every_weight_in_bf16_as_in_fp32() -> None:
     torch.manual_seed(0)
     student = Student().to(memory_format=torch.channels_last)
     x = torch.rand(1, 3, 64, 64, requires_grad=True)
-    weights = [p for name, p in student.lite.named_parameters() if p.ndim == 4 and "relu4_2" not in name]
+    weights = [p for name, p in student.lite.named_parameters() if p.ndim == 4]
     found = []
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             maps = student(x)
-            pull = {name: torch.ones_like(maps[name][0]) for name in features.STYLE_LAYERS}
+            pull = {name: torch.ones_like(maps[name][0]) for name in PULLED}
             surrogate, _ = gradient_error(student, x, maps, [Lesson(x[0].detach(), {}, pull, torch.zeros_like(x[0]))])
         found.append(torch.autograd.grad(surrogate, weights))
     for exact, rough in zip(*found, strict=True):
@@ -230,12 +231,12 @@ def test_the_gradient_error_and_its_own_gradient_are_those_of_its_definition() -
     student = Student().double()
     x = torch.rand(2, 3, 32, 48, dtype=torch.float64, requires_grad=True)
     maps = student(x)
-    pulls = [{name: torch.randn_like(maps[name][0]) for name in features.STYLE_LAYERS} for _ in range(2)]
-    weights = [p for name, p in student.named_parameters() if name.endswith("weight") and "relu4_2" not in name]
+    pulls = [{name: torch.randn_like(maps[name][0]) for name in PULLED} for _ in range(2)]
+    weights = [p for name, p in student.named_parameters() if name.endswith("weight")]
     weights = [p for p in weights if not any(p is q for q in student.hints.parameters())]
 
     def own(create_graph: bool) -> torch.Tensor:
-        said, wanted = ([f[name] for name in features.STYLE_LAYERS] for f in (student(x), stacked))
+        said, wanted = ([f[name] for name in PULLED] for f in (student(x), stacked))
         (g,) = torch.autograd.grad(said, x, wanted, create_graph=create_graph)
         return g
 
@@ -278,13 +279,14 @@ def test_the_teachers_directions_are_orthogonal_and_turn_together(shared: Path) 
         assert float((p - q).norm() / p.norm()) < 0.02  # targets are kept in bf16
 
 
-def test_a_pull_is_the_gradient_of_the_style_distance(shared: Path) -> None:
+def test_a_pull_is_the_gradient_of_the_distances(shared: Path) -> None:
     teacher = Teacher(shared / "weights", torch.device("cpu"), "fp32")
     images, styles = (torch.stack([texture(random.Random(seed), 64) for seed in seeds]) for seeds in ((0, 1), (2, 3)))
     teacher.find_directions([images, styles])
     targets = [lesson.targets for lesson in teacher.lessons(styles)]
-    weights = torch.tensor([[1.0, 1, 1, 1, 1], [0, 0, 0, 1, 0]])
-    for i, lesson in enumerate(teacher.pulled(images, targets, weights)):
+    kept = torch.stack([lesson.targets["relu4_2"] for lesson in teacher.lessons(images.flip(3))])
+    weights = torch.tensor([[1.0, 1, 1, 1, 1, 0.2], [0, 0, 0, 1, 0, 0]])
+    for i, lesson in enumerate(teacher.pulled(images, targets, kept, weights)):
         assert lesson.pull is not None
         assert lesson.gradient is not None
         assert float(lesson.gradient.norm()) == pytest.approx(1, rel=1e-4)
@@ -292,13 +294,14 @@ def test_a_pull_is_the_gradient_of_the_style_distance(shared: Path) -> None:
         maps = teacher.project(x)
         loss = sum(
             w * relative(gram(maps[name]), gram(targets[i][name][None])).sum()
-            for w, name in zip(weights[i], features.STYLE_LAYERS, strict=True)
+            for w, name in zip(weights[i], features.STYLE_LAYERS, strict=False)
         )
+        loss = loss + weights[i][-1] * losses.content(maps["relu4_2"], kept[i][None])
         assert isinstance(loss, torch.Tensor)
         (gradient,) = torch.autograd.grad(loss, x)
         assert torch.allclose(lesson.gradient, gradient[0] / gradient.norm(), atol=1e-3 / 64)
         assert [name for name, p in lesson.pull.items() if p.any()] == [
-            name for w, name in zip(weights[i], features.STYLE_LAYERS, strict=True) if w
+            name for w, name in zip(weights[i], PULLED, strict=True) if w
         ]
 
 
@@ -322,7 +325,14 @@ def test_an_image_under_way_goes_the_way_of_a_render() -> None:
 def test_crops_are_pictures_and_the_same_for_the_same_seed(folder: Path) -> None:
     for size in (32, 64, 128):
         images = Images(folder, size)
-        for make in (images.any, images.style, images.content, images.collage, lambda rng, s=size: texture(rng, s)):
+        for make in (
+            images.any,
+            images.style,
+            images.content,
+            images.collage,
+            images.mosaic,
+            lambda rng, s=size: texture(rng, s),
+        ):
             for seed in range(6):
                 one, two = make(random.Random(seed)), make(random.Random(seed))
                 assert one.shape == (3, size, size)
