@@ -53,7 +53,7 @@ def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
         start.clamp(0, 1),
         torch.zeros_like(start),
         torch.zeros_like(start),
-        end=rng.randint(longest // 4, longest),
+        end=round(longest / 8 ** rng.random()),
         rate=0.02 * 5 ** rng.random(),
         content_weight=0.02 * 5 ** rng.random(),
         tv_weight=rng.choice((0.0, 0.3)),

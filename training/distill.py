@@ -44,6 +44,8 @@ SHALLOW_RATE = 0.2
 OTHERS_RATE = 0.15
 """Of heads and biases, which Adam trains."""
 WARM_UP = 100
+OLD = 2
+"""Rounds after which an image under way goes on by twice the iterations."""
 MOMENT = 0.995
 """Of the running mean of the weights, which is what is kept: it is better than any single step's."""
 ALONE = ("relu3_1", "relu4_1", "relu5_1", "relu4_2")
@@ -191,7 +193,9 @@ class Run:
         args = self.args
         rng = random.Random(args.seed * 1_000_003 + self.round + 1)
         self.pool = [a for a in self.pool if a.done < a.end]
-        advance(self.pool, self.network, args.advance, self.device)
+        young, old = ([a for a in self.pool if (a.done >= OLD * args.advance) is old] for old in (False, True))
+        advance(young, self.network, args.advance, self.device)
+        advance(old, self.network, 2 * args.advance, self.device)  # the last of the way is long, and little new in it
         while len(self.pool) < args.pool:
             self.pool.append(attempt(self.images, rng, args.longest))
         for a in self.pool:
@@ -324,8 +328,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--visits", type=int, default=2, help="times a round's images are trained on")
     parser.add_argument("--pool", type=int, default=64, help="images under way in a round")
-    parser.add_argument("--advance", type=int, default=8, help="iterations of those in a round")
-    parser.add_argument("--longest", type=int, default=32, help="iterations after which one is given up, at most")
+    parser.add_argument("--advance", type=int, default=8, help="iterations of those in a round, at first")
+    parser.add_argument("--longest", type=int, default=64, help="iterations after which one is given up, at most")
     parser.add_argument("--batch", type=int, default=4, help="images under way in a step, and as many styles")
     parser.add_argument("--crop", type=int, default=256, help="pixels; a multiple of 16")
     parser.add_argument("--rate", type=float, default=4e-3)
