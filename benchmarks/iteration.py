@@ -18,7 +18,8 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -138,24 +139,33 @@ def work(pipe: Connection, name: str, args: argparse.Namespace) -> None:
 
 
 class Worker:
-    """A process of `work`."""
+    """A process of `work`. Both methods leave the program when that has ended."""
 
     def __init__(self, name: str, args: argparse.Namespace) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.pipe, theirs = spawn.Pipe()
-        spawn.Process(target=work, args=(theirs, name, args), daemon=True).start()
+        self.process = spawn.Process(target=work, args=(theirs, name, args), name=name, daemon=True)
+        self.process.start()
         theirs.close()
 
     def prepare(self, size: tuple[int, int]) -> None:
-        self.pipe.send(size)
+        """For images of (h, w)."""
+        with self.alive():
+            self.pipe.send(size)
 
     def time(self) -> float:
-        """Seconds of an iteration; leaves when the process is gone, which has said why."""
-        try:
+        """Seconds of an iteration."""
+        with self.alive():
             self.pipe.send(None)
             return float(self.pipe.recv())
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        try:
+            yield
         except (EOFError, OSError):
-            sys.exit(1)
+            self.process.join()
+            sys.exit(f"the process of {self.process.name} has ended with {self.process.exitcode}")
 
 
 def processor(device: torch.device) -> str:

@@ -36,12 +36,12 @@ class Attempt:
     tv_weight: float
     done: int = 0
     lesson: Lesson | None = field(default=None, repr=False)
-    """Of `style`; asked for once and not part of a checkpoint, as is"""
-    kept: Tensor | None = field(default=None, repr=False)
-    """(rank, h', w'): the teacher's relu4_2 of `content`."""
+    """Of `style`; asked for once and not part of a checkpoint."""
+    content_target: Tensor | None = field(default=None, repr=False)
+    """(rank, h', w') in bf16: the teacher's relu4_2 of `content`; likewise."""
 
     def state(self) -> dict[str, object]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("lesson", "kept")}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("lesson", "content_target")}
 
 
 def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:

@@ -1,10 +1,8 @@
-"""Crops to train on: photographs, paintings, and textures made here, all (3, size, size) RGB in [0, 1]."""
+"""Crops to train on: photographs, paintings, textures and mosaics made here, all (3, size, size) RGB in [0, 1]."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import math
 import random
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.mosaics import tiled
 from vidstyle.errors import StyleError
 from vidstyle.video.read import read_image
 
@@ -65,7 +64,7 @@ class Images:
         return torch.cat([torch.cat(parts[:2], 2), torch.cat(parts[2:], 2)], 1)
 
     def mosaic(self, rng: random.Random) -> Tensor:
-        """A picture laid in tiles, and sometimes one of noise, in flat colours without a subject."""
+        """A painting, or sometimes a made texture, laid in tiles."""
         picture = texture(rng, self.size) if rng.random() < 0.3 else self.crop(rng.choice(self.paintings), rng)
         return tiled(picture, rng)
 
@@ -137,35 +136,3 @@ def texture(rng: random.Random, size: int) -> Tensor:
     if rng.random() < 0.4:
         field = (field * rng.uniform(1, 3)).round() / 2
     return (0.5 + noise(rng, 1) * 0.15 + field * rng.uniform(0.05, 0.35)).clamp(0, 1)
-
-
-def tiled(picture: Tensor, rng: random.Random) -> Tensor:
-    """`picture`, (3, size, size), laid in tiles of one colour each: squares, bricks, lozenges, pebbles or shards."""
-    size = picture.shape[1]
-    pitch, aspect = 2 ** rng.uniform(2.5, 5.5), rng.choice((1, 1, 2, 4))
-    turn = rng.choice((0.0, 0.0, rng.uniform(0, math.pi)))
-    offset, disorder, norm = rng.choice((0.0, 0.5)), rng.choice((0.0, 0.15, 0.5)), rng.choice((1, 2, math.inf))
-    cells = math.ceil(2 * size / pitch) + 4
-    seeds = torch.rand((cells, cells, 5), generator=torch.Generator().manual_seed(rng.getrandbits(48))) - 0.5
-
-    across = torch.arange(0.25, size, 0.5) / pitch  # twice as fine, then averaged: no jagged edges
-    y, x = torch.meshgrid(across, across, indexing="ij")
-    u, v = (x * math.cos(turn) + y * math.sin(turn)) / aspect, y * math.cos(turn) - x * math.sin(turn)
-    near = []  # (dy, dx) -> the distance to the cell's centre, and the cell
-    for dy, dx in itertools.product((-1, 0, 1), repeat=2):
-        i, j = v.round().long() + dy, u.round().long() + dx
-        seed = seeds[i % cells, j % cells]
-        cv, cu = i + disorder * seed[..., 0], j + disorder * seed[..., 1] + offset * (i % 2)
-        distance = torch.linalg.vector_norm(torch.stack([v - cv, u - cu]), norm, dim=0)
-        near.append(torch.cat([torch.stack([distance, cv, cu]), seed[..., 2:].permute(2, 0, 1)]))
-    candidates = torch.stack(near)
-    (first, second), order = candidates[:, 0].topk(2, dim=0, largest=False)
-    _, cv, cu, *shade = candidates.gather(0, order[:1, None].expand(1, 6, -1, -1))[0]
-
-    cu = cu * aspect
-    at = [cv * math.cos(turn) + cu * math.sin(turn), cu * math.cos(turn) - cv * math.sin(turn)]  # back to y, x
-    row, column = ((a * pitch).round().long().clamp(0, size - 1) for a in at)
-    tiles = picture[:, row, column] + rng.choice((0.0, 0.2, 0.6)) * torch.stack(shade)
-    joint = ((second - first) < rng.choice((0.0, 0.1, 0.25))).float()
-    laid = tiles + joint * (rng.choice((0.0, 0.1, 0.9)) - tiles)
-    return F.avg_pool2d(laid, 2).clamp(0, 1)

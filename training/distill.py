@@ -4,9 +4,9 @@
 
 Run from the top of the checkout; see training/README.md. Training goes in rounds. Each one takes `--pool` images
 that the network itself is stylizing, with the style each is on its way to; asks the teacher what it sees in them, and
-where each style pulls its image; and trains on them `--visits` times. After a round everything that is needed to go on
-lies in `--work`: the same command continues, and ends with the same weights as if it had never stopped. `--rounds` may
-be changed under way; the step size then falls along the new curve.
+where its style and its content pull each; and trains on them `--visits` times. After a round everything that is needed
+to go on lies in `--work`: the same command continues, and ends with the same weights as if it had never stopped.
+`--rounds` may be changed under way; the step size then falls along the new curve.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save
 from training.attempts import Attempt, advance, attempt
 from training.data import Images
 from training.grams import gram, relative
-from training.objective import GRADIENT, gradient_error, objective
+from training.objective import GRADIENT, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective
 from training.student import LAYERS, Student, fit_heads, flat, grow, matrices, rotations
 from training.teacher import HINTS, PULLED, Lesson, Teacher
 from vidstyle.device import deterministic, resolve_device, resolve_precision
@@ -44,11 +44,12 @@ SHALLOW_RATE = 0.2
 OTHERS_RATE = 0.15
 """Of heads and biases, which Adam trains."""
 WARM_UP = 100
-OLD = 2
+EARLY = 2
 """Rounds after which an image under way goes on by twice the iterations."""
 MOMENT = 0.995
 """Of the running mean of the weights, which is what is kept: it is better than any single step's."""
 ALONE = ("relu3_1", "relu4_1", "relu5_1", "relu4_2")
+"""Layers whose gradients are matched one by one too; in the sum of all, relu5_1's drowns the others."""
 LOOKED_AT = (*STYLE_LAYERS, *CONTENT_LAYERS)
 SETTINGS = ("seed", "crop", "visits", "pool", "advance", "longest", "batch", "rate")
 """Arguments that the weights depend on, and that stay as they are under way."""
@@ -103,6 +104,7 @@ class Run:
             "device": self.device.type,
             "precision": self.precision,
             "architecture": architecture(),
+            "loss": [GRAM, STYLE, GRADIENT, *LAYER_WEIGHTS.values()],
         }
 
     def begin(self) -> None:
@@ -170,8 +172,8 @@ class Run:
         return found
 
     def pulled(self, pool: list[Attempt], rng: random.Random) -> list[Lesson]:
-        """For each image under way also in which direction its style and its content pull it: all layers together or,
-        one time in two, a deeper one alone, for in the sum relu5_1 drowns the others.
+        """For each image under way also in which direction its style and its content pull it: all layers together, as
+        in `advance`, or one time in two one of `ALONE`.
         """
         found: list[Lesson] = []
         for i in range(0, len(pool), 4):
@@ -180,12 +182,13 @@ class Run:
             for row, a in zip(weights, some, strict=True):
                 if rng.random() < 0.5:
                     row[:] = torch.tensor([1.0] * len(STYLE_LAYERS) + [len(STYLE_LAYERS) * a.content_weight])
-                else:
-                    row[PULLED.index(rng.choice(ALONE))] = 1
+                else:  # before an image has moved, its content has nothing to say
+                    row[PULLED.index(rng.choice(ALONE if a.done else ALONE[:-1]))] = 1
             images = torch.stack([a.image for a in some]).to(self.device)
             styles = [a.lesson.targets for a in some if a.lesson]
-            kept = torch.stack([a.kept for a in some if a.kept is not None])
-            found += self.teacher.pulled(images, styles, kept, weights.to(self.device))
+            contents = torch.stack([a.content_target for a in some if a.content_target is not None])
+            assert len(styles) == len(contents) == len(some)
+            found += self.teacher.pulled(images, styles, contents, weights.to(self.device))
         return found
 
     def train_round(self) -> dict[str, float]:
@@ -193,15 +196,16 @@ class Run:
         args = self.args
         rng = random.Random(args.seed * 1_000_003 + self.round + 1)
         self.pool = [a for a in self.pool if a.done < a.end]
-        young, old = ([a for a in self.pool if (a.done >= OLD * args.advance) is old] for old in (False, True))
-        advance(young, self.network, args.advance, self.device)
-        advance(old, self.network, 2 * args.advance, self.device)  # the last of the way is long, and little new in it
+        early = [a for a in self.pool if a.done < EARLY * args.advance]
+        late = [a for a in self.pool if a.done >= EARLY * args.advance]
+        advance(early, self.network, args.advance, self.device)
+        advance(late, self.network, 2 * args.advance, self.device)  # the last of the way is long, with little new in it
         while len(self.pool) < args.pool:
             self.pool.append(attempt(self.images, rng, args.longest))
         for a in self.pool:
             if a.lesson is None:  # each alone: the last bits may depend on an image's neighbours in a batch
                 a.lesson = self.lessons([a.style])[0]
-                a.kept = self.lessons([a.content])[0].targets["relu4_2"]
+                a.content_target = self.teacher.content_target(a.content.to(self.device))
         styles = [a.lesson for a in self.pool if a.lesson]
         under_way = self.pulled(self.pool, rng)
         totals: dict[str, float] = {}
@@ -250,8 +254,8 @@ class Run:
         return {name: float(value) for name, value in parts.items()}
 
     def scores(self) -> dict[str, float]:
-        """On held-out pictures: the style distance in VGG-19's eyes of photographs that the network has stylized, in
-        all and by layer; and of the photographs themselves.
+        """On held-out pictures, in VGG-19's eyes: the style distance of photographs that the network has stylized, in
+        all and by layer; of the photographs themselves; and how far their content has moved.
         """
         pairs = random.Random(0).sample(self.images.held_out, min(4, len(self.images.held_out)))
         contents, styles = ([self.images.centre(pair[i]) for pair in pairs] for i in (0, 1))
@@ -263,14 +267,13 @@ class Run:
         advance(pool, self.network, self.args.score_iterations, self.device)
         with torch.no_grad():
             stacks = [torch.stack(x).to(self.device) for x in (styles, contents, [a.image for a in pool])]
-            target, before, after = (
-                {name: gram(f) for name, f in self.teacher.maps(x).items() if name in STYLE_LAYERS} for x in stacks
-            )
+            maps = [self.teacher.maps(x, LOOKED_AT) for x in stacks]
+        target, before, after = ({name: gram(x[name]) for name in STYLE_LAYERS} for x in maps)
         photo, layers = (
             {name: float(relative(x[name], target[name]).mean()) for name in STYLE_LAYERS} for x in (before, after)
         )
         mean = {key: sum(x.values()) / len(x) for key, x in (("photo", photo), ("stylized", layers))}
-        return mean | layers
+        return mean | layers | {"content": float(relative(maps[2]["relu4_2"], maps[1]["relu4_2"]).mean())}
 
     def export(self, path: Path, scores: dict[str, float]) -> None:
         """The weights in 8 bits, with what one should know of them."""

@@ -8,6 +8,8 @@ For one image and one layer, with y the student's map, t the teacher's in its di
 
     and for the image GRADIENT |g_y - g_t|^2, how differently the two pull at its pixels; see `gradient_error`.
 
+What pulls is the distance to a style and to a content, of all layers together or of one.
+
 The second line is there for layers whose style is matched, the third also only for images on their way to a style S:
 of an image that the student takes for finished it is the style distance, as VGG-19 measures it; early on its way an
 image may hold many times the energy of a dim style, hence the larger of the two. w is `LAYER_WEIGHTS`; the terms are

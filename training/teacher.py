@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ after training ask its trunk for them (after the hints of FitNets, Romero et al.
 ENERGY = 9.0
 """Mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold what the directions hold of it."""
 
+ALL = (*RANKS, *HINTS)
+
 PULLED = (*STYLE_LAYERS, *CONTENT_LAYERS)
 """Layers whose distances pull an image under way."""
 
@@ -37,9 +39,9 @@ class Lesson:
     Attributes:
         image: (3, h, w).
         targets: see `Targets`.
-        pull: {layer: (rank, h', w')}: what a loss says of the targets, its gradient with respect to them; in bf16.
-        gradient: (3, h, w), of unit length: the teacher's gradient of that loss with respect to the image. Both are
-            None where no loss was asked about.
+        pull: {layer: (rank, h', w')} in bf16: what a loss says of the targets, its gradient with respect to them,
+            over the length of its gradient with respect to the image.
+        gradient: (3, h, w), of unit length: the latter, by the teacher. Both are None where no loss was asked about.
     """
 
     image: Tensor
@@ -88,13 +90,14 @@ class Teacher:
         self.basis[layer] = self.basis[layer] @ rotation
         self.emphasis[layer] = self.emphasis[layer] @ rotation
 
-    def maps(self, batch: Tensor) -> dict[str, Tensor]:
+    def maps(self, batch: Tensor, layers: Collection[str] = ALL) -> dict[str, Tensor]:
         """(b, 3, h, w) -> {layer: (b, c, h', w')} in fp32, c as in VGG-19."""
-        return {name: f.float() for name, f in self.network(batch, (*RANKS, *HINTS)).items()}
+        return {name: f.float() for name, f in self.network(batch, layers).items()}
 
-    def project(self, batch: Tensor) -> dict[str, Tensor]:
+    def project(self, batch: Tensor, layers: Collection[str] = ALL) -> dict[str, Tensor]:
         """(b, 3, h, w) -> {layer: (b, rank, h', w')} in fp32."""
-        return {name: torch.einsum("bchw,cr->brhw", f, self.basis[name]) for name, f in self.maps(batch).items()}
+        maps = self.maps(batch, layers)
+        return {name: torch.einsum("bchw,cr->brhw", f, self.basis[name]) for name, f in maps.items()}
 
     @torch.no_grad()
     def lessons(self, batch: Tensor) -> list[Lesson]:
@@ -102,12 +105,18 @@ class Teacher:
         maps = self.project(batch)
         return [Lesson(image, {name: f[i].bfloat16() for name, f in maps.items()}) for i, image in enumerate(batch)]
 
-    def pulled(self, batch: Tensor, styles: Sequence[Targets], kept: Tensor, weights: Tensor) -> list[Lesson]:
+    @torch.no_grad()
+    def content_target(self, image: Tensor) -> Tensor:
+        """(3, h, w) -> (rank, h', w') in bf16: relu4_2."""
+        (target,) = self.project(image[None], CONTENT_LAYERS).values()
+        return target[0].bfloat16()
+
+    def pulled(self, batch: Tensor, styles: Sequence[Targets], contents: Tensor, weights: Tensor) -> list[Lesson]:
         """Of each of the images (b, 3, h, w), with the gradient of its distances to a style and a content.
 
         Args:
             styles: of each style.
-            kept: (b, rank, h', w'), relu4_2 of each content.
+            contents: (b, rank, h', w'), see `content_target`.
             weights: (b, number of `PULLED`), of each layer's distance.
         """
         x = batch.detach().requires_grad_()
@@ -116,7 +125,7 @@ class Teacher:
         distances = [
             relative(gram(maps[name]), gram(torch.stack([style[name] for style in styles]))) for name in STYLE_LAYERS
         ]
-        distances.append(relative(maps["relu4_2"], kept.float()))
+        distances.append(relative(maps["relu4_2"], contents.float()))
         loss = (torch.stack(distances, 1) * weights).sum()
         pulls = torch.autograd.grad(loss, list(asked.values()), retain_graph=True)
         (gradient,) = torch.autograd.grad(list(asked.values()), x, pulls)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
+import pytest
 import torch
 
-from benchmarks.iteration import NAMES, iteration, medians, naive_gram, plain_vgg19, timed
+from benchmarks.iteration import NAMES, Worker, iteration, medians, naive_gram, plain_vgg19, timed
 from vidstyle import weights
 from vidstyle.stylize import features, losses
 
@@ -44,3 +46,13 @@ def test_an_iteration_starts_at_the_photograph_and_is_timed_again_and_again(smal
     assert torch.equal(photo, before)
     assert calls == [10, 10]  # two to warm up, and each call timed after one that is not
     assert min(seconds) > 0
+
+
+def test_a_network_is_timed_in_a_process_whose_end_is_not_silent() -> None:
+    worker = Worker("lite", Namespace(untrained=True, device="cpu", precision="fp32", weights_dir=None))
+    for size in ((32, 48), (48, 32)):
+        worker.prepare(size)
+        assert worker.time() > 0
+    worker.process.kill()
+    with pytest.raises(SystemExit, match="process of lite has ended with -9"):
+        worker.time()

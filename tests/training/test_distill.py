@@ -6,6 +6,8 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from training import distill
 from training.attempts import Attempt, advance, attempt
 from training.data import Images, augment, mirrored, texture
 from training.grams import gram, relative
+from training.mosaics import tiled
 from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective
 from training.student import Student, fit_heads, grow, rotations
 from training.teacher import ENERGY, PULLED, Lesson, Teacher
@@ -49,7 +52,8 @@ def arguments(folder: Path, shared: Path) -> Callable[..., list[str]]:
         pytest.skip("training needs torch 2.9 or newer")
 
     def make(work: Path, *more: object) -> list[str]:
-        small = "--crop 64 --pool 2 --batch 1 --advance 2 --rounds 2 --score-every 9 --score-iterations 2 --device cpu"
+        pool = "--crop 64 --pool 2 --batch 1 --advance 1 --longest 8"
+        small = f"{pool} --rounds 4 --score-every 9 --score-iterations 2 --device cpu"
         files = ("--images", folder, "--weights-dir", shared / "weights", "--out", work / "out", "--work", work)
         return [str(x) for x in (*files, *small.split(), *more)]
 
@@ -74,7 +78,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
     def stop(run: distill.Run) -> dict[str, float]:
         nonlocal rounds
         rounds += 1
-        if rounds == 2:
+        if rounds == 4:  # the first round in which images go on at twice the pace
             raise KeyboardInterrupt
         return train_round(run)
 
@@ -85,10 +89,10 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
     assert out.read_bytes() == whole
     Lite().load_state_dict(unpack(load_file(out)))
     card = distill.card_of(out)
-    assert card["steps"] == 8
+    assert card["steps"] == 16
     assert card["architecture"] == json.loads(json.dumps(distill.architecture()))
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:13] for line in lines if "held out: photo" in line] == ["0/2 held out:", "2/2 held out:"] * 2
+    assert [line[:13] for line in lines if "held out: photo" in line] == ["0/4 held out:", "4/4 held out:"] * 2
     out.unlink()  # as if it had been killed before the last score
     assert train("parts").read_bytes() == whole
     with pytest.raises(SystemExit, match=r"another training \(rate: 0.004 -> 0.001\)"):
@@ -105,7 +109,7 @@ def test_steps_bring_every_loss_down(
     styles = run.lessons([a.style for a in pool])
     for a, lesson in zip(pool, styles, strict=True):
         a.lesson = lesson
-        a.kept = run.lessons([a.content])[0].targets["relu4_2"]
+        a.content_target = run.teacher.content_target(a.content)
     under_way = run.pulled(pool, random.Random(0))
     steps = [run.step(under_way, styles) for _ in range(100)]  # relu5_1's style moves last
     deep = [name for name in steps[0] if name.startswith(("relu4", "relu5"))]
@@ -281,12 +285,12 @@ def test_the_teachers_directions_are_orthogonal_and_turn_together(shared: Path) 
 
 def test_a_pull_is_the_gradient_of_the_distances(shared: Path) -> None:
     teacher = Teacher(shared / "weights", torch.device("cpu"), "fp32")
-    images, styles = (torch.stack([texture(random.Random(seed), 64) for seed in seeds]) for seeds in ((0, 1), (2, 3)))
+    images, styles = torch.stack([texture(random.Random(seed), 64) for seed in range(6)]).chunk(2)
     teacher.find_directions([images, styles])
     targets = [lesson.targets for lesson in teacher.lessons(styles)]
-    kept = torch.stack([lesson.targets["relu4_2"] for lesson in teacher.lessons(images.flip(3))])
-    weights = torch.tensor([[1.0, 1, 1, 1, 1, 0.2], [0, 0, 0, 1, 0, 0]])
-    for i, lesson in enumerate(teacher.pulled(images, targets, kept, weights)):
+    contents = torch.stack([teacher.content_target(image) for image in images.flip(3)])
+    weights = torch.tensor([[1.0, 1, 1, 1, 1, 0.2], [0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 1]])
+    for i, lesson in enumerate(teacher.pulled(images, targets, contents, weights)):
         assert lesson.pull is not None
         assert lesson.gradient is not None
         assert float(lesson.gradient.norm()) == pytest.approx(1, rel=1e-4)
@@ -294,15 +298,44 @@ def test_a_pull_is_the_gradient_of_the_distances(shared: Path) -> None:
         maps = teacher.project(x)
         loss = sum(
             w * relative(gram(maps[name]), gram(targets[i][name][None])).sum()
-            for w, name in zip(weights[i], features.STYLE_LAYERS, strict=False)
+            for w, name in zip(weights[i][:-1], features.STYLE_LAYERS, strict=True)
         )
-        loss = loss + weights[i][-1] * losses.content(maps["relu4_2"], kept[i][None])
+        loss = loss + weights[i][-1] * losses.content(maps["relu4_2"], contents[i][None].float())
         assert isinstance(loss, torch.Tensor)
         (gradient,) = torch.autograd.grad(loss, x)
         assert torch.allclose(lesson.gradient, gradient[0] / gradient.norm(), atol=1e-3 / 64)
         assert [name for name, p in lesson.pull.items() if p.any()] == [
             name for w, name in zip(weights[i], PULLED, strict=True) if w
         ]
+
+
+def test_images_are_pulled_by_all_layers_as_in_a_render_or_by_one() -> None:
+    class Spy:
+        rows: ClassVar[list[list[float]]] = []
+
+        def pulled(self, batch: torch.Tensor, _: object, contents: torch.Tensor, weights: torch.Tensor) -> list[None]:
+            assert len(batch) == len(contents) == len(weights)
+            self.rows += weights.tolist()
+            return [None] * len(batch)
+
+    x = torch.rand(3, 8, 8)
+    pool = [
+        Attempt(x, x, x, x, x, 9, 0.1, content_weight=0.01 * i, tv_weight=0.0, done=i % 2, lesson=Lesson(x, {}))
+        for i in range(200)
+    ]
+    for a in pool:
+        a.content_target = x
+    run = SimpleNamespace(teacher=Spy(), device=torch.device("cpu"))
+    assert len(distill.Run.pulled(run, pool, random.Random(0))) == len(pool)
+    seen = set()
+    for row, a in zip(Spy.rows, pool, strict=True):
+        if sum(row) == 1:
+            seen.add((name := PULLED[row.index(1)], a.done))
+            assert name in distill.ALONE
+        else:  # 5 (mean style + w content)
+            assert row == pytest.approx([1, 1, 1, 1, 1, 5 * a.content_weight])
+    assert len(seen) == 2 * len(distill.ALONE) - 1
+    assert ("relu4_2", 0) not in seen, "the content of an image that has not moved is where it is"
 
 
 def test_an_image_under_way_goes_the_way_of_a_render() -> None:
@@ -339,6 +372,19 @@ def test_crops_are_pictures_and_the_same_for_the_same_seed(folder: Path) -> None
                 assert 0 <= float(one.min()) <= float(one.max()) <= 1
                 assert torch.equal(one, two)
     assert augment(torch.rand(3, 16, 16), random.Random(0)).shape == (3, 16, 16)
+
+
+def test_tiles_have_the_colours_of_the_picture_where_they_lie() -> None:
+    ramp = torch.linspace(0, 1, 96)
+    picture = torch.stack([ramp.expand(96, 96), ramp.expand(96, 96).T, torch.zeros(96, 96)])  # x, y
+    correlations = []
+    for seed in range(12):
+        mosaic = tiled(picture, random.Random(seed))
+        correlations.append(torch.corrcoef(torch.cat([picture[:2], mosaic[:2]]).flatten(1))[:2, 2:])
+        assert len(mosaic.flatten(1).unique(dim=1).T) < 96 * 96 / 2  # flat tiles
+    own = torch.stack(correlations).median(0).values
+    assert own.diagonal().min() > 0.6
+    assert own.fliplr().diagonal().abs().max() < 0.2
 
 
 @pytest.mark.parametrize("length", [2, 5, 40])
