@@ -11,7 +11,8 @@ def gram(maps: Tensor) -> Tensor:
     """(b, c, h, w) -> (b, c, c); `losses.gram` for a batch."""
     b, c, h, w = maps.shape
     f = losses.full(maps).permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, hw, c)
-    return f.transpose(1, 2) @ f / (h * w)
+    g: Tensor = losses.Products.apply(f)
+    return g / (h * w)
 
 
 def relative(a: Tensor, b: Tensor, floor: float = losses.TINY) -> Tensor:

@@ -48,12 +48,14 @@ def objective(
     parts: dict[str, Tensor] = {}
     loss = torch.zeros((), device=next(iter(maps.values())).device)
     for name, said in maps.items():
-        y, t = said.float(), torch.stack([target[name] for target in targets]).float()
-        ey, et = (torch.einsum("bchw,dc->bdhw", f, emphasis[name]) for f in (y, t))
-        layer = relative(ey, et, FLOOR * ENERGY * t[0, 0].numel()).mean()
+        y, t = said.float(), stacked([target[name] for target in targets]).float()
+        a, metric = gram(t), emphasis[name].T @ emphasis[name]
+        # |E f|^2 = tr(E^T E f f^T), which needs no map E f
+        wrong, there = ((metric * g).sum((1, 2)) for g in (gram(y - t), a))
+        layer = (wrong / there.clamp_min(FLOOR * ENERGY)).mean()
         parts[name] = layer.detach()
         if name in STYLE_LAYERS:
-            g, a = gram(y), gram(t)
+            g = gram(y)
             floor = (FLOOR * ENERGY) ** 2
             layer = layer + GRAM * relative(g, a, floor).mean()
             if pairs:
@@ -65,6 +67,11 @@ def objective(
                 layer = layer + STYLE * missing
         loss = loss + LAYER_WEIGHTS.get(name, 1.0) * layer
     return loss, parts
+
+
+def stacked(maps: Sequence[Tensor]) -> Tensor:
+    """b times (c, h, w) -> (b, c, h, w), channels_last, as the student's are."""
+    return torch.stack([f.permute(1, 2, 0) for f in maps]).permute(0, 3, 1, 2)
 
 
 def squared(matrices: Tensor) -> Tensor:
@@ -89,8 +96,7 @@ def gradient_error(
         A scalar with the gradient of the mean error, and the mean error itself.
     """
     pulls = {
-        name: torch.stack([lesson.pull[name] for lesson in lessons if lesson.pull]).to(maps[name].dtype)
-        for name in PULLED
+        name: stacked([lesson.pull[name] for lesson in lessons if lesson.pull]).to(maps[name].dtype) for name in PULLED
     }
     names = list(pulls)
     (g,) = torch.autograd.grad(

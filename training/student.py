@@ -80,7 +80,7 @@ def step(convolution: nn.Module, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     u = F.conv2d(u, convolution.weight)  # first: older autocasts keep the first copy of a weight, graph or not
     with torch.no_grad():
         x = F.relu(convolution(x), inplace=True)
-    return x, u * (x > 0)
+    return x, torch.ops.aten.threshold_backward(u, x, 0)  # u where x > 0, in one pass
 
 
 @torch.no_grad()

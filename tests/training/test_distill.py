@@ -20,7 +20,7 @@ from training.attempts import Attempt, advance, attempt
 from training.data import Images, augment, mirrored, texture
 from training.grams import gram, relative
 from training.mosaics import tiled
-from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective
+from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective, stacked
 from training.student import Student, fit_heads, grow, rotations
 from training.teacher import ENERGY, PULLED, Lesson, Teacher
 from vidstyle.packing import unpack
@@ -195,7 +195,7 @@ def test_targets_in_a_turned_basis_are_turned_back() -> None:
 def test_a_perfect_student_has_no_loss_and_each_term_is_what_it_says() -> None:
     torch.manual_seed(0)
     targets = [{"relu3_1": torch.randn(4, 5, 6), "relu3_4": torch.randn(3, 5, 6)} for _ in range(3)]
-    perfect = {name: torch.stack([target[name] for target in targets]) for name in targets[0]}
+    perfect = {name: stacked([target[name] for target in targets]) for name in targets[0]}
     emphasis = {"relu3_1": torch.diag(torch.tensor([1.0, 0.5, 0.5, 0.2])), "relu3_4": torch.eye(3)}
     assert float(objective(perfect, targets, emphasis, 1)[0]) == 0
     loss, parts = objective({name: 1.1 * f for name, f in perfect.items()}, targets, emphasis, 1)

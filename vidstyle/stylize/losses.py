@@ -32,17 +32,17 @@ def content(features: Tensor, target: Tensor) -> Tensor:
 
 
 class Products(torch.autograd.Function):
-    """F^T F of F (n, c). Its gradient F (D + D^T) takes one product, where torch would take two, one for each F."""
+    """F^T F of F (..., n, c). Its gradient F (D + D^T) takes one product, where torch would take one for each F."""
 
     @staticmethod
     def forward(ctx: Any, f: Tensor) -> Tensor:
         ctx.save_for_backward(f)
-        return f.T @ f
+        return f.mT @ f
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (f,) = ctx.saved_tensors
-        product: Tensor = f @ (grad + grad.T)
+        product: Tensor = f @ (grad + grad.mT)
         return product
 
 
