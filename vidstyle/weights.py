@@ -85,8 +85,8 @@ REGISTRY = {
             remote="",
             author="vidstyle, distilled from VGG-19",
             licence="MIT (the teacher: CC BY 4.0, see NOTICE)",
-            size=3_869_320,
-            sha256="a438e228835669a30326d5501e898706294b7346ba77a5ea275f44d1ab396862",
+            size=3_869_360,
+            sha256="e6ef2fa04b9b5ef379f42d31690eb908ff5c537b0d0cf71ae1418449a9a47917",
         ),
         WeightFile(
             name="vgg19",
