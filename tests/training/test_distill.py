@@ -9,17 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from training import distill
 from training.attempts import Attempt, advance, attempt
-from training.data import Images, augment, mirrored, texture
+from training.data import texture
 from training.grams import gram, relative
-from training.mosaics import tiled
 from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective, stacked
 from training.student import Student, fit_heads, grow, rotations
 from training.teacher import ENERGY, PULLED, Lesson, Teacher
@@ -31,18 +28,6 @@ from vidstyle.stylize.objective import Content, Objective, Smoothness, Style
 from vidstyle.stylize.optimize import Schedule, minimise
 
 SIZE = 64
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    images = tmp_path / "images"
-    images.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(10):
-        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        name = f"{'style' if i % 2 else 'photo'}_{i}.png"
-        cv2.imwrite(str(images / name), cv2.resize(coarse, (96, 80), interpolation=cv2.INTER_CUBIC))
-    return images
 
 
 @pytest.fixture
@@ -353,49 +338,3 @@ def test_an_image_under_way_goes_the_way_of_a_render() -> None:
     assert (under_way.done, other.done) == (5, 5)
     assert (rendered - content).abs().mean() > 0.01
     assert torch.allclose(under_way.image, rendered, atol=2e-3)
-
-
-def test_crops_are_pictures_and_the_same_for_the_same_seed(folder: Path) -> None:
-    for size in (32, 64, 128):
-        images = Images(folder, size)
-        for make in (
-            images.any,
-            images.style,
-            images.content,
-            images.collage,
-            images.mosaic,
-            lambda rng, s=size: texture(rng, s),
-        ):
-            for seed in range(6):
-                one, two = make(random.Random(seed)), make(random.Random(seed))
-                assert one.shape == (3, size, size)
-                assert 0 <= float(one.min()) <= float(one.max()) <= 1
-                assert torch.equal(one, two)
-    assert augment(torch.rand(3, 16, 16), random.Random(0)).shape == (3, 16, 16)
-
-
-def test_tiles_have_the_colours_of_the_picture_where_they_lie() -> None:
-    ramp = torch.linspace(0, 1, 96)
-    picture = torch.stack([ramp.expand(96, 96), ramp.expand(96, 96).T, torch.zeros(96, 96)])  # x, y
-    correlations = []
-    for seed in range(12):
-        mosaic = tiled(picture, random.Random(seed))
-        correlations.append(torch.corrcoef(torch.cat([picture[:2], mosaic[:2]]).flatten(1))[:2, 2:])
-        assert len(mosaic.flatten(1).unique(dim=1).T) < 96 * 96 / 2  # flat tiles
-    own = torch.stack(correlations).median(0).values
-    assert own.diagonal().min() > 0.6
-    assert own.fliplr().diagonal().abs().max() < 0.2
-
-
-@pytest.mark.parametrize("length", [2, 5, 40])
-def test_mirrored_indices_go_on_where_the_picture_ends(length: int) -> None:
-    i = mirrored(1, 30, length)
-    assert int(i[0]) == 1
-    assert set(i.tolist()) <= set(range(length))
-    assert set(i.diff().abs().tolist()) == {1}
-
-
-def test_held_out_pictures_are_never_trained_on(folder: Path) -> None:
-    images = Images(folder, SIZE)
-    assert images.held_out
-    assert not {path for pair in images.held_out for path in pair} & {*images.photos, *images.paintings}

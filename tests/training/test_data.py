@@ -1,0 +1,60 @@
+"""What the embedded features are trained on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.data import Images, augment, mirrored, texture
+from training.mosaics import tiled
+
+SIZE = 64
+
+
+def test_crops_are_pictures_and_the_same_for_the_same_seed(folder: Path) -> None:
+    for size in (32, 64, 128):
+        images = Images(folder, size)
+        for make in (
+            images.any,
+            images.style,
+            images.content,
+            images.collage,
+            images.mosaic,
+            lambda rng, s=size: texture(rng, s),
+        ):
+            for seed in range(6):
+                one, two = make(random.Random(seed)), make(random.Random(seed))
+                assert one.shape == (3, size, size)
+                assert 0 <= float(one.min()) <= float(one.max()) <= 1
+                assert torch.equal(one, two)
+    assert augment(torch.rand(3, 16, 16), random.Random(0)).shape == (3, 16, 16)
+
+
+def test_tiles_have_the_colours_of_the_picture_where_they_lie() -> None:
+    ramp = torch.linspace(0, 1, 96)
+    picture = torch.stack([ramp.expand(96, 96), ramp.expand(96, 96).T, torch.zeros(96, 96)])  # x, y
+    correlations = []
+    for seed in range(12):
+        mosaic = tiled(picture, random.Random(seed))
+        correlations.append(torch.corrcoef(torch.cat([picture[:2], mosaic[:2]]).flatten(1))[:2, 2:])
+        assert len(mosaic.flatten(1).unique(dim=1).T) < 96 * 96 / 2  # flat tiles
+    own = torch.stack(correlations).median(0).values
+    assert own.diagonal().min() > 0.6
+    assert own.fliplr().diagonal().abs().max() < 0.2
+
+
+@pytest.mark.parametrize("length", [2, 5, 40])
+def test_mirrored_indices_go_on_where_the_picture_ends(length: int) -> None:
+    i = mirrored(1, 30, length)
+    assert int(i[0]) == 1
+    assert set(i.tolist()) <= set(range(length))
+    assert set(i.diff().abs().tolist()) == {1}
+
+
+def test_held_out_pictures_are_never_trained_on(folder: Path) -> None:
+    images = Images(folder, SIZE)
+    assert images.held_out
+    assert not {path for pair in images.held_out for path in pair} & {*images.photos, *images.paintings}
