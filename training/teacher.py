@@ -24,6 +24,7 @@ ENERGY = 9.0
 """Mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold what the directions hold of it."""
 
 ALL = (*RANKS, *HINTS)
+"""Layers that have targets."""
 
 PULLED = (*STYLE_LAYERS, *CONTENT_LAYERS)
 """Layers whose distances pull an image under way."""
