@@ -1,4 +1,4 @@
-"""Crops to train on: photographs, paintings, textures and mosaics made here, all (3, size, size) RGB in [0, 1]."""
+"""Crops to train on, (3, size, size) RGB in [0, 1]: photographs, paintings, textures, mosaics and facets made here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.facets import faceted
 from training.mosaics import tiled
 from vidstyle.errors import StyleError
 from vidstyle.video.read import read_image
@@ -37,21 +38,26 @@ class Images:
 
     def any(self, rng: random.Random) -> Tensor:
         """What a network must have seen before it meets a user's film."""
-        kind = rng.choices(("photo", "painting", "texture", "collage", "mosaic"), (5, 3, 1, 2, 1))[0]
+        kind = rng.choices(("photo", "painting", "texture", "collage", "mosaic", "facets"), (5, 3, 1, 2, 1, 1))[0]
         if kind == "texture":
             return texture(rng, self.size)
         if kind == "collage":
             return augment(self.collage(rng), rng)
         if kind == "mosaic":
             return augment(self.mosaic(rng), rng)
+        if kind == "facets":
+            return augment(self.facets(rng), rng)
         return augment(self.crop(rng.choice(self.photos if kind == "photo" else self.paintings), rng), rng)
 
     def style(self, rng: random.Random) -> Tensor:
         """What an image is pulled towards: mostly paintings, and some of everything for variety."""
-        kind = rng.choices(("painting", "mosaic", "any"), (13, 2, 5))[0]
+        kind = rng.choices(("painting", "mosaic", "facets", "any"), (11, 2, 3, 4))[0]
         if kind == "any":
             return self.any(rng)
-        image = self.mosaic(rng) if kind == "mosaic" else self.crop(rng.choice(self.paintings), rng)
+        if kind == "painting":
+            image = self.crop(rng.choice(self.paintings), rng)
+        else:
+            image = self.mosaic(rng) if kind == "mosaic" else self.facets(rng)
         return augment(image, rng, colours=0.4)
 
     def content(self, rng: random.Random) -> Tensor:
@@ -67,6 +73,10 @@ class Images:
         """A painting, or sometimes a made texture, laid in tiles."""
         picture = texture(rng, self.size) if rng.random() < 0.3 else self.crop(rng.choice(self.paintings), rng)
         return tiled(picture, rng)
+
+    def facets(self, rng: random.Random) -> Tensor:
+        """A painting or a photograph cut up."""
+        return faceted(self.crop(rng.choice(self.paintings if rng.random() < 0.8 else self.photos), rng), rng)
 
     def crop(self, path: Path, rng: random.Random, size: int | None = None) -> Tensor:
         """A random part at a random scale. A picture that is too small goes on mirrored: enlarged until it fits, it

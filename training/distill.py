@@ -48,8 +48,8 @@ EARLY = 2
 """Rounds after which an image under way goes on by twice the iterations."""
 MOMENT = 0.995
 """Of the running mean of the weights, which is what is kept: it is better than any single step's."""
-ALONE = ("relu3_1", "relu4_1", "relu5_1", "relu4_2")
-"""Layers whose gradients are matched one by one too; in the sum of all, relu5_1's drowns the others."""
+ALONE = {"relu3_1": 1, "relu4_1": 1, "relu5_1": 1, "relu4_2": 2}
+"""Layers whose gradients are matched one by one too, and how often; in the sum of all, relu5_1's drowns the others."""
 LOOKED_AT = (*STYLE_LAYERS, *CONTENT_LAYERS)
 SETTINGS = ("seed", "crop", "visits", "pool", "advance", "longest", "batch", "rate")
 """Arguments that the weights depend on, and that stay as they are under way."""
@@ -183,7 +183,8 @@ class Run:
                 if rng.random() < 0.5:
                     row[:] = torch.tensor([1.0] * len(STYLE_LAYERS) + [len(STYLE_LAYERS) * a.content_weight])
                 else:  # before an image has moved, its content has nothing to say
-                    row[PULLED.index(rng.choice(ALONE if a.done else ALONE[:-1]))] = 1
+                    shares = [n if a.done or name in STYLE_LAYERS else 0 for name, n in ALONE.items()]
+                    row[PULLED.index(rng.choices(list(ALONE), shares)[0])] = 1
             images = torch.stack([a.image for a in some]).to(self.device)
             styles = [a.lesson.targets for a in some if a.lesson]
             contents = torch.stack([a.content_target for a in some if a.content_target is not None])

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from training.data import Images, augment, mirrored, texture
+from training.facets import faceted
 from training.mosaics import tiled
 
 SIZE = 64
@@ -23,6 +24,7 @@ def test_crops_are_pictures_and_the_same_for_the_same_seed(folder: Path) -> None
             images.content,
             images.collage,
             images.mosaic,
+            images.facets,
             lambda rng, s=size: texture(rng, s),
         ):
             for seed in range(6):
@@ -44,6 +46,21 @@ def test_tiles_have_the_colours_of_the_picture_where_they_lie() -> None:
     own = torch.stack(correlations).median(0).values
     assert own.diagonal().min() > 0.6
     assert own.fliplr().diagonal().abs().max() < 0.2
+
+
+def test_facets_are_smooth_inside_and_sharp_between() -> None:
+    ramp = torch.linspace(0, 1, 96)
+    picture = torch.stack([ramp.expand(96, 96), ramp.expand(96, 96).T, torch.full((96, 96), 0.5)])
+    sharp = []
+    for seed in range(12):
+        image = faceted(picture, random.Random(seed))
+        changes = image.diff(dim=2).abs().amax(0)
+        assert changes.median() < 0.04  # all of the ramp that there is between two columns, or less, and shading
+        sharp.append(bool(changes.max() > 0.25))
+        grey = faceted(picture[:1].expand(3, -1, -1), random.Random(seed))
+        assert torch.equal(grey[0], grey[1])
+        assert torch.equal(grey[0], grey[2])  # a painting's palette is kept
+    assert sum(sharp) >= 10
 
 
 @pytest.mark.parametrize("length", [2, 5, 40])
