@@ -87,6 +87,8 @@ def iteration(extractor: Extractor, gram: Gram, photo: Tensor, painting: Tensor)
         x.data.clamp_(0, 1)
         if x.is_cuda:
             torch.cuda.synchronize()
+        elif x.is_mps:
+            torch.mps.synchronize()
 
     return step
 

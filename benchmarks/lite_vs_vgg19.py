@@ -1,7 +1,7 @@
 """Are the embedded features as good as VGG-19? The table that decides.
 
     python benchmarks/lite_vs_vgg19.py [--photos DIR] [--styles DIR] [--weights-dir DIR] [--lite FILE.safetensors] \
-        [--cache DIR] [--out DIR] [--pairs N] [--size 512] [--iterations 200]
+        [--cache DIR] [--out DIR] [--pairs N] [--size 512] [--iterations 200] [--polish 0]
 
 Each photograph takes on each painting twice, matched once on VGG-19 and once on lite, in the same way: from the
 photograph, Adam at a constant rate, no total variation, no early stop, one scale. VGG-19 in fp32 judges all three:
@@ -10,25 +10,30 @@ s = mean over relu1_1 .. relu5_1 of |G - A|^2 / |A|^2;
 closure = (s_photo - s_lite) / (s_photo - s_vgg19), which means something once VGG-19 has arrived (s_vgg19 small);
 content = |F - P|^2 / |P|^2 on relu4_2, and TV = the total variation, each of lite's result over that of VGG-19's.
 
+With --polish the last so many of lite's iterations are done on VGG-19, at the same rate.
+
 Quality does not depend on the machine's load; seconds do, and those of a result from the cache are not known.
 
-Pictures and VGG-19's weights, where none are named, are taken from the folder `shared` beside the checkout; if it is
-not there, the weights as in a render.
+A folder of photographs or paintings stands for all in it. Where none is named, the eight pairs of `PHOTOS` and `STYLES`
+are taken from the folder `shared` beside the checkout, and VGG-19's weights; without it the weights are a render's.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import math
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -40,7 +45,7 @@ from vidstyle.frames import from_uint16, quantise, to_uint16
 from vidstyle.packing import unpack
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Network
-from vidstyle.stylize.features.lite import Lite
+from vidstyle.stylize.features.lite import TAPS, Lite
 from vidstyle.stylize.objective import Content, Objective, Style
 from vidstyle.stylize.optimize import Schedule, minimise
 from vidstyle.stylize.step import LARGEST_ENLARGEMENT, resize
@@ -48,6 +53,7 @@ from vidstyle.video.read import fit, read_image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 WEIGHTS = SHARED / "weights"
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 PHOTOS = ("tubingen_neckarfront.jpg", "chicago.jpg", "lion.jpg", "kodim03.jpg")
 STYLES = ("unseen_cubist.jpg", "unseen_mosaic.jpg")
 STYLE_WEIGHT, CONTENT_WEIGHT = 1.0, 0.02
@@ -62,6 +68,10 @@ def load_lite(path: Path | None, device: torch.device, precision: Precision) -> 
         return features.load("lite", device=device, precision=precision)
     module = Lite()
     try:
+        with safe_open(path, "pt") as file:
+            card = json.loads((file.metadata() or {}).get("card", "{}"))
+        if card.get("architecture", {"taps": TAPS})["taps"] != TAPS:  # no tensor's shape tells
+            raise ValueError("its maps are read from other convolutions")
         module.load_state_dict(unpack(load_file(path)))
         digest = sha256(path)
     except Exception as e:  # no such file, not safetensors, other tensors
@@ -82,13 +92,15 @@ def grams(extractor: Network, image: Tensor) -> dict[str, Tensor]:
     return {name: losses.gram(f) for name, f in extractor(image[None], STYLE_LAYERS).items()}
 
 
-def stylise(extractor: Network, photo: Tensor, painting: Tensor, schedule: Schedule) -> tuple[Tensor, float]:
-    """The result as a 16-bit file holds it, and the seconds per iteration."""
+def stylise(
+    extractor: Network, photo: Tensor, painting: Tensor, schedule: Schedule, start: Tensor | None = None
+) -> tuple[Tensor, float]:
+    """The result as a 16-bit file holds it, from `start` or the photograph, and the seconds per iteration."""
     with torch.no_grad():
         target = extractor(photo[None], CONTENT_LAYERS)
     terms = (Style(STYLE_WEIGHT, grams(extractor, painting)), Content(CONTENT_WEIGHT, target))
     begun = time.perf_counter()
-    image, done = minimise(Objective(extractor, terms), photo, schedule)
+    image, done = minimise(Objective(extractor, terms), photo if start is None else start, schedule)
     image = quantise(image)  # also waits for the device
     return image, (time.perf_counter() - begun) / done
 
@@ -133,8 +145,11 @@ def ratio(a: float, b: float) -> float:
 
 
 def line(name: str, row: Sequence[float]) -> str:
-    cells = [f"{x:.1%}" if column == "closure" else f"{x:.4f}" for column, x in zip(COLUMNS, row, strict=True)]
-    return f"| {name} | {' | '.join('–' if cell == 'nan' else cell for cell in cells)} |"
+    cells = [
+        "–" if math.isnan(x) else f"{x:.1%}" if column == "closure" else f"{x:.4f}"
+        for column, x in zip(COLUMNS, row, strict=True)
+    ]
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def summary(rows: Sequence[Sequence[float]]) -> tuple[dict[str, float], dict[str, float]]:
@@ -178,15 +193,18 @@ def save(path: Path, image: Tensor) -> None:
     path.write_bytes(cv2.imencode(".png", array[:, :, ::-1])[1].tobytes())
 
 
-def chosen(paths: Sequence[Path], names: Sequence[str]) -> list[Path]:
-    """Files as they are; of a folder, the ones called `names`."""
-    return [file for path in paths for file in ([path / name for name in names] if path.is_dir() else [path])]
+def chosen(paths: Sequence[Path]) -> list[Path]:
+    """Files as they are; of a folder, all pictures in it."""
+    found: list[Path] = []
+    for path in paths:
+        found += sorted(x for x in path.iterdir() if x.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+    return found
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("photos", "styles"):
-        there = [SHARED / name] if (SHARED / name).is_dir() else None
+    for name, files in (("photos", PHOTOS), ("styles", STYLES)):
+        there = [SHARED / name / file for file in files] if (SHARED / name).is_dir() else None
         parser.add_argument(f"--{name}", nargs="+", type=Path, default=there, help="a folder, or files")
     parser.add_argument("--weights-dir", type=Path, default=WEIGHTS if WEIGHTS.is_dir() else None)
     parser.add_argument("--lite", type=Path, help="weights to measure instead of the embedded ones")
@@ -195,16 +213,19 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, help="only the first so many")
     parser.add_argument("--size", type=int, default=512, help="long side of the photograph")
     parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--polish", type=int, default=0, help="of lite's iterations, the last so many on VGG-19")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="of both optimisations")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(words)
     if not (args.photos and args.styles):
         parser.exit(2, f"give --photos and --styles a folder or files each, for {SHARED} does not have them\n")
+    if not 0 <= args.polish < args.iterations:
+        parser.error("--polish needs less than --iterations, and no less than 0")
     return args
 
 
 def compare(args: argparse.Namespace) -> None:
-    files = [(p, s) for p in chosen(args.photos, PHOTOS) for s in chosen(args.styles, STYLES)][: args.pairs]
+    files = [(p, s) for p in chosen(args.photos) for s in chosen(args.styles)][: args.pairs]
     pictures = [(read_image(p, InputError), read_image(s, StyleError)) for p, s in files]  # all, before hours of work
     device = resolve_device(args.device)
     precision = resolve_precision(args.precision, device)
@@ -221,7 +242,9 @@ def compare(args: argparse.Namespace) -> None:
         photo, painting = (x.to(device) for x in sized(*originals, args.size))
         key = f"{sha256(photo_file)} {sha256(style_file)} {args.size}"
         by_vgg, slow = reference(vgg, photo, painting, schedule, key, args.cache)
-        by_lite, fast = stylise(lite, photo, painting, schedule)
+        by_lite, fast = stylise(lite, photo, painting, replace(schedule, iterations=args.iterations - args.polish))
+        if args.polish:
+            by_lite, _ = stylise(vgg, photo, painting, replace(schedule, iterations=args.polish), by_lite)
         rows.append([*measure(judge, photo, painting, by_vgg, by_lite), slow, fast])
         print(line(f"{photo_file.stem} x {style_file.stem}", rows[-1]), flush=True)
         if args.out:
@@ -241,7 +264,7 @@ def main() -> None:
         with deterministic(resolve_device(args.device)):
             compare(args)
     except VidstyleError as e:
-        print(f"{e.what}: {e.why}", file=sys.stderr)
+        print(f"{e.what}: {e.why}\n{e.hint}", file=sys.stderr)
         sys.exit(e.exit_code)
 
 

@@ -10,6 +10,7 @@ the painting. lite.jpg: two frames in two styles, by VGG-19 and by the embedded 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 import vidstyle
 from benchmarks.lite_vs_vgg19 import arguments, compare, side_by_side
-from vidstyle.errors import StyleError
+from vidstyle.errors import StyleError, VidstyleError
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 
@@ -68,11 +69,14 @@ def main() -> None:
     parser.add_argument("--only", choices=("hero", "lite"))
     args = parser.parse_args()
     given = [("--weights-dir", args.weights_dir), ("--cache", args.cache)]
-    with tempfile.TemporaryDirectory() as name:
-        if args.only != "lite":
-            hero(Path(name))
-        if args.only != "hero":
-            lite(Path(name), [str(x) for flag, value in given if value for x in (flag, value)])
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            if args.only != "hero":  # first, for it may lack VGG-19's weights
+                lite(Path(name), [str(x) for flag, value in given if value for x in (flag, value)])
+            if args.only != "lite":
+                hero(Path(name))
+    except VidstyleError as e:
+        sys.exit(f"{e.what}: {e.why}\n{e.hint}")
 
 
 if __name__ == "__main__":

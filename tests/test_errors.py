@@ -49,6 +49,7 @@ REFUSALS = {
     "a negative weight": ("in.mp4 -s s.png --tv-weight -1", 2, "tv_weight"),
     "a size too small": ("in.mp4 -s s.png --size 15", 2, "size: input should be greater than or equal to 16, not 15"),
     "a weight that is no number": ("in.mp4 -s s.png --style-weight nan", 2, "style_weight"),
+    "pooling without VGG-19": ("in.mp4 -s s.png --pooling max", 2, "pooling = max changes nothing where"),
     "polish without a gain": ("in.mp4 -s s.png --features vgg19 --polish 3", 2, "polish = 3 changes nothing where"),
     "an unknown device": ("in.mp4 -s s.png --device gpu", 2, "device: 'gpu' is none of auto, cpu"),
     "a device that is not there": ("in.mp4 -s s.png --device cuda:99", 2, "no device 'cuda:99'"),

@@ -81,7 +81,8 @@ def test_the_network_that_polishes_is_built_once_where_it_is_wanted_and_marks_th
 ) -> None:
     extractors, stylizers = count(monkeypatch, features, "load"), count(monkeypatch, Stylizer, "__init__")
     for polish, expected in ((2, ["lite", "vgg19"]), (0, ["lite"])):
-        built = settings(polish=polish, pooling="max", weights_dir=small_vgg19, keep_frames=True, overwrite=True)
+        more = {"polish": polish, "pooling": "max"} if polish else {}
+        built = settings(**more, weights_dir=small_vgg19, keep_frames=True, overwrite=True)
         pipeline.render(built.model_copy(update={"restart": True}))
         assert [name for (name,) in extractors] == expected
         assert len(stylizers) == 1

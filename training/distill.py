@@ -1,12 +1,13 @@
 """Distil VGG-19 into the embedded features.
 
-    python -m training.distill --images FOLDER --out lite.safetensors --work FOLDER [--init lite.safetensors]
+    python -m training.distill --images FOLDER --out NEW.safetensors --work FOLDER [--init OLD.safetensors]
 
 Run from the top of the checkout; see training/README.md. Training goes in rounds. Each one takes `--pool` images
 that the network itself is stylizing, with the style each is on its way to; asks the teacher what it sees in them, and
 where its style and its content pull each; and trains on them `--visits` times. After a round everything that is needed
 to go on lies in `--work`: the same command continues, and ends with the same weights as if it had never stopped.
-`--rounds` may be changed under way; the step size then falls along the new curve.
+`--rounds` may be changed under way; the step size then falls along the new curve. The code may change, too: the card
+then says from which round on.
 """
 
 from __future__ import annotations
@@ -16,17 +17,16 @@ import hashlib
 import json
 import math
 import random
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from training.attempts import Attempt, advance, attempt
+from training.card import architecture, card_of, code, commit
 from training.data import Images
 from training.grams import gram, relative
 from training.objective import GRADIENT, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective
@@ -36,7 +36,7 @@ from vidstyle.device import deterministic, resolve_device, resolve_precision
 from vidstyle.download import sha256
 from vidstyle.errors import VidstyleError
 from vidstyle.packing import pack, unpack
-from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, lite
+from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
 
 SHALLOW = ("lite.stages.0", "lite.stages.1", "lite.expansions.0")
 """Where the pixels are many, good weights are found soon; of a network that was trained before they follow slowly."""
@@ -73,11 +73,15 @@ class Run:
         self.optimizers = self.make_optimizers()
         self.round, self.steps = 0, 0
         self.pool: list[Attempt] = []
+        self.history: list[dict[str, Any]] = []
         self.checkpoint = args.work / "checkpoint.pt"
         if self.checkpoint.exists():
             self.restore()
         else:
             self.begin()
+        now = {"round": self.round, "commit": commit(), "code": code()}
+        if not self.history or self.history[-1]["code"] != now["code"]:
+            self.history.append(now)
 
     def make_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
         """Muon (Jordan et al. 2024), which moves all directions of a matrix alike, for the trunk's convolutions; Adam
@@ -134,7 +138,7 @@ class Run:
         self.teacher.basis, self.teacher.emphasis = (
             {name: matrix.to(self.device) for name, matrix in state[key].items()} for key in ("basis", "emphasis")
         )
-        self.round, self.steps = state["round"], state["steps"]
+        self.round, self.steps, self.history = state["round"], state["steps"], state["history"]
         self.pool = [Attempt(**fields) for fields in state["pool"]]
 
     def save(self) -> None:
@@ -147,6 +151,7 @@ class Run:
             "emphasis": self.teacher.emphasis,
             "round": self.round,
             "steps": self.steps,
+            "history": self.history,
             "pool": [a.state() for a in self.pool],
         }
         part = self.checkpoint.with_suffix(".part")
@@ -182,8 +187,9 @@ class Run:
             for row, a in zip(weights, some, strict=True):
                 if rng.random() < 0.5:
                     row[:] = torch.tensor([1.0] * len(STYLE_LAYERS) + [len(STYLE_LAYERS) * a.content_weight])
-                else:  # before an image has moved, its content has nothing to say
-                    shares = [n if a.done or name in STYLE_LAYERS else 0 for name, n in ALONE.items()]
+                else:  # an image that is still its own content is not pulled by it
+                    moved = not torch.equal(a.image, a.content)
+                    shares = [n if moved or name in STYLE_LAYERS else 0 for name, n in ALONE.items()]
                     row[PULLED.index(rng.choices(list(ALONE), shares)[0])] = 1
             images = torch.stack([a.image for a in some]).to(self.device)
             styles = [a.lesson.targets for a in some if a.lesson]
@@ -284,7 +290,8 @@ class Run:
             "architecture": architecture(),
             "teacher": "VGG-19 (Simonyan & Zisserman 2014, CC BY 4.0), average pooling, replicate padding",
             "data": self.args.data,
-            "commit": commit(),
+            "commit": self.history[-1]["commit"],
+            "history": self.history,
             "steps": self.steps,
             "settings": {name: getattr(self.args, name) for name in ("rounds", *SETTINGS)},
             "began from": card_of(self.args.init) if self.args.init else None,
@@ -296,29 +303,6 @@ class Run:
         # One metadata key: several come out in random order, and the file's digest should not.
         part.write_bytes(save(tensors, {"card": json.dumps(card)}))
         part.replace(path)
-
-
-def architecture() -> dict[str, Any]:
-    names = ("WIDTHS", "DEPTHS", "EXPANDED", "RANKS", "TAPS")
-    values = {name.lower(): getattr(lite, name) for name in names}
-    return {name: list(value) if isinstance(value, tuple) else dict(value) for name, value in values.items()}
-
-
-def card_of(path: Path) -> dict[str, Any]:
-    """What a weight file says of itself."""
-    with safe_open(path, "pt") as file:
-        metadata: dict[str, str] = file.metadata() or {}
-    card: dict[str, Any] = json.loads(metadata["card"]) if "card" in metadata else metadata
-    return card
-
-
-def commit() -> str:
-    """Of the checkout, with `-dirty` where it has been changed since; empty outside of one."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    except OSError:
-        return ""
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -333,7 +317,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--visits", type=int, default=2, help="times a round's images are trained on")
     parser.add_argument("--pool", type=int, default=64, help="images under way in a round")
     parser.add_argument("--advance", type=int, default=8, help="iterations of those in a round, at first")
-    parser.add_argument("--longest", type=int, default=64, help="iterations after which one is given up, at most")
+    parser.add_argument("--longest", type=int, default=64, help="how many at most, in whole rounds")
     parser.add_argument("--batch", type=int, default=4, help="images under way in a step, and as many styles")
     parser.add_argument("--crop", type=int, default=256, help="pixels; a multiple of 16")
     parser.add_argument("--rate", type=float, default=4e-3)
@@ -377,6 +361,8 @@ def main(argv: list[str] | None = None) -> None:
             train(args)
     except VidstyleError as e:
         sys.exit(f"{e.what}: {e.why}\n{e.hint}")
+    except OSError as e:
+        sys.exit(f"{e.filename}: {e.strerror}\ncheck --images, --init, --out and --work")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ def faceted(picture: Tensor, rng: random.Random) -> Tensor:
             distance = (x - a) * math.cos(2 * math.pi * turn) + (y - b) * math.sin(2 * math.pi * turn)
         nearest = torch.minimum(nearest, distance.abs())
         facet = (2 * facet + (distance > 0)).unique(return_inverse=True)[1]  # each curve may cut each facet in two
-    facets = int(facet.max()) + 1
-    tone = torch.rand((facets, 6), generator=numbers)[facet].permute(2, 0, 1)
+    areas = torch.bincount(facet.flatten())
+    tone = torch.rand((len(areas), 5), generator=numbers)[facet].permute(2, 0, 1)
 
     look = rng.choice(("flat", "shaded", "shaded", "cut"))
     if look == "cut":
@@ -40,8 +40,9 @@ def faceted(picture: Tensor, rng: random.Random) -> Tensor:
         row, column = tone[0], tone[1]
     image = picture[:, (row * size).long(), (column * size).long()]
     if look == "shaded":
-        slope = (x - 0.5) * (tone[2] - 0.5) + (y - 0.5) * (tone[3] - 0.5)
-        image = image + rng.uniform(1, 4) * slope
+        slope = x * (tone[2] - 0.5) + y * (tone[3] - 0.5)
+        middles = torch.bincount(facet.flatten(), slope.flatten()) / areas
+        image = image + rng.uniform(1, 6) * (slope - middles[facet])
     image = image + rng.choice((0.0, 0.2)) * (tone[4] - 0.5)
     line = (nearest < rng.choice((0.0, 0.003, 0.008, 0.015))).float()
     image = image + line * (rng.choice((0.0, 0.1, 0.9)) - image)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.teacher import HINTS
+from vidstyle.errors import WeightsError
 from vidstyle.stylize.features.lite import DEPTHS, RANKS, TAPS, WIDTHS, Lite, place
 from vidstyle.stylize.features.normalise import constants, normalise
 from vidstyle.stylize.features.padding import replicate_pad
@@ -92,12 +93,12 @@ def grow(lite: Lite, old: Mapping[str, Tensor], taps: Mapping[str, int]) -> set[
         taps: the old network's `TAPS`.
 
     Returns the layers whose heads are still without weights, because their rank or place is another one. Raises
-    ValueError where the old network has more than this one.
+    `WeightsError` where the old network has more than this one.
     """
     left = {name for name in RANKS if taps.get(name) != TAPS.get(name)}
     modules = {name: module for name, module in lite.named_modules() if isinstance(module, nn.Conv2d)}
     if more := {key.rpartition(".")[0] for key in old} - set(modules):
-        raise ValueError(f"cannot grow from a network that has {', '.join(sorted(more))}")
+        raise too_large(f"it has {', '.join(sorted(more))}")
     for name, module in modules.items():
         weight, bias = module.weight, module.bias
         assert bias is not None
@@ -112,11 +113,15 @@ def grow(lite: Lite, old: Mapping[str, Tensor], taps: Mapping[str, int]) -> set[
         else:
             o, i = known.shape[:2]
             if o > len(weight) or i > weight.shape[1]:
-                raise ValueError(f"cannot grow from a network whose {name} is wider")
+                raise too_large(f"its {name} is wider")
             weight[:o] = 0
             weight[:o, :i] = known
             bias[:o] = old[f"{name}.bias"]
     return left
+
+
+def too_large(why: str) -> WeightsError:
+    return WeightsError("cannot grow from this network", why, "give --init weights of one that is not wider or deeper")
 
 
 Sample = tuple[Tensor, list[dict[str, Tensor]]]

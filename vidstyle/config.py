@@ -56,7 +56,7 @@ class RenderConfig(BaseModel):
     start: float | None = setting(None, "Begin at this second of the input.", PICTURE, ge=0)
     duration: float | None = setting(None, "Render this many seconds.", PICTURE, gt=0)
     features: Literal["lite", "vgg19"] = setting("lite", "Network whose features are matched.", PICTURE)
-    pooling: Literal["average", "max"] = setting("average", "Pooling of vgg19 (lite always averages).", PICTURE)
+    pooling: Literal["average", "max"] = setting("average", "Pooling of vgg19, and of --polish.", PICTURE)
     polish: int = setting(
         0,
         "Last N iterations of every frame, at most those at full size, on VGG-19 instead (with --features lite).",
@@ -121,6 +121,15 @@ class RenderConfig(BaseModel):
             raise ValueError(
                 f"polish = {self.polish} changes nothing where content_weight and style_weight are 0, for then no "
                 "features are matched: set polish = 0, or one of the weights"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def something_to_pool(self) -> RenderConfig:
+        if self.pooling != "average" and self.features != POLISHER and not self.polish:
+            raise ValueError(
+                f"pooling = {self.pooling} changes nothing where no iteration is on VGG-19: set pooling = average, or "
+                f"features = {POLISHER}"
             )
         return self
 

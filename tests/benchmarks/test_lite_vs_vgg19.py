@@ -151,7 +151,8 @@ def test_it_takes_the_shared_pictures_where_they_are_and_says_what_to_give_where
     for name in ("photos", "styles"):
         (tmp_path / name).mkdir()
     found = lite_vs_vgg19.arguments([])
-    assert (found.photos, found.styles) == ([tmp_path / "photos"], [tmp_path / "styles"])
+    assert found.photos == [tmp_path / "photos" / name for name in lite_vs_vgg19.PHOTOS]
+    assert found.styles == [tmp_path / "styles" / name for name in lite_vs_vgg19.STYLES]
 
 
 def test_the_whole_table(

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from training import data
 from training.data import Images, augment, mirrored, texture
 from training.facets import faceted
 from training.mosaics import tiled
+from vidstyle.video.read import read_image
 
 SIZE = 64
 
@@ -71,7 +73,15 @@ def test_mirrored_indices_go_on_where_the_picture_ends(length: int) -> None:
     assert set(i.diff().abs().tolist()) == {1}
 
 
-def test_held_out_pictures_are_never_trained_on(folder: Path) -> None:
+def test_held_out_pictures_are_never_trained_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = Images(folder, SIZE)
-    assert images.held_out
+    read: set[Path] = set()
+    monkeypatch.setattr(data, "read_image", lambda path, error: (read.add(path), read_image(path, error))[1])
+    for make in (images.any, images.style, images.content, images.collage, images.mosaic, images.facets):
+        for seed in range(12):
+            make(random.Random(seed))
+    assert len(read) > 4
+    held_out = {path for pair in images.held_out for path in pair}
+    assert held_out
+    assert not held_out & read
     assert not {path for pair in images.held_out for path in pair} & {*images.photos, *images.paintings}

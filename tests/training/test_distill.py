@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 
 from training import distill
 from training.attempts import Attempt, advance, attempt
+from training.card import architecture, card_of
 from training.data import texture
 from training.grams import gram, relative
 from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective, stacked
 from training.student import Student, fit_heads, grow, rotations
 from training.teacher import ENERGY, PULLED, Lesson, Teacher
+from vidstyle.errors import WeightsError
 from vidstyle.packing import unpack
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import lite as lites
@@ -28,6 +30,7 @@ from vidstyle.stylize.objective import Content, Objective, Smoothness, Style
 from vidstyle.stylize.optimize import Schedule, minimise
 
 SIZE = 64
+INIT = Path(features.__file__).parents[2] / "assets" / "lite.safetensors"
 
 
 @pytest.fixture
@@ -73,9 +76,9 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
     out = train("parts")
     assert out.read_bytes() == whole
     Lite().load_state_dict(unpack(load_file(out)))
-    card = distill.card_of(out)
+    card = card_of(out)
     assert card["steps"] == 16
-    assert card["architecture"] == json.loads(json.dumps(distill.architecture()))
+    assert card["architecture"] == json.loads(json.dumps(architecture()))
     lines = capsys.readouterr().out.splitlines()
     assert [line[:13] for line in lines if "held out: photo" in line] == ["0/4 held out:", "4/4 held out:"] * 2
     out.unlink()  # as if it had been killed before the last score
@@ -85,7 +88,44 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_steps_bring_every_loss_down(
+def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tells_where_its_code_changed(
+    arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Lite()
+    old.load_state_dict(features.load("lite", precision="fp32").module.state_dict())
+    monkeypatch.setattr(distill, "commit", lambda: "one")
+    monkeypatch.setattr(distill, "code", lambda: "1")
+    begun = distill.Run(distill.arguments(arguments(tmp_path / "begun", "--init", INIT)))
+    image = torch.rand(1, 3, 64, 64)
+    for name, f in old(image, lites.RANKS).items():
+        assert torch.allclose(begun.mean.lite(image, [name])[name], f, atol=1e-4)
+    rates = {group["scale"] for optimizer in begun.optimizers for group in optimizer.param_groups}
+    assert rates == {1.0, distill.SHALLOW_RATE, distill.OTHERS_RATE}
+
+    written = []
+    for work, stops in (("whole", (2,)), ("parts", (1, 2)), ("changed", (1, 2))):
+        (tmp_path / work).mkdir()
+        for rounds in stops:
+            if (work, rounds) == ("changed", 2):
+                monkeypatch.setattr(distill, "commit", lambda: "two")
+                monkeypatch.setattr(distill, "code", lambda: "2")
+            run = distill.Run(distill.arguments(arguments(tmp_path / work, "--init", INIT, "--rounds", 2)))
+            while run.round < rounds:
+                run.train_round()
+                run.save()
+        run.export(tmp_path / work / "out", {})
+        written.append(tmp_path / work / "out")
+    whole, parts, changed = written
+    assert parts.read_bytes() == whole.read_bytes()
+    card = card_of(changed)
+    assert card["began from"]["network"] == card["network"]
+    assert [(x["round"], x["commit"]) for x in card["history"]] == [(0, "one"), (1, "two")]
+    assert load_file(changed).keys() == load_file(whole).keys()
+    assert all(torch.equal(x, load_file(whole)[name]) for name, x in load_file(changed).items())
+
+
+@pytest.mark.slow
+def test_steps_bring_down_what_is_deep_and_the_gradient(
     arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distill, "WARM_UP", 5)
@@ -95,7 +135,9 @@ def test_steps_bring_every_loss_down(
     for a, lesson in zip(pool, styles, strict=True):
         a.lesson = lesson
         a.content_target = run.teacher.content_target(a.content)
-    under_way = run.pulled(pool, random.Random(0))
+    drawn = random.Random(0)
+    monkeypatch.setattr(drawn, "random", lambda: 0.0)  # all layers pull together
+    under_way = run.pulled(pool, drawn)
     steps = [run.step(under_way, styles) for _ in range(130)]  # relu5_1's style and the gradient move last
     deep = [name for name in steps[0] if name.startswith(("relu4", "relu5"))]
     assert {"relu4_2", "relu4_4", "relu5_1 style"} < set(deep)
@@ -130,7 +172,7 @@ def test_a_network_that_grew_is_the_function_that_it_was(monkeypatch: pytest.Mon
             for name, value in more.items():
                 patch.setattr(lites, name, value)
             larger = Lite()
-        with pytest.raises(ValueError, match="cannot grow from"):
+        with pytest.raises(WeightsError, match="cannot grow from"):
             grow(Lite(), larger.state_dict(), lites.TAPS)
 
 

@@ -95,7 +95,7 @@ class Stylizer:
         extractor: the features to match.
         painting: (3, H, W), any size.
         size: (h, w) of the frames.
-        config: weights, iterations and scales; the rest of it is not looked at.
+        config: its optimisation and its weights; nothing of it that is about the video or its motion.
         polisher: the features of the last iterations, see `polish_iterations`; None: `extractor` does them too.
     """
 
