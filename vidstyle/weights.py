@@ -85,8 +85,8 @@ REGISTRY = {
             remote="",
             author="vidstyle, distilled from VGG-19",
             licence="MIT (the teacher: CC BY 4.0, see NOTICE)",
-            size=3_869_360,
-            sha256="e6ef2fa04b9b5ef379f42d31690eb908ff5c537b0d0cf71ae1418449a9a47917",
+            size=3_869_568,
+            sha256="e51e5bf0194e1ef96530e4a769f8ba4b8d7f0838c4ab960c8eec92fa61e7f8cd",
         ),
         WeightFile(
             name="vgg19",
