@@ -345,9 +345,9 @@ def test_images_are_pulled_by_all_layers_as_in_a_render_or_by_one() -> None:
             self.rows += weights.tolist()
             return [None] * len(batch)
 
-    x = torch.rand(3, 8, 8)
+    x, y = torch.rand(2, 3, 8, 8)  # half of the images are not, or no more, their content
     pool = [
-        Attempt(x, x, x, x, x, 9, 0.1, content_weight=0.01 * i, tv_weight=0.0, done=i % 2, lesson=Lesson(x, {}))
+        Attempt(x, x, (x, y)[i % 2], x, x, 9, 0.1, 0.01 * i, tv_weight=0.0, done=i % 4 // 3, lesson=Lesson(x, {}))
         for i in range(200)
     ]
     for a in pool:
@@ -357,12 +357,12 @@ def test_images_are_pulled_by_all_layers_as_in_a_render_or_by_one() -> None:
     seen = set()
     for row, a in zip(Spy.rows, pool, strict=True):
         if sum(row) == 1:
-            seen.add((name := PULLED[row.index(1)], a.done))
+            seen.add((name := PULLED[row.index(1)], a.image is y))
             assert name in distill.ALONE
         else:  # 5 (mean style + w content)
             assert row == pytest.approx([1, 1, 1, 1, 1, 5 * a.content_weight])
     assert len(seen) == 2 * len(distill.ALONE) - 1
-    assert ("relu4_2", 0) not in seen, "the content of an image that has not moved is where it is"
+    assert ("relu4_2", False) not in seen, "the content of an image that has not moved is where it is"
 
 
 def test_an_image_under_way_goes_the_way_of_a_render() -> None:
