@@ -362,7 +362,7 @@ def main(argv: list[str] | None = None) -> None:
     except VidstyleError as e:
         sys.exit(f"{e.what}: {e.why}\n{e.hint}")
     except OSError as e:
-        sys.exit(f"{e.filename}: {e.strerror}\ncheck --images, --init, --out and --work")
+        sys.exit(f"{e}\ncheck --images, --init, --out and --work")  # safetensors sets no filename
 
 
 if __name__ == "__main__":

@@ -114,11 +114,8 @@ def test_the_maps_are_those_of_before_when_a_deeper_layer_is_asked_for(state: di
     assert torch.equal(alone["relu2_1"], together["relu2_1"])
 
 
-def test_the_weights_at_hand_load_and_give_finite_features() -> None:
-    folder = Path(__file__).resolve().parents[2] / ".." / "shared" / "weights"
-    if not (folder / "vgg19_features.safetensors").is_file():
-        pytest.skip("needs ../shared/weights/vgg19_features.safetensors")
-    state, digest = weights.load("vgg19", folder)
+def test_the_weights_at_hand_load_and_give_finite_features(shared: Path) -> None:
+    state, digest = weights.load("vgg19", shared / "weights")
     maps = network(state)(image(64, 64), LAYERS)
     assert len(digest) == 64
     assert all(torch.isfinite(x).all() and 0.001 < (x > 0).float().mean() < 1 for x in maps.values())

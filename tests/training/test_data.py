@@ -61,7 +61,7 @@ def test_facets_are_smooth_inside_and_sharp_between() -> None:
         sharp.append(bool(changes.max() > 0.25))
         grey = faceted(picture[:1].expand(3, -1, -1), random.Random(seed))
         assert torch.equal(grey[0], grey[1])
-        assert torch.equal(grey[0], grey[2])  # a painting's palette is kept
+        assert torch.equal(grey[0], grey[2])  # no colour is added
     assert sum(sharp) >= 10
 
 

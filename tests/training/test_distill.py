@@ -186,6 +186,12 @@ def test_arguments_that_cannot_work_are_refused(wrong: str, why: str, capsys: py
     assert why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("missing", ["--images", "--init"])
+def test_a_file_that_is_not_there_is_named(missing: str, arguments: Callable[..., list[str]], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="nowhere"):
+        distill.main(arguments(tmp_path / "work", missing, tmp_path / "nowhere"))
+
+
 def test_heads_of_another_rank_are_left_to_be_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(lites.RANKS, "relu2_1", 7)
