@@ -31,10 +31,16 @@ def pack(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `pack` packed, its weights in fp32; a state that was never packed as it is."""
+    """What `pack` packed, its weights in fp32; a state that was never packed as it is.
+
+    Raises:
+        KeyError: a scale is missing. As they are, the integers would load, and mean something else.
+    """
+    import torch
+
     state = {}
     for name, x in packed.items():
-        if name + SCALE in packed:
+        if x.dtype == torch.int8:
             state[name] = (x.flatten(1).float() * packed[name + SCALE][:, None]).view_as(x)
         elif not name.endswith(SCALE):
             state[name] = x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,15 +10,20 @@ import cv2
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks import lite_vs_vgg19
 from benchmarks.lite_vs_vgg19 import COLUMNS, SECONDS, STYLE_LAYERS, line, measure, reference, summary, verdict
+from vidstyle.download import sha256
+from vidstyle.errors import WeightsError
 from vidstyle.frames import from_uint16, quantise, to_uint16
 from vidstyle.stylize import features
 from vidstyle.stylize.features import Network
 from vidstyle.stylize.optimize import Schedule
 
+EMBEDDED = Path(features.__file__).parents[2] / "assets" / "lite.safetensors"
 GOOD = {"closure": 0.97, "content": 1.05, "TV": 1.05, "s VGG-19": 0.01}
 
 
@@ -153,6 +159,71 @@ def test_it_takes_the_shared_pictures_where_they_are_and_says_what_to_give_where
     found = lite_vs_vgg19.arguments([])
     assert found.photos == [tmp_path / "photos" / name for name in lite_vs_vgg19.PHOTOS]
     assert found.styles == [tmp_path / "styles" / name for name in lite_vs_vgg19.STYLES]
+
+
+def test_a_folder_stands_for_the_pictures_in_it_and_for_nothing_else(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "notes.txt", "c.webp"):
+        (tmp_path / name).touch()
+    file = tmp_path / "notes.txt"  # who names a file means it
+    assert lite_vs_vgg19.chosen([file, tmp_path]) == [file, *(tmp_path / x for x in ("a.JPG", "b.png", "c.webp"))]
+
+
+def test_weights_are_measured_only_if_they_are_of_this_network(tmp_path: Path, pair: tuple[Tensor, Tensor]) -> None:
+    with safe_open(EMBEDDED, "pt") as file:
+        card = json.loads(file.metadata()["card"])
+    tensors = load_file(EMBEDDED)
+    taps = card["architecture"]["taps"]
+    assert taps == lite_vs_vgg19.TAPS
+
+    def load(name: str) -> Network:
+        return lite_vs_vgg19.load_lite(tmp_path / name, torch.device("cpu"), "fp32")
+
+    (tmp_path / "other").write_bytes(b"nothing")
+    save_file(dict(list(tensors.items())[1:]), tmp_path / "less")
+    for name, changed in (("same", taps), ("taps", {layer: tap + 1 for layer, tap in taps.items()})):
+        card["architecture"]["taps"] = changed
+        save_file(tensors, tmp_path / name, {"card": json.dumps(card)})
+    image = pair[0][None]
+    mine, embedded = (x(image, STYLE_LAYERS) for x in (load("same"), features.load("lite", precision="fp32")))
+    assert all(torch.equal(mine[name], embedded[name]) for name in STYLE_LAYERS)
+    for name in ("other", "less", "taps", "missing"):
+        with pytest.raises(WeightsError) as e:
+            load(name)
+        assert str(tmp_path / name) in e.value.what
+        assert ("other convolutions" in e.value.why) == (name == "taps")
+
+
+@pytest.mark.parametrize("polish", [0, 1, 4])
+def test_the_last_iterations_are_vgg19s_and_go_on_from_where_lite_came_to(
+    polish: int,
+    judge: Network,
+    painting: Path,
+    small_vgg19: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done: list[tuple[str, int]] = []
+    results: list[Tensor] = []
+    stylise = lite_vs_vgg19.stylise
+
+    def watched(
+        network: Network, photo: Tensor, painting: Tensor, schedule: Schedule, start: Tensor | None = None
+    ) -> tuple[Tensor, float]:
+        done.append((network.digest, schedule.iterations))
+        assert start is None or torch.equal(start, results[-1])
+        image, seconds = stylise(network, photo, painting, schedule, start)
+        results.append(image)
+        return image, seconds
+
+    monkeypatch.setattr(lite_vs_vgg19, "stylise", watched)
+    words = f"--photos {painting} --styles {painting} --weights-dir {small_vgg19} --size 32 --iterations 5"
+    lite_vs_vgg19.compare(lite_vs_vgg19.arguments([*words.split(), "--polish", str(polish), "--precision", "fp32"]))
+    lite = sha256(EMBEDDED)
+    assert done == [(judge.digest, 5), (lite, 5 - polish), *([(judge.digest, polish)] if polish else [])]
+    for wrong in ("5", "-1"):
+        with pytest.raises(SystemExit) as e:
+            lite_vs_vgg19.arguments([*words.split(), "--polish", wrong])
+        assert e.value.code == 2
 
 
 def test_the_whole_table(

@@ -65,6 +65,12 @@ def test_facets_are_smooth_inside_and_sharp_between() -> None:
     assert sum(sharp) >= 10
 
 
+def test_the_shade_of_a_facet_turns_about_its_own_middle() -> None:
+    grey = torch.full((3, 96, 96), 0.5)
+    strayed = [float((faceted(grey, random.Random(seed)) - 0.5).abs().median()) for seed in range(24)]
+    assert 0.02 < sum(strayed) / 24 < 0.15  # 0.23 about the picture's middle: most facets black or white
+
+
 @pytest.mark.parametrize("length", [2, 5, 40])
 def test_mirrored_indices_go_on_where_the_picture_ends(length: int) -> None:
     i = mirrored(1, 30, length)

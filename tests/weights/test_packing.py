@@ -34,3 +34,10 @@ def test_a_channel_of_zeros_stays_one_and_plain_states_pass_through() -> None:
     assert not unpack(pack({"w": torch.zeros(3, 2)}))["w"].any()
     plain = {"w": torch.rand(3, 2), "b": torch.rand(3).half()}
     assert all(torch.equal(unpack(plain)[name], x) for name, x in plain.items())
+
+
+def test_integers_without_their_scale_are_no_weights() -> None:
+    packed = pack({"w": torch.rand(3, 2)})
+    del packed["w.scale"]
+    with pytest.raises(KeyError, match=r"w\.scale"):
+        unpack(packed)
