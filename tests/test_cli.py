@@ -103,7 +103,7 @@ def test_a_dry_run_names_the_weights_that_polish_needs(
 def test_a_dry_run_says_how_many_iterations_are_polished(
     command: Command, line: list[object], wishes: str, counts: tuple[int, int], said: str
 ) -> None:
-    usual = ("--size", "256", "--first-iterations", "200", "--first-scales", "3", "--iterations", "30")
+    usual = ("--size", "360", "--first-iterations", "200", "--first-scales", "3", "--iterations", "30")
     wished = (*line, *usual, *wishes.split(), "--dry-run")
     assert said in command(*wished).out
     plan = json.loads(command(*wished, "--json").out)

@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RENDER_FORMAT = 2
+RENDER_FORMAT = 3
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
 POLISHER = "vgg19"
@@ -68,8 +68,8 @@ class RenderConfig(BaseModel):
     learning_rate: float = setting(0.03, "Step size of Adam, in units of the image's range.", PICTURE, gt=0, le=1)
     first_iterations: int = setting(200, "Iterations of the first frame of a shot, and of a still.", PICTURE, ge=1)
     iterations: int = setting(30, "Iterations of every other frame.", PICTURE, ge=1)
-    first_scales: int = setting(3, "Coarse-to-fine scales of the first frame of a shot.", PICTURE, ge=1, le=6)
-    scales: int = setting(1, "Coarse-to-fine scales of every other frame.", PICTURE, ge=1, le=6)
+    first_scales: int = setting(6, "Coarse-to-fine scales of the first frame of a shot, at most.", PICTURE, ge=1, le=8)
+    scales: int = setting(1, "Coarse-to-fine scales of every other frame, at most.", PICTURE, ge=1, le=8)
     init: Literal["content", "noise"] = setting("content", "What the first frame of a shot starts from.", PICTURE)
     content_weight: float = setting(0.06, "Weight of the content loss.", PICTURE, ge=0)
     style_weight: float = setting(1.0, "Weight of the style loss.", PICTURE, ge=0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,29 @@ def test_the_last_iterations_of_every_frame_and_no_others_are_the_polishers(
             assert expected <= mended <= (expected + 25) * bool(expected)
     assert large.asked.count(networks.CONTENT_LAYERS) == (4 if polish else 0)  # the frame is looked at once
     assert large.asked.count(networks.STYLE_LAYERS) == (1 if polish else 0)  # and the painting once for all
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+@pytest.mark.parametrize(
+    ("size", "shorter_sides"),
+    [
+        ((2160, 3840), [68, 135, 270, 540, 1080, 2160]),
+        ((1080, 1920), [68, 135, 270, 540, 1080]),
+        ((1280, 720), [64, 90, 180, 360, 720]),
+        ((540, 960), [68, 135, 270, 540]),
+        ((360, 640), [64, 90, 180, 360]),
+        ((128, 128), [64, 128]),
+        ((90, 300), [64, 90]),
+        ((89, 300), [89]),
+        ((20, 20), [20]),
+    ],
+)
+def test_scales_go_down_to_where_strokes_cover_a_flat_sky(
+    size: tuple[int, int], shorter_sides: list[int], count: int
+) -> None:
+    found = stepping.factors(size, count)
+    assert [min(stepping.scaled(size, factor)) for factor in found] == shorter_sides[-count:]
+    assert all(coarse * stepping.SMALLEST_STEP <= fine <= 2 * coarse for coarse, fine in pairwise(found))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from vidstyle.stylize.temporal import start_image
 
 COARSEST = 64
 """No scale has a shorter side below this: relu5_1 sees 1/16 of it."""
+SMALLEST_STEP = 1.4
+"""From a scale to the next: a smaller one brings nothing new."""
 
 LARGEST_ENLARGEMENT = 2.0
 """A painting is brought to the frame's size, so that strokes keep their size relative to the picture at every
@@ -61,12 +63,14 @@ class Scale:
 
 
 def factors(size: tuple[int, int], count: int) -> list[float]:
-    """Of the full size (h, w), the share of each of `count` scales from coarse to fine: ..., 1/4, 1/2, 1. Fewer where
-    the frame is so small that a scale would be no smaller than the next.
+    """Of the full size (h, w), the share of each of at most `count` scales from coarse to fine: ..., 1/4, 1/2, 1. The
+    coarsest is as small as `COARSEST` lets it, unless `SMALLEST_STEP` is then too much to ask.
     """
     least = COARSEST / min(size)
-    halves = [min(1.0, max(2.0**-i, least)) for i in reversed(range(count))]
-    return list({scaled(size, factor): factor for factor in halves}.values())
+    chosen = [1.0]
+    while len(chosen) < count and (coarser := max(chosen[0] / 2, least)) * SMALLEST_STEP <= chosen[0]:
+        chosen.insert(0, coarser)
+    return chosen
 
 
 def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
