@@ -115,6 +115,10 @@ def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tell
                 run.save()
         run.export(tmp_path / work / "out", {})
         written.append(tmp_path / work / "out")
+        shipped = unpack(load_file(written[-1]))
+        offset = {name: run.mean.lite.heads[name].bias - shipped[f"heads.{name}.bias"] for name in lites.RANKS}
+        assert torch.allclose(offset.pop("relu4_2"), distill.OFFSET * run.content_mean(), atol=2e-3)  # fp16
+        assert all(x.abs().max() < 2e-3 for x in offset.values())
     whole, parts, changed = written
     assert parts.read_bytes() == whole.read_bytes()
     card = card_of(changed)

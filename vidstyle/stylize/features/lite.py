@@ -2,7 +2,8 @@
 layer names.
 
 Each map is VGG-19's map projected on its leading principal directions (uncentred, so that Gram matrices keep their
-energy) and scaled to a common energy; relative losses do not see the scale.
+energy) and scaled to a common energy; relative losses do not see the scale. relu4_2 is moved by a part of its mean
+(`OFFSET` in `training/distill.py`).
 """
 
 from __future__ import annotations
