@@ -85,8 +85,8 @@ REGISTRY = {
             remote="",
             author="vidstyle, distilled from VGG-19",
             licence="MIT (the teacher: CC BY 4.0, see NOTICE)",
-            size=3_869_568,
-            sha256="e51e5bf0194e1ef96530e4a769f8ba4b8d7f0838c4ab960c8eec92fa61e7f8cd",
+            size=3_869_824,
+            sha256="051b55e606f05ba81552fe5a0b5a8214b6387fa95d71d5a9c1d6775c6aab615d",
         ),
         WeightFile(
             name="vgg19",
