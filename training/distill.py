@@ -123,10 +123,18 @@ class Run:
         if self.args.init:
             taps = card_of(self.args.init).get("architecture", architecture())["taps"]
             left = grow(self.student.lite, unpack(load_file(self.args.init)), taps) | set(HINTS)
+            if "relu4_2" not in left:
+                self.restore_mean(card_of(self.args.init).get("offset", 0.0))
         for name, rotation in rotations(self.student, samples, set(LAYERS) - left).items():
             self.teacher.turn(name, rotation)
         fit_heads(self.student, samples, left)
         self.mean.load_state_dict(self.student.state_dict())
+
+    @torch.no_grad()
+    def restore_mean(self, offset: float) -> None:
+        """Give relu4_2's map the share of its mean back that the file of `--init` was written without."""
+        self.mean.load_state_dict(self.student.state_dict())
+        self.student.lite.heads["relu4_2"].bias += offset / (1 - offset) * self.content_mean()  # type: ignore[operator]
 
     def restore(self) -> None:
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
@@ -265,7 +273,8 @@ class Run:
 
     def scores(self) -> dict[str, float]:
         """On held-out pictures, in VGG-19's eyes: the style distance of photographs that the network has stylized, in
-        all and by layer; of the photographs themselves; and how far their content has moved.
+        all and by layer; of the photographs themselves; and how far their content has moved. Before the weights are
+        rounded and relu4_2 is moved.
         """
         pairs = random.Random(0).sample(self.images.held_out, min(4, len(self.images.held_out)))
         contents, styles = ([self.images.centre(pair[i]) for pair in pairs] for i in (0, 1))
@@ -287,7 +296,7 @@ class Run:
 
     @torch.no_grad()
     def content_mean(self) -> torch.Tensor:
-        """The mean of relu4_2's map over photographs, (rank,)."""
+        """The mean of relu4_2's map over pictures, (rank,)."""
         rng = random.Random(self.args.seed)
         batches = [torch.stack([self.images.content(rng) for _ in range(4)]).to(self.device) for _ in range(12)]
         return torch.stack([self.network(x)["relu4_2"].float().mean((0, 2, 3)) for x in batches]).mean(0)

@@ -34,13 +34,15 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What `pack` packed, its weights in fp32; a state that was never packed as it is.
 
     Raises:
-        KeyError: a scale is missing. As they are, the integers would load, and mean something else.
+        ValueError: a scale is missing. As they are, the integers would load, and mean something else.
     """
     import torch
 
     state = {}
     for name, x in packed.items():
         if x.dtype == torch.int8:
+            if name + SCALE not in packed:
+                raise ValueError(f"{name} has 8 bits and no scale")
             state[name] = (x.flatten(1).float() * packed[name + SCALE][:, None]).view_as(x)
         elif not name.endswith(SCALE):
             state[name] = x

@@ -248,16 +248,14 @@ def _read(name: str, path: Path) -> dict[str, Tensor]:
             )
         else:
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        found = state.items() if isinstance(state, dict) else ()
+        tensors = unpack({key: x.detach() for key, x in found if isinstance(x, torch.Tensor)})
     except Exception as e:  # a damaged pickle raises nearly anything
         raise WeightsError(
             f"cannot read the weights of {name}",
             f"{path}: {(str(e).splitlines() or [type(e).__name__])[0]}",
             "it is damaged or no weight file: remove it or put a whole one there",
         ) from e
-    tensors = (
-        {key: x.detach() for key, x in state.items() if isinstance(x, torch.Tensor)} if isinstance(state, dict) else {}
-    )
-    tensors = unpack(tensors)
     expected = _shapes(name) or {key: tuple(x.shape) for key, x in tensors.items()}
     problems = [
         f"{key} is {tuple(tensors[key].shape)} instead of {shape}" if key in tensors else f"{key} is missing"

@@ -202,14 +202,14 @@ def test_the_last_iterations_are_vgg19s_and_go_on_from_where_lite_came_to(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done: list[tuple[str, int]] = []
+    done: list[tuple[str, int, bool]] = []
     results: list[Tensor] = []
     stylise = lite_vs_vgg19.stylise
 
     def watched(
         network: Network, photo: Tensor, painting: Tensor, schedule: Schedule, start: Tensor | None = None
     ) -> tuple[Tensor, float]:
-        done.append((network.digest, schedule.iterations))
+        done.append((network.digest, schedule.iterations, start is not None))
         assert start is None or torch.equal(start, results[-1])
         image, seconds = stylise(network, photo, painting, schedule, start)
         results.append(image)
@@ -219,7 +219,8 @@ def test_the_last_iterations_are_vgg19s_and_go_on_from_where_lite_came_to(
     words = f"--photos {painting} --styles {painting} --weights-dir {small_vgg19} --size 32 --iterations 5"
     lite_vs_vgg19.compare(lite_vs_vgg19.arguments([*words.split(), "--polish", str(polish), "--precision", "fp32"]))
     lite = sha256(EMBEDDED)
-    assert done == [(judge.digest, 5), (lite, 5 - polish), *([(judge.digest, polish)] if polish else [])]
+    mended = [(judge.digest, polish, True)] if polish else []
+    assert done == [(judge.digest, 5, False), (lite, 5 - polish, False), *mended]
     for wrong in ("5", "-1"):
         with pytest.raises(SystemExit) as e:
             lite_vs_vgg19.arguments([*words.split(), "--polish", wrong])

@@ -17,7 +17,7 @@ from vidstyle.stylize import features as networks
 from vidstyle.stylize import losses
 from vidstyle.stylize import step as stepping
 from vidstyle.stylize.objective import Temporal
-from vidstyle.stylize.optimize import CHECK_EVERY
+from vidstyle.stylize.optimize import CHECK_EVERY, Schedule
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.stylize.temporal import match_colours, start_image
 from vidstyle.video.read import read_image
@@ -208,6 +208,28 @@ def test_the_last_iterations_of_every_frame_and_no_others_are_the_polishers(
             assert expected <= mended <= (expected + 25) * bool(expected)
     assert large.asked.count(networks.CONTENT_LAYERS) == (4 if polish else 0)  # the frame is looked at once
     assert large.asked.count(networks.STYLE_LAYERS) == (1 if polish else 0)  # and the painting once for all
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 9])
+def test_noise_is_noise_at_the_scale_at_which_it_begins(
+    tiny: TinyFeatures,
+    picture: Picture,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    iterations: int,
+) -> None:
+    begun: list[Tensor] = []
+
+    def minimise(objective: object, start: Tensor, schedule: Schedule) -> tuple[Tensor, int]:
+        begun.append(start)
+        return start, schedule.iterations
+
+    monkeypatch.setattr(stepping, "minimise", minimise)
+    config = settings(first_iterations=iterations, first_scales=3, init="noise")
+    s = Stylizer(tiny, picture(40, 56, 9), (256, 300), config, torch.device("cpu"))
+    s.step(State(), picture(256, 300, 0), None)
+    assert len(begun) == min(iterations, 3)
+    assert begun[0].std() > 0.25  # 0.29 is that of a uniform distribution
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6])

@@ -97,8 +97,15 @@ def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tell
     monkeypatch.setattr(distill, "code", lambda: "1")
     begun = distill.Run(distill.arguments(arguments(tmp_path / "begun", "--init", INIT)))
     image = torch.rand(1, 3, 64, 64)
-    for name, f in old(image, lites.RANKS).items():
+    maps = old(image, lites.RANKS)
+    moved = maps.pop("relu4_2")
+    for name, f in maps.items():
         assert torch.allclose(begun.mean.lite(image, [name])[name], f, atol=1e-4)
+    back = begun.mean.lite(image, ["relu4_2"])["relu4_2"] - moved  # what the file lacks of the mean
+    assert card_of(INIT)["offset"] == distill.OFFSET
+    share = distill.OFFSET * begun.content_mean()
+    assert share.abs().max() > 0.1
+    assert torch.allclose(back, share[None, :, None, None].expand_as(back), atol=1e-2)
     rates = {group["scale"] for optimizer in begun.optimizers for group in optimizer.param_groups}
     assert rates == {1.0, distill.SHALLOW_RATE, distill.OTHERS_RATE}
 
@@ -117,7 +124,9 @@ def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tell
         written.append(tmp_path / work / "out")
         shipped = unpack(load_file(written[-1]))
         offset = {name: run.mean.lite.heads[name].bias - shipped[f"heads.{name}.bias"] for name in lites.RANKS}
-        assert torch.allclose(offset.pop("relu4_2"), distill.OFFSET * run.content_mean(), atol=2e-3)  # fp16
+        gone = offset.pop("relu4_2")
+        assert torch.allclose(gone, 0.15 * run.content_mean(), atol=2e-3)  # fp16
+        assert gone.abs().max() > 0.1
         assert all(x.abs().max() < 2e-3 for x in offset.values())
     whole, parts, changed = written
     assert parts.read_bytes() == whole.read_bytes()

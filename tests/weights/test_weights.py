@@ -135,6 +135,7 @@ def grey(state: State) -> State:
         (VGG19, lambda s: save(cut(s)), r"features\.28\.weight is missing$"),
         (VGG19, lambda s: save(grey(s)), r"features\.0\.weight is \(6, 1, 3, 3\) instead of \(6, 3, 3, 3\)$"),
         (VGG19, lambda s: save({"conv.weight": s["features.0.bias"]}), r"missing \(and 27 more\)"),
+        (VGG19, lambda s: save({k: x.char() for k, x in s.items()}), "has 8 bits and no scale$"),
         (ARCHIVE, lambda s: pickled(s)[:-3000], "."),
         (ARCHIVE, lambda s: pickled(s, zipped=False)[:-3000], "."),
         (ARCHIVE, lambda s: b"", "."),

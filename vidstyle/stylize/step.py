@@ -64,7 +64,7 @@ class Scale:
 
 def factors(size: tuple[int, int], count: int) -> list[float]:
     """Of the full size (h, w), the share of each of at most `count` scales from coarse to fine: ..., 1/4, 1/2, 1. The
-    coarsest is as small as `COARSEST` lets it, unless `SMALLEST_STEP` is then too much to ask.
+    coarsest may be nearer to the next, for `COARSEST`'s sake, but no nearer than `SMALLEST_STEP`.
     """
     least = COARSEST / min(size)
     chosen = [1.0]
@@ -154,9 +154,12 @@ class Stylizer:
     def first_image(self, frame: Tensor, index: int) -> Tensor:
         if self.config.init == "content":
             return frame
-        # Drawn on the CPU from the seed and the frame's number: the same on every device and after every resume.
+        # Drawn on the CPU from the seed and the frame's number: the same on every device and after every resume. At
+        # the size of the first scale: made smaller, noise is grey.
+        way = descent(self.config, self.pyramid[-1].size, fresh=True)
+        size = scaled(self.pyramid[-1].size, next(factor for factor, iterations in way if iterations))
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + index) % 2**63)
-        return torch.rand(frame.shape, generator=generator).to(frame)
+        return torch.rand((3, *size), generator=generator).to(frame)
 
     def descend(
         self, frame: Tensor, start: Tensor, held: tuple[Tensor, Tensor] | None, *, fresh: bool
