@@ -70,16 +70,16 @@ def advance(pool: list[Attempt], network: Callable[[Tensor], Maps], iterations: 
         )
         with torch.no_grad():
             grams = {name: gram(f) for name, f in network(style).items() if name in STYLE_LAYERS}
-            kept = network(content)["relu4_2"].float()
+            kept = losses.full(network(content)["relu4_2"])
         rate, content_weight, tv_weight = (
-            torch.tensor([float(getattr(a, name)) for a in some], device=device)
+            torch.tensor([float(getattr(a, name)) for a in some], device=device, dtype=x.dtype)
             for name in ("rate", "content_weight", "tv_weight")
         )
         done = torch.tensor([a.done for a in some], device=device)
         for _ in range(iterations):
             x.requires_grad_()
             maps = network(x)
-            loss = relative(maps["relu4_2"].float(), kept) @ content_weight
+            loss = relative(losses.full(maps["relu4_2"]), kept) @ content_weight
             loss = loss + torch.stack([relative(gram(maps[name]), a) for name, a in grams.items()]).mean(0).sum()
             loss = loss + torch.stack([losses.total_variation(image) for image in x]) @ tv_weight
             (gradient,) = torch.autograd.grad(loss, x)

@@ -387,7 +387,8 @@ def test_images_are_pulled_by_all_layers_as_in_a_render_or_by_one() -> None:
 def test_an_image_under_way_goes_the_way_of_a_render() -> None:
     """The same steps as `minimise`, so that training sees what a render will."""
     network = features.load("lite")
-    content, style = (texture(random.Random(seed), SIZE) for seed in (1, 2))
+    network.module.double()  # Adam makes a whole step of a gradient's last bits, where it is about to change its sign
+    content, style = (texture(random.Random(seed), SIZE).double() for seed in (1, 2))
     zero = torch.zeros_like(content)
     under_way = Attempt(content, style, content, zero, zero, 9, rate=0.03, content_weight=0.05, tv_weight=0.3)
     other = Attempt(style, content, style, zero, zero, 9, rate=0.01, content_weight=0.02, tv_weight=0.0)
@@ -398,4 +399,4 @@ def test_an_image_under_way_goes_the_way_of_a_render() -> None:
     rendered, _ = minimise(Objective(network, terms), content, Schedule(5))
     assert (under_way.done, other.done) == (5, 5)
     assert (rendered - content).abs().mean() > 0.01
-    assert torch.allclose(under_way.image, rendered, atol=2e-3)
+    assert torch.allclose(under_way.image, rendered, atol=1e-6)
