@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from training import distill
-from training.attempts import Attempt, advance, attempt
+from training.attempts import Attempt, attempt
 from training.card import architecture, card_of
 from training.data import texture
 from training.grams import gram, relative
@@ -26,8 +26,6 @@ from vidstyle.packing import unpack
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import lite as lites
 from vidstyle.stylize.features.lite import Lite
-from vidstyle.stylize.objective import Content, Objective, Smoothness, Style
-from vidstyle.stylize.optimize import Schedule, minimise
 
 SIZE = 64
 INIT = Path(features.__file__).parents[2] / "assets" / "lite.safetensors"
@@ -382,21 +380,3 @@ def test_images_are_pulled_by_all_layers_as_in_a_render_or_by_one() -> None:
             assert row == pytest.approx([1, 1, 1, 1, 1, 5 * a.content_weight])
     assert len(seen) == 2 * len(distill.ALONE) - 1
     assert ("relu4_2", False) not in seen, "the content of an image that has not moved is where it is"
-
-
-def test_an_image_under_way_goes_the_way_of_a_render() -> None:
-    """The same steps as `minimise`, so that training sees what a render will."""
-    network = features.load("lite")
-    network.module.double()  # Adam makes a whole step of a gradient's last bits, where it is about to change its sign
-    content, style = (texture(random.Random(seed), SIZE).double() for seed in (1, 2))
-    zero = torch.zeros_like(content)
-    under_way = Attempt(content, style, content, zero, zero, 9, rate=0.03, content_weight=0.05, tv_weight=0.3)
-    other = Attempt(style, content, style, zero, zero, 9, rate=0.01, content_weight=0.02, tv_weight=0.0)
-    advance([under_way, other], lambda image: network(image, lites.RANKS), 5, torch.device("cpu"))
-    with torch.no_grad():
-        targets = {name: losses.gram(f) for name, f in network(style[None], features.STYLE_LAYERS).items()}
-        terms = (Style(1, targets), Content(0.05, network(content[None], ["relu4_2"])), Smoothness(0.3))
-    rendered, _ = minimise(Objective(network, terms), content, Schedule(5))
-    assert (under_way.done, other.done) == (5, 5)
-    assert (rendered - content).abs().mean() > 0.01
-    assert torch.allclose(under_way.image, rendered, atol=1e-6)
