@@ -103,7 +103,9 @@ def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tell
     assert card_of(INIT)["offset"] == distill.OFFSET
     share = distill.OFFSET * begun.content_mean()
     assert share.abs().max() > 0.1
-    assert torch.allclose(back, share[None, :, None, None].expand_as(back), atol=1e-2)
+    shift = back.mean((0, 2, 3))
+    assert torch.allclose(back, shift[None, :, None, None].expand_as(back), atol=1e-4)  # it is moved, and no more
+    assert torch.allclose(shift, share, atol=5e-3)  # the mean is taken in bf16 where that is fast
     rates = {group["scale"] for optimizer in begun.optimizers for group in optimizer.param_groups}
     assert rates == {1.0, distill.SHALLOW_RATE, distill.OTHERS_RATE}
 
