@@ -48,7 +48,7 @@ from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Network
 from vidstyle.stylize.features.lite import TAPS, Lite
 from vidstyle.stylize.objective import Content, Objective, Style
 from vidstyle.stylize.optimize import Schedule, minimise
-from vidstyle.stylize.step import LARGEST_ENLARGEMENT, resize
+from vidstyle.stylize.step import fitted, resize
 from vidstyle.video.read import fit, read_image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -83,8 +83,7 @@ def load_lite(path: Path | None, device: torch.device, precision: Precision) -> 
 def sized(photo: Tensor, painting: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The photograph with its long side at `size`, and the painting at the same area, as the stylizer brings it."""
     w, h = fit(photo.shape[2], photo.shape[1], size)
-    share = min(LARGEST_ENLARGEMENT, (h * w / (painting.shape[1] * painting.shape[2])) ** 0.5)
-    return resize(photo, (h, w)), resize(painting, tuple(round(n * share) for n in painting.shape[1:]))
+    return resize(photo, (h, w)), fitted(painting, (h, w))
 
 
 @torch.no_grad()

@@ -229,6 +229,13 @@ def test_help_is_light_and_mentions_every_setting() -> None:
     assert "<bool>" not in text
     assert "Default: 200." in text
     assert "vidstyle weights" in text
+    assert "vidstyle evaluate" in text
+
+
+def test_the_help_of_a_measurement_is_light_too() -> None:
+    text = help_text("evaluate", "--help")
+    assert "HEAVY []" in text
+    assert "--baseline" in text
 
 
 def test_a_first_call_without_arguments_shows_the_help(command: Command) -> None:

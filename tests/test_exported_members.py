@@ -26,11 +26,13 @@ PUBLIC = [
     "RenderConfig",
     "RenderError",
     "Result",
+    "ScoreCard",
     "SettingsChangedError",
     "StyleError",
     "ToolError",
     "VidstyleError",
     "WeightsError",
+    "evaluate",
     "preview",
     "render",
 ]
@@ -60,11 +62,9 @@ def test_every_error_is_exported() -> None:
     assert kinds == {name for name in PUBLIC if name in vars(errors)}
 
 
-def test_preview_stays_a_function_whatever_is_imported() -> None:
+@pytest.mark.parametrize("name", ["evaluate", "preview"])
+def test_a_function_of_its_modules_name_stays_one_whatever_is_imported(name: str) -> None:
     for module in pkgutil.walk_packages(vidstyle.__path__, "vidstyle."):
         if module.name != "vidstyle.__main__":
             importlib.import_module(module.name)
-    from vidstyle import preview
-
-    assert inspect.isfunction(preview)
-    assert vidstyle.preview is preview
+    assert inspect.isfunction(getattr(vidstyle, name))

@@ -8,7 +8,19 @@ import re
 
 import pytest
 
-from vidstyle.progress import Bar, Encoding, FrameDone, JsonLines, Lines, Note, Started, clock_time, display, silent
+from vidstyle.progress import (
+    Bar,
+    Encoding,
+    FrameDone,
+    JsonLines,
+    Lines,
+    Measured,
+    Note,
+    Started,
+    clock_time,
+    display,
+    silent,
+)
 
 
 class Clock:
@@ -69,10 +81,29 @@ def test_encoding_is_told_like_rendering() -> None:
     assert lines_of(out) == ["encoded 1/4", "encoded 3/4", "encoded 4/4"]
 
 
+def test_measuring_is_told_like_rendering(capsys: pytest.CaptureFixture[str]) -> None:
+    clock, out, json_out, bar = Clock(), io.StringIO(), io.StringIO(), Bar()
+    lines, objects = Lines(out, clock=clock), JsonLines(json_out)
+    for done in range(4):
+        clock.now += 6
+        for show in (lines, objects, bar):
+            show(Measured(done, 3))
+    bar.close()
+    assert lines_of(out) == ["measured 0/3", "measured 2/3", "measured 3/3"]
+    assert json.loads(lines_of(json_out)[-1]) == {"event": "Measured", "done": 3, "total": 3}
+    assert re.search(r"measuring.*3/3", capsys.readouterr().err)
+
+
 def test_quiet_lines_are_warnings_only() -> None:
     out = io.StringIO()
     show = Lines(out, quiet=True)
-    for event in (Started(2, 0, 64, 48), FrameDone(1, 2, 2, 5, 1.0), Encoding(2, 2), Note("by the way")):
+    for event in (
+        Started(2, 0, 64, 48),
+        FrameDone(1, 2, 2, 5, 1.0),
+        Encoding(2, 2),
+        Measured(1, 2),
+        Note("by the way"),
+    ):
         show(event)
     assert out.getvalue() == ""
     show(Note("careful", warning=True))

@@ -67,7 +67,7 @@ def test_every_command_in_the_pages_is_understood(arguments: list[str]) -> None:
     given = group.commands[name].make_context(name, arguments[name == arguments[0] :]).params
     if name == "weights":
         assert set(given["names"]) <= set(weights.REGISTRY)
-    elif given["input"]:
+    elif given.get("input"):
         fields = configs.RenderConfig.model_fields
         configs.build({k: v for k, v in given.items() if k in fields and v is not None})
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from vidstyle.errors import Interrupted
-from vidstyle.progress import Encoding, FrameDone, Note, Started
+from vidstyle.progress import Encoding, Event, FrameDone, Measured, Note, Started
 from vidstyle.signals import Signals
 
 
@@ -22,8 +22,11 @@ def signals() -> Iterator[Signals]:
         signal.signal(number, handler)
 
 
-def test_the_first_ctrl_c_of_a_render_only_asks(signals: Signals, capsys: pytest.CaptureFixture[str]) -> None:
-    signals.watch(Started(3, 0, 8, 8))
+@pytest.mark.parametrize("event", [Started(3, 0, 8, 8), Measured(0, 3)])
+def test_the_first_ctrl_c_of_a_render_only_asks(
+    event: Event, signals: Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signals.watch(event)
     assert not signals.asked()
     signal.raise_signal(signal.SIGINT)
     assert signals.asked()

@@ -33,9 +33,11 @@ from vidstyle.errors import (
     WeightsError,
 )
 
-# A function of its module's name: bound now, so that a later import of the module cannot take its place. The module is
-# light.
+# Functions of their modules' names: bound now, so that a later import of a module cannot take its place. The modules
+# are light.
+from vidstyle.evaluate import evaluate
 from vidstyle.preview import Preview, preview
+from vidstyle.scorecard import ScoreCard
 
 if TYPE_CHECKING:
     from vidstyle.config import RenderConfig
@@ -57,11 +59,13 @@ __all__ = [
     "RenderConfig",
     "RenderError",
     "Result",
+    "ScoreCard",
     "SettingsChangedError",
     "StyleError",
     "ToolError",
     "VidstyleError",
     "WeightsError",
+    "evaluate",
     "preview",
     "render",
 ]

@@ -18,9 +18,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 import typer.core
 
+from vidstyle import cli_evaluate
 from vidstyle import config as configs
 from vidstyle.device import keep_memory
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
+from vidstyle.flags import Progress, flag
 from vidstyle.progress import Event, Note, display
 from vidstyle.signals import Signals
 
@@ -109,12 +111,11 @@ def with_settings(command: Any) -> Any:
     return command
 
 
-def flag(*names: str, text: str, metavar: str = "") -> Any:
-    return typer.Option(*names, metavar=metavar, help=text, show_default=False)
-
-
 @app.command(
-    DEFAULT, cls=RenderCommand, epilog="Other commands: vidstyle weights [NAME...] lists and fetches weight files."
+    DEFAULT,
+    cls=RenderCommand,
+    epilog="Other commands: vidstyle evaluate RESULT --source IN measures a result; "
+    "vidstyle weights [NAME...] lists and fetches weight files.",
 )
 @with_settings
 def render(
@@ -132,14 +133,7 @@ def render(
     ] = False,
     dry_run: Annotated[bool, flag("--dry-run", text="Check everything and say what would be done.")] = False,
     print_config: Annotated[bool, flag("--print-config", text="Print the settings as TOML and exit.")] = False,
-    progress: Annotated[
-        Literal["auto", "bar", "lines", "json"],
-        flag(
-            "--progress",
-            metavar="NAME",
-            text="How progress is shown on stderr. One of auto, bar, lines, json. Default: auto.",
-        ),
-    ] = "auto",
+    progress: Progress = "auto",
     as_json: Annotated[bool, flag("--json", text="Print the result as JSON on stdout.")] = False,
     quiet: Annotated[bool, flag("--quiet", "-q", text="Only warnings and errors.")] = False,
     verbose: Annotated[
@@ -202,6 +196,9 @@ def run(
     finally:
         shown.close()
     print(json.dumps(asdict(result), default=str) if as_json else result.output)
+
+
+app.command("evaluate")(cli_evaluate.evaluate)
 
 
 @app.command("weights")

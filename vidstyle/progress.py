@@ -1,4 +1,4 @@
-"""What a render tells while it runs: events, and the three ways to show them on stderr."""
+"""What a render or a measurement tells while it runs: events, and the three ways to show them on stderr."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ class Encoding:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """`done` of `total` frames are measured; 0 of them before the first one."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Note:
     """Something worth knowing; `warning` when the user may want to act on it."""
 
@@ -58,7 +66,7 @@ class Download:
     total: int
 
 
-Event = Started | FrameDone | Encoding | Download | Note
+Event = Started | FrameDone | Encoding | Measured | Download | Note
 Report = Callable[[Event], None]
 Clock = Callable[[], float]
 
@@ -109,6 +117,8 @@ class Lines:
             self.last = self.clock()
             if isinstance(event, Encoding):
                 self.say(f"encoded {event.done}/{event.total}")
+            elif isinstance(event, Measured):
+                self.say(f"measured {event.done}/{event.total}")
             elif isinstance(event, Download):
                 self.say(f"downloading {event.name}: {event.done / 1e6:.0f}/{event.total / 1e6:.0f} MB")
             else:
@@ -173,6 +183,8 @@ class Bar:
             self.show(f"downloading {event.name}", event.done, event.total)
         elif isinstance(event, Encoding):
             self.show("encoding", event.done, event.total)
+        elif isinstance(event, Measured):
+            self.show("measuring", event.done, event.total)
         else:
             self.show("rendering", event.done, event.total, getattr(event, "seconds", None))
 

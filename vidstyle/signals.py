@@ -9,7 +9,7 @@ import sys
 from types import FrameType
 
 from vidstyle.errors import Interrupted
-from vidstyle.progress import Event, FrameDone, Started
+from vidstyle.progress import Event, FrameDone, Measured, Started
 
 
 class Signals:
@@ -28,8 +28,8 @@ class Signals:
         return self.requested
 
     def watch(self, event: Event) -> None:
-        """Learns from the render's events whether there is a frame that could be finished."""
-        if isinstance(event, Started | FrameDone):
+        """Learns from the events of a render or a measurement whether there is a frame that could be finished."""
+        if isinstance(event, Started | FrameDone | Measured):
             self.rendering = event.done < event.total
 
     def handle(self, number: int, frame: FrameType | None) -> None:

@@ -92,6 +92,16 @@ def polish_iterations(config: RenderConfig, size: tuple[int, int], *, fresh: boo
     return min(config.polish, descent(config, size, fresh=fresh)[-1][1])
 
 
+def fitted(painting: Tensor, size: tuple[int, int], factor: float = 1.0) -> Tensor:
+    """The painting (3, H, W) as its style is taken for frames of `size` (h, w): at `factor` times their area's sides,
+    its own aspect kept, no side below 16 pixels.
+    """
+    h, w = size
+    share = min(LARGEST_ENLARGEMENT, (h * w / (painting.shape[1] * painting.shape[2])) ** 0.5) * factor
+    least = 16 / min(painting.shape[1:])
+    return resize(painting, tuple(round(n * max(share, least)) for n in painting.shape[1:]))
+
+
 class Stylizer:
     """Stylises frames of one size with one painting.
 
@@ -121,10 +131,7 @@ class Stylizer:
     @staticmethod
     def scale(extractor: Extractor, painting: Tensor, size: tuple[int, int], factor: float) -> Scale:
         """The frames' size and the painting's statistics at `factor` times the full size."""
-        h, w = size
-        share = min(LARGEST_ENLARGEMENT, (h * w / (painting.shape[1] * painting.shape[2])) ** 0.5) * factor
-        least = 16 / min(painting.shape[1:])
-        small = resize(painting, tuple(round(n * max(share, least)) for n in painting.shape[1:]))
+        small = fitted(painting, size, factor)
         with torch.no_grad():
             maps = extractor(small[None], STYLE_LAYERS)
             return Scale(scaled(size, factor), extractor, {name: losses.gram(maps[name]) for name in STYLE_LAYERS})

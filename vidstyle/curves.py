@@ -1,0 +1,76 @@
+"""The curves of a score card as a picture: what changes from frame to frame, and where."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from vidstyle.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vidstyle.scorecard import ScoreCard
+
+COLOURS = {"result": "#d1495b", "baseline": "#30638e", "source": "#8a8a8a"}
+PANELS = (
+    ("warping error (t, t-1)", "warping_error_short"),
+    ("warping error (t, t-10)", "warping_error_long"),
+    ("drift", "drift"),
+    ("style distance", "style"),
+    ("content distance", "content"),
+    ("content distance\nnear boundaries", "content_near"),
+    ("sharpness", "sharpness"),
+)
+
+
+def require() -> None:
+    """Raises ConfigError where matplotlib is not installed."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as e:
+        raise ConfigError(
+            "cannot draw curves",
+            f"matplotlib cannot be loaded: {e}",
+            "pip install 'vidstyle[plot]', or leave out --plot",
+        ) from e
+
+
+def png(card: ScoreCard) -> bytes:
+    """A picture with a panel for each measure, a line for each film and a dashed one at each cut. The same card gives
+    the same bytes.
+
+    Without pyplot, which would keep the figure alive and ask for a display.
+    """
+    require()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    panels = [
+        (title, name)
+        for title, name in PANELS
+        if any(x is not None for scores in card.films.values() for x in getattr(scores, name))
+    ]
+    figure = Figure(figsize=(10, 1 + 1.5 * len(panels)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (title, name) in zip(grid, panels, strict=True):
+        for film, scores in card.films.items():
+            curve = getattr(scores, name)
+            for first, stop in zip(card.shots, (*card.shots[1:], len(curve)), strict=True):
+                # A gap where it is not defined; points, or a value between two gaps would not be seen.
+                points = [(t, float("nan") if curve[t] is None else curve[t]) for t in range(first, stop)]
+                axes.plot(*zip(*points, strict=True), color=COLOURS[film], label=film, linewidth=1.2, marker=".", ms=3)
+        for cut in card.shots[1:]:
+            axes.axvline(cut, color="black", linewidth=0.8, linestyle="--")
+        axes.set_ylabel(title, fontsize=8)
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.01)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+    grid[-1].set_xlabel("frame; dashed: a cut", fontsize=8)
+    handles = {label: line for axes in grid for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=3, fontsize=8)
+    setup = card.setup
+    figure.suptitle(f"{setup['flow']} flow, {setup['features']} features", fontsize=9, x=0.01, ha="left")
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return data.getvalue()
