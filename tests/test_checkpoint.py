@@ -84,6 +84,45 @@ def test_scan_finds_exactly_the_frames_that_are_not_whole_and_ours(full: Checkpo
     assert full.scan() == [0, 1, 4]
 
 
+def test_each_pass_and_the_source_know_their_own_frames_and_no_others(full: Checkpoint) -> None:
+    kinds = [full.final, full.source, full.pass_frames(1), full.pass_frames(2), full.pass_frames(11)]
+    assert len({kind.path for kind in kinds}) == len({kind.label for kind in kinds}) == len(kinds)
+    for kind in kinds[1:]:
+        kind.open()
+        kind.save(2, image(2))
+        assert kind.missing(range(4)) == [0, 1, 3]
+        for other in kinds:
+            if other is not kind:
+                other.file(2).parent.mkdir(exist_ok=True)
+                other.file(2).write_bytes(kind.file(2).read_bytes())
+                assert other.missing([2]) == [2]
+    assert checkpoint.written(full.output) == COUNT + 4
+    full.drop_passes()
+    assert {p.name for p in full.folder.iterdir() if p.is_dir()} == {"frames"}
+
+
+def test_frames_of_an_earlier_pass_are_work_too(output: Path) -> None:
+    store = store_of(output)
+    with checkpoint.hold(store):
+        store.begin(VERSIONS, restart=False)
+        store.pass_frames(1).open()
+        store.pass_frames(1).save(0, image(0))
+    assert store.holds_frames()
+    with pytest.raises(SettingsChangedError):
+        store_of(output, iterations=31).begin(VERSIONS, restart=False)
+    again = store_of(output, iterations=31)
+    again.begin(VERSIONS, restart=True)
+    assert not again.holds_frames()
+
+
+def test_what_a_killed_run_was_writing_into_a_folder_is_swept_up(full: Checkpoint) -> None:
+    for kind in (full.source, full.pass_frames(3)):
+        kind.open()
+        (kind.path / "000001.png.tmp").write_bytes(b"half")
+        kind.open()
+        assert not list(kind.path.iterdir())
+
+
 # Whose it is
 
 

@@ -110,6 +110,45 @@ def test_a_dry_run_says_how_many_iterations_are_polished(
     assert (plan["first_polish"], plan["polish"]) == counts
 
 
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ("--passes 4", "passes    4: 9 iterations of every frame by itself, then 5 in each of 3 more; held to its"),
+        ("--passes 4", "neighbour from pass 3 on"),
+        ("--passes 4 --temporal-from-pass 2", "neighbour from pass 2 on"),
+        ("--long-term 8", "links     each frame to those 1, 2, 4 and 8 before it"),
+        ("--passes 2 --polish 3", "vgg19 in the last 3 iterations of every frame"),
+        ("--passes 2 --polish 9", "the last 9 iterations of every frame in pass 1 and the last 5 in every later one"),
+    ],
+)
+def test_a_dry_run_says_how_the_frames_hang_together(
+    command: Command, line: list[object], wishes: str, said: str
+) -> None:
+    wished = (*line, "--first-iterations", "9", "--iterations", "5", *wishes.split(), "--dry-run")
+    assert said in command(*wished).out
+    usual = command(*line, "--dry-run").out
+    assert "passes" not in usual
+    assert "links" not in usual
+    plan = json.loads(command(*wished, "--json").out)
+    assert (plan["first_iterations"], plan["iterations"]) == (9, 5)
+    once = json.loads(command(*line, "--dry-run", "--json").out)
+    assert (plan["disk_needed"] > 2 * once["disk_needed"]) == ("--passes" in wishes)
+
+
+def test_a_render_in_passes_says_in_which_one_it_is(command: Command, line: list[object], tmp_path: Path) -> None:
+    got = command(*line, "--passes", "3")
+    assert (got.code, got.out) == (0, f"{tmp_path / 'out.mp4'}\n")
+    for words in ("pass 1 of 3, every frame by itself", "pass 2 of 3, backward", "pass 3 of 3, forward", "frame 6/6"):
+        assert words in got.err
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_help_names_the_settings_of_consistency(command: Command) -> None:
+    told = command("--help").out
+    for name in ("--temporal-norm", "--long-term", "--passes", "--blend", "--temporal-from-pass"):
+        assert name in told
+
+
 def printed(command: Command, *args: object) -> dict[str, str]:
     got = command("--print-config", *args)
     assert (got.code, got.err) == (0, "")

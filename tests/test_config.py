@@ -23,6 +23,14 @@ FILES = {"input": "in.mp4", "style": "munch.jpg"}
 SETTINGS = [name for name in RenderConfig.model_fields if group_of(name)]
 
 
+NEEDS: dict[str, dict[str, Any]] = {
+    "pooling": {"features": "vgg19"},  # lite's cannot be chosen
+    "blend": {"passes": 50},
+    "temporal_from_pass": {"passes": 50},
+}
+"""Without what other settings some would change nothing, and are refused."""
+
+
 def other_value(name: str) -> Any:
     """A valid value that is not the default."""
     field = RenderConfig.model_fields[name]
@@ -65,10 +73,10 @@ def test_every_setting_has_a_sentence_of_help(name: str) -> None:
 @pytest.mark.parametrize(("name", "value", "allowed"), bounds())
 def test_bounds_hold_on_both_sides(name: str, value: float, allowed: bool) -> None:
     if allowed:
-        assert getattr(build(FILES, {name: value}), name) == value
+        assert getattr(build(FILES, NEEDS.get(name, {}), {name: value}), name) == value
     else:
         with pytest.raises(ConfigError, match=name):
-            build(FILES, {name: value})
+            build(FILES, NEEDS.get(name, {}), {name: value})
 
 
 @pytest.mark.parametrize("name", [n for n in SETTINGS if RenderConfig.model_fields[n].annotation in (int, float)])
@@ -106,11 +114,34 @@ def test_later_layers_win() -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_only_picture_settings_change_the_fingerprint(name: str) -> None:
-    files = FILES | ({"features": "vgg19"} if name == "pooling" else {})  # lite's pooling cannot be chosen
+    files = FILES | NEEDS.get(name, {})
     plain, changed = build(files), build(files, {name: other_value(name)})
     assert plain != changed
     same = fingerprint(plain.picture_settings()) == fingerprint(changed.picture_settings())
     assert same == (group_of(name) != PICTURE)
+
+
+NEUTRAL = {name: configs.extra_of(name)["neutral"] for name in SETTINGS if "neutral" in configs.extra_of(name)}
+
+
+def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_other_is() -> None:
+    assert {"temporal_norm", "long_term", "passes", "blend", "temporal_from_pass"} == NEUTRAL.keys()
+    plain = build(FILES)
+    assert all(getattr(plain, name) == value for name, value in NEUTRAL.items())
+    assert not NEUTRAL.keys() & plain.picture_settings().keys()
+    for name in NEUTRAL:
+        changed = build(FILES, NEEDS.get(name, {}), {name: other_value(name)})
+        assert changed.picture_settings()[name] == other_value(name)
+        assert set(changed.picture_settings()) - set(plain.picture_settings()) == {name, *NEEDS.get(name, {})}
+
+
+def test_a_new_picture_setting_needs_a_neutral_value_or_every_half_finished_render_is_lost() -> None:
+    """These are all that there were before any had one."""
+    assert " ".join(sorted(build(FILES).picture_settings())) == (
+        "content_weight duration features first_iterations first_scales flow init iterations learning_rate "
+        "optimizer per_frame polish pooling scales seed size start stop_tolerance style_weight temporal_weight "
+        "tv_weight"
+    )
 
 
 def test_a_fingerprint_does_not_depend_on_order_but_on_the_render_format(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,9 +151,16 @@ def test_a_fingerprint_does_not_depend_on_order_but_on_the_render_format(monkeyp
     assert fingerprint({"a": 1}) != before
 
 
-def test_toml_gives_back_every_setting(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "but",
+    [  # what contradicts the others
+        {"passes": 1, "blend": 0.5, "temporal_from_pass": 0, "per_frame": False},
+        {"long_term": 0, "per_frame": False, "passes": 17},
+    ],
+)
+def test_toml_gives_back_every_setting(tmp_path: Path, but: dict[str, Any]) -> None:
     values = {name: other_value(name) for name in SETTINGS}
-    full = build(FILES, values | {"features": "lite"})  # the other one leaves nothing to polish
+    full = build(FILES, values | {"features": "lite"} | but)  # the other one leaves nothing to polish
     (tmp_path / "all.toml").write_text(configs.to_toml(full), encoding="utf-8")
     read = configs.read_toml(tmp_path / "all.toml")
     assert set(read) == set(SETTINGS)
@@ -215,3 +253,40 @@ def test_polish_is_refused_where_it_would_do_nothing() -> None:
         "set polish = 0, or features = lite"
     )
     assert build(FILES, configs.preset_values("reference"), {"polish": 0}).features == "vgg19"
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (
+            {"per_frame": True, "long_term": 2},
+            "per_frame cuts the links between frames that long_term = 2 is there for",
+        ),
+        ({"per_frame": True, "passes": 3}, "per_frame cuts the links between frames that passes = 3 is there for"),
+        ({"long_term": 4, "passes": 3}, "leaves long_term = 4 nothing to do: set only one of them"),
+        ({"blend": 0.75}, "blend = 0.75 changes nothing where there is one pass"),
+        ({"temporal_from_pass": 2}, "temporal_from_pass = 2 changes nothing where there is one pass"),
+        ({"passes": 3, "temporal_from_pass": 4}, "temporal_from_pass = 4 never comes where there are 3 passes"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_with_what_to_do(values: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(FILES, values)
+    assert why in caught.value.why
+    assert ": set " in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("long_term", "distances"),
+    [(0, (1,)), (1, (1,)), (2, (1, 2)), (3, (1, 2)), (4, (1, 2, 4)), (63, (1, 2, 4, 8, 16, 32)), (64, tuple(
+        2**i for i in range(7)))],
+)  # fmt: skip
+def test_a_frame_is_held_to_those_1_2_4_8_before_it(long_term: int, distances: tuple[int, ...]) -> None:
+    assert build(FILES, {"long_term": long_term}).distances == distances
+
+
+@pytest.mark.parametrize(("passes", "asked", "first"), [(15, 0, 8), (2, 0, 2), (3, 0, 2), (10, 0, 6), (10, 3, 3)])
+def test_the_temporal_loss_is_on_in_the_second_half_of_the_passes_or_as_asked(
+    passes: int, asked: int, first: int
+) -> None:
+    assert build(FILES, {"passes": passes, "temporal_from_pass": asked}).held_from_pass == first

@@ -42,7 +42,10 @@ class Command:
 
     @property
     def frames(self) -> list[Path]:
-        return sorted((state_folder(self.output) / "frames").glob("*.png"))
+        return self.frames_in("frames")
+
+    def frames_in(self, folder: str) -> list[Path]:
+        return sorted((state_folder(self.output) / folder).glob("*.png"))
 
     @contextlib.contextmanager
     def started(self, *more: str) -> Iterator[subprocess.Popen[str]]:
@@ -167,6 +170,29 @@ def test_a_render_that_is_killed_again_and_again_ends_in_the_same_bytes(
     assert while_encoding >= 2
     command.finish()
     assert command.output.read_bytes() == film
+    assert [p.name for p in command.folder.iterdir()] == ["out.mp4"]
+    until(lambda: not command.offspring())
+
+
+@pytest.mark.parametrize("more", [("--passes", "3"), ("--long-term", "4")], ids=" ".join)
+def test_a_render_of_linked_passes_or_frames_that_is_killed_ends_in_the_same_bytes(
+    tmp_path: Path, arguments: tuple[str, ...], more: tuple[str, ...]
+) -> None:
+    whole = Command(tmp_path / "whole" / "out.mp4", (*arguments, *more))
+    whole.folder.mkdir()
+    whole.finish()
+    command = Command(tmp_path / "killed" / "out.mp4", (*arguments, *more))
+    command.folder.mkdir()
+    folders = ("frames.1", "frames.2", "frames") if "--passes" in more else ("frames",)
+    kills = [(name, least) for name in folders for least in (1, COUNT // 2, COUNT)]
+    for name, least in kills:
+        with command.started() as process:
+            until(lambda name=name, least=least: len(command.frames_in(name)) >= least, process)  # type: ignore[misc]
+            process.kill()
+            _, err = process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"waiting for {least} of {name}: {err}"
+    command.finish()
+    assert command.output.read_bytes() == whole.output.read_bytes()
     assert [p.name for p in command.folder.iterdir()] == ["out.mp4"]
     until(lambda: not command.offspring())
 

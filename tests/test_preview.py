@@ -20,12 +20,12 @@ from torch import Tensor
 
 import vidstyle
 from tests.stylize.conftest import TinyFeatures
-from vidstyle import pipeline, space
+from vidstyle import checkpoint, pipeline, space
 from vidstyle.config import RenderConfig
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.frames import Timeline
 from vidstyle.preview import Preview, full_render, part_shown, preview, reduced, refuse_foreign
-from vidstyle.progress import Event, FrameDone
+from vidstyle.progress import Event, FrameDone, silent
 from vidstyle.stylize import step as stepping
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.video import ffmpeg
@@ -180,9 +180,9 @@ class Timed(TinyFeatures):
 
 @pytest.mark.parametrize("polish", [0, 1, 3, 9])
 @pytest.mark.parametrize("coarsest", [16, 64])
-@pytest.mark.parametrize("per_frame", [False, True])
+@pytest.mark.parametrize("linking", [{}, {"per_frame": True}, {"long_term": 4}])
 def test_the_estimate_is_what_the_render_takes(
-    settings: Settings, polish: int, coarsest: int, per_frame: bool, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, polish: int, coarsest: int, linking: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a clock that only features and flow advance, from the first frame to the last."""
     clock = Clock()
@@ -193,7 +193,7 @@ def test_the_estimate_is_what_the_render_takes(
         clock.now += 0.25
         return torch.zeros(2, *a.shape[1:])
 
-    config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, per_frame=per_frame)
+    config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, **linking)
     job: Any = pipeline.prepare(config)
     one, other = Timed(clock, 1.0), Timed(clock, 16.0)
     stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)
@@ -203,6 +203,36 @@ def test_the_estimate_is_what_the_render_takes(
         state, _, _ = stylizer.step(state, frame.image, motion, frame.index)
     assert told == pytest.approx(clock.now - begun)
     assert clock.now > begun + 12
+
+
+@pytest.mark.parametrize("polish", [0, 3])
+def test_the_estimate_counts_every_pass(
+    settings: Settings, polish: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(sys.modules["vidstyle.preview"], "time", clock)
+
+    def flow(a: Tensor, b: Tensor) -> Tensor:
+        clock.now += 0.25
+        return torch.zeros(2, *a.shape[1:])
+
+    config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, passes=3)
+    job: Any = pipeline.prepare(config)
+    one, other = Timed(clock, 1.0), Timed(clock, 16.0)
+    stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)
+    told = full_render(config, job, (48, 32), stylizer, flow)  # type: ignore[arg-type]
+    begun = clock.now
+    with checkpoint.hold(checkpoint.Checkpoint(tmp_path / "out.mp4", {}, job.size, 12)) as store:
+        store.begin({}, restart=False)
+        pipeline.stylize(job, stylizer, flow, store, store.scan(), silent, lambda: False)  # type: ignore[arg-type]
+    assert told == pytest.approx(clock.now - begun)
+
+
+def test_a_preview_in_passes_tells_of_the_disk_for_all_of_them(settings: Settings, tmp_path: Path) -> None:
+    made = preview(settings(passes=3, duration=0.2))
+    assert made.full_bytes == space.needed((48, 32), 12, 3 * 12)
+    assert made.frames == 2
+    assert {p.name for p in tmp_path.iterdir()} == {"out.preview.mp4", "out.preview.png"}
 
 
 def test_an_animation_gets_a_clip(settings: Settings, film: Path, tmp_path: Path) -> None:

@@ -125,8 +125,8 @@ def test_the_table_of_presets_is_right(row: list[str]) -> None:
     assert plain == [values["features"], values["flow"].replace("-", "")]
 
 
-@pytest.mark.parametrize("row", table("Steer the look"), ids=lambda row: row[0])
-def test_the_table_of_looks_gives_the_real_defaults(row: list[str]) -> None:
+@pytest.mark.parametrize("row", [*table("Steer the look"), *table("Consistency")], ids=lambda row: row[0])
+def test_the_tables_of_flags_give_the_real_defaults(row: list[str]) -> None:
     name = row[0].strip("`").split()[0].removeprefix("--").replace("-", "_")
     default = configs.RenderConfig.model_fields[name].default
     if default is None:

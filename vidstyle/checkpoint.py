@@ -4,6 +4,8 @@
 
     render.json      what this render is (fingerprint and its parts, versions) and how far its delivery got
     frames/000000.png   16-bit frames, see `framefile`; a frame is done when its file says so
+    frames.2/        the same of an earlier pass, here the second, until the next one is complete
+    source/          the input's frames at the size of the render, where there are several passes
     lock             held by the process that renders
     log.txt          what happened, run after run
 """
@@ -11,7 +13,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -27,33 +28,19 @@ from filelock import FileLock, Timeout
 
 from vidstyle import framefile
 from vidstyle.config import RENDER_FORMAT, fingerprint
-from vidstyle.errors import DiskFullError, LockedError, OutputError, RenderError, SettingsChangedError
-from vidstyle.frames import from_uint16, to_uint16
+from vidstyle.errors import LockedError, OutputError, SettingsChangedError
+from vidstyle.framefolder import FrameFolder, disk_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+KINDS = ("frames", "source")
+"""What the folders of frames are called, before the number of a pass."""
+
+
 def state_folder(output: Path) -> Path:
     return output.with_name(output.name + ".vidstyle")
-
-
-@contextlib.contextmanager
-def disk_errors(folder: Path, *, begun: bool = True) -> Iterator[None]:
-    """Says what to do when the disk is full, broken or read-only; `begun` when frames may be there already."""
-    try:
-        yield
-    except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                "the disk is full",
-                f"no space left for {folder}; all finished frames are kept",
-                "make room, then run the same command again: it continues",
-            ) from e
-        what, why = f"cannot write to {folder}", e.strerror or str(e)
-        if begun:
-            raise RenderError(what, why, "mend the disk, then run the same command again: it continues") from e
-        raise OutputError(what, why, "choose another place with -o") from e
 
 
 @dataclass(frozen=True)
@@ -81,6 +68,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def written(output: Path) -> int:
+    """How many frames lie in the state directory, those of every pass and of the source counted."""
+    return sum(1 for path in state_folder(output).glob("*/*.png") if path.parent.name.partition(".")[0] in KINDS)
+
+
 def is_own_output(output: Path) -> bool:
     """Whether `output` was delivered by the render whose state directory lies beside it, which a kill kept from
     tidying up.
@@ -102,9 +94,11 @@ class Checkpoint:
 
     def __init__(self, output: Path, parts: dict[str, Any], size: tuple[int, int], count: int) -> None:
         self.output, self.folder = output, state_folder(output)
-        self.frames = self.folder / "frames"
         self.parts, self.fingerprint = {"render_format": RENDER_FORMAT, **parts}, fingerprint(parts)
         self.size, self.count = size, count
+        self.final = FrameFolder(self.folder / "frames", self.fingerprint, size)
+        self.frames = self.final.path
+        self.source = FrameFolder(self.folder / "source", f"{self.fingerprint}-source", size)
         self.record: dict[str, Any] = {}
 
     def begin(self, versions: dict[str, str], *, restart: bool, overwrite: bool = True) -> list[str]:
@@ -117,7 +111,7 @@ class Checkpoint:
         encoder = old.get("encoder")  # whatever else is forgotten: it may still run
         changed = old.get("fingerprint") != self.fingerprint
         differences = compare(old.get("parts") or {}, self.parts)
-        kept = any(self.frames.glob("*.png"))
+        kept = self.holds_frames()
         if old and changed and differences and kept and not restart:
             names = "; ".join(f"{k}: {brief(a)} -> {brief(b)}" for k, (a, b) in differences.items())
             raise SettingsChangedError(
@@ -130,7 +124,8 @@ class Checkpoint:
             raise existing(self.output)
         warnings = []
         if restart:
-            shutil.rmtree(self.frames, ignore_errors=True)
+            self.final.drop()
+            self.drop_passes()
         elif not changed and kept and old.get("versions") != versions:
             others = compare(old.get("versions") or {}, versions).items()
             listed = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in others)
@@ -139,10 +134,7 @@ class Checkpoint:
             old = {}
         now = {"fingerprint": self.fingerprint, "parts": self.parts, "versions": versions, "encoder": encoder}
         self.record = {**old, **now}
-        with disk_errors(self.folder, begun=False):
-            self.frames.mkdir(parents=True, exist_ok=True)
-            for leftover in self.frames.glob("*.tmp"):
-                leftover.unlink()
+        self.final.open()
         self.save_record()
         return warnings
 
@@ -159,21 +151,35 @@ class Checkpoint:
             f.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
 
     def path(self, index: int) -> Path:
-        return self.frames / f"{index:06d}.png"
+        return self.final.file(index)
 
     def scan(self) -> list[int]:
-        """The frames still to render: torn, foreign, empty and wrong-sized files count as missing."""
-        return [i for i in range(self.count) if not framefile.is_sound(self.path(i), self.fingerprint, i, self.size)]
+        """The frames still to render."""
+        return self.final.missing(range(self.count))
 
     def save(self, index: int, image: Tensor) -> None:
         """Keep frame `index`, (3, H, W): whole on the disk when this returns."""
-        data = framefile.encode(to_uint16(image), self.fingerprint, index)
-        with disk_errors(self.folder):
-            framefile.write_atomically(self.path(index), data)
+        self.final.save(index, image)
 
     def load(self, index: int) -> Tensor:
         """Frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
-        return from_uint16(framefile.decode(self.path(index)))
+        return self.final.load(index)
+
+    def pass_frames(self, number: int) -> FrameFolder:
+        """The frames of a pass before the last one, which has `final`."""
+        return FrameFolder(self.folder / f"frames.{number}", f"{self.fingerprint}-pass{number}", self.size)
+
+    def pass_folders(self) -> list[Path]:
+        return [path for path in self.folder.glob("frames.*") if path.is_dir()]
+
+    def holds_frames(self) -> bool:
+        """Whether there is work to lose, of whatever pass."""
+        return any(any(path.glob("*.png")) for path in (self.frames, *self.pass_folders()))
+
+    def drop_passes(self) -> None:
+        """Forget all that the last pass was made from."""
+        for path in (self.source.path, *self.pass_folders()):
+            shutil.rmtree(path, ignore_errors=True)
 
     def deliver(self, temporary: Path, settings: dict[str, Any], *, overwrite: bool = False) -> None:
         """Give the finished file its name. What it is goes on record first, so that a kill between here and the end of
@@ -272,7 +278,7 @@ def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
     try:
         yield checkpoint
     finally:
-        if not any(checkpoint.frames.glob("*.png")):
+        if not checkpoint.holds_frames():
             checkpoint.remove()  # refused, or stopped before the first frame: nothing to continue from
         finished = not (folder / "render.json").exists()
         if finished and os.name != "nt":

@@ -34,9 +34,22 @@ PRESETS = ("draft", "standard", "reference")
 PICTURE, DELIVERY, RUN = "Picture", "Delivery", "Run"
 
 
-def setting(default: Any, text: str, group: str, flags: tuple[str, ...] = (), **bounds: Any) -> Any:
-    """A field with its help text; only `group == PICTURE` goes into the fingerprint."""
-    return Field(default, description=text, json_schema_extra={"group": group, "flags": list(flags)}, **bounds)
+ALWAYS = object()
+"""No value: the setting is always in the fingerprint."""
+
+
+def setting(
+    default: Any, text: str, group: str, flags: tuple[str, ...] = (), neutral: Any = ALWAYS, **bounds: Any
+) -> Any:
+    """A field with its help text; only `group == PICTURE` goes into the fingerprint.
+
+    Args:
+        neutral: the value under which a render is what it was before the setting existed. With it the setting stays out
+            of the fingerprint, so that a half-finished render continues with a vidstyle that has learnt something new.
+            It never changes, whatever becomes of the default.
+    """
+    extra = {"group": group, "flags": list(flags), **({} if neutral is ALWAYS else {"neutral": neutral})}
+    return Field(default, description=text, json_schema_extra=extra, **bounds)
 
 
 class RenderConfig(BaseModel):
@@ -75,6 +88,31 @@ class RenderConfig(BaseModel):
     style_weight: float = setting(1.0, "Weight of the style loss.", PICTURE, ge=0)
     tv_weight: float = setting(0.3, "Weight of the total variation loss.", PICTURE, ge=0)
     temporal_weight: float = setting(20.0, "Weight of the temporal loss.", PICTURE, ge=0)
+    temporal_norm: Literal["squared", "smooth-l1"] = setting(
+        "squared", "Temporal loss; smooth-l1 pulls less where the flow is wrong.", PICTURE, neutral="squared"
+    )
+    long_term: int = setting(
+        0,
+        "Hold each frame also to those 2, 4, 8, ... frames before it, up to this many; 0: only to the one before.",
+        PICTURE,
+        neutral=0,
+        ge=0,
+        le=64,
+    )
+    passes: int = setting(
+        1,
+        "Go over the video so often, forth and back; the first pass renders every frame by itself.",
+        PICTURE,
+        neutral=1,
+        ge=1,
+        le=50,
+    )
+    blend: float = setting(
+        0.5, "Share of its neighbour in what a frame of a later pass starts from.", PICTURE, neutral=0.5, ge=0, le=1
+    )
+    temporal_from_pass: int = setting(
+        0, "First pass with the temporal loss; 0: the second half has it.", PICTURE, neutral=0, ge=0, le=50
+    )
     stop_tolerance: float = setting(
         0.0,
         "Stop a frame when the loss changes less than this share over 10 iterations; 0 = never.",
@@ -133,16 +171,66 @@ class RenderConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def something_to_link(self) -> RenderConfig:
+        linking = [text for text, on in (("long_term", self.long_term), ("passes", self.passes > 1)) if on]
+        if self.per_frame and linking:
+            raise ValueError(
+                f"per_frame cuts the links between frames that {linking[0]} = {getattr(self, linking[0])} is there "
+                "for: set only one of them"
+            )
+        if self.passes > 1 and self.long_term:
+            raise ValueError(
+                f"passes = {self.passes} links every frame to its neighbour alone, which leaves long_term = "
+                f"{self.long_term} nothing to do: set only one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def something_to_go_over(self) -> RenderConfig:
+        for name in ("blend", "temporal_from_pass"):
+            if self.passes == 1 and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} changes nothing where there is one pass: set passes = 2 or more"
+                )
+        if self.temporal_from_pass > self.passes:
+            raise ValueError(
+                f"temporal_from_pass = {self.temporal_from_pass} never comes where there are {self.passes} passes: set "
+                f"it to {self.passes} or less, or temporal_weight = 0"
+            )
+        return self
+
+    @property
+    def distances(self) -> tuple[int, ...]:
+        """How many frames back a frame is held to: J = 1, 2, 4, ..., as far as `long_term` goes, and always 1 (Ruder
+        2016, section 4.3).
+        """
+        return tuple(2**i for i in range(max(1, self.long_term).bit_length()))
+
+    @property
+    def held_from_pass(self) -> int:
+        """The first pass with the temporal loss; by default as in Ruder's program, from the 8th of 15 passes on."""
+        return self.temporal_from_pass or self.passes // 2 + 1
+
     def picture_settings(self) -> dict[str, Any]:
-        """The settings that change frames, as plain values."""
+        """The settings that change frames, as plain values; without those that are at their neutral value."""
         values = self.model_dump(mode="json")
-        return {name: values[name] for name in type(self).model_fields if group_of(name) == PICTURE}
+        return {
+            name: values[name]
+            for name in type(self).model_fields
+            if group_of(name) == PICTURE and values[name] != extra_of(name).get("neutral", ALWAYS)
+        }
+
+
+def extra_of(name: str) -> dict[str, Any]:
+    """What `setting` noted of a field; nothing for the positional ones."""
+    extra = RenderConfig.model_fields[name].json_schema_extra
+    return dict(extra) if isinstance(extra, dict) else {}
 
 
 def group_of(name: str) -> str | None:
     """The group of a setting (`PICTURE`, `DELIVERY`, `RUN`), or None for the positional ones."""
-    extra = RenderConfig.model_fields[name].json_schema_extra
-    return str(extra["group"]) if isinstance(extra, dict) else None
+    return extra_of(name).get("group")
 
 
 def fingerprint(parts: dict[str, Any]) -> str:

@@ -9,12 +9,14 @@ Time    integer pts in units of a `Fraction` time base. A frame rate is never a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -32,11 +34,21 @@ class Frame:
 @dataclass(frozen=True)
 class Motion:
     """What links frame t to t-1: the warp's flow (2, H, W) and its reliability mask (1, H, W), both in frame t's
-    coordinates.
+    coordinates. In a backward pass "prev" is the frame that is rendered before it, t+1.
+
+    Args:
+        farther: {j: what links it to t-j}, closest first, where it is held to more than one; the masks of all of them
+            together are at most 1.
     """
 
     flow_t_to_prev: Tensor
     mask: Tensor
+    farther: Mapping[int, Motion] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> Motion:
+        """The same on `device`."""
+        farther = {j: motion.to(device) for j, motion in self.farther.items()}
+        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther)
 
 
 @dataclass(frozen=True)

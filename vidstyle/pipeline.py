@@ -1,14 +1,15 @@
 """The render, from the input to the output; the only place that knows all the stages.
 
 prepare   everything that can refuse, before anything is touched: input, style, output, shots, models
-stylize   the missing frames, each from the one before it: source frame + motion + state -> checkpoint
+stylize   the missing frames, each from those before it: source frame + motion + state -> checkpoint
+          (in several passes where that is wanted: `passes`)
 deliver   checkpoints -> output, atomically
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +18,7 @@ from typing import Any
 
 from torch import Tensor
 
-from vidstyle import __version__, checkpoint, space, weights
+from vidstyle import __version__, checkpoint, passes, space, weights
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import POLISHER, RenderConfig
@@ -25,12 +26,13 @@ from vidstyle.device import deterministic, resolve_device, resolve_precision
 from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, DecodeError, Interrupted, StyleError
 from vidstyle.frames import Frame, Motion, Timeline
+from vidstyle.links import long_link
 from vidstyle.motion import flow as flow_estimators
 from vidstyle.motion import shots
-from vidstyle.motion.occlusion import reliability
-from vidstyle.progress import Download, Encoding, FrameDone, Note, Report, Started, silent
+from vidstyle.progress import Download, Encoding, Note, Report, Started, silent
 from vidstyle.stylize import features
 from vidstyle.stylize.step import State, Stylizer
+from vidstyle.tally import Tally
 from vidstyle.video import delivery as deliveries
 from vidstyle.video import ffmpeg, read, write
 from vidstyle.video.delivery import Delivery
@@ -84,8 +86,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a render did: the output, how many frames it has, how many this run rendered, and the mean seconds of
-    those.
+    """What a render did: the output, how many frames it has, how many this run rendered (in each pass anew), and the
+    mean seconds of those.
     """
 
     output: Path
@@ -119,6 +121,7 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
             check_space(job, len(missing))
             store.log(
                 f"rendering {len(missing)} of {len(job.timeline)} frames of {config.input} as {store.fingerprint}"
+                + (f" in {config.passes} passes" if config.passes > 1 else "")
             )
             seconds = stylize(job, stylizer, flow, store, missing, report, stop)
             deliver(job, store, settings, report, stop)
@@ -239,32 +242,53 @@ def versions() -> dict[str, str]:
     }
 
 
+def disk_needed(job: Job, missing: int) -> int:
+    """Bytes that the render still takes when so many frames of the output are missing."""
+    frames, number = len(job.timeline), job.config.passes
+    if missing and number > 1:  # earlier passes and the source come as well
+        missing = max(missing, space.checkpoints(frames, number) - checkpoint.written(job.delivery.path))
+    return space.needed(job.size, frames, missing, job.delivery.codec)
+
+
 def check_space(job: Job, missing: int) -> None:
     """Raises DiskSpaceError, unless told to go on."""
-    bytes_needed = space.needed(job.size, len(job.timeline), missing, job.delivery.codec)
     if not job.config.force:
-        space.check(bytes_needed, missing, job.delivery.path.parent)
+        space.check(disk_needed(job, missing), missing, job.delivery.path.parent)
 
 
 def moving_frames(
     job: Job, flow: flow_estimators.Flow, wanted: list[int]
 ) -> Generator[tuple[Frame, Motion | None], None, None]:
-    """The source frames of the wanted indices with what links each to its predecessor; None where it starts afresh."""
+    """The source frames of the wanted indices with what links each to those before it; None where it starts afresh."""
     fresh = set(wanted) if job.config.per_frame else job.shots
-    needed = min(wanted) if min(wanted) in fresh else min(wanted) - 1
-    previous: Tensor | None = None
+    distances, begin = job.config.distances, min(wanted)
+    shot = max((t for t in fresh if t <= begin), default=0)
+    needed = max(shot, begin - distances[-1])
+    recent: deque[Tensor] = deque(maxlen=distances[-1])  # source frames, the last one first
     todo = set(wanted)
     # Closed here and not by the garbage collector: the decoder must be gone when the render is.
     with contextlib.closing(read.read(job.source, job.size, job.first + needed, job.first + max(wanted) + 1)) as frames:
         for frame in frames:
             index = frame.index - job.first
+            if index in fresh:
+                recent.clear()
             if index in todo:
-                motion = None
-                if index not in fresh and previous is not None:
-                    to_previous, to_frame = flow(frame.image, previous), flow(previous, frame.image)
-                    motion = Motion(to_previous, reliability(to_previous, to_frame))
+                motion = long_link(frame.image, recent, flow, distances) if recent else None
                 yield Frame(index, frame.image), motion
-            previous = frame.image
+            recent.appendleft(frame.image)
+
+
+def recall(state: State, at: int, index: int, motion: Motion | None, store: Checkpoint) -> State:
+    """The state that frame `index` starts from, when `state` is that after frame `at`: what an earlier run has rendered
+    since, or before, comes from its checkpoints.
+    """
+    if motion is None:
+        return State()
+    at_hand = {j + index - at - 1: image for j, image in state.images.items()}
+    for j in (1, *motion.farther):
+        if j not in at_hand:
+            at_hand[j] = store.load(index - j)
+    return State(at_hand.pop(1), at_hand)
 
 
 def stylize(
@@ -277,33 +301,22 @@ def stylize(
     stop: Stop,
 ) -> list[float]:
     """Render the missing frames in order. Returns the seconds each took."""
+    if job.config.passes > 1:
+        return passes.render(job, stylizer, flow, store, report, stop)
     report(Started(store.count, store.count - len(missing), *job.size))
-    seconds: list[float] = []
     if not missing:
-        return seconds
-    state, at = State(), -1  # the state belongs to frame `at`
-    begun = time.perf_counter()
+        return []
+    tally = Tally(store.count, store.count - len(missing), report, stop)
+    state, at = State(), -1  # the state after frame `at`
     with ahead(moving_frames(job, flow, missing)) as frames, Behind() as behind:
         for frame, motion in frames:
-            if stop():
-                done = store.count - len(missing) + len(seconds)
-                raise Interrupted(
-                    "interrupted",
-                    f"{done} of {store.count} frames are done and kept",
-                    "the same command continues",
-                    130,
-                )
-            if motion is not None and at != frame.index - 1:
-                state = State(store.load(frame.index - 1))
+            tally.ask()
+            state = recall(state, at, frame.index, motion, store)
             state, image, iterations = stylizer.step(state, frame.image, motion, frame.index)
             at = frame.index
             behind.submit(lambda index=at, image=image: store.save(index, image))  # type: ignore[misc]
-            now = time.perf_counter()
-            seconds.append(now - begun)  # with the wait for decoding and flow, where they are slower
-            begun = now
-            done = store.count - len(missing) + len(seconds)
-            report(FrameDone(at, done, store.count, iterations, seconds[-1]))
-    return seconds
+            tally.add(at, iterations)
+    return tally.seconds
 
 
 def delivery_settings(delivery: Delivery) -> dict[str, Any]:

@@ -17,7 +17,11 @@ class Plan:
     """Sizes in pixels, times in seconds, space in bytes; `shots` are first frames.
 
     Args:
-        first_polish, polish: iterations that are polished of a frame that starts afresh, and of every other one.
+        first_iterations, iterations: of a frame that starts afresh, and of every other one; with several `passes`,
+            of the first and of each later one.
+        first_polish, polish: how many of them are polished.
+        held_to: how many frames back the frames are that each one is held to; none without links.
+        held_from_pass: the first pass in which they are.
     """
 
     input: str
@@ -31,6 +35,11 @@ class Plan:
     features: str
     first_polish: int
     polish: int
+    passes: int
+    first_iterations: int
+    iterations: int
+    held_to: tuple[int, ...]
+    held_from_pass: int
     flow: str
     device: str
     precision: str
@@ -44,9 +53,21 @@ class Plan:
             f"input     {self.input}: {self.frames} frames, {self.seconds:.2f} s, {len(self.shots)} shots",
             f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
             f"models    {features} in {self.precision} on {self.device}, {self.flow} flow",
+            *self.linking(),
             f"disk      {disk_space(self.disk_needed)} needed, {disk_space(self.disk_free)} free",
         ]
         return "\n".join([*lines, *(f"note      {note}" for note in self.notes)])
+
+    def linking(self) -> list[str]:
+        """How the frames hang together, where that is not the usual way."""
+        if self.passes > 1:
+            first = f"{self.first_iterations} iterations of every frame by itself, then {self.iterations} in each of"
+            held = f"held to its neighbour from pass {self.held_from_pass} on"
+            return [f"passes    {self.passes}: {first} {self.passes - 1} more; {held}"]
+        if len(self.held_to) > 1:
+            *others, last = self.held_to
+            return [f"links     each frame to those {', '.join(map(str, others))} and {last} before it"]
+        return []
 
     def polishing(self) -> str:
         if not self.first_polish:
@@ -54,6 +75,8 @@ class Plan:
         last = f", {POLISHER} in the last {self.first_polish} iterations of "
         if self.polish in (0, self.first_polish):
             return f"{last}every frame"
+        if self.passes > 1:
+            return f"{last}every frame in pass 1 and the last {self.polish} in every later one"
         return f"{last}a shot's first frame and the last {self.polish} of every other one"
 
 
@@ -67,6 +90,7 @@ def of(config: RenderConfig) -> Plan:
     kept = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
     missing = max(0, frames - kept)
     linked = not config.per_frame and frames > len(job.shots)
+    again = linked or config.passes > 1  # some frames do not start afresh
     first_polish, polish = (polish_iterations(config, job.size[::-1], fresh=fresh) for fresh in (True, False))
     pipeline.check_space(job, missing)
     absent = [name for name in pipeline.weight_files(config) if not weights.locate(name, config.weights_dir)]
@@ -82,11 +106,16 @@ def of(config: RenderConfig) -> Plan:
         codec=job.delivery.codec,
         features=config.features,
         first_polish=first_polish,
-        polish=polish if linked else 0,
+        polish=polish if again else 0,
+        passes=config.passes,
+        first_iterations=config.first_iterations,
+        iterations=config.iterations,
+        held_to=config.distances if linked else (),
+        held_from_pass=config.held_from_pass,
         flow=config.flow,
         device=str(device),
         precision=resolve_precision(config.precision, device),
-        disk_needed=space.needed(job.size, frames, missing, job.delivery.codec),
+        disk_needed=pipeline.disk_needed(job, missing),
         disk_free=space.free(job.delivery.path.parent),
         notes=(*(note.text for note in job.notes), *fetching),
     )

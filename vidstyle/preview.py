@@ -124,7 +124,9 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
         seconds_per_frame=each,
         full_frames=full_frames,
         full_seconds=seconds,
-        full_bytes=space.needed(size, full_frames, full_frames, config.codec or "h264"),
+        full_bytes=space.needed(
+            size, full_frames, space.checkpoints(full_frames, config.passes), config.codec or "h264"
+        ),
     )
 
 
@@ -229,13 +231,27 @@ def full_render(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
         costs = timed_parts(config, job, size, stylizer, flow)
     except (MemoryError, torch.OutOfMemoryError):
         return None
-    frames = len(job.whole)
-    fresh = frames if config.per_frame else len(job.cuts)
+    fresh, warm, links, written = amounts(config, job)
     optimising = fresh * optimisation(config, size, costs, fresh=True)
-    optimising += (frames - fresh) * optimisation(config, size, costs, fresh=False)
-    beside = (frames - fresh) * costs.motion, frames * costs.writing
+    optimising += warm * optimisation(config, size, costs, fresh=False)
+    beside = links * costs.motion, written * costs.writing
     # A GPU optimises while the CPU does the rest; on a CPU all share the same cores.
     return optimising + sum(beside) if stylizer.device.type == "cpu" else max(optimising, *beside)
+
+
+def amounts(config: RenderConfig, job: Job) -> tuple[int, int, int, int]:
+    """Of the full render: frames that start afresh, frames that do not, links between frames, and frames written; each
+    pass counted.
+    """
+    frames, ends = len(job.whole), (*job.cuts[1:], len(job.whole))
+    if config.per_frame:
+        return frames, 0, 0, frames
+    lengths = [end - begin for begin, end in zip(job.cuts, ends, strict=True)]
+    links = sum(max(0, length - j) for length in lengths for j in config.distances)
+    if config.passes == 1:
+        return len(lengths), frames - len(lengths), links, frames
+    later = config.passes - 1
+    return frames, later * frames, later * links, (config.passes + 1) * frames  # and the source's
 
 
 @dataclass(frozen=True)
@@ -274,7 +290,7 @@ def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
     """The parts of a frame, measured at `size` (width, height) on one or two frames of the input."""
     from vidstyle import framefile
     from vidstyle.frames import to_uint16
-    from vidstyle.motion.occlusion import reliability
+    from vidstyle.links import link
     from vidstyle.stylize.step import State, Stylizer
     from vidstyle.video.read import read
 
@@ -307,7 +323,7 @@ def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
         scale=scale,
         polishing=polishing,
         change=change,
-        motion=median(lambda: reliability(flow(frame, previous), flow(previous, frame))),
+        motion=median(lambda: link(frame, previous, flow)),
         writing=median(lambda: framefile.encode(to_uint16(frame), "", 0)),
     )
 

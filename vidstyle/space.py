@@ -17,6 +17,13 @@ ENCODED_BYTES_PER_PIXEL = {"ffv1": 4.0, "prores": 1.0}
 LOSSY = 0.3
 
 
+def checkpoints(frames: int, passes: int) -> int:
+    """How many frames lie on the disk at most: each once, or with several passes three times, as the source and as two
+    passes have it.
+    """
+    return frames if passes == 1 else 3 * frames
+
+
 def needed(size: tuple[int, int], frames: int, missing: int, codec: str = "h264") -> int:
     """Bytes for `missing` checkpoints and an output of `frames` frames, at `size` (width, height)."""
     encoded = ENCODED_BYTES_PER_PIXEL.get(codec, LOSSY)

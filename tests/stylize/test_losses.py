@@ -92,10 +92,11 @@ def terms(h: int, w: int, features: TinyFeatures, picture: Callable[..., Tensor]
         "style": Style(1.0, {name: losses.gram(p[name]) for name in ("relu1_1", "relu5_1")}),
         "tv": Smoothness(1.0),
         "temporal": Temporal(1.0, picture(h, w, 5, DOUBLE), mask),
+        "smooth-l1": Temporal(1.0, picture(h, w, 5, DOUBLE), mask, norm="smooth-l1"),
     }
 
 
-@pytest.mark.parametrize("name", ["content", "style", "tv", "temporal"])
+@pytest.mark.parametrize("name", ["content", "style", "tv", "temporal", "smooth-l1"])
 def test_the_gradient_of_every_term_agrees_with_finite_differences(name: str, picture: Callable[..., Tensor]) -> None:
     features = TinyFeatures(DOUBLE)
     objective = Objective(features, (terms(6, 8, features, picture)[name],))
@@ -115,3 +116,34 @@ def test_the_objective_is_the_weighted_sum_and_asks_for_no_feature_in_vain(pictu
     features.asked.clear()
     Objective(features, (all_terms["temporal"],))(x)
     assert features.asked == []
+
+
+def test_smooth_l1_is_the_square_for_small_differences_and_grows_linearly_for_large_ones() -> None:
+    knee = losses.KNEE
+    mask = torch.ones(1, 1, 1, dtype=DOUBLE)
+
+    def both(difference: float) -> tuple[float, float]:
+        x, w = torch.full((1, 3, 1, 1), 0.4 + difference, dtype=DOUBLE), torch.full((3, 1, 1), 0.4, dtype=DOUBLE)
+        return float(losses.temporal_smooth_l1(x, w, mask)), float(losses.temporal(x, w, mask))
+
+    for share in (-1.0, -0.5, 0.0, 0.1, 0.999):
+        smooth, square = both(share * knee)
+        assert smooth == pytest.approx(square, abs=1e-15)
+    for share in (-9.0, -2.0, 1.001, 3.0, 12.0):
+        smooth, square = both(share * knee)
+        assert smooth == pytest.approx(knee**2 * (2 * abs(share) - 1))
+        assert smooth < square
+
+
+def test_smooth_l1_weighs_inside_the_sum_and_pulls_only_at_the_image() -> None:
+    x, w = maps(3).requires_grad_(), maps(3, seed=1)[0].requires_grad_()
+    mask = torch.rand(1, 7, 9, generator=torch.Generator().manual_seed(3), dtype=DOUBLE).requires_grad_()
+    loss = losses.temporal_smooth_l1(x, w, mask)
+    d = (x - w).abs()
+    huber = torch.where(d <= losses.KNEE, d.square(), 2 * losses.KNEE * d - losses.KNEE**2)
+    assert float(loss.detach()) == pytest.approx(float((mask * huber).detach().sum()) / (3 * 7 * 9))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert bool((x.grad.abs() <= 2 * losses.KNEE * mask / (3 * 7 * 9) + 1e-15).all())  # however wrong the flow is
+    assert w.grad is None
+    assert mask.grad is None

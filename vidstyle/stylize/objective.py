@@ -74,15 +74,16 @@ class Smoothness:
 
 @dataclass(frozen=True)
 class Temporal:
-    """Ruder's temporal term; see `losses.temporal` for the shapes."""
+    """Ruder's temporal term; see `losses.temporal` for the shapes. `norm` is one of `losses.TEMPORAL`."""
 
     weight: float
     warped: Tensor
     mask: Tensor
     layers: tuple[str, ...] = ()
+    norm: str = "squared"
 
     def __call__(self, image: Tensor, maps: Maps) -> Tensor:
-        return losses.temporal(image, self.warped, self.mask)
+        return losses.TEMPORAL[self.norm](image, self.warped, self.mask)
 
 
 class Objective:

@@ -6,8 +6,8 @@ everything that does is the state, and the state is what the checkpoint holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from vidstyle.stylize import losses
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Extractor
 from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term
 from vidstyle.stylize.optimize import Schedule, minimise
-from vidstyle.stylize.temporal import start_image
+from vidstyle.stylize.temporal import blended, carried, long_start_image
 
 COARSEST = 64
 """No scale has a shorter side below this: relu5_1 sees 1/16 of it."""
@@ -44,12 +44,30 @@ behind.
 """
 
 
+Held = tuple[Tensor, Tensor]
+"""What a frame is held to, (3, H, W), and where, (1, H, W)."""
+
+
 @dataclass(frozen=True)
 class State:
-    """What crosses a frame boundary: the previous stylised frame (3, H, W) exactly as its 16-bit checkpoint holds it,
-    None before the first one."""
+    """What crosses a frame boundary: stylised frames (3, H, W) exactly as their 16-bit checkpoints hold them.
+
+    Args:
+        image: the previous one; None before the first one.
+        earlier: {j: the one j frames before the next}, j >= 2, as far back as `RenderConfig.distances` go.
+    """
 
     image: Tensor | None = None
+    earlier: Mapping[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def images(self) -> dict[int, Tensor]:
+        """{j: the frame j before the next}."""
+        return {**({} if self.image is None else {1: self.image}), **self.earlier}
+
+    def followed_by(self, image: Tensor, reach: int) -> State:
+        """The state of the next frame; nothing is held that is more than `reach` frames back."""
+        return State(image, {j + 1: x for j, x in self.images.items() if j < reach})
 
 
 @dataclass(frozen=True)
@@ -140,9 +158,9 @@ class Stylizer:
         """Stylise one frame.
 
         Args:
-            state: of the previous frame.
+            state: of the previous frame, with the earlier ones that `motion.farther` names.
             frame: the source frame (3, H, W).
-            motion: what links it to the previous frame; None for the first frame of a shot, which starts afresh.
+            motion: what links it to the frames before it; None for the first frame of a shot, which starts afresh.
             index: the frame's number, which with the seed fixes the noise of `init = "noise"`.
 
         Returns:
@@ -150,13 +168,41 @@ class Stylizer:
         """
         frame = frame.to(self.device)
         if motion is None or state.image is None:
-            image, done = self.descend(frame, self.first_image(frame, index), None, fresh=True)
+            state = State()
+            image, done = self.descend(frame, self.first_image(frame, index), (), fresh=True)
         else:
-            motion = Motion(motion.flow_t_to_prev.to(self.device), motion.mask.to(self.device))
-            start, warped = start_image(frame, state.image.to(self.device), motion)
-            image, done = self.descend(frame, start, (warped, motion.mask), fresh=False)
+            motion = motion.to(self.device)
+            followed = [(state.images[j].to(self.device), link) for j, link in {1: motion, **motion.farther}.items()]
+            start, warped = long_start_image(frame, followed)
+            held = [(w, link.mask) for w, (_, link) in zip(warped, followed, strict=True)]
+            image, done = self.descend(frame, start, held, fresh=False)
         image = quantise(image)
-        return State(image), image, done
+        return state.followed_by(image, self.config.distances[-1]), image, done
+
+    def revise(
+        self, frame: Tensor, image: Tensor, neighbour: Tensor | None, motion: Motion | None, *, hold: bool
+    ) -> tuple[Tensor, int]:
+        """One frame of a later pass (Ruder 2016, section 4.4).
+
+        Args:
+            frame: the source frame (3, H, W).
+            image: what the pass before made of it, (3, H, W).
+            neighbour: the stylised frame (3, H, W) that this pass has just made, with the `motion` that links the frame
+                to it; None for the first frame of a shot in this pass's direction, which is only optimised again.
+            hold: whether the frame is held to the neighbour by the temporal loss too.
+
+        Returns:
+            its image (3, H, W) as the checkpoint will hold it, and the iterations done.
+        """
+        frame, start = frame.to(self.device), image.to(self.device)
+        held = []
+        if neighbour is not None and motion is not None:
+            motion = motion.to(self.device)
+            warped = carried(neighbour.to(self.device), motion)
+            start = blended(start, warped, motion.mask, self.config.blend)
+            held = [(warped, motion.mask)] if hold else []
+        made, done = self.descend(frame, start, held, fresh=False)
+        return quantise(made), done
 
     def first_image(self, frame: Tensor, index: int) -> Tensor:
         if self.config.init == "content":
@@ -168,10 +214,8 @@ class Stylizer:
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + index) % 2**63)
         return torch.rand((3, *size), generator=generator).to(frame)
 
-    def descend(
-        self, frame: Tensor, start: Tensor, held: tuple[Tensor, Tensor] | None, *, fresh: bool
-    ) -> tuple[Tensor, int]:
-        """Minimise from coarse to fine; the temporal term is there at every scale. `held` is (warped, mask) or None."""
+    def descend(self, frame: Tensor, start: Tensor, held: Sequence[Held], *, fresh: bool) -> tuple[Tensor, int]:
+        """Minimise from coarse to fine; the temporal terms are there at every scale."""
         config = self.config
         way = descent(config, self.pyramid[-1].size, fresh=fresh)
         image, done = start, 0
@@ -199,7 +243,7 @@ class Stylizer:
         first, last = schedule.split(schedule.iterations - polish_iterations(self.config, scale.size, fresh=fresh))
         return [(level, part) for level, part in ((scale, first), (self.polished, last)) if part.iterations]
 
-    def objective(self, frame: Tensor, held: tuple[Tensor, Tensor] | None, scale: Scale) -> Objective:
+    def objective(self, frame: Tensor, held: Sequence[Held], scale: Scale) -> Objective:
         config = self.config
         with torch.no_grad():
             canvas = extend(resize(frame, scale.size))
@@ -209,9 +253,9 @@ class Stylizer:
             Content(config.content_weight, content),
             Smoothness(config.tv_weight),
         ]
-        if held is not None:
-            warped, mask = (extend(resize(x, scale.size)) for x in held)
-            terms.append(Temporal(config.temporal_weight, warped, mask))
+        for pair in held:
+            warped, mask = (extend(resize(x, scale.size)) for x in pair)
+            terms.append(Temporal(config.temporal_weight, warped, mask, norm=config.temporal_norm))
         return Objective(scale.extractor, tuple(terms))
 
 

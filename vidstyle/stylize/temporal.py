@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,3 +65,49 @@ def start_image(frame: Tensor, previous: Tensor, motion: Motion) -> tuple[Tensor
         return match_colours(frame, previous, torch.ones_like(trusted)), warped
     filled = match_colours(frame, warped, trusted)
     return torch.where(trusted > 0, warped, filled), warped
+
+
+def carried(image: Tensor, motion: Motion) -> Tensor:
+    """A stylised frame (3, H, W) as it looks from the frame that `motion` links to it."""
+    return warp(image, motion.flow_t_to_prev)
+
+
+Followed = tuple[Tensor, Motion]
+"""An earlier stylised frame (3, H, W) and what links the frame to it."""
+
+
+def long_start_image(frame: Tensor, links: Sequence[Followed]) -> tuple[Tensor, list[Tensor]]:
+    """`start_image` with several frames to follow: what frame t starts from, and for each link what it is held to.
+
+    Each pixel starts from the closest frame whose mask is above 0 there. Ruder 2016 starts from the previous frame
+    alone and leaves it to the long-term loss to bring back what reappears; but its paint is at hand, and a start from
+    it keeps its strokes.
+
+    Args:
+        frame: the source frame t, (3, H, W).
+        links: closest first; their masks together are at most 1.
+    """
+    (previous, closest), *farther = links
+    start, warped = start_image(frame, previous, closest)
+    held = [warped, *(carried(image, link) for image, link in farther)]
+    seen, trusted = warped, closest.mask
+    for image, (_, link) in zip(held[1:], farther, strict=True):
+        seen = torch.where((trusted <= 0) & (link.mask > 0), image, seen)
+        trusted = trusted + link.mask
+    if bool((trusted > closest.mask).any()):
+        # Together they are one picture that lies already where it belongs; what none of them shows is filled as ever.
+        start, _ = start_image(frame, seen, Motion(torch.zeros_like(closest.flow_t_to_prev), trusted))
+    return start, held
+
+
+def blended(image: Tensor, warped: Tensor, mask: Tensor, delta: float) -> Tensor:
+    """What a frame starts a later pass from, (3, H, W): delta c w + (1 - delta) x + delta (1 - c) x (Ruder 2016, eq.
+    11).
+
+    Args:
+        image: x, (3, H, W), the frame as the pass before left it.
+        warped: w, (3, H, W), its neighbour as this pass has left it, along the flow.
+        mask: c, (1, H, W), 1 = trusted.
+        delta: in [0, 1], how much of the neighbour is taken where it can be trusted.
+    """
+    return delta * mask * warped + (1 - delta) * image + delta * (1 - mask) * image

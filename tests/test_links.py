@@ -1,0 +1,78 @@
+"""What links a frame to those before it: how far back, and which of several links counts where."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.evaluating import shifted, texture
+from vidstyle.links import closest_first, link, long_link
+from vidstyle.motion import flow as estimators
+from vidstyle.motion.occlusion import reliability
+from vidstyle.motion.warp import warp
+
+
+def mask(*values: float) -> Tensor:
+    """(1, 1, W)."""
+    return torch.tensor(values).view(1, 1, -1)
+
+
+@pytest.mark.parametrize(
+    ("masks", "expected"),
+    [
+        ([mask(0.0, 0.25, 1.0)], [mask(0.0, 0.25, 1.0)]),  # one link: the mask itself
+        ([mask(1.0, 0.0, 0.0), mask(1.0, 1.0, 0.0)], [mask(1.0, 0.0, 0.0), mask(0.0, 1.0, 0.0)]),  # the first wins
+        ([mask(1.0, 0.0), mask(0.0, 1.0)], [mask(1.0, 0.0), mask(0.0, 1.0)]),  # disjoint: nothing is taken away
+        ([mask(0.25), mask(1.0), mask(1.0)], [mask(0.25), mask(0.75), mask(0.0)]),
+        # The masks of the closer ones are taken away, not what was left of them.
+        ([mask(0.75), mask(0.5), mask(1.0)], [mask(0.75), mask(0.0), mask(0.0)]),
+        ([mask(0.0), mask(0.0), mask(0.5)], [mask(0.0), mask(0.0), mask(0.5)]),
+    ],
+)
+def test_a_longer_link_counts_where_the_closer_ones_leave_something(
+    masks: list[Tensor], expected: list[Tensor]
+) -> None:
+    for weights, wanted in zip(closest_first(masks), expected, strict=True):
+        assert torch.equal(weights, wanted)
+
+
+def test_the_weights_of_all_links_are_together_at_most_one_and_never_negative() -> None:
+    masks = list(torch.rand(6, 1, 9, 11, generator=torch.Generator().manual_seed(0)))
+    weights = closest_first(masks)
+    assert torch.equal(weights[0], masks[0])
+    assert all(float(w.min()) >= 0 for w in weights)
+    assert float(torch.stack(weights).sum(0).max()) <= 1 + 1e-6
+
+
+def test_a_link_is_the_flow_there_and_the_mask_of_both_directions() -> None:
+    frame, other = shifted(texture(1, (60, 80)), 2, (3, 0))
+    flow = estimators.load("dis")
+    for a, b in ((frame, other), (other, frame)):
+        found = link(a, b, flow)
+        assert torch.equal(found.flow_t_to_prev, flow(a, b))
+        assert torch.equal(found.mask, reliability(flow(a, b), flow(b, a)))
+        middle = (slice(None), slice(12, 36), slice(12, 50))
+        assert (warp(b, found.flow_t_to_prev) - a)[middle].abs().mean() < 0.02
+        assert found.mask[middle].mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("distances", "there", "expected"),
+    [((1,), 9, [1]), ((1, 2, 4), 9, [1, 2, 4]), ((1, 2, 4), 3, [1, 2]), ((1, 2, 4, 8), 1, [1])],
+)
+def test_a_frame_is_linked_directly_to_each_distance_that_its_shot_reaches(
+    distances: tuple[int, ...], there: int, expected: list[int]
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def flow(a: Tensor, b: Tensor) -> Tensor:
+        asked.append((int(a.mean()), int(b.mean())))
+        return torch.zeros(2, *a.shape[1:])
+
+    frames = [torch.full((3, 6, 8), float(t)) for t in range(there + 1)]
+    newest, *earlier = reversed(frames)
+    motion = long_link(newest, earlier, flow, distances)  # type: ignore[arg-type]
+    assert [1, *motion.farther] == expected
+    assert asked == [pair for j in expected for pair in ((there, there - j), (there - j, there))]
+    assert all(float(farther.mask.max()) == 0 for farther in motion.farther.values())  # the closest one sees it all

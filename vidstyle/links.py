@@ -1,0 +1,49 @@
+"""What links a frame to another one of its shot: how far back, along which flow, and where each link counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from vidstyle.frames import Motion
+from vidstyle.motion.flow import Flow
+from vidstyle.motion.occlusion import reliability
+
+
+def link(frame: Tensor, other: Tensor, flow: Flow) -> Motion:
+    """What links the source frame to another one, before or after it: the flow from `frame` to `other`, and its mask.
+
+    Args:
+        frame, other: source frames (3, H, W).
+    """
+    to_other, to_frame = flow(frame, other), flow(other, frame)
+    return Motion(to_other, reliability(to_other, to_frame))
+
+
+def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
+    """The weights of several links from their masks (1, H, W), closest first: of each mask what those of the closer
+    ones leave, c_long^(t-j) = max(c^(t-j) - sum over k < j of c^(t-k), 0) (Ruder 2016, section 4.3).
+
+    The first stays as it is, and together they are nowhere above 1.
+    """
+    weights, closer = [], masks[0].new_zeros(masks[0].shape)
+    for mask in masks:
+        weights.append((mask - closer).clamp_min(0))
+        closer = closer + mask
+    return weights
+
+
+def long_link(frame: Tensor, earlier: Sequence[Tensor], flow: Flow, distances: Sequence[int]) -> Motion:
+    """What links a frame to those before it.
+
+    Args:
+        frame: the source frame t, (3, H, W).
+        earlier: the source frames t-1, t-2, ..., as far back as the shot and the distances go.
+        distances: how many frames back to link to, 1 first; those beyond `earlier` are left out.
+    """
+    reached = [j for j in distances if j <= len(earlier)]
+    motions = [link(frame, earlier[j - 1], flow) for j in reached]
+    masks = closest_first([motion.mask for motion in motions])
+    first, *others = (Motion(motion.flow_t_to_prev, mask) for motion, mask in zip(motions, masks, strict=True))
+    return Motion(first.flow_t_to_prev, first.mask, dict(zip(reached[1:], others, strict=True)))
