@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.evaluating import shifted, texture
 from vidstyle.links import closest_first, link, long_link
 from vidstyle.motion import flow as estimators
-from vidstyle.motion.occlusion import reliability
+from vidstyle.motion.occlusion import photometric_reliability, reliability
 from vidstyle.motion.warp import warp
 
 
@@ -49,9 +49,11 @@ def test_a_link_is_the_flow_there_and_the_mask_of_both_directions() -> None:
     frame, other = shifted(texture(1, (60, 80)), 2, (3, 0))
     flow = estimators.load("dis")
     for a, b in ((frame, other), (other, frame)):
-        found = link(a, b, flow)
+        found, plain = link(a, b, flow, "photometric"), link(a, b, flow, "plain")
         assert torch.equal(found.flow_t_to_prev, flow(a, b))
-        assert torch.equal(found.mask, reliability(flow(a, b), flow(b, a)))
+        assert torch.equal(found.mask, photometric_reliability(flow(a, b), flow(b, a), a, b))
+        assert torch.equal(plain.flow_t_to_prev, flow(a, b))
+        assert torch.equal(plain.mask, reliability(flow(a, b), flow(b, a)))
         middle = (slice(None), slice(12, 36), slice(12, 50))
         assert (warp(b, found.flow_t_to_prev) - a)[middle].abs().mean() < 0.02
         assert found.mask[middle].mean() > 0.9
@@ -72,7 +74,7 @@ def test_a_frame_is_linked_directly_to_each_distance_that_its_shot_reaches(
 
     frames = [torch.full((3, 6, 8), float(t)) for t in range(there + 1)]
     newest, *earlier = reversed(frames)
-    motion = long_link(newest, earlier, flow, distances)  # type: ignore[arg-type]
+    motion = long_link(newest, earlier, flow, distances, "plain")  # type: ignore[arg-type]
     assert [1, *motion.farther] == expected
     assert asked == [pair for j in expected for pair in ((there, there - j), (there - j, there))]
     assert all(float(farther.mask.max()) == 0 for farther in motion.farther.values())  # the closest one sees it all

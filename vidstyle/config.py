@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RENDER_FORMAT = 3
+RENDER_FORMAT = 4
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
 POLISHER = "vgg19"
@@ -77,6 +77,12 @@ class RenderConfig(BaseModel):
         ge=0,
     )
     flow: Literal["dis", "raft-small", "raft-large"] = setting("dis", "Optical flow.", PICTURE)
+    mask: Literal["photometric", "plain"] = setting(
+        "photometric",
+        "Where the flow is trusted: plain is Ruder's formula, photometric lets agreeing colours overrule it.",
+        PICTURE,
+        neutral="plain",
+    )
     optimizer: Literal["adam", "lbfgs"] = setting("adam", "Optimiser.", PICTURE)
     learning_rate: float = setting(0.03, "Step size of Adam, in units of the image's range.", PICTURE, gt=0, le=1)
     first_iterations: int = setting(200, "Iterations of the first frame of a shot, and of a still.", PICTURE, ge=1)

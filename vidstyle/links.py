@@ -8,17 +8,20 @@ from torch import Tensor
 
 from vidstyle.frames import Motion
 from vidstyle.motion.flow import Flow
-from vidstyle.motion.occlusion import reliability
+from vidstyle.motion.occlusion import photometric_reliability, reliability
 
 
-def link(frame: Tensor, other: Tensor, flow: Flow) -> Motion:
+def link(frame: Tensor, other: Tensor, flow: Flow, mask: str) -> Motion:
     """What links the source frame to another one, before or after it: the flow from `frame` to `other`, and its mask.
 
     Args:
         frame, other: source frames (3, H, W).
+        mask: "photometric" or "plain", see `motion.occlusion`.
     """
     to_other, to_frame = flow(frame, other), flow(other, frame)
-    return Motion(to_other, reliability(to_other, to_frame))
+    if mask == "plain":
+        return Motion(to_other, reliability(to_other, to_frame))
+    return Motion(to_other, photometric_reliability(to_other, to_frame, frame, other))
 
 
 def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
@@ -34,16 +37,17 @@ def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
     return weights
 
 
-def long_link(frame: Tensor, earlier: Sequence[Tensor], flow: Flow, distances: Sequence[int]) -> Motion:
+def long_link(frame: Tensor, earlier: Sequence[Tensor], flow: Flow, distances: Sequence[int], mask: str) -> Motion:
     """What links a frame to those before it.
 
     Args:
         frame: the source frame t, (3, H, W).
         earlier: the source frames t-1, t-2, ..., as far back as the shot and the distances go.
         distances: how many frames back to link to, 1 first; those beyond `earlier` are left out.
+        mask: see `link`.
     """
     reached = [j for j in distances if j <= len(earlier)]
-    motions = [link(frame, earlier[j - 1], flow) for j in reached]
+    motions = [link(frame, earlier[j - 1], flow, mask) for j in reached]
     masks = closest_first([motion.mask for motion in motions])
     first, *others = (Motion(motion.flow_t_to_prev, mask) for motion, mask in zip(motions, masks, strict=True))
     return Motion(first.flow_t_to_prev, first.mask, dict(zip(reached[1:], others, strict=True)))

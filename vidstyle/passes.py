@@ -183,15 +183,17 @@ def first_pass(
             tally.add(frame.index, iterations)
 
 
-def revisions(one: Pass, store: Checkpoint, shots: Collection[int], flow: Flow) -> Generator[Revision, None, None]:
-    """The frames of a later pass, each with what it is made from."""
+def revisions(
+    one: Pass, store: Checkpoint, shots: Collection[int], flow: Flow, mask: str
+) -> Generator[Revision, None, None]:
+    """The frames of a later pass, each with what it is made from; `mask` as in `links.link`."""
     before = store.pass_frames(one.number - 1)
     last: tuple[int, Tensor] | None = None
     for index in one.frames:
         source, beside, motion = store.source.load(index), neighbour(index, one.number, shots, store.count), None
         if beside is not None:
             other = last[1] if last and last[0] == beside else store.source.load(beside)
-            motion = link(source, other, flow)
+            motion = link(source, other, flow, mask)
         last = index, source
         yield Revision(index, source, before.load(index), beside, motion)
 
@@ -202,7 +204,7 @@ def later_pass(
     """Every frame from what it was, and from the neighbour that was rendered before it."""
     hold = one.number >= job.config.held_from_pass
     last: tuple[int, Tensor] | None = None
-    with ahead(revisions(one, store, job.shots, flow)) as frames, Behind() as behind:
+    with ahead(revisions(one, store, job.shots, flow, job.config.mask)) as frames, Behind() as behind:
         for frame in frames:
             tally.ask()
             beside: Tensor | None = None

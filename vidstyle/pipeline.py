@@ -273,7 +273,7 @@ def moving_frames(
             if index in fresh:
                 recent.clear()
             if index in todo:
-                motion = long_link(frame.image, recent, flow, distances) if recent else None
+                motion = long_link(frame.image, recent, flow, distances, job.config.mask) if recent else None
                 yield Frame(index, frame.image), motion
             recent.appendleft(frame.image)
 

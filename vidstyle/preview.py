@@ -323,7 +323,7 @@ def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
         scale=scale,
         polishing=polishing,
         change=change,
-        motion=median(lambda: link(frame, previous, flow)),
+        motion=median(lambda: link(frame, previous, flow, config.mask)),
         writing=median(lambda: framefile.encode(to_uint16(frame), "", 0)),
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle.motion.occlusion import motion_boundary, occluded, reliability, smooth
+from vidstyle.motion.occlusion import motion_boundary, occluded, photometric_reliability, reliability, smooth
 
 H, W = 48, 64
 
@@ -58,6 +58,32 @@ def test_the_smoothing_eats_into_the_reliable_side_only() -> None:
     assert bool(occluded(t_to_prev, prev_to_t)[uncovered].all())
 
 
+def test_the_photometric_mask_takes_for_occluded_only_what_the_colours_call_so_too() -> None:
+    t_to_prev, prev_to_t, _, uncovered = moving_square(6)
+    ground = torch.zeros(3, H, W)
+    alike, other = ground.clone(), ground.clone()
+    other[:, uncovered[0], uncovered[1]] = 0.5
+    lifted = photometric_reliability(t_to_prev, prev_to_t, alike, ground)
+    believed = photometric_reliability(t_to_prev, prev_to_t, other, ground)[0]
+    assert torch.equal(lifted, torch.ones(1, H, W))
+    assert believed[uncovered].max() == 0
+    assert bool((believed >= reliability(t_to_prev, prev_to_t)[0]).all()), "colours lift, they never condemn"
+
+
+def test_the_photometric_mask_is_the_plain_one_where_no_colours_agree() -> None:
+    generator = torch.Generator().manual_seed(6)
+    for _ in range(5):
+        flows = [torch.randn(2, H, W, generator=generator) * 3 for _ in range(2)]
+        frames = torch.zeros(3, H, W), torch.ones(3, H, W)
+        assert torch.equal(photometric_reliability(*flows, *frames), reliability(*flows))
+
+
+def test_what_came_from_outside_the_frame_stays_untrusted_whatever_its_colours() -> None:
+    grey = torch.full((3, H, W), 0.5)
+    mask = photometric_reliability(constant(10, 0), constant(-10, 0), grey, grey)
+    assert torch.equal(mask[0, :, -8:], torch.zeros(H, 8))
+
+
 def test_a_forward_backward_error_is_judged_by_equation_5() -> None:
     for error, expected in ((0.70, False), (0.72, True)):  # 0.5 + 0.01 * ~0 between 0.49 and 0.5184
         assert bool(occluded(constant(0, 0), constant(error, 0)).all()) is expected
@@ -94,16 +120,35 @@ def test_on_the_sample_scene_the_mask_covers_what_is_known_to_be_occluded(t: int
     assert mask[away].mean() > 0.9
 
 
-def test_on_sintel_the_mask_finds_most_of_the_true_occlusions(shared: Path) -> None:
-    from vidstyle.motion.flow import load
-
-    folder = shared / "flow_gt" / "sintel_cave_2_clean_2"
+def sintel(folder: Path) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Frames 1 and 2, and which pixels of frame 1 are not seen in frame 2."""
     a, b = (
         torch.from_numpy(cv2.imread(str(folder / f"frame{i}.png"))[:, :, ::-1].astype("float32") / 255).permute(2, 0, 1)
         for i in (1, 2)
     )
+    hidden = [cv2.imread(str(folder / f"{name}.png"), cv2.IMREAD_GRAYSCALE) > 127 for name in ("occlusions", "invalid")]
+    return a, b, hidden[0] | hidden[1]
+
+
+def test_on_sintel_the_mask_finds_most_of_the_true_occlusions(shared: Path) -> None:
+    from vidstyle.motion.flow import load
+
+    a, b, hidden = sintel(shared / "flow_gt" / "sintel_cave_2_clean_2")
     flow = load("dis")
     mask = reliability(flow(a, b), flow(b, a))[0].numpy()
-    hidden = cv2.imread(str(folder / "occlusions.png"), cv2.IMREAD_GRAYSCALE) > 127
     assert mask[hidden].mean() < 0.35
     assert mask[~hidden].mean() > 0.9
+
+
+@pytest.mark.slow
+def test_on_sintel_the_photometric_mask_is_beyond_what_thresholds_of_the_plain_one_reach(shared: Path) -> None:
+    from vidstyle.motion.flow import load
+
+    flow, found = load("raft-small"), np.zeros(3)  # true positives, positives of the mask, of the truth
+    for scene in ("alley_1_clean_2", "cave_2_clean_2", "market_5_clean_2", "bandage_1_final_35"):
+        a, b, hidden = sintel(shared / "flow_gt" / f"sintel_{scene}")
+        mask = photometric_reliability(flow(a, b), flow(b, a), a, b)[0].numpy() < 0.5
+        found += (mask & hidden).sum(), mask.sum(), hidden.sum()
+    precision, recall = found[0] / found[1], found[0] / found[2]
+    assert recall >= 0.76
+    assert 2 * precision * recall / (precision + recall) >= 0.50

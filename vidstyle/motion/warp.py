@@ -54,3 +54,55 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
     upper = torch.lerp(tap(y0, x0), tap(y0, x1), alpha.expand(c, h, w))
     lower = torch.lerp(tap(y1, x0), tap(y1, x1), alpha.expand(c, h, w))
     return torch.lerp(upper, lower, beta.expand(c, h, w))
+
+
+REACH = 3
+"""Half the window of `warp_sharp` in pixels."""
+
+OVERSHOOT = 0.25
+"""How far `warp_sharp` may leave the range of the four pixels around, as a share of it: more rings, none softens."""
+
+
+def warp_sharp(image: Tensor, flow: Tensor) -> Tensor:
+    """`warp` for pictures (c, H, W) in [0, 1]: Lanczos' window of 6x6 pixels instead of four bilinear taps.
+
+    Each frame is made from the one before it, so what is lost in a warp is lost again in every frame. After 24 frames
+    bilinear taps had taken a fifth of the gradient energy, these nothing (`benchmarks/RESULTS.md`). Zero flow
+    returns the image bit for bit, and an integer translation is exact, as with `warp`, whose arguments and errors
+    these are.
+    """
+    c, h, w = image.shape
+    if flow.shape != (2, h, w):
+        raise ValueError(f"a flow of shape {tuple(flow.shape)} cannot warp an image of shape {tuple(image.shape)}")
+    x, y = target(flow)
+    x, y = x.clamp(0, w - 1), y.clamp(0, h - 1)
+    left, top = x.floor(), y.floor()
+    across, down = lanczos((x - left).to(image.dtype)), lanczos((y - top).to(image.dtype))
+    taps = range(1 - REACH, REACH + 1)
+    columns = [(left.long() + k).clamp(0, w - 1) for k in taps]
+    pixels = image.reshape(c, h * w)
+    total, nearest = torch.zeros_like(image), []
+    for k, share in zip(taps, down, strict=True):
+        start = (top.long() + k).clamp(0, h - 1) * w
+        row = torch.zeros_like(image)
+        for j, column, weight in zip(taps, columns, across, strict=True):
+            value = pixels[:, (start + column).reshape(-1)].view(c, h, w)  # (c, H*W) -> (c, H, W)
+            row += weight * value
+            if k in (0, 1) and j in (0, 1):
+                nearest.append(value)
+        total += share * row
+    lowest, highest = torch.stack(nearest).amin(0), torch.stack(nearest).amax(0)
+    margin = OVERSHOOT * (highest - lowest)
+    return total.clamp(lowest - margin, highest + margin).clamp(0, 1)
+
+
+def lanczos(t: Tensor) -> list[Tensor]:
+    """The weights of the 2 `REACH` pixels around a target at t in [0, 1) after the one to its left:
+    sinc(u) sinc(u / REACH) at the distances u, scaled to add up to 1 (Duchon 1979, Lanczos filtering).
+    """
+    distances = [t - k for k in range(1 - REACH, REACH + 1)]
+    weights = [torch.sinc(u) * torch.sinc(u / REACH) for u in distances]
+    whole = t == 0  # sin(pi k) is not quite 0 in floating point
+    weights = [w.masked_fill(whole, 1.0 if k == 0 else 0.0) for k, w in enumerate(weights, 1 - REACH)]
+    total = torch.stack(weights).sum(0)
+    return [w / total for w in weights]

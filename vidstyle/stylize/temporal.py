@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.frames import Motion
-from vidstyle.motion.warp import warp
+from vidstyle.motion.warp import warp_sharp
 
 CELL = 8
 """Side in pixels of the cells over which colours are compared."""
@@ -51,14 +51,13 @@ def start_image(frame: Tensor, previous: Tensor, motion: Motion) -> tuple[Tensor
     """What frame t starts from, and what it is held to: both (3, H, W).
 
     The warped previous stylised frame wherever the mask is above 0. Elsewhere the frame itself in the colours of the
-    stylised
-    surroundings: mean grey, or the raw frame, shows as haze wherever things move fast.
+    stylised surroundings: mean grey, or the raw frame, shows as haze wherever things move fast.
 
     Args:
         frame: the source frame t, (3, H, W).
         previous: the stylised frame t-1, (3, H, W).
     """
-    warped = warp(previous, motion.flow_t_to_prev)
+    warped = carried(previous, motion)
     trusted = motion.mask
     if not bool((trusted > 0).any()):
         # Nothing can be followed: the previous picture still tells the palette.
@@ -69,7 +68,7 @@ def start_image(frame: Tensor, previous: Tensor, motion: Motion) -> tuple[Tensor
 
 def carried(image: Tensor, motion: Motion) -> Tensor:
     """A stylised frame (3, H, W) as it looks from the frame that `motion` links to it."""
-    return warp(image, motion.flow_t_to_prev)
+    return warp_sharp(image, motion.flow_t_to_prev)
 
 
 Followed = tuple[Tensor, Motion]
