@@ -83,6 +83,12 @@ class RenderConfig(BaseModel):
         PICTURE,
         neutral="plain",
     )
+    rest: Literal["hold", "follow"] = setting(
+        "hold",
+        "What does not move: hold keeps it where it is, follow lets it follow its flow, which is never quite zero.",
+        PICTURE,
+        neutral="follow",
+    )
     optimizer: Literal["adam", "lbfgs"] = setting("adam", "Optimiser.", PICTURE)
     learning_rate: float = setting(0.03, "Step size of Adam, in units of the image's range.", PICTURE, gt=0, le=1)
     first_iterations: int = setting(200, "Iterations of the first frame of a shot, and of a still.", PICTURE, ge=1)

@@ -39,16 +39,18 @@ class Motion:
     Args:
         farther: {j: what links it to t-j}, closest first, where it is held to more than one; the masks of all of them
             together are at most 1.
+        still: nothing moves at all; the flow is 0 and the mask 1 everywhere.
     """
 
     flow_t_to_prev: Tensor
     mask: Tensor
     farther: Mapping[int, Motion] = field(default_factory=dict)
+    still: bool = False
 
     def to(self, device: torch.device) -> Motion:
         """The same on `device`."""
         farther = {j: motion.to(device) for j, motion in self.farther.items()}
-        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther)
+        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther, self.still)
 
 
 @dataclass(frozen=True)

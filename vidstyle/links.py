@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from vidstyle.frames import Motion
 from vidstyle.motion.flow import Flow
 from vidstyle.motion.occlusion import photometric_reliability, reliability
+
+Resting = tuple[Tensor, Tensor]
+"""A reference (3, H, W) and where a frame is at rest on it, (1, H, W), from `motion.rest.Register`."""
 
 
 def link(frame: Tensor, other: Tensor, flow: Flow, mask: str) -> Motion:
@@ -24,6 +28,19 @@ def link(frame: Tensor, other: Tensor, flow: Flow, mask: str) -> Motion:
     return Motion(to_other, photometric_reliability(to_other, to_frame, frame, other))
 
 
+def link_at_rest(frame: Tensor, reference: Tensor, rest: Tensor, flow: Flow, mask: str) -> Motion:
+    """`link` to what the previous stylised frame is in register with: the picture stays where the source is at rest.
+
+    Args:
+        frame: a source frame (3, H, W).
+        reference, rest: what `motion.rest.Register` says of it, (3, H, W) and (1, H, W).
+    """
+    if bool(rest.all()):
+        return Motion(frame.new_zeros(2, *frame.shape[1:]), frame.new_ones(1, *frame.shape[1:]), still=True)
+    found = link(frame, reference, flow, mask)
+    return Motion(found.flow_t_to_prev * ~rest, torch.where(rest, 1.0, found.mask))
+
+
 def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
     """The weights of several links from their masks (1, H, W), closest first: of each mask what those of the closer
     ones leave, c_long^(t-j) = max(c^(t-j) - sum over k < j of c^(t-k), 0) (Ruder 2016, section 4.3).
@@ -37,7 +54,14 @@ def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
     return weights
 
 
-def long_link(frame: Tensor, earlier: Sequence[Tensor], flow: Flow, distances: Sequence[int], mask: str) -> Motion:
+def long_link(
+    frame: Tensor,
+    earlier: Sequence[Tensor],
+    flow: Flow,
+    distances: Sequence[int],
+    mask: str,
+    resting: Resting | None = None,
+) -> Motion:
     """What links a frame to those before it.
 
     Args:
@@ -45,9 +69,13 @@ def long_link(frame: Tensor, earlier: Sequence[Tensor], flow: Flow, distances: S
         earlier: the source frames t-1, t-2, ..., as far back as the shot and the distances go.
         distances: how many frames back to link to, 1 first; those beyond `earlier` are left out.
         mask: see `link`.
+        resting: the reference of frame t and where it is at rest; None: frame t-1 itself is linked to.
     """
     reached = [j for j in distances if j <= len(earlier)]
-    motions = [link(frame, earlier[j - 1], flow, mask) for j in reached]
+    closest = link_at_rest(frame, *resting, flow, mask) if resting else link(frame, earlier[0], flow, mask)
+    if closest.still:
+        return closest
+    motions = [closest, *(link(frame, earlier[j - 1], flow, mask) for j in reached[1:])]
     masks = closest_first([motion.mask for motion in motions])
     first, *others = (Motion(motion.flow_t_to_prev, mask) for motion, mask in zip(motions, masks, strict=True))
     return Motion(first.flow_t_to_prev, first.mask, dict(zip(reached[1:], others, strict=True)))

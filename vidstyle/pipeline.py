@@ -29,6 +29,7 @@ from vidstyle.frames import Frame, Motion, Timeline
 from vidstyle.links import long_link
 from vidstyle.motion import flow as flow_estimators
 from vidstyle.motion import shots
+from vidstyle.motion.rest import Register
 from vidstyle.progress import Download, Encoding, Note, Report, Started, silent
 from vidstyle.stylize import features
 from vidstyle.stylize.step import State, Stylizer
@@ -263,7 +264,9 @@ def moving_frames(
     fresh = set(wanted) if job.config.per_frame else job.shots
     distances, begin = job.config.distances, min(wanted)
     shot = max((t for t in fresh if t <= begin), default=0)
-    needed = max(shot, begin - distances[-1])
+    hold = job.config.rest == "hold"
+    needed = shot if hold else max(shot, begin - distances[-1])
+    register = Register()
     recent: deque[Tensor] = deque(maxlen=distances[-1])  # source frames, the last one first
     todo = set(wanted)
     # Closed here and not by the garbage collector: the decoder must be gone when the render is.
@@ -272,8 +275,10 @@ def moving_frames(
             index = frame.index - job.first
             if index in fresh:
                 recent.clear()
+                register.begin()
+            resting = register.take(frame.image) if hold else None
             if index in todo:
-                motion = long_link(frame.image, recent, flow, distances, job.config.mask) if recent else None
+                motion = long_link(frame.image, recent, flow, distances, job.config.mask, resting) if recent else None
                 yield Frame(index, frame.image), motion
             recent.appendleft(frame.image)
 

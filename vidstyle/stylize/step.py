@@ -170,6 +170,8 @@ class Stylizer:
         if motion is None or state.image is None:
             state = State()
             image, done = self.descend(frame, self.first_image(frame, index), (), fresh=True)
+        elif motion.still:
+            image, done = state.image.to(self.device), 0  # nothing asks for another picture
         else:
             motion = motion.to(self.device)
             followed = [(state.images[j].to(self.device), link) for j, link in {1: motion, **motion.farther}.items()]
@@ -229,11 +231,16 @@ class Stylizer:
                 FINAL_RATE,
                 config.stop_tolerance,
             )
-            canvas = extend(resize(image, scale.size))
+            begun = resize(image, scale.size)
+            canvas = extend(begun)
             for level, part in self.parts(scale, schedule, fresh=fresh):
                 canvas, steps = minimise(self.objective(frame, held, level), canvas, part)
                 done += steps
-            image = canvas[:, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()
+            made = canvas[:, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()
+            if not fresh and begun is not image:
+                # A linked frame has its detail already; from a coarser scale it takes the change alone.
+                made = (image + resize(made - begun, tuple(image.shape[1:]))).clamp(0, 1)
+            image = made
         return image, done
 
     def parts(self, scale: Scale, schedule: Schedule, *, fresh: bool) -> list[tuple[Scale, Schedule]]:

@@ -1,0 +1,64 @@
+"""What has not moved: where the picture stays as it is, and what the source looked like when it was last in register
+with the picture.
+
+Flow is never quite zero. Noise, or the next key frame, makes still ground move by a part of a pixel, and a picture that
+follows it from frame to frame wanders and softens. And a flow from frame to frame forgets: what it misses adds up. So
+flow is taken to a *reference*, the source as it was when each pixel was last moved, and a pixel that still looks like
+its reference does not move at all. Slow motion is missed for a few frames and then caught up with, whole.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TOLERANCES = {5: 4 / 255, 3: 8 / 255}
+"""{side of a window in pixels: how far the mean over it may be from the reference's}. Noise hardly moves a mean; an
+edge that shifts does."""
+
+SURROUNDINGS = 1 / 16
+"""Nothing rests that is nearer than this part of the long side to what moves: a bare wall in a slow pan looks at rest,
+and must follow its edges."""
+
+LEAST = 0.5
+"""Where less of the frame rests than this, the camera moves, and nothing does."""
+
+
+def at_rest(frame: Tensor, reference: Tensor) -> Tensor:
+    """True (1, H, W) where the source frame looks as the reference does, both (3, H, W), and nothing moves nearby."""
+    change = (frame - reference)[None]  # (1, 3, H, W)
+    still = torch.ones(1, *frame.shape[1:], dtype=torch.bool, device=frame.device)
+    for side, tolerance in TOLERANCES.items():
+        around = F.avg_pool2d(F.pad(change, (side // 2,) * 4, mode="replicate"), side, stride=1)
+        still &= around.abs().amax(1) <= tolerance
+    if still.float().mean() < LEAST:
+        return torch.zeros_like(still)
+    reach = round(SURROUNDINGS * max(frame.shape[1:]))
+    if not reach or bool(still.all()):
+        return still
+    # Two passes of a line each: the largest value of a square.
+    moving = F.max_pool2d((~still).float(), (1, 2 * reach + 1), 1, (0, reach))
+    return F.max_pool2d(moving, (2 * reach + 1, 1), 1, (reach, 0)) == 0
+
+
+class Register:
+    """The reference of a shot, carried from frame to frame; it depends on the shot's source frames alone."""
+
+    def __init__(self) -> None:
+        self.reference: Tensor | None = None
+
+    def begin(self) -> None:
+        """A new shot: its first frame is the reference."""
+        self.reference = None
+
+    def take(self, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """The next source frame (3, H, W) of the shot -> the reference that it is to be linked to, (3, H, W), and where
+        it is at rest, (1, H, W) of bool.
+        """
+        if self.reference is None:
+            self.reference = frame
+        reference = self.reference
+        rest = at_rest(frame, reference)
+        self.reference = torch.where(rest, reference, frame)
+        return reference, rest
