@@ -80,7 +80,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path) 
     output = tmp_path_factory.mktemp("whole") / "out.mp4"
     quick = {"first_iterations": 3, "first_scales": 1, "iterations": 1, "device": "cpu", "keep_frames": True}
     given = {"input": film, "style": painting, "output": output}
-    pipeline.render(RenderConfig(**given, **quick, long_term=4))  # type: ignore[arg-type]
+    pipeline.render(RenderConfig(**given, **quick, long_term=4, rest="follow"))  # type: ignore[arg-type]
     return frames_of(output), output.read_bytes()
 
 
@@ -88,7 +88,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path) 
 def test_an_interrupted_render_continues_to_the_same_bytes(
     settings: Settings, whole: tuple[dict[str, bytes], bytes], done: int
 ) -> None:
-    built = settings(long_term=4, keep_frames=True)
+    built = settings(long_term=4, rest="follow", keep_frames=True)
     with pytest.raises(Interrupted):
         run(built, limit=done)
     assert run(built).frames == list(range(done, COUNT))
@@ -112,7 +112,7 @@ def test_torn_frames_are_rendered_again_alone_from_those_that_they_were_made_fro
     loaded: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    built = settings(long_term=4, keep_frames=True)
+    built = settings(long_term=4, rest="follow", keep_frames=True)
     run(built)
     built.output.unlink()
     for i in torn:
@@ -158,7 +158,7 @@ def test_no_more_frames_are_held_than_the_links_reach_back(
 def test_only_the_source_frames_that_the_links_reach_are_decoded(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = settings(long_term=2, keep_frames=True)
+    built = settings(long_term=2, keep_frames=True, rest="follow")
     run(built)
     built.output.unlink()
     asked: list[tuple[object, ...]] = []

@@ -66,7 +66,7 @@ def test_models_are_built_once_and_no_frame_is_stylised_or_linked_twice(
     extractors, stylizers = count(monkeypatch, features, "load"), count(monkeypatch, Stylizer, "__init__")
     steps, flows = count(monkeypatch, Stylizer, "step"), count(monkeypatch, flow.DIS, "__call__")
     events: list[Event] = []
-    result = pipeline.render(settings(), events.append)
+    result = pipeline.render(settings(rest="follow"), events.append)
     assert (len(extractors), len(stylizers)) == (1, 1)
     assert [e.frame for e in events if isinstance(e, FrameDone)] == list(range(COUNT))
     assert [index for _, _, _, _, index in steps] == list(range(COUNT))
@@ -94,16 +94,20 @@ def test_the_network_that_polishes_is_built_once_where_it_is_wanted_and_marks_th
         stylizers.clear()
 
 
-def test_only_what_is_missing_is_decoded_and_linked(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    built = settings(keep_frames=True)
+@pytest.mark.parametrize(("rest", "begin", "linked"), [("follow", 8, 2), ("hold", CUT, 0)])
+def test_only_what_is_missing_is_linked_and_what_it_depends_on_decoded(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, rest: str, begin: int, linked: int
+) -> None:
+    """What is at rest depends on the whole shot so far; the second shot of this film hardly moves."""
+    built = settings(keep_frames=True, rest=rest)
     pipeline.render(built)
     assert built.output is not None
     built.output.unlink()
     (state_folder(built.output) / "frames" / "000009.png").unlink()
     reads, flows = count(monkeypatch, read, "read"), count(monkeypatch, flow.DIS, "__call__")
     assert pipeline.render(built).rendered == 1
-    assert [(first, stop) for _, _, first, stop in reads] == [(8, 10)]
-    assert len(flows) == 2
+    assert [(first, stop) for _, _, first, stop in reads] == [(begin, 10)]
+    assert len(flows) == linked
 
 
 def test_after_a_cut_nothing_of_the_shot_before_is_left(settings: Settings, tmp_path: Path) -> None:
@@ -120,10 +124,23 @@ def test_after_a_cut_nothing_of_the_shot_before_is_left(settings: Settings, tmp_
         assert np.array_equal(a, b) == (t >= CUT), f"frame {t}"
 
 
+def test_a_frame_on_which_nothing_moves_is_the_one_before_it_without_an_iteration(settings: Settings) -> None:
+    events: list[Event] = []
+    built = settings(keep_frames=True)
+    pipeline.render(built, events.append)
+    iterations, made = [e.iterations for e in events if isinstance(e, FrameDone)], pictures(built)
+    still = [t for t in range(1, COUNT) if iterations[t] == 0]
+    assert still
+    assert all(np.array_equal(made[t], made[t - 1]) for t in still)
+    assert not {0, CUT} & set(still), "a shot begins afresh"
+    moving = [t for t in range(1, CUT) if iterations[t]]
+    assert all(not np.array_equal(made[t], made[t - 1]) for t in moving)
+
+
 def test_per_frame_gives_what_each_frame_gives_alone(settings: Settings) -> None:
     whole = settings(per_frame=True, keep_frames=True)
     pipeline.render(whole)
-    linked = settings(output=whole.output.with_name("linked.mp4"), keep_frames=True)
+    linked = settings(output=whole.output.with_name("linked.mp4"), keep_frames=True, rest="follow")
     pipeline.render(linked)
     baseline, with_link = pictures(whole), pictures(linked)
     for t in (0, 3, CUT):

@@ -193,7 +193,7 @@ def test_the_estimate_is_what_the_render_takes(
         clock.now += 0.25
         return torch.zeros(2, *a.shape[1:])
 
-    config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, **linking)
+    config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, rest="follow", **linking)
     job: Any = pipeline.prepare(config)
     one, other = Timed(clock, 1.0), Timed(clock, 16.0)
     stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)

@@ -81,13 +81,11 @@ class RenderConfig(BaseModel):
         "photometric",
         "Where the flow is trusted: plain is Ruder's formula, photometric lets agreeing colours overrule it.",
         PICTURE,
-        neutral="plain",
     )
     rest: Literal["hold", "follow"] = setting(
         "hold",
         "What does not move: hold keeps it where it is, follow lets it follow its flow, which is never quite zero.",
         PICTURE,
-        neutral="follow",
     )
     optimizer: Literal["adam", "lbfgs"] = setting("adam", "Optimiser.", PICTURE)
     learning_rate: float = setting(0.03, "Step size of Adam, in units of the image's range.", PICTURE, gt=0, le=1)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from vidstyle.motion.rest import Register, at_rest
+
+H, W = 96, 160
+REACH = 10  # a sixteenth of the long side
+
+
+def texture(seed: int = 0) -> Tensor:
+    noise = torch.rand(1, 3, H, W + 64, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.avg_pool2d(noise, 5, 1, 2)[0]
+
+
+def noise(level: float, seed: int) -> Tensor:
+    return level / 255 * torch.randn(3, H, W, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 2.0])
+def test_a_still_rests_whatever_noise_is_on_it(level: float) -> None:
+    picture, register = texture()[:, :, :W], Register()
+    register.begin()
+    for t in range(30):
+        reference, rest = register.take(picture + noise(level, t))
+        assert bool(rest.all())
+        assert torch.equal(reference, picture + noise(level, 0)), "the first frame stays the reference"
+
+
+def test_what_moves_does_not_rest_and_neither_does_what_is_near_it() -> None:
+    before = texture()[:, :, :W]
+    after = before.clone()
+    after[:, 40:56, 60:80] = texture(1)[:, 40:56, 60:80]
+    rest = at_rest(after, before)[0]
+    assert not bool(rest[40 - REACH + 2 : 56 + REACH - 2, 60 - REACH + 2 : 80 + REACH - 2].any())
+    assert bool(rest[:25].all() and rest[75:].all() and rest[:, :40].all() and rest[:, 100:].all())
+
+
+def test_nothing_rests_where_the_camera_moves_not_even_a_bare_wall() -> None:
+    wide = texture()
+    wide[:, :30] = 0.5  # 31 % of the frame
+    assert not bool(at_rest(wide[:, :, 2 : W + 2], wide[:, :, :W]).any())
+
+
+def test_motion_too_slow_to_be_seen_between_two_frames_is_seen_against_the_reference() -> None:
+    def frame(t: int) -> Tensor:  # 1/20 of a pixel a frame
+        share = t / 20
+        a, b = texture()[:, :, int(share) : int(share) + W], texture()[:, :, int(share) + 1 : int(share) + 1 + W]
+        return torch.lerp(a, b, share - int(share))
+
+    register, lag = Register(), []
+    register.begin()
+    assert bool(at_rest(frame(1), frame(0)).all()), "the test needs a motion that two frames do not show"
+    for t in range(60):
+        reference, rest = register.take(frame(t))
+        registered = torch.where(rest, reference, frame(t))
+        lag.append(float((registered - frame(t)).abs().mean()))
+    assert max(lag) <= 4 / 255, "the picture stays behind"
+    assert max(lag) == pytest.approx(max(lag[30:]), rel=0.5), "and ever farther"
+
+
+def test_a_new_shot_has_a_new_reference() -> None:
+    register = Register()
+    for seed in (0, 1):
+        register.begin()
+        first = texture(seed)[:, :, :W]
+        reference, rest = register.take(first)
+        assert torch.equal(reference, first)
+        assert bool(rest.all())
+
+
+def test_the_reference_is_the_frame_where_it_moved_and_the_old_one_where_it_rested() -> None:
+    register = Register()
+    register.begin()
+    first = texture()[:, :, :W]
+    second = first + noise(1, 7)
+    second[:, :20, :20] = 1.0
+    register.take(first)
+    _, rest = register.take(second)
+    reference, _ = register.take(second)
+    assert torch.equal(reference, torch.where(rest, first, second))
+    assert bool(rest.any())
+    assert not bool(rest[0, :20, :20].any())
