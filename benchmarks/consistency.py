@@ -136,7 +136,15 @@ def wished(text: str) -> tuple[str, dict[str, Any]]:
     """NAME:SETTING=VALUE,... -> the name and the settings."""
     name, _, settings = text.partition(":")
     pairs = (pair.partition("=") for pair in settings.split(","))
-    return name, {key: json.loads(value) if value[:1] in "0123456789tf" else value for key, _, value in pairs}
+    return name, {key: value_of(value) for key, _, value in pairs}
+
+
+def value_of(text: str) -> Any:
+    """true, false and numbers as what they are, anything else as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def mean(rows: Sequence[Flicker]) -> Flicker:

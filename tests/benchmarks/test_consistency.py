@@ -1,0 +1,73 @@
+"""What the benchmark of consistency compares is what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.consistency import VARIANTS, Flicker, Remembered, mean, rendered, wished
+from sample_videos import scene
+from vidstyle.config import build, preset_values
+from vidstyle.films import opened
+from vidstyle.scorecard import Scores
+
+FRAMES = 4
+
+
+def scores(factor: float) -> Scores:
+    curve = tuple(factor * t for t in range(1, FRAMES + 1))
+    return Scores(**dict.fromkeys(Scores.__dataclass_fields__, curve))
+
+
+def test_a_variant_that_is_the_baseline_removes_nothing_and_changes_nothing() -> None:
+    same = Flicker.of(scores(1), scores(1))
+    assert (same.d_short, same.d_long) == (0, 0)
+    assert {same.style, same.content, same.ghosting, same.sharpness} == {1.0}
+
+
+def test_a_tenth_of_the_error_is_nine_tenths_gone_and_the_mean_is_over_the_rows() -> None:
+    tenth = Flicker.of(scores(0.1), scores(1))
+    assert tenth.d_short == pytest.approx(0.9)
+    assert tenth.style == pytest.approx(0.1)
+    assert mean([tenth, Flicker.of(scores(0.3), scores(1))]).d_long == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_a_render_that_the_settings_allow(name: str) -> None:
+    build(preset_values("standard"), {"input": "-", "style": "-"}, VARIANTS[name])
+
+
+def test_settings_to_try_are_read_as_what_they_are() -> None:
+    name, settings = wished("steady:temporal_weight=100,scales=2,rest=follow,per_frame=false")
+    assert name == "steady"
+    assert settings == {"temporal_weight": 100, "scales": 2, "rest": "follow", "per_frame": False}
+
+
+def test_a_flow_is_computed_once_for_each_pair_and_direction(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    class Counted:
+        digest = ""
+
+        def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+            asked.append(float(a.mean()))
+            return torch.full((2, *a.shape[1:]), float(a.mean()))
+
+    for _ in range(2):
+        flow = Remembered(Counted(), "counted", tmp_path)
+        a, b = torch.zeros(3, 8, 8), torch.ones(3, 8, 8)
+        assert torch.equal(flow(a, b), torch.zeros(2, 8, 8))
+        assert torch.equal(flow(b, a), torch.ones(2, 8, 8))
+    assert asked == [0, 1]
+
+
+@pytest.mark.slow
+def test_a_render_is_kept_and_taken_again(tmp_path: Path) -> None:
+    samples = Path(scene.__file__).parent
+    quick = {"first_iterations": 1, "first_scales": 1, "iterations": 1}
+    folders = [rendered(samples / "balloon.mp4", samples / "strokes.jpg", 3, 48, quick, tmp_path) for _ in range(2)]
+    assert folders[0] == folders[1]
+    assert opened(folders[0]).count == 3
