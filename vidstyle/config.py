@@ -97,7 +97,7 @@ class RenderConfig(BaseModel):
     content_weight: float = setting(0.06, "Weight of the content loss.", PICTURE, ge=0)
     style_weight: float = setting(1.0, "Weight of the style loss.", PICTURE, ge=0)
     tv_weight: float = setting(0.3, "Weight of the total variation loss.", PICTURE, ge=0)
-    temporal_weight: float = setting(20.0, "Weight of the temporal loss.", PICTURE, ge=0)
+    temporal_weight: float = setting(100.0, "Weight of the temporal loss.", PICTURE, ge=0)
     temporal_norm: Literal["squared", "smooth-l1"] = setting(
         "squared", "Temporal loss; smooth-l1 pulls less where the flow is wrong.", PICTURE, neutral="squared"
     )

@@ -36,9 +36,9 @@ def link_at_rest(frame: Tensor, reference: Tensor, rest: Tensor, flow: Flow, mas
         reference, rest: what `motion.rest.Register` says of it, (3, H, W) and (1, H, W).
     """
     if bool(rest.all()):
-        return Motion(frame.new_zeros(2, *frame.shape[1:]), frame.new_ones(1, *frame.shape[1:]), still=True)
+        return Motion(frame.new_zeros(2, *frame.shape[1:]), frame.new_ones(1, *frame.shape[1:]), rest=rest)
     found = link(frame, reference, flow, mask)
-    return Motion(found.flow_t_to_prev * ~rest, torch.where(rest, 1.0, found.mask))
+    return Motion(found.flow_t_to_prev * ~rest, torch.where(rest, 1.0, found.mask), rest=rest)
 
 
 def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
@@ -78,4 +78,5 @@ def long_link(
     motions = [closest, *(link(frame, earlier[j - 1], flow, mask) for j in reached[1:])]
     masks = closest_first([motion.mask for motion in motions])
     first, *others = (Motion(motion.flow_t_to_prev, mask) for motion, mask in zip(motions, masks, strict=True))
-    return Motion(first.flow_t_to_prev, first.mask, dict(zip(reached[1:], others, strict=True)))
+    farther = dict(zip(reached[1:], others, strict=True))
+    return Motion(first.flow_t_to_prev, first.mask, farther, closest.rest)

@@ -15,7 +15,7 @@ from vidstyle.stylize import step as stepping
 from vidstyle.stylize.objective import Objective, Temporal
 from vidstyle.stylize.optimize import Schedule
 from vidstyle.stylize.step import State, Stylizer
-from vidstyle.stylize.temporal import blended, long_start_image, start_image
+from vidstyle.stylize.temporal import SEAM, blended, kept_at_rest, long_start_image, start_image
 
 H, W = 48, 64
 Picture = Callable[..., Tensor]
@@ -142,3 +142,22 @@ def test_a_later_pass_starts_from_the_blend_and_is_held_to_its_neighbour_only_wh
     s.revise(frame, image, None, None, hold=hold)  # the first of a shot
     assert torch.equal(seen.starts[1], image)
     assert seen.terms[1] == []
+
+
+def test_what_rests_is_kept_what_moves_is_not_and_between_the_change_is_gradual() -> None:
+    made, before = torch.full((3, H, W), 0.8), torch.full((3, H, W), 0.2)
+    rest = torch.zeros(1, H, W, dtype=torch.bool)
+    rest[:, :, W // 2 :] = True
+    motion = Motion(torch.zeros(2, H, W), torch.ones(1, H, W), rest=rest)
+    kept = kept_at_rest(made, before, motion)
+    assert torch.equal(kept[:, :, : W // 2], made[:, :, : W // 2]), "what moves is what was made of it"
+    assert torch.equal(kept[:, :, W // 2 + SEAM :], before[:, :, W // 2 + SEAM :])
+    steps = kept[0, 0].diff()
+    assert bool((steps <= 1e-6).all())
+    assert steps.abs().max() < 0.6 / SEAM * 1.5, "a seam"
+
+
+def test_nothing_is_kept_where_rest_was_not_looked_for() -> None:
+    made = torch.rand(3, H, W, generator=torch.Generator().manual_seed(3))
+    motion = Motion(torch.zeros(2, H, W), torch.ones(1, H, W))
+    assert torch.equal(kept_at_rest(made, torch.zeros(3, H, W), motion), made)

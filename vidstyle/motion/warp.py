@@ -59,8 +59,8 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 REACH = 3
 """Half the window of `warp_sharp` in pixels."""
 
-OVERSHOOT = 0.25
-"""How far `warp_sharp` may leave the range of the four pixels around, as a share of it: more rings, none softens."""
+OVERSHOOT = 0.05
+"""How far `warp_sharp` may leave the range of the four pixels around, as a share of it: more rings, less softens."""
 
 
 def warp_sharp(image: Tensor, flow: Tensor) -> Tensor:

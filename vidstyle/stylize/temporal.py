@@ -15,6 +15,10 @@ CELL = 8
 """Side in pixels of the cells over which colours are compared."""
 
 
+SEAM = 8
+"""Pixels from what is kept to what is painted on."""
+
+
 def local_mean(x: Tensor, weight: Tensor) -> Tensor:
     """Mean of x (c, H, W) over the trusted pixels around each pixel.
 
@@ -110,3 +114,16 @@ def blended(image: Tensor, warped: Tensor, mask: Tensor, delta: float) -> Tensor
         delta: in [0, 1], how much of the neighbour is taken where it can be trusted.
     """
     return delta * mask * warped + (1 - delta) * image + delta * (1 - mask) * image
+
+
+def kept_at_rest(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
+    """`image` with what is at rest as it was in the frame before, all (3, H, W).
+
+    Optimising on would not make it better: the first frame of the shot was given its time, and what the features let
+    through adds up from frame to frame. The change is gradual, `SEAM` pixels wide, and lies on ground that rests.
+    """
+    if motion.rest is None:
+        return image
+    side = 2 * SEAM + 1
+    share = F.avg_pool2d(F.pad(motion.rest.float()[None], (SEAM,) * 4, mode="replicate"), side, stride=1)[0]
+    return torch.lerp(image, warped, ((2 * share - 1).clamp(0, 1)).expand_as(image))
