@@ -7,7 +7,7 @@ from torch import Tensor
 from vidstyle.motion.rest import Register, at_rest
 
 H, W = 96, 160
-REACH = 10  # a sixteenth of the long side
+REACH = 2  # a 64th of the long side
 
 
 def texture(seed: int = 0) -> Tensor:
@@ -32,15 +32,25 @@ def test_a_still_rests_whatever_noise_is_on_it(level: float) -> None:
 def test_what_moves_does_not_rest_and_neither_does_what_is_near_it() -> None:
     before = texture()[:, :, :W]
     after = before.clone()
-    after[:, 40:56, 60:80] = texture(1)[:, 40:56, 60:80]
+    after[:, 40:56, 60:80] = 0.5 * before[:, 40:56, 60:80]
     rest = at_rest(after, before)[0]
-    assert not bool(rest[40 - REACH + 2 : 56 + REACH - 2, 60 - REACH + 2 : 80 + REACH - 2].any())
-    assert bool(rest[:25].all() and rest[75:].all() and rest[:, :40].all() and rest[:, 100:].all())
+    assert not bool(rest[40 - REACH : 56 + REACH, 60 - REACH : 80 + REACH].any())
+    assert bool(rest[:34].all() and rest[62:].all() and rest[:, :54].all() and rest[:, 86:].all())
+
+
+def test_a_bare_table_rests_close_to_what_moves_over_it() -> None:
+    before = texture()[:, :, :W]
+    before[:, 48:] = 0.9
+    after = before.clone()
+    after[:, 20:60, 60:80] = texture(1)[:, 20:60, 60:80]
+    rest = at_rest(after, before)[0]
+    assert bool(rest[66:].all())
+    assert not bool(rest[20:60, 60:80].any())
 
 
 def test_nothing_rests_where_the_camera_moves_not_even_a_bare_wall() -> None:
     wide = texture()
-    wide[:, :30] = 0.5  # 31 % of the frame
+    wide[:, :70] = 0.5  # 73 % of the frame
     assert not bool(at_rest(wide[:, :, 2 : W + 2], wide[:, :, :W]).any())
 
 
