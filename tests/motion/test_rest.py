@@ -48,6 +48,17 @@ def test_a_bare_table_rests_close_to_what_moves_over_it() -> None:
     assert not bool(rest[20:60, 60:80].any())
 
 
+def test_the_bare_middle_of_what_moves_does_not_rest() -> None:
+    before = texture()[:, :, :W]
+    before[:, 30:50, 50:70] = 0.7  # a cup without a pattern
+    after = texture()[:, :, :W]
+    after[:, 30:50, 54:74] = 0.7
+    assert bool((after[:, 30:50, 58:66] == before[:, 30:50, 58:66]).all()), "its middle must look as it did"
+    rest = at_rest(after, before)[0]
+    assert not bool(rest[30:50, 50:74].any())
+    assert bool(rest[:, :40].all() and rest[:, 90:].all())
+
+
 def test_nothing_rests_where_the_camera_moves_not_even_a_bare_wall() -> None:
     wide = texture()
     wide[:, :70] = 0.5  # 73 % of the frame

@@ -20,6 +20,10 @@ edge that shifts does."""
 SURROUNDINGS = 1 / 64
 """Nothing rests that is nearer than this part of the long side to what moves."""
 
+ISLAND = 1 / 20
+"""Half the side, as a part of the long side, of the smallest square that rests: a smaller one is the bare middle of
+something that moves."""
+
 LEAST = 0.5
 """Where less of what has texture rests than this, the camera moves, and nothing rests: a bare wall looks at rest in any
 pan, and must follow its edges."""
@@ -40,12 +44,19 @@ def at_rest(frame: Tensor, reference: Tensor) -> Tensor:
         telling = torch.ones_like(still)
     if still[telling].float().mean() < LEAST:
         return torch.zeros_like(still)
-    reach = round(SURROUNDINGS * max(frame.shape[1:]))
-    if not reach or bool(still.all()):
+    if still.all():
         return still
+    long_side = max(frame.shape[1:])
+    rest = ~grown(~still, round(SURROUNDINGS * long_side))
+    island = round(ISLAND * long_side)
+    return rest & grown(~grown(~rest, island), island)  # what is left of it when all that is narrow is gone
+
+
+def grown(where: Tensor, by: int) -> Tensor:
+    """`where` (1, H, W) of bool, and all pixels of the squares that reach `by` pixels around."""
     # Two passes of a line each: the largest value of a square.
-    moving = F.max_pool2d((~still).float(), (1, 2 * reach + 1), 1, (0, reach))
-    return F.max_pool2d(moving, (2 * reach + 1, 1), 1, (reach, 0)) == 0
+    across = F.max_pool2d(where.float(), (1, 2 * by + 1), 1, (0, by))
+    return F.max_pool2d(across, (2 * by + 1, 1), 1, (by, 0)) > 0
 
 
 def textured(image: Tensor) -> Tensor:
