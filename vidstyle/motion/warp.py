@@ -26,6 +26,17 @@ def outside(flow: Tensor) -> Tensor:
     return (x < 0) | (x > w - 1) | (y < 0) | (y > h - 1)
 
 
+def sampled(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Where an image (c, H, W) is sampled along a flow: absolute x and y, each (H, W), clamped to its edges. Raises
+    ValueError when the sizes differ.
+    """
+    _, h, w = image.shape
+    if flow.shape != (2, h, w):
+        raise ValueError(f"a flow of shape {tuple(flow.shape)} cannot warp an image of shape {tuple(image.shape)}")
+    x, y = target(flow)
+    return x.clamp(0, w - 1), y.clamp(0, h - 1)
+
+
 def warp(image: Tensor, flow: Tensor) -> Tensor:
     """`out[:, y, x] = image[:, y + flow[1, y, x], x + flow[0, y, x]]`, bilinear in four taps, clamped at the edges.
 
@@ -38,10 +49,7 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
         ValueError: the sizes differ.
     """
     c, h, w = image.shape
-    if flow.shape != (2, h, w):
-        raise ValueError(f"a flow of shape {tuple(flow.shape)} cannot warp an image of shape {tuple(image.shape)}")
-    x, y = target(flow)
-    x, y = x.clamp(0, w - 1), y.clamp(0, h - 1)
+    x, y = sampled(image, flow)
     left, top = x.floor(), y.floor()
     alpha, beta = (x - left).to(image.dtype), (y - top).to(image.dtype)
     x0, y0 = left.long(), top.long()
@@ -72,10 +80,7 @@ def warp_sharp(image: Tensor, flow: Tensor) -> Tensor:
     these are.
     """
     c, h, w = image.shape
-    if flow.shape != (2, h, w):
-        raise ValueError(f"a flow of shape {tuple(flow.shape)} cannot warp an image of shape {tuple(image.shape)}")
-    x, y = target(flow)
-    x, y = x.clamp(0, w - 1), y.clamp(0, h - 1)
+    x, y = sampled(image, flow)
     left, top = x.floor(), y.floor()
     across, down = lanczos((x - left).to(image.dtype)), lanczos((y - top).to(image.dtype))
     taps = range(1 - REACH, REACH + 1)
