@@ -189,6 +189,11 @@ class RenderConfig(BaseModel):
                 f"per_frame cuts the links between frames that {linking[0]} = {getattr(self, linking[0])} is there "
                 "for: set only one of them"
             )
+        if self.passes > 1 and self.rest == "follow":
+            raise ValueError(
+                f"rest = follow changes nothing where passes = {self.passes} let everything follow its flow: set only "
+                "one of them"
+            )
         if self.passes > 1 and self.long_term:
             raise ValueError(
                 f"passes = {self.passes} links every frame to its neighbour alone, which leaves long_term = "

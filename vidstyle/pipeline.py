@@ -264,7 +264,7 @@ def moving_frames(
     fresh = set(wanted) if job.config.per_frame else job.shots
     distances, begin = job.config.distances, min(wanted)
     shot = max((t for t in fresh if t <= begin), default=0)
-    hold = job.config.rest == "hold"
+    hold = job.config.rest == "hold" and not job.config.per_frame
     needed = shot if hold else max(shot, begin - distances[-1])
     register = Register()
     recent: deque[Tensor] = deque(maxlen=distances[-1])  # source frames, the last one first

@@ -30,7 +30,7 @@ class DIS:
     ~5 px.
 
     The preset stops at half size. To go on takes three times as long, still a small part of a frame's time, and takes
-    a third to two thirds of the error away (`benchmarks/mask.py`).
+    8 to 50 % of the error away (`benchmarks/RESULTS.md`).
     """
 
     digest = ""

@@ -119,8 +119,9 @@ def blended(image: Tensor, warped: Tensor, mask: Tensor, delta: float) -> Tensor
 def kept_at_rest(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
     """`image` with what is at rest as it was in the frame before, all (3, H, W).
 
-    Optimising on would not make it better: the first frame of the shot was given its time, and what the features let
-    through adds up from frame to frame. The change is gradual, `SEAM` pixels wide, and lies on ground that rests.
+    Optimising on would not make better what the first frame of the shot was given its time for, and what the features
+    let through adds up from frame to frame. What was uncovered later and rests since has had less: it stays as thin as
+    its one frame left it. The change is gradual, `SEAM` pixels wide, and lies on ground that rests.
     """
     if motion.rest is None:
         return image
