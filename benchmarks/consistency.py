@@ -6,12 +6,14 @@
 Renders the first frames of each clip with each of `VARIANTS` and measures them by the score card's definitions
 (`docs/metrics.md`) against the render without links between frames. Renders are kept in FOLDER: the same command
 continues, and another one takes what is there. `--try` adds a variant: the standard preset with other settings.
+A CLIP that is a folder with frame1.png and frame2.png stands for these two in turn: fast motion, back and forth.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidstyle import films, render
+from vidstyle import films, framefile, render
 from vidstyle.config import build, preset_values
 from vidstyle.device import deterministic, keep_memory, resolve_device, resolve_precision
 from vidstyle.errors import StyleError
@@ -32,6 +34,7 @@ from vidstyle.motion import flow as estimators
 from vidstyle.motion import shots
 from vidstyle.scorecard import Scores
 from vidstyle.stylize import features
+from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read_image
 from vidstyle.video.scan import scan
@@ -52,7 +55,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @dataclass(frozen=True)
 class Flicker:
     """A row of the table: what a variant is to the baseline. D of the short and the long pairs; the others are ratios,
-    `sharpness` that of the last frames.
+    `sharpness` that of the last frames, `saturation` that of what has just come into view.
     """
 
     d_short: float
@@ -61,6 +64,7 @@ class Flicker:
     content: float
     ghosting: float
     sharpness: float
+    saturation: float
 
     @classmethod
     def of(cls, ours: Scores, base: Scores) -> Flicker:
@@ -78,12 +82,13 @@ class Flicker:
             content=over("content"),
             ghosting=over("content_near") / over("content_beside"),
             sharpness=last[0] / last[1] if last[0] is not None and last[1] else float("nan"),
+            saturation=over("saturation_uncovered"),
         )
 
     def cells(self) -> str:
         return (
             f"{self.d_short:.3f} | {self.d_long:.3f} | {self.style:.3f} | {self.content:.3f} | "
-            f"{self.ghosting:.3f} | {self.sharpness:.3f}"
+            f"{self.ghosting:.3f} | {self.sharpness:.3f} | {self.saturation:.3f}"
         )
 
 
@@ -98,7 +103,9 @@ class Remembered:
         key = hashlib.sha256(self.name.encode() + a.numpy().tobytes() + b.numpy().tobytes()).hexdigest()[:24]
         file = self.folder / f"{key}.pt"
         if not file.exists():
-            torch.save(self.flow(a, b), file)
+            data = io.BytesIO()
+            torch.save(self.flow(a, b), data)
+            framefile.write_atomically(file, data.getvalue())
         found: Tensor = torch.load(file)
         return found
 
@@ -115,6 +122,15 @@ def rendered(clip: Path, style: Path, frames: int, size: int, changes: Mapping[s
     if result.seconds_per_frame is not None:
         print(f"    {output.name}: {result.seconds_per_frame:.2f} s a frame", flush=True)
     return output.with_name(output.name + ".vidstyle")
+
+
+def in_turn(scene: Path, frames: int, folder: Path) -> Path:
+    """A film, without loss, of the two images in `scene`, one after the other."""
+    film = folder / f"{scene.name}.mkv"
+    folder.mkdir(parents=True, exist_ok=True)
+    pair = ["-framerate", "24", "-loop", "1", "-i", str(scene / "frame%d.png")]
+    ffmpeg.run(["-y", *pair, "-frames:v", str(frames), "-c:v", "ffv1", ffmpeg.local(film)], f"cannot make {film}")
+    return film
 
 
 def measured(
@@ -173,7 +189,7 @@ def main() -> None:
     print(f"measured along {names[0]}, with features of {names[1]}")
     rows: dict[str, list[Flicker]] = {name: [] for name in variants if name != BASELINE}
     for style in args.style:
-        for clip in args.clips:
+        for clip in (in_turn(path, args.frames, args.folder) if path.is_dir() else path for path in args.clips):
             folders = {
                 name: rendered(clip, style, args.frames, args.size, changes, args.folder)
                 for name, changes in variants.items()
@@ -187,8 +203,8 @@ def main() -> None:
             for name, found in rows.items():
                 found.append(Flicker.of(scores[name], scores[BASELINE]))
                 print(f"| {clip.stem} x {style.stem} | {name} | {found[-1].cells()} |", flush=True)
-    print("\n| mean | D | D(10) | style | content | ghosting | sharpness, last | worst D |")
-    print("|---" * 8 + "|")
+    print("\n| mean | D | D(10) | style | content | ghosting | sharpness, last | saturation, uncovered | worst D |")
+    print("|---" * 9 + "|")
     for name, found in rows.items():
         print(f"| {name} | {mean(found).cells()} | {min(row.d_short for row in found):.3f} |")
 

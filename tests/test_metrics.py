@@ -85,6 +85,32 @@ def test_gradient_energy_has_its_value_and_falls_with_blur() -> None:
     assert energies[-1] < energies[0] / 2
 
 
+def test_what_comes_into_view_is_where_the_flow_does_not_return_or_leaves_the_frame() -> None:
+    there, back = uniform(-5, 0), uniform(5, 0)
+    assert metrics.uncovered(there, back)[10].nonzero().flatten().tolist() == [0, 1, 2, 3, 4]
+    back[0, :, 30:40] = 0.0  # what lies there was elsewhere
+    columns = metrics.uncovered(there, back)[10].nonzero().flatten().tolist()
+    assert columns == [0, 1, 2, 3, 4, *range(35, 45)]
+
+
+@pytest.mark.parametrize(
+    ("colour", "expected"),
+    [
+        ((0.5, 0.5, 0.5), 0.0),
+        ((0.0, 0.0, 0.0), 0.0),
+        ((0.8, 0.2, 0.2), 0.75),
+        ((0.4, 0.1, 0.1), 0.75),  # however dark
+        ((0.0, 1.0, 0.3), 1.0),
+    ],
+)
+def test_saturation_is_that_of_hsv_where_it_is_looked_at(colour: tuple[float, ...], expected: float) -> None:
+    image, where = texture(0), torch.zeros(SIZE, dtype=torch.bool)
+    assert metrics.saturation(image, where) is None
+    image[:, 10:20, 30:40] = torch.tensor(colour)[:, None, None]
+    where[12:18, 30:40] = True
+    assert metrics.saturation(image, where) == pytest.approx(expected, abs=1e-6)
+
+
 def test_near_is_within_twelve_pixels_of_a_motion_boundary() -> None:
     flow = uniform(0, 0)
     flow[0, :, 32:] = 5.0

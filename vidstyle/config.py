@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RENDER_FORMAT = 4
+RENDER_FORMAT = 5
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
 POLISHER = "vgg19"
@@ -221,6 +221,13 @@ class RenderConfig(BaseModel):
         2016, section 4.3).
         """
         return tuple(2**i for i in range(max(1, self.long_term).bit_length()))
+
+    @property
+    def settling(self) -> int:
+        """How many frames a pixel at rest is still optimised, so that it has had as many iterations since it moved as
+        the first frame of a shot.
+        """
+        return -(-self.first_iterations // self.iterations) - 1
 
     @property
     def held_from_pass(self) -> int:

@@ -39,24 +39,25 @@ class Motion:
     Args:
         farther: {j: what links it to t-j}, closest first, where it is held to more than one; the masks of all of them
             together are at most 1.
-        rest: (1, H, W) of bool, where nothing moves: the flow is 0 and the mask 1 there. None: it was not looked for.
+        settled: (1, H, W) of bool, where nothing has moved for long, and the picture stays as it is: the flow is 0 and
+            the mask 1 there. None: it was not looked for.
     """
 
     flow_t_to_prev: Tensor
     mask: Tensor
     farther: Mapping[int, Motion] = field(default_factory=dict)
-    rest: Tensor | None = None
+    settled: Tensor | None = None
 
     @property
     def still(self) -> bool:
-        """Whether nothing moves at all."""
-        return self.rest is not None and bool(self.rest.all())
+        """Whether the whole picture stays as it is."""
+        return self.settled is not None and bool(self.settled.all())
 
     def to(self, device: torch.device) -> Motion:
         """The same on `device`."""
         farther = {j: motion.to(device) for j, motion in self.farther.items()}
-        rest = None if self.rest is None else self.rest.to(device)
-        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther, rest)
+        settled = None if self.settled is None else self.settled.to(device)
+        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther, settled)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ from torch import Tensor
 from vidstyle.frames import Motion
 from vidstyle.motion.flow import Flow
 from vidstyle.motion.occlusion import photometric_reliability, reliability
-
-Resting = tuple[Tensor, Tensor]
-"""A reference (3, H, W) and where a frame is at rest on it, (1, H, W), from `motion.rest.Register`."""
+from vidstyle.motion.rest import Resting
 
 
 def link(frame: Tensor, other: Tensor, flow: Flow, mask: str) -> Motion:
@@ -28,17 +26,20 @@ def link(frame: Tensor, other: Tensor, flow: Flow, mask: str) -> Motion:
     return Motion(to_other, photometric_reliability(to_other, to_frame, frame, other))
 
 
-def link_at_rest(frame: Tensor, reference: Tensor, rest: Tensor, flow: Flow, mask: str) -> Motion:
+def link_at_rest(frame: Tensor, resting: Resting, flow: Flow, mask: str) -> Motion:
     """`link` to what the previous stylised frame is in register with: the picture stays where the source is at rest.
 
     Args:
         frame: a source frame (3, H, W).
-        reference, rest: what `motion.rest.Register` says of it, (3, H, W) and (1, H, W).
+        resting: what `motion.rest.Register` says of it.
     """
-    if bool(rest.all()):
-        return Motion(frame.new_zeros(2, *frame.shape[1:]), frame.new_ones(1, *frame.shape[1:]), rest=rest)
-    found = link(frame, reference, flow, mask)
-    return Motion(found.flow_t_to_prev * ~rest, torch.where(rest, 1.0, found.mask), rest=rest)
+    if bool(resting.rest.all()):
+        size = frame.shape[1:]
+        return Motion(frame.new_zeros(2, *size), frame.new_ones(1, *size), settled=resting.settled)
+    found = link(frame, resting.reference, flow, mask)
+    return Motion(
+        found.flow_t_to_prev * ~resting.rest, torch.where(resting.rest, 1.0, found.mask), settled=resting.settled
+    )
 
 
 def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
@@ -69,14 +70,15 @@ def long_link(
         earlier: the source frames t-1, t-2, ..., as far back as the shot and the distances go.
         distances: how many frames back to link to, 1 first; those beyond `earlier` are left out.
         mask: see `link`.
-        resting: the reference of frame t and where it is at rest; None: frame t-1 itself is linked to.
+        resting: the reference of frame t and where it is at rest; None: frame t-1 itself is linked to. Where all of it
+            rests, nothing farther is linked to.
     """
     reached = [j for j in distances if j <= len(earlier)]
-    closest = link_at_rest(frame, *resting, flow, mask) if resting else link(frame, earlier[0], flow, mask)
-    if closest.still:
+    closest = link_at_rest(frame, resting, flow, mask) if resting else link(frame, earlier[0], flow, mask)
+    if resting and bool(resting.rest.all()):
         return closest
     motions = [closest, *(link(frame, earlier[j - 1], flow, mask) for j in reached[1:])]
     masks = closest_first([motion.mask for motion in motions])
     first, *others = (Motion(motion.flow_t_to_prev, mask) for motion, mask in zip(motions, masks, strict=True))
     farther = dict(zip(reached[1:], others, strict=True))
-    return Motion(first.flow_t_to_prev, first.mask, farther, closest.rest)
+    return Motion(first.flow_t_to_prev, first.mask, farther, closest.settled)

@@ -82,6 +82,23 @@ def near_boundary(flow_t_to_s: Tensor) -> Tensor:
     return torch.from_numpy(away <= NEAR).to(boundary.device)
 
 
+def uncovered(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
+    """True (H, W) where frame t shows what frame s does not: the way there and back does not return (Ruder eq. 5), or
+    leads outside the frame.
+    """
+    return occluded(flow_t_to_s, flow_s_to_t) | outside(flow_t_to_s)
+
+
+def saturation(image: Tensor, where: Tensor) -> float | None:
+    """Mean over the pixels True in `where` (H, W) of HSV's saturation, (max - min) / max over the channels, 0 for black.
+    None: there are none.
+    """
+    if not where.any():
+        return None
+    highest, lowest = image.amax(0)[where], image.amin(0)[where]  # (3, H, W) -> (n,)
+    return float(((highest - lowest) / highest.clamp_min(TINY)).mean())
+
+
 def content_within(features: Tensor, target: Tensor, where: Tensor) -> float | None:
     """|M (F - P)|^2 / |M P|^2 for maps (1, c, h, w); M keeps the positions that hold a pixel of `where` (H, W). None:
     none does.

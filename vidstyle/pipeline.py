@@ -266,7 +266,7 @@ def moving_frames(
     shot = max((t for t in fresh if t <= begin), default=0)
     hold = job.config.rest == "hold" and not job.config.per_frame
     needed = shot if hold else max(shot, begin - distances[-1])
-    register = Register()
+    register = Register(job.config.settling)
     recent: deque[Tensor] = deque(maxlen=distances[-1])  # source frames, the last one first
     todo = set(wanted)
     # Closed here and not by the garbage collector: the decoder must be gone when the render is.

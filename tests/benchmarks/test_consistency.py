@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.consistency import VARIANTS, Flicker, Remembered, mean, rendered, wished
+from benchmarks.consistency import VARIANTS, Flicker, Remembered, in_turn, mean, rendered, wished
 from sample_videos import scene
 from vidstyle.config import build, preset_values
 from vidstyle.films import opened
@@ -25,7 +27,7 @@ def scores(factor: float) -> Scores:
 def test_a_variant_that_is_the_baseline_removes_nothing_and_changes_nothing() -> None:
     same = Flicker.of(scores(1), scores(1))
     assert (same.d_short, same.d_long) == (0, 0)
-    assert {same.style, same.content, same.ghosting, same.sharpness} == {1.0}
+    assert {same.style, same.content, same.ghosting, same.sharpness, same.saturation} == {1.0}
 
 
 def test_a_tenth_of_the_error_is_nine_tenths_gone_and_the_mean_is_over_the_rows() -> None:
@@ -62,6 +64,15 @@ def test_a_flow_is_computed_once_for_each_pair_and_direction(tmp_path: Path) -> 
         assert torch.equal(flow(a, b), torch.zeros(2, 8, 8))
         assert torch.equal(flow(b, a), torch.ones(2, 8, 8))
     assert asked == [0, 1]
+
+
+def test_two_images_become_a_film_that_shows_them_in_turn(tmp_path: Path) -> None:
+    values = (40, 200)
+    for i, value in enumerate(values, 1):
+        cv2.imwrite(str(tmp_path / f"frame{i}.png"), np.full((36, 64, 3), value, np.uint8))
+    made = opened(in_turn(tmp_path, 5, tmp_path / "films"))
+    assert [round(float(x.mean()) * 255) for x in made.read(5)] == [40, 200, 40, 200, 40]
+    assert made.count == 5
 
 
 @pytest.mark.slow

@@ -24,9 +24,10 @@ def test_a_still_rests_whatever_noise_is_on_it(level: float) -> None:
     picture, register = texture()[:, :, :W], Register()
     register.begin()
     for t in range(30):
-        reference, rest = register.take(picture + noise(level, t))
-        assert bool(rest.all())
-        assert torch.equal(reference, picture + noise(level, 0)), "the first frame stays the reference"
+        found = register.take(picture + noise(level, t))
+        assert bool(found.rest.all())
+        assert bool(found.settled.all()), "it had its time in the first frame"
+        assert torch.equal(found.reference, picture + noise(level, 0)), "the first frame stays the reference"
 
 
 def test_what_moves_does_not_rest_and_neither_does_what_is_near_it() -> None:
@@ -75,8 +76,8 @@ def test_motion_too_slow_to_be_seen_between_two_frames_is_seen_against_the_refer
     register.begin()
     assert bool(at_rest(frame(1), frame(0)).all()), "the test needs a motion that two frames do not show"
     for t in range(60):
-        reference, rest = register.take(frame(t))
-        registered = torch.where(rest, reference, frame(t))
+        found = register.take(frame(t))
+        registered = torch.where(found.rest, found.reference, frame(t))
         lag.append(float((registered - frame(t)).abs().mean()))
     assert max(lag) <= 4 / 255, "the picture stays behind"
     assert max(lag) == pytest.approx(max(lag[30:]), rel=0.5), "and ever farther"
@@ -87,9 +88,9 @@ def test_a_new_shot_has_a_new_reference() -> None:
     for seed in (0, 1):
         register.begin()
         first = texture(seed)[:, :, :W]
-        reference, rest = register.take(first)
-        assert torch.equal(reference, first)
-        assert bool(rest.all())
+        found = register.take(first)
+        assert torch.equal(found.reference, first)
+        assert bool(found.rest.all())
 
 
 def test_the_reference_is_the_frame_where_it_moved_and_the_old_one_where_it_rested() -> None:
@@ -99,8 +100,25 @@ def test_the_reference_is_the_frame_where_it_moved_and_the_old_one_where_it_rest
     second = first + noise(1, 7)
     second[:, :20, :20] = 1.0
     register.take(first)
-    _, rest = register.take(second)
-    reference, _ = register.take(second)
+    rest = register.take(second).rest
+    reference = register.take(second).reference
     assert torch.equal(reference, torch.where(rest, first, second))
     assert bool(rest.any())
     assert not bool(rest[0, :20, :20].any())
+
+
+@pytest.mark.parametrize("settling", [0, 1, 6])
+def test_what_moved_settles_when_it_has_rested_for_long_and_the_rest_is_settled_all_the_time(settling: int) -> None:
+    before = texture()[:, :, :W]
+    after = before.clone()
+    after[:, 20:60, 60:100] = texture(1)[:, 20:60, 60:100]
+    register = Register(settling)
+    register.begin()
+    register.take(before)
+    moved = register.take(after)
+    assert not bool(moved.settled[0, 20:60, 60:100].any())
+    for t in range(1, settling + 4):
+        found = register.take(after)
+        assert bool(found.rest.all())
+        assert bool(found.settled.all()) == (t > settling)
+        assert torch.equal(found.settled, found.rest if t > settling else moved.rest)

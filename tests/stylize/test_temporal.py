@@ -15,7 +15,7 @@ from vidstyle.stylize import step as stepping
 from vidstyle.stylize.objective import Objective, Temporal
 from vidstyle.stylize.optimize import Schedule
 from vidstyle.stylize.step import State, Stylizer
-from vidstyle.stylize.temporal import SEAM, blended, kept_at_rest, long_start_image, start_image
+from vidstyle.stylize.temporal import SEAM, blended, kept_where_settled, long_start_image, start_image
 
 H, W = 48, 64
 Picture = Callable[..., Tensor]
@@ -148,8 +148,8 @@ def test_what_rests_is_kept_what_moves_is_not_and_between_the_change_is_gradual(
     made, before = torch.full((3, H, W), 0.8), torch.full((3, H, W), 0.2)
     rest = torch.zeros(1, H, W, dtype=torch.bool)
     rest[:, :, W // 2 :] = True
-    motion = Motion(torch.zeros(2, H, W), torch.ones(1, H, W), rest=rest)
-    kept = kept_at_rest(made, before, motion)
+    motion = Motion(torch.zeros(2, H, W), torch.ones(1, H, W), settled=rest)
+    kept = kept_where_settled(made, before, motion)
     assert torch.equal(kept[:, :, : W // 2], made[:, :, : W // 2]), "what moves is what was made of it"
     assert torch.equal(kept[:, :, W // 2 + SEAM :], before[:, :, W // 2 + SEAM :])
     steps = kept[0, 0].diff()
@@ -160,4 +160,4 @@ def test_what_rests_is_kept_what_moves_is_not_and_between_the_change_is_gradual(
 def test_nothing_is_kept_where_rest_was_not_looked_for() -> None:
     made = torch.rand(3, H, W, generator=torch.Generator().manual_seed(3))
     motion = Motion(torch.zeros(2, H, W), torch.ones(1, H, W))
-    assert torch.equal(kept_at_rest(made, torch.zeros(3, H, W), motion), made)
+    assert torch.equal(kept_where_settled(made, torch.zeros(3, H, W), motion), made)

@@ -9,6 +9,8 @@ its reference does not move at all. Slow motion is missed for a few frames and t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -72,23 +74,45 @@ def around(x: Tensor, side: int) -> Tensor:
     return F.avg_pool2d(F.pad(x[None], (side // 2,) * 4, mode="replicate"), side, stride=1)[0]
 
 
-class Register:
-    """The reference of a shot, carried from frame to frame; it depends on the shot's source frames alone."""
+@dataclass(frozen=True)
+class Resting:
+    """What a frame is linked to, and where it is at rest.
 
-    def __init__(self) -> None:
+    Args:
+        reference: (3, H, W), the source as it was when each pixel last moved.
+        rest: (1, H, W) of bool, where the frame looks as the reference does.
+        settled: (1, H, W) of bool, where it has done so for long; a part of `rest`.
+    """
+
+    reference: Tensor
+    rest: Tensor
+    settled: Tensor
+
+
+class Register:
+    """The reference of a shot, carried from frame to frame; it depends on the shot's source frames alone.
+
+    Args:
+        settling: how many frames after it moved a pixel that rests is settled. What was in the shot's first frame and
+            has not moved since is settled from the first.
+    """
+
+    def __init__(self, settling: int = 0) -> None:
+        self.settling = settling
         self.reference: Tensor | None = None
+        self.since: Tensor | None = None  # (1, H, W), frames that each pixel has been at rest
 
     def begin(self) -> None:
         """A new shot: its first frame is the reference."""
-        self.reference = None
+        self.reference = self.since = None
 
-    def take(self, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """The next source frame (3, H, W) of the shot -> the reference that it is to be linked to, (3, H, W), and where
-        it is at rest, (1, H, W) of bool.
-        """
-        if self.reference is None:
+    def take(self, frame: Tensor) -> Resting:
+        """The next source frame (3, H, W) of the shot."""
+        if self.reference is None or self.since is None:
             self.reference = frame
+            self.since = torch.full_like(frame[:1], self.settling, dtype=torch.int32)
         reference = self.reference
         rest = at_rest(frame, reference)
         self.reference = torch.where(rest, reference, frame)
-        return reference, rest
+        self.since = torch.where(rest, self.since + 1, 0)
+        return Resting(reference, rest, self.since > self.settling)

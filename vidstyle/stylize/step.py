@@ -19,7 +19,7 @@ from vidstyle.stylize import losses
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Extractor
 from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term
 from vidstyle.stylize.optimize import Schedule, minimise
-from vidstyle.stylize.temporal import blended, carried, kept_at_rest, long_start_image
+from vidstyle.stylize.temporal import blended, carried, kept_where_settled, long_start_image
 
 COARSEST = 64
 """No scale has a shorter side below this: relu5_1 sees 1/16 of it."""
@@ -178,7 +178,7 @@ class Stylizer:
             start, warped = long_start_image(frame, followed)
             held = [(w, link.mask) for w, (_, link) in zip(warped, followed, strict=True)]
             image, done = self.descend(frame, start, held, fresh=False)
-            image = kept_at_rest(image, warped[0], motion)
+            image = kept_where_settled(image, warped[0], motion)
         image = quantise(image)
         return state.followed_by(image, self.config.distances[-1]), image, done
 

@@ -116,15 +116,14 @@ def blended(image: Tensor, warped: Tensor, mask: Tensor, delta: float) -> Tensor
     return delta * mask * warped + (1 - delta) * image + delta * (1 - mask) * image
 
 
-def kept_at_rest(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
-    """`image` with what is at rest as it was in the frame before, all (3, H, W).
+def kept_where_settled(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
+    """`image` with what has settled as it was in the frame before, all (3, H, W).
 
-    Optimising on would not make better what the first frame of the shot was given its time for, and what the features
-    let through adds up from frame to frame. What was uncovered later and rests since has had less: it stays as thin as
-    its one frame left it. The change is gradual, `SEAM` pixels wide, and lies on ground that rests.
+    Optimising on would not make better what has had its time, and what the features let through adds up from frame to
+    frame. The change is gradual, `SEAM` pixels wide, and lies on ground that has settled.
     """
-    if motion.rest is None:
+    if motion.settled is None:
         return image
     side = 2 * SEAM + 1
-    share = F.avg_pool2d(F.pad(motion.rest.float()[None], (SEAM,) * 4, mode="replicate"), side, stride=1)[0]
+    share = F.avg_pool2d(F.pad(motion.settled.float()[None], (SEAM,) * 4, mode="replicate"), side, stride=1)[0]
     return torch.lerp(image, warped, ((2 * share - 1).clamp(0, 1)).expand_as(image))
