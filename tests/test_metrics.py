@@ -86,7 +86,7 @@ def test_gradient_energy_has_its_value_and_falls_with_blur() -> None:
 
 
 def test_what_comes_into_view_is_where_the_flow_does_not_return_or_leaves_the_frame() -> None:
-    there, back = uniform(-5, 0), uniform(5, 0)
+    there, back = uniform(-5.0, 0.0), uniform(5.0, 0.0)
     assert metrics.uncovered(there, back)[10].nonzero().flatten().tolist() == [0, 1, 2, 3, 4]
     back[0, :, 30:40] = 0.0  # what lies there was elsewhere
     columns = metrics.uncovered(there, back)[10].nonzero().flatten().tolist()

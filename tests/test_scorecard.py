@@ -99,7 +99,7 @@ def test_the_table_has_a_line_for_each_measure_and_columns_that_stand_below_each
     assert "in.mp4, from its frame 3 on" in text
     assert "dis flow, lite features in fp32, definitions 1" in text
     table = text.split("\n\n")[1].splitlines()
-    assert [len(line) for line in table if "D =" in line or "x " in line] == [len(table[0])] * 8
+    assert [len(line) for line in table if "D =" in line or "x " in line] == [len(table[0])] * 9
     line = next(line for line in table if line.startswith("warping error (t, t-1)"))
     assert line.split()[4:] == ["1.000000", "0.002000", "0.010000", "75", "%", "D", "=", "0.800"]
     assert next(line for line in table if line.startswith("style")).split()[2] == "-"
