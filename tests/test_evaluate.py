@@ -181,7 +181,7 @@ def test_an_image_has_no_flicker_to_measure(painting: Path) -> None:
     means = card.result.means()
     assert {name for name, x in means.items() if x is None} == {
         *("warping_error_short", "warping_error_long", "drift", "drift_max", "drift_colour"),
-        *("content_near", "content_beside"),
+        *("content_near", "content_beside", "saturation_uncovered"),
     }
     assert "warping error (t, t-1)" in card.text()
 
