@@ -40,16 +40,17 @@ from vidstyle.video.read import read_image
 from vidstyle.video.scan import scan
 
 BASELINE = "per-frame"
+RUDER = {"mask": "plain", "rest": "follow"}
 VARIANTS: dict[str, dict[str, Any]] = {
     BASELINE: {"per_frame": True},
-    "warped start only": {"temporal_weight": 0.0},
-    "plain mask": {"mask": "plain"},
-    "smooth-L1": {"temporal_norm": "smooth-l1"},
-    "long-term": {"long_term": 8},
+    "warped start only": {**RUDER, "temporal_weight": 0.0},
+    "short-term": RUDER,
+    "long-term": {**RUDER, "long_term": 8},
     "multi-pass": {"passes": 5},
     "default": {},
 }
-"""Settings on top of the standard preset."""
+"""Settings on top of the standard preset: first what Ruder's method is made of, one after the other, then what is ours.
+"""
 
 
 @dataclass(frozen=True)

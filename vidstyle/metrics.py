@@ -90,8 +90,8 @@ def uncovered(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
 
 
 def saturation(image: Tensor, where: Tensor) -> float | None:
-    """Mean over the pixels True in `where` (H, W) of HSV's saturation, (max - min) / max over the channels, 0 for black.
-    None: there are none.
+    """Mean over the pixels True in `where` (H, W) of HSV's saturation, (max - min) / max over the channels; 0 for
+    black. None: there are no such pixels.
     """
     if not where.any():
         return None

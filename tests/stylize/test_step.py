@@ -16,10 +16,11 @@ from vidstyle.motion.warp import warp
 from vidstyle.stylize import features as networks
 from vidstyle.stylize import losses
 from vidstyle.stylize import step as stepping
+from vidstyle.stylize.fill import match_colours
 from vidstyle.stylize.objective import Temporal
 from vidstyle.stylize.optimize import CHECK_EVERY, Schedule
 from vidstyle.stylize.step import State, Stylizer
-from vidstyle.stylize.temporal import match_colours, start_image
+from vidstyle.stylize.temporal import start_image
 from vidstyle.video.read import read_image
 
 H, W = 48, 64
@@ -68,7 +69,7 @@ def test_with_nothing_to_follow_the_frame_takes_the_palette_of_the_previous_pict
     frame, previous = picture(H, W, 2), picture(H, W, 3) * 0.3
     start, _ = start_image(frame, previous, still(0.0))
     assert start.mean() == pytest.approx(float(previous.mean()), abs=0.05)
-    assert torch.equal(start, match_colours(frame, previous, torch.ones(1, H, W)))
+    assert torch.equal(start, match_colours(frame, previous))
 
 
 def test_an_occluded_pixel_is_still_optimised(tiny: TinyFeatures, picture: Picture, settings: Settings) -> None:

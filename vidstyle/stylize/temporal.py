@@ -10,52 +10,17 @@ from torch import Tensor
 
 from vidstyle.frames import Motion
 from vidstyle.motion.warp import warp_sharp
-
-CELL = 8
-"""Side in pixels of the cells over which colours are compared."""
-
+from vidstyle.stylize.fill import match_colours, painted_alike
 
 SEAM = 8
 """Pixels from what is kept to what is painted on."""
 
 
-def local_mean(x: Tensor, weight: Tensor) -> Tensor:
-    """Mean of x (c, H, W) over the trusted pixels around each pixel.
-
-    The window is some 9 cells wide, with a wide and faint tail, so that even the middle of a large uncovered region
-    hears of its surroundings.
-    """
-    h, w = x.shape[1:]
-    stacked = torch.cat([x * weight, weight])[None]  # (1, c + 1, H, W)
-    stacked = F.pad(stacked, (0, -w % CELL, 0, -h % CELL))  # whole cells; what is added has no weight
-    grid = F.avg_pool2d(stacked, CELL)
-    near = grid
-    for _ in range(2):
-        near = F.avg_pool2d(F.pad(near, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
-    mixed = near + 1e-3 * grid.mean((2, 3), keepdim=True)
-    mixed = F.interpolate(mixed, scale_factor=CELL, mode="bilinear", align_corners=False)[0, :, :h, :w]  # (c + 1, H, W)
-    return mixed[:-1] / mixed[-1:].clamp_min(1e-8)
-
-
-def match_colours(image: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
-    """`image` with the local mean and contrast that `reference` has over the trusted pixels, (3, H, W).
-
-    Args:
-        image: (3, H, W), the source frame.
-        reference: (3, H, W), the stylised image, valid where `weight` (1, H, W) > 0.
-    """
-    mean_i, mean_r = local_mean(image, weight), local_mean(reference, weight)
-    var_i = local_mean((image - mean_i).square(), weight)
-    var_r = local_mean((reference - mean_r).square(), weight)
-    contrast = ((var_r + 1e-4) / (var_i + 1e-4)).sqrt().clamp(0.5, 2)
-    return ((image - mean_i) * contrast + mean_r).clamp(0, 1)
-
-
 def start_image(frame: Tensor, previous: Tensor, motion: Motion) -> tuple[Tensor, Tensor]:
     """What frame t starts from, and what it is held to: both (3, H, W).
 
-    The warped previous stylised frame wherever the mask is above 0. Elsewhere the frame itself in the colours of the
-    stylised surroundings: mean grey, or the raw frame, shows as haze wherever things move fast.
+    The warped previous stylised frame wherever the mask is above 0. Elsewhere the frame itself in the colours that what
+    looks alike was painted in: mean grey, or the raw frame, shows as haze wherever things move fast.
 
     Args:
         frame: the source frame t, (3, H, W).
@@ -65,9 +30,8 @@ def start_image(frame: Tensor, previous: Tensor, motion: Motion) -> tuple[Tensor
     trusted = motion.mask
     if not bool((trusted > 0).any()):
         # Nothing can be followed: the previous picture still tells the palette.
-        return match_colours(frame, previous, torch.ones_like(trusted)), warped
-    filled = match_colours(frame, warped, trusted)
-    return torch.where(trusted > 0, warped, filled), warped
+        return match_colours(frame, previous), warped
+    return painted_alike(frame, warped, trusted), warped
 
 
 def carried(image: Tensor, motion: Motion) -> Tensor:
