@@ -32,8 +32,8 @@ DEFINITIONS = {
     "source's flow from t to t-1; mean over the frames that have any",
     "content_beside": "the content distance over the whole frame; mean over the frames that content_near has",
     "sharpness": "mean of (O(x+1, y) - O(x, y))^2 plus mean of (O(x, y+1) - O(x, y))^2; mean over frames",
-    "saturation_uncovered": "mean over the pixels that source frame t shows and t-1 does not (the flow does not return, "
-    "or points outside) of (max - min) / max over the channels of O_t; mean over the frames that have any",
+    "saturation_uncovered": "mean over the pixels that source frame t shows and t-1 does not (the flow does not "
+    "return, or points outside) of (max - min) / max over the channels of O_t; mean over the frames that have any",
     "d_short": "1 - warping_error_short of the result / that of the baseline",
     "d_long": "1 - warping_error_long of the result / that of the baseline",
     "style_ratio": "style of the result / that of the baseline",

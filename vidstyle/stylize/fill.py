@@ -27,9 +27,9 @@ def painted_alike(frame: Tensor, painted: Tensor, trusted: Tensor) -> Tensor:
     """`painted`, with what is not trusted filled: from the frame, in the colours that what looks alike was painted in.
 
     Each pixel to fill takes the mean of the painted colours of all cells, weighed by how alike their source colours are
-    and how near they lie: exp(-|dI|^2 / (2 ALIKE^2) - |dx|^2 / (2 NEARBY^2)). It is as much brighter or darker than that
-    as its source is than theirs. So a sky that comes into view behind a dark roof gets the sky's colours, and not the
-    roof's.
+    and how near they lie: exp(-|dI|^2 / (2 ALIKE^2) - |dx|^2 / (2 NEARBY^2)). It is as much brighter or darker than
+    that as its source is than theirs. So a sky that comes into view behind a dark roof gets the sky's colours, and not
+    the roof's.
 
     Args:
         frame: the source, (3, H, W).
@@ -67,9 +67,7 @@ def match_colours(image: Tensor, reference: Tensor) -> Tensor:
     """`image` with the mean and the contrast of `reference` in each channel, (3, H, W); nothing is asked of what is
     where.
     """
-    mean_i, mean_r = (x.mean((1, 2), keepdim=True) for x in (image, reference))
-    var_i, var_r = (
-        (x - mean).square().mean((1, 2), keepdim=True) for x, mean in ((image, mean_i), (reference, mean_r))
-    )
+    mean_i, mean_r = (x.mean((1, 2), keepdim=True) for x in (image, reference))  # (3, 1, 1)
+    var_i, var_r = (x.var((1, 2), keepdim=True, correction=0) for x in (image, reference))
     contrast = ((var_r + 1e-4) / (var_i + 1e-4)).sqrt().clamp(0.5, 2)
     return ((image - mean_i) * contrast + mean_r).clamp(0, 1)
