@@ -291,3 +291,10 @@ def test_the_temporal_loss_is_on_in_the_second_half_of_the_passes_or_as_asked(
     passes: int, asked: int, first: int
 ) -> None:
     assert build(FILES, {"passes": passes, "temporal_from_pass": asked}).held_from_pass == first
+
+
+@pytest.mark.parametrize(("long_term", "same"), [(1, 0), (3, 2), (7, 4), (63, 32)])
+def test_what_links_to_the_same_frames_has_the_same_fingerprint(long_term: int, same: int) -> None:
+    configs = [build(FILES, {"long_term": value}) for value in (long_term, same)]
+    assert configs[0].distances == configs[1].distances
+    assert configs[0].picture_settings() == configs[1].picture_settings()

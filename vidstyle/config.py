@@ -12,9 +12,9 @@ import json
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vidstyle.errors import ConfigError
 
@@ -50,6 +50,13 @@ def setting(
     """
     extra = {"group": group, "flags": list(flags), **({} if neutral is ALWAYS else {"neutral": neutral})}
     return Field(default, description=text, json_schema_extra=extra, **bounds)
+
+
+def power_of_two(reach: int) -> int:
+    """The farthest of the distances 2, 4, 8, ... within `reach`, 0 where there is none: what links to the same frames
+    has the same fingerprint.
+    """
+    return 2 ** (reach.bit_length() - 1) if reach > 1 else 0
 
 
 class RenderConfig(BaseModel):
@@ -101,7 +108,7 @@ class RenderConfig(BaseModel):
     temporal_norm: Literal["squared", "smooth-l1"] = setting(
         "squared", "Temporal loss; smooth-l1 pulls less where the flow is wrong.", PICTURE, neutral="squared"
     )
-    long_term: int = setting(
+    long_term: Annotated[int, AfterValidator(power_of_two)] = setting(
         0,
         "Hold each frame also to those 2, 4, 8, ... frames before it, up to this many; 0: only to the one before.",
         PICTURE,

@@ -30,6 +30,13 @@ def test_a_still_rests_whatever_noise_is_on_it(level: float) -> None:
         assert torch.equal(found.reference, picture + noise(level, 0)), "the first frame stays the reference"
 
 
+def test_noise_moves_nothing_at_the_edges_and_in_the_corners_either() -> None:
+    picture, register = texture()[:, :24, :32], Register()
+    register.begin()
+    for t in range(200):
+        assert bool(register.take(picture + noise(2, t)[:, :24, :32]).rest.all())
+
+
 def test_what_moves_does_not_rest_and_neither_does_what_is_near_it() -> None:
     before = texture()[:, :, :W]
     after = before.clone()

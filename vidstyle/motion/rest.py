@@ -70,8 +70,10 @@ def textured(image: Tensor) -> Tensor:
 
 
 def around(x: Tensor, side: int) -> Tensor:
-    """The mean over side x side pixels around each, (c, H, W)."""
-    return F.avg_pool2d(F.pad(x[None], (side // 2,) * 4, mode="replicate"), side, stride=1)[0]
+    """The mean over side x side pixels around each, (c, H, W); at the edges over those that are there, for a pixel that
+    counts several times brings its noise along.
+    """
+    return F.avg_pool2d(x[None], side, 1, side // 2, count_include_pad=False)[0]
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,10 @@ def painted_alike(frame: Tensor, painted: Tensor, trusted: Tensor) -> Tensor:
     offset = weight.log() - keys.square().sum(1) / 2
     y, x = where.nonzero(as_tuple=True)
     filled = []
-    for py, px in zip(y.split(AT_ONCE), x.split(AT_ONCE), strict=True):
+    for py, px in zip(torch.split(y, AT_ONCE), torch.split(x, AT_ONCE), strict=True):
         own = frame[:, py, px].T  # (pixels, 3)
         query = torch.cat([own / ALIKE, torch.stack([py, px], 1) / (NEARBY * long_side)], 1)
-        source, colour = ((query @ keys.T + offset).softmax(1) @ colours).split(3, 1)
+        source, colour = torch.split((query @ keys.T + offset).softmax(1) @ colours, 3, 1)
         brightness = (own.mean(1, keepdim=True) + FAINT) / (source.mean(1, keepdim=True) + FAINT)
         filled.append(colour * brightness)
     result = painted.clone()
