@@ -40,7 +40,7 @@ def other_value(name: str) -> Any:
     if get_origin(kind) is Literal:
         return next(value for value in get_args(kind) if value != field.default)
     if kind in (int, float):
-        return field.default / 2 + 0.01 if isinstance(field.default, float) else (field.default or 16) + 1
+        return field.default / 2 + 0.01 if isinstance(field.default, float) else (field.default or 15) + 1
     return {bool: True, Path: "elsewhere", str: "cpu"}[kind]
 
 
@@ -298,3 +298,12 @@ def test_what_links_to_the_same_frames_has_the_same_fingerprint(long_term: int, 
     configs = [build(FILES, {"long_term": value}) for value in (long_term, same)]
     assert configs[0].distances == configs[1].distances
     assert configs[0].picture_settings() == configs[1].picture_settings()
+
+
+@pytest.mark.parametrize(
+    ("first", "every", "frames"), [(200, 30, 6), (100, 12, 8), (400, 60, 6), (30, 30, 0), (9, 30, 0)]
+)
+def test_what_rests_is_optimised_until_it_has_had_as_much_as_a_first_frame(first: int, every: int, frames: int) -> None:
+    settling = build(FILES, {"first_iterations": first, "iterations": every}).settling
+    assert settling == frames
+    assert (settling + 1) * every >= first > (settling * every if settling else 0)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.evaluating import texture, video
 from vidstyle import framefile, pipeline, space
 from vidstyle.checkpoint import state_folder
 from vidstyle.config import RenderConfig
@@ -135,6 +136,29 @@ def test_a_frame_on_which_nothing_moves_is_the_one_before_it_without_an_iteratio
     assert not {0, CUT} & set(still), "a shot begins afresh"
     moving = [t for t in range(1, CUT) if iterations[t]]
     assert all(not np.array_equal(made[t], made[t - 1]) for t in moving)
+
+
+@pytest.mark.parametrize(("iterations", "optimised"), [(6, [0, 1]), (3, [0, 1, 2]), (2, [0, 1, 2, 3])])
+def test_what_came_into_view_is_painted_as_long_as_a_first_frame_and_then_left_alone(
+    settings: Settings, tmp_path: Path, iterations: int, optimised: list[int]
+) -> None:
+    before = texture(1, (32, 48))
+    after = before.clone()
+    after[:, 4:28, 10:40] = texture(2, (24, 30))
+    built = settings(
+        input=video(tmp_path / "once.mkv", [before, *[after] * 6]),
+        output=tmp_path / "out.mkv",
+        first_iterations=6,
+        first_scales=1,
+        iterations=iterations,
+        keep_frames=True,
+    )
+    events: list[Event] = []
+    pipeline.render(built, events.append)
+    made = pictures(built)
+    assert [e.frame for e in events if isinstance(e, FrameDone) and e.iterations] == optimised
+    changed = [t for t in range(1, 7) if not np.array_equal(made[t], made[t - 1])]
+    assert changed == optimised[1:]
 
 
 def test_per_frame_gives_what_each_frame_gives_alone(settings: Settings) -> None:
