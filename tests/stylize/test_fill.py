@@ -79,6 +79,17 @@ def test_what_is_filled_keeps_the_edges_of_the_source() -> None:
     assert bright > 1.15 * dark
 
 
+def test_what_is_brighter_than_all_there_is_becomes_brighter_but_keeps_the_hue_of_the_paint() -> None:
+    source, painted = plain(ROOF).clone(), plain((0.05, 0.2, 0.3)).clone()
+    region = slice(20, 40), slice(60, 80)
+    source[(slice(None), *region)] = 0.95
+    filled = painted_alike(source, painted, trusted_but(*region))[(slice(None), *region)]
+    assert torch.allclose(filled, torch.tensor((0.1, 0.4, 0.6)).view(3, 1, 1).expand_as(filled), atol=1e-4)
+    painted *= 2.5  # and where it would be full
+    filled = painted_alike(source, painted, trusted_but(*region))[(slice(None), *region)]
+    assert torch.allclose(filled, torch.tensor((1 / 6, 2 / 3, 1.0)).view(3, 1, 1).expand_as(filled), atol=1e-4)
+
+
 def test_one_trusted_pixel_is_enough_and_the_order_of_the_work_changes_nothing(
     picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ def test_the_start_is_the_warped_previous_frame_wherever_the_mask_is_above_zero(
     mask = torch.zeros(1, H, W)
     mask[:, :, 20:] = 0.01
     previous = picture(H, W, 1)
-    start, warped = start_image(picture(H, W, 2), previous, Motion(flow, mask))
+    start, (warped,) = start_image(picture(H, W, 2), [(previous, Motion(flow, mask))])
     assert torch.equal(warped, warp(previous, flow))
     assert torch.equal(start[:, :, 20:], warped[:, :, 20:])
     assert not torch.equal(start[:, :, :20], warped[:, :, :20])
@@ -58,7 +58,7 @@ def test_newly_visible_pixels_start_from_the_frame_in_the_colours_of_the_stylise
     motion.mask[:, 16:32, 24:40] = 0
     hidden = stylised.clone()
     hidden[:, 16:32, 24:40] = 0.5  # nothing may be taken from there
-    start, _ = start_image(frame, hidden, motion)
+    start, _ = start_image(frame, [(hidden, motion)])
     patch = (slice(None), slice(16, 32), slice(24, 40))
     to_truth = (start[patch] - stylised[patch]).abs().mean()
     assert to_truth < 0.25 * (frame[patch] - stylised[patch]).abs().mean(), "the raw frame shows through"
@@ -67,7 +67,7 @@ def test_newly_visible_pixels_start_from_the_frame_in_the_colours_of_the_stylise
 
 def test_with_nothing_to_follow_the_frame_takes_the_palette_of_the_previous_picture(picture: Picture) -> None:
     frame, previous = picture(H, W, 2), picture(H, W, 3) * 0.3
-    start, _ = start_image(frame, previous, still(0.0))
+    start, _ = start_image(frame, [(previous, still(0.0))])
     assert start.mean() == pytest.approx(float(previous.mean()), abs=0.05)
     assert torch.equal(start, match_colours(frame, previous))
 
@@ -76,7 +76,7 @@ def test_an_occluded_pixel_is_still_optimised(tiny: TinyFeatures, picture: Pictu
     frame, motion = picture(H, W, 2), still()
     motion.mask[:, 10:30, 10:30] = 0
     s = stylizer(tiny, picture, settings(temporal_weight=100.0))
-    start, _ = start_image(frame, picture(H, W, 1), motion)
+    start, _ = start_image(frame, [(picture(H, W, 1), motion)])
     _, image, _ = s.step(State(picture(H, W, 1)), frame, motion)
     inside = (image - start)[:, 12:28, 12:28].abs()
     assert inside.mean() > 0.01

@@ -15,7 +15,7 @@ from vidstyle.stylize import step as stepping
 from vidstyle.stylize.objective import Objective, Temporal
 from vidstyle.stylize.optimize import Schedule
 from vidstyle.stylize.step import State, Stylizer
-from vidstyle.stylize.temporal import SEAM, blended, kept_where_settled, long_start_image, start_image
+from vidstyle.stylize.temporal import SEAM, blended, kept_where_settled, start_image
 
 H, W = 48, 64
 Picture = Callable[..., Tensor]
@@ -38,9 +38,9 @@ def test_with_one_link_or_with_others_that_show_nothing_the_start_is_that_of_one
 ) -> None:
     frame, previous, other = picture(H, W, 2), picture(H, W, 1), picture(H, W, 3)
     motion = linked(left_of(column), 1.5, -2)
-    start, warped = start_image(frame, previous, motion)
+    start, (warped,) = start_image(frame, [(previous, motion)])
     for farther in ([], [(other, linked(torch.zeros(1, H, W), 3))]):
-        got, held = long_start_image(frame, [(previous, motion), *farther])
+        got, held = start_image(frame, [(previous, motion), *farther])
         assert torch.equal(got, start)
         assert torch.equal(held[0], warped)
         assert len(held) == 1 + len(farther)
@@ -50,7 +50,7 @@ def test_each_pixel_starts_from_the_closest_frame_that_shows_it(picture: Picture
     frame, images = picture(H, W, 9), [picture(H, W, seed) for seed in range(3)]
     seen = [left_of(16), left_of(32) - left_of(16), left_of(48) - left_of(32)]
     links = [(image, linked(mask, x)) for image, mask, x in zip(images, seen, (2, 0, -3), strict=True)]
-    start, held = long_start_image(frame, links)
+    start, held = start_image(frame, links)
     for number in range(3):
         part = (slice(None), slice(None), slice(16 * number, 16 * number + 16))
         assert torch.equal(start[part], held[number][part])
@@ -155,6 +155,16 @@ def test_what_rests_is_kept_what_moves_is_not_and_between_the_change_is_gradual(
     steps = kept[0, 0].diff()
     assert bool((steps <= 1e-6).all())
     assert steps.abs().max() < 0.6 / SEAM * 1.5, "a seam"
+
+
+def test_nothing_is_kept_of_what_moves_however_small_it_is() -> None:
+    made, before = torch.full((3, H, W), 0.8), torch.full((3, H, W), 0.2)
+    for side in (1, 3, 9):
+        settled = torch.ones(1, H, W, dtype=torch.bool)
+        settled[:, 20 : 20 + side, 30 : 30 + side] = False
+        kept = kept_where_settled(made, before, Motion(torch.zeros(2, H, W), torch.ones(1, H, W), settled=settled))
+        assert torch.equal(kept[:, ~settled[0]], made[:, ~settled[0]])
+        assert torch.equal(kept[:, 40:], before[:, 40:])
 
 
 def test_nothing_is_kept_where_rest_was_not_looked_for() -> None:

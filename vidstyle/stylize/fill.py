@@ -21,14 +21,18 @@ AT_ONCE = 2**14
 
 FAINT = 0.1
 """Added to both brightnesses that are set against each other: in the dark they say little."""
+BRIGHTEST = 2.0
+"""How much brighter than what it was likened to a pixel may become, and how much darker: a white thing that comes into
+view where all is dark would glow in some colour otherwise."""
 
 
 def painted_alike(frame: Tensor, painted: Tensor, trusted: Tensor) -> Tensor:
     """`painted`, with what is not trusted filled: from the frame, in the colours that what looks alike was painted in.
 
-    Each pixel to fill takes the mean of the painted colours of all cells, weighed by how alike their source colours are
-    and how near they lie: exp(-|dI|^2 / (2 ALIKE^2) - |dx|^2 / (2 NEARBY^2)). It is as much brighter or darker than
-    that as its source is than theirs. So a sky that comes into view behind a dark roof gets the sky's colours, and not
+    Each pixel to fill takes the mean of the painted colours of all cells, weighed by how much of them is trusted, how
+    alike their source colours are and how near they lie: c exp(-|dI|^2 / (2 ALIKE^2) - |dx|^2 / (2 NEARBY^2)). It is as
+    much brighter or darker than that as its source is than theirs, within bounds, and never so bright that its hue
+    would change. So a sky that comes into view behind a dark roof gets the sky's colours, and not
     the roof's.
 
     Args:
@@ -57,9 +61,10 @@ def painted_alike(frame: Tensor, painted: Tensor, trusted: Tensor) -> Tensor:
         query = torch.cat([own / ALIKE, torch.stack([py, px], 1) / (NEARBY * long_side)], 1)
         source, colour = torch.split((query @ keys.T + offset).softmax(1) @ colours, 3, 1)
         brightness = (own.mean(1, keepdim=True) + FAINT) / (source.mean(1, keepdim=True) + FAINT)
-        filled.append(colour * brightness)
+        room = 1 / colour.amax(1, keepdim=True).clamp_min(0.5)  # up to where the first channel is full
+        filled.append(colour * torch.minimum(brightness.clamp(1 / BRIGHTEST, BRIGHTEST), room))
     result = painted.clone()
-    result[:, y, x] = torch.cat(filled).T.clamp(0, 1)
+    result[:, y, x] = torch.cat(filled).T
     return result
 
 

@@ -19,7 +19,7 @@ from vidstyle.stylize import losses
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Extractor
 from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term
 from vidstyle.stylize.optimize import Schedule, minimise
-from vidstyle.stylize.temporal import blended, carried, kept_where_settled, long_start_image
+from vidstyle.stylize.temporal import blended, carried, kept_where_settled, start_image
 
 COARSEST = 64
 """No scale has a shorter side below this: relu5_1 sees 1/16 of it."""
@@ -175,7 +175,7 @@ class Stylizer:
         else:
             motion = motion.to(self.device)
             followed = [(state.images[j].to(self.device), link) for j, link in {1: motion, **motion.farther}.items()]
-            start, warped = long_start_image(frame, followed)
+            start, warped = start_image(frame, followed)
             held = [(w, link.mask) for w, (_, link) in zip(warped, followed, strict=True)]
             image, done = self.descend(frame, start, held, fresh=False)
             image = kept_where_settled(image, warped[0], motion)

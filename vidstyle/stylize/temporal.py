@@ -16,24 +16,6 @@ SEAM = 8
 """Pixels from what is kept to what is painted on."""
 
 
-def start_image(frame: Tensor, previous: Tensor, motion: Motion) -> tuple[Tensor, Tensor]:
-    """What frame t starts from, and what it is held to: both (3, H, W).
-
-    The warped previous stylised frame wherever the mask is above 0. Elsewhere the frame itself in the colours that what
-    looks alike was painted in: mean grey, or the raw frame, shows as haze wherever things move fast.
-
-    Args:
-        frame: the source frame t, (3, H, W).
-        previous: the stylised frame t-1, (3, H, W).
-    """
-    warped = carried(previous, motion)
-    trusted = motion.mask
-    if not bool((trusted > 0).any()):
-        # Nothing can be followed: the previous picture still tells the palette.
-        return match_colours(frame, previous), warped
-    return painted_alike(frame, warped, trusted), warped
-
-
 def carried(image: Tensor, motion: Motion) -> Tensor:
     """A stylised frame (3, H, W) as it looks from the frame that `motion` links to it."""
     return warp_sharp(image, motion.flow_t_to_prev)
@@ -43,28 +25,27 @@ Followed = tuple[Tensor, Motion]
 """An earlier stylised frame (3, H, W) and what links the frame to it."""
 
 
-def long_start_image(frame: Tensor, links: Sequence[Followed]) -> tuple[Tensor, list[Tensor]]:
-    """`start_image` with several frames to follow: what frame t starts from, and for each link what it is held to.
+def start_image(frame: Tensor, links: Sequence[Followed]) -> tuple[Tensor, list[Tensor]]:
+    """What frame t starts from, (3, H, W), and for each link what it is held to.
 
-    Each pixel starts from the closest frame whose mask is above 0 there. Ruder 2016 starts from the previous frame
-    alone and leaves it to the long-term loss to bring back what reappears; but its paint is at hand, and a start from
-    it keeps its strokes.
+    Each pixel starts from the closest frame, moved along its flow, whose mask is above 0 there. Ruder 2016 starts from
+    the previous frame alone and leaves it to the long-term loss to bring back what reappears; but its paint is at hand,
+    and a start from it keeps its strokes. What none of them shows starts from the frame itself in the colours that what
+    looks alike was painted in: mean grey, or the raw frame, shows as haze wherever things move fast.
 
     Args:
         frame: the source frame t, (3, H, W).
         links: closest first; their masks together are at most 1.
     """
-    (previous, closest), *farther = links
-    start, warped = start_image(frame, previous, closest)
-    held = [warped, *(carried(image, link) for image, link in farther)]
-    seen, trusted = warped, closest.mask
-    for image, (_, link) in zip(held[1:], farther, strict=True):
+    held = [carried(image, link) for image, link in links]
+    seen, trusted = held[0], links[0][1].mask
+    for image, (_, link) in zip(held[1:], links[1:], strict=True):
         seen = torch.where((trusted <= 0) & (link.mask > 0), image, seen)
         trusted = trusted + link.mask
-    if bool((trusted > closest.mask).any()):
-        # Together they are one picture that lies already where it belongs; what none of them shows is filled as ever.
-        start, _ = start_image(frame, seen, Motion(torch.zeros_like(closest.flow_t_to_prev), trusted))
-    return start, held
+    if not bool((trusted > 0).any()):
+        # Nothing can be followed: the previous picture still tells the palette.
+        return match_colours(frame, links[0][0]), held
+    return painted_alike(frame, seen, trusted), held
 
 
 def blended(image: Tensor, warped: Tensor, mask: Tensor, delta: float) -> Tensor:
@@ -90,4 +71,5 @@ def kept_where_settled(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
         return image
     side = 2 * SEAM + 1
     share = F.avg_pool2d(F.pad(motion.settled.float()[None], (SEAM,) * 4, mode="replicate"), side, stride=1)[0]
-    return torch.lerp(image, warped, ((2 * share - 1).clamp(0, 1)).expand_as(image))
+    kept = (2 * share - 1).clamp(0, 1) * motion.settled  # the window of something small that moves is mostly settled
+    return torch.lerp(image, warped, kept.expand_as(image))
