@@ -6,7 +6,8 @@
 Renders the first frames of each clip with each of `VARIANTS` and measures them by the score card's definitions
 (`docs/metrics.md`) against the render without links between frames. Renders are kept in FOLDER: the same command
 continues, and another one takes what is there. `--try` adds a variant: the standard preset with other settings.
-A CLIP that is a folder with frame1.png and frame2.png stands for these two in turn: fast motion, back and forth.
+A CLIP that is a folder with frame1.png and frame2.png stands for these two in turn: fast motion, back and forth. (D(10)
+says nothing then: ten frames before everything was as it is.)
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from vidstyle.evaluate import FEATURES, FLOWS, network_at_hand
 from vidstyle.meter import SOURCE, Meter
 from vidstyle.motion import flow as estimators
 from vidstyle.motion import shots
-from vidstyle.scorecard import Scores
+from vidstyle.scorecard import Scores, against, figure, mean, quotient
 from vidstyle.stylize import features
 from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
@@ -53,44 +53,33 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """
 
 
-@dataclass(frozen=True)
-class Flicker:
-    """A row of the table: what a variant is to the baseline. D of the short and the long pairs; the others are ratios,
-    `sharpness` that of the last frames, `saturation` that of what has just come into view.
-    """
+COLUMNS = {
+    "D": "d_short",
+    "D(10)": "d_long",
+    "style": "style_ratio",
+    "content": "content_ratio",
+    "ghosting": "ghosting",
+    "sharpness, last": "sharpness_last",
+    "saturation, uncovered": "saturation_uncovered_ratio",
+}
+"""Of each column the name in `docs/metrics.md`; `sharpness_last` is the sharpness of the last frames alone."""
 
-    d_short: float
-    d_long: float
-    style: float
-    content: float
-    ghosting: float
-    sharpness: float
-    saturation: float
+Row = Mapping[str, "float | None"]
+"""What a variant is to the baseline, by the names of `COLUMNS`; None where that is not defined."""
 
-    @classmethod
-    def of(cls, ours: Scores, base: Scores) -> Flicker:
-        a, b = ours.means(), base.means()
 
-        def over(name: str) -> float:
-            x, y = a[name], b[name]
-            return float("nan") if x is None or not y else x / y
+def row(ours: Scores, base: Scores) -> Row:
+    found = {**against(ours, base), "sharpness_last": quotient(ours.sharpness[-1], base.sharpness[-1])}
+    return {name: found[name] for name in COLUMNS.values()}
 
-        last = ours.sharpness[-1], base.sharpness[-1]
-        return cls(
-            d_short=1 - over("warping_error_short"),
-            d_long=1 - over("warping_error_long"),
-            style=over("style"),
-            content=over("content"),
-            ghosting=over("content_near") / over("content_beside"),
-            sharpness=last[0] / last[1] if last[0] is not None and last[1] else float("nan"),
-            saturation=over("saturation_uncovered"),
-        )
 
-    def cells(self) -> str:
-        return (
-            f"{self.d_short:.3f} | {self.d_long:.3f} | {self.style:.3f} | {self.content:.3f} | "
-            f"{self.ghosting:.3f} | {self.sharpness:.3f} | {self.saturation:.3f}"
-        )
+def average(rows: Sequence[Row]) -> Row:
+    """Of each column, over the rows that have it."""
+    return {name: mean([one[name] for one in rows]) for name in COLUMNS.values()}
+
+
+def cells(one: Row) -> str:
+    return " | ".join(figure(value, 3) for value in one.values())
 
 
 class Remembered:
@@ -116,7 +105,7 @@ def rendered(clip: Path, style: Path, frames: int, size: int, changes: Mapping[s
     timeline = scan(probe(clip)).timeline
     end = Fraction(timeline.pts[min(frames, len(timeline)) - 1] + 1) * timeline.time_base
     wishes = {"input": clip, "style": style, "size": size, "duration": float(end), "overwrite": True}
-    name = "-".join([clip.stem, style.stem, *(f"{k}={v}" for k, v in changes.items())])
+    name = "-".join([clip.stem, style.stem, f"{size}px", str(frames), *(f"{k}={v}" for k, v in changes.items())])
     output = folder / f"{name}.mkv"
     config = build(preset_values("standard"), {**wishes, "output": output, "keep_frames": True, **changes})
     result = render(config)
@@ -126,11 +115,16 @@ def rendered(clip: Path, style: Path, frames: int, size: int, changes: Mapping[s
 
 
 def in_turn(scene: Path, frames: int, folder: Path) -> Path:
-    """A film, without loss, of the two images in `scene`, one after the other."""
-    film = folder / f"{scene.name}.mkv"
-    folder.mkdir(parents=True, exist_ok=True)
-    pair = ["-framerate", "24", "-loop", "1", "-i", str(scene / "frame%d.png")]
-    ffmpeg.run(["-y", *pair, "-frames:v", str(frames), "-c:v", "ffv1", ffmpeg.local(film)], f"cannot make {film}")
+    """A film, without loss, of the two images in `scene`, one after the other; made anew only where it is not there,
+    for no two Matroska files are alike, and renders of the one are none of the other.
+    """
+    film = folder / f"{scene.name}-{frames}.mkv"
+    if not film.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        made = film.with_suffix(".part.mkv")
+        pair = ["-framerate", "24", "-loop", "1", "-i", str(scene / "frame%d.png")]
+        ffmpeg.run(["-y", *pair, "-frames:v", str(frames), "-c:v", "ffv1", ffmpeg.local(made)], f"cannot make {film}")
+        made.replace(film)
     return film
 
 
@@ -164,10 +158,6 @@ def value_of(text: str) -> Any:
         return text
 
 
-def mean(rows: Sequence[Flicker]) -> Flicker:
-    return Flicker(*(sum(getattr(row, name) for row in rows) / len(rows) for name in Flicker.__dataclass_fields__))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
@@ -188,7 +178,7 @@ def main() -> None:
         network_at_hand("", None, FEATURES, args.weights_dir),
     ]
     print(f"measured along {names[0]}, with features of {names[1]}")
-    rows: dict[str, list[Flicker]] = {name: [] for name in variants if name != BASELINE}
+    rows: dict[str, list[Row]] = {name: [] for name in variants if name != BASELINE}
     for style in args.style:
         for clip in (in_turn(path, args.frames, args.folder) if path.is_dir() else path for path in args.clips):
             folders = {
@@ -202,12 +192,13 @@ def main() -> None:
                 )
                 scores = measured(clip, folders, read_image(style, StyleError), flow, network)
             for name, found in rows.items():
-                found.append(Flicker.of(scores[name], scores[BASELINE]))
-                print(f"| {clip.stem} x {style.stem} | {name} | {found[-1].cells()} |", flush=True)
-    print("\n| mean | D | D(10) | style | content | ghosting | sharpness, last | saturation, uncovered | worst D |")
-    print("|---" * 9 + "|")
+                found.append(row(scores[name], scores[BASELINE]))
+                print(f"| {clip.stem} x {style.stem} | {name} | {cells(found[-1])} |", flush=True)
+    print(f"\n| mean | {' | '.join(COLUMNS)} | worst D |")
+    print("|---" * (len(COLUMNS) + 2) + "|")
     for name, found in rows.items():
-        print(f"| {name} | {mean(found).cells()} | {min(row.d_short for row in found):.3f} |")
+        worst = min((one["d_short"] for one in found if one["d_short"] is not None), default=None)
+        print(f"| {name} | {cells(average(found))} | {figure(worst, 3)} |")
 
 
 if __name__ == "__main__":

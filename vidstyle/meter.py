@@ -40,14 +40,14 @@ CONSTANTS = {
 
 @dataclass(frozen=True)
 class Pair:
-    """An earlier frame s of every film, and what links frame t to it in the source: the flow (2, H, W), and where it
-    can be trusted, and where frame t shows something new, (H, W). One flow serves all films.
+    """An earlier frame s of every film, and what links frame t to it in the source: the flow (2, H, W), that back, and
+    where it can be trusted (H, W). One flow serves all films.
     """
 
     earlier: Frames
     flow: Tensor
+    back: Tensor
     where: Tensor
-    uncovered: Tensor
 
 
 class Meter:
@@ -91,12 +91,13 @@ class Meter:
         short, long = self.pair(source, 1), self.pair(source, LONG)
         still = None if fresh else metrics.still(source, self.first[SOURCE])
         near = metrics.near_boundary(short.flow) if short else None
+        uncovered = metrics.uncovered(short.flow, short.back) if short else None
         looked = {
             "warping_error_short": short.where if short else None,
             "warping_error_long": long.where if long else None,
             "drift": still,
             "content_near": near,
-            "saturation_uncovered": short.uncovered if short else None,
+            "saturation_uncovered": uncovered,
         }
         for name, where in looked.items():
             self.shares.setdefault(name, []).append(None if where is None else float(where.float().mean()))
@@ -109,7 +110,7 @@ class Meter:
                 "style": self.style(maps[film], source),
                 **({} if film == SOURCE else content(maps[film], maps[SOURCE], near)),
                 "sharpness": metrics.gradient_energy(image),
-                "saturation_uncovered": metrics.saturation(image, short.uncovered) if short else None,
+                "saturation_uncovered": None if uncovered is None else metrics.saturation(image, uncovered),
             }
             for name in NAMES:
                 self.curves[film][name].append(found.get(name))
@@ -122,7 +123,7 @@ class Meter:
             return None
         earlier = self.held[-gap]
         there, back = self.flow(source, earlier[SOURCE]), self.flow(earlier[SOURCE], source)
-        return Pair(earlier, there, metrics.reliable(there, back), metrics.uncovered(there, back))
+        return Pair(earlier, there, back, metrics.reliable(there, back))
 
     def drift(self, image: Tensor, film: str, still: Tensor | None) -> dict[str, float]:
         found = None if still is None else metrics.drift(image, self.first[film], still)

@@ -111,29 +111,7 @@ class ScoreCard:
 
     def against_baseline(self) -> dict[str, float | None]:
         """What the result is to the baseline, None where that is not defined; nothing without a baseline."""
-        if self.baseline is None:
-            return {}
-        ours, theirs = self.result.means(), self.baseline.means()
-
-        def over(name: str) -> float | None:
-            return quotient(ours[name], theirs[name])
-
-        def gone(name: str) -> float | None:
-            left = over(name)
-            return None if left is None else 1 - left
-
-        near, beside = over("content_near"), over("content_beside")
-        return {
-            "d_short": gone("warping_error_short"),
-            "d_long": gone("warping_error_long"),
-            "style_ratio": over("style"),
-            "content_ratio": over("content"),
-            "content_beside_ratio": beside,
-            "content_near_ratio": near,
-            "ghosting": quotient(near, beside),
-            "sharpness_ratio": over("sharpness"),
-            "saturation_uncovered_ratio": over("saturation_uncovered"),
-        }
+        return against(self.result, self.baseline) if self.baseline else {}
 
     def to_dict(self) -> dict[str, Any]:
         """All there is to know, of plain types."""
@@ -185,6 +163,31 @@ class ScoreCard:
         lines += [f"{word:<10}{self.inputs[name]['path']}" for name, word in names.items() if name in self.inputs]
         measured = f"{setup['flow']} flow, {setup['features']} features in {setup['precision']}"
         return [*lines, f"measured  {measured}, definitions {self.metrics_version}"]
+
+
+def against(result: Scores, baseline: Scores) -> dict[str, float | None]:
+    """What one film is to another one, None where that is not defined; the names are those of `DEFINITIONS`."""
+    ours, theirs = result.means(), baseline.means()
+
+    def over(name: str) -> float | None:
+        return quotient(ours[name], theirs[name])
+
+    def gone(name: str) -> float | None:
+        left = over(name)
+        return None if left is None else 1 - left
+
+    near, beside = over("content_near"), over("content_beside")
+    return {
+        "d_short": gone("warping_error_short"),
+        "d_long": gone("warping_error_long"),
+        "style_ratio": over("style"),
+        "content_ratio": over("content"),
+        "content_beside_ratio": beside,
+        "content_near_ratio": near,
+        "ghosting": quotient(near, beside),
+        "sharpness_ratio": over("sharpness"),
+        "saturation_uncovered_ratio": over("saturation_uncovered"),
+    }
 
 
 ROWS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.consistency import VARIANTS, Flicker, Remembered, in_turn, mean, rendered, wished
+from benchmarks.consistency import VARIANTS, Remembered, average, cells, in_turn, rendered, row, wished
 from sample_videos import scene
 from vidstyle.config import build, preset_values
 from vidstyle.films import opened
@@ -25,16 +26,25 @@ def scores(factor: float) -> Scores:
 
 
 def test_a_variant_that_is_the_baseline_removes_nothing_and_changes_nothing() -> None:
-    same = Flicker.of(scores(1), scores(1))
-    assert (same.d_short, same.d_long) == (0, 0)
-    assert {same.style, same.content, same.ghosting, same.sharpness, same.saturation} == {1.0}
+    same = row(scores(1), scores(1))
+    assert {name for name, value in same.items() if value == 0} == {"d_short", "d_long"}
+    assert {value for value in same.values() if value} == {1.0}
 
 
 def test_a_tenth_of_the_error_is_nine_tenths_gone_and_the_mean_is_over_the_rows() -> None:
-    tenth = Flicker.of(scores(0.1), scores(1))
-    assert tenth.d_short == pytest.approx(0.9)
-    assert tenth.style == pytest.approx(0.1)
-    assert mean([tenth, Flicker.of(scores(0.3), scores(1))]).d_long == pytest.approx(0.8)
+    tenth = row(scores(0.1), scores(1))
+    assert tenth["d_short"] == pytest.approx(0.9)
+    assert tenth["style_ratio"] == pytest.approx(0.1)
+    assert tenth["sharpness_last"] == pytest.approx(0.1)
+    assert average([tenth, row(scores(0.3), scores(1))])["d_long"] == pytest.approx(0.8)
+
+
+def test_what_a_clip_does_not_have_is_left_out_of_the_mean() -> None:
+    none = replace(scores(0.1), warping_error_long=(None,) * FRAMES)
+    rows = [row(none, scores(1)), row(scores(0.3), scores(1))]
+    assert rows[0]["d_long"] is None
+    assert average(rows)["d_long"] == pytest.approx(0.7)
+    assert cells(rows[0]).split(" | ")[1] == "-"
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -70,9 +80,12 @@ def test_two_images_become_a_film_that_shows_them_in_turn(tmp_path: Path) -> Non
     values = (40, 200)
     for i, value in enumerate(values, 1):
         cv2.imwrite(str(tmp_path / f"frame{i}.png"), np.full((36, 64, 3), value, np.uint8))
-    made = opened(in_turn(tmp_path, 5, tmp_path / "films"))
+    film = in_turn(tmp_path, 5, tmp_path / "films")
+    made = opened(film)
     assert [round(float(x.mean()) * 255) for x in made.read(5)] == [40, 200, 40, 200, 40]
     assert made.count == 5
+    assert in_turn(tmp_path, 5, tmp_path / "films").stat().st_mtime_ns == film.stat().st_mtime_ns, "it was made anew"
+    assert in_turn(tmp_path, 4, tmp_path / "films") != film
 
 
 @pytest.mark.slow
