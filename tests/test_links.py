@@ -10,6 +10,7 @@ from tests.evaluating import shifted, texture
 from vidstyle.links import closest_first, link, long_link
 from vidstyle.motion import flow as estimators
 from vidstyle.motion.occlusion import photometric_reliability, reliability
+from vidstyle.motion.rest import Resting
 from vidstyle.motion.warp import warp
 
 
@@ -57,6 +58,45 @@ def test_a_link_is_the_flow_there_and_the_mask_of_both_directions() -> None:
         middle = (slice(None), slice(12, 36), slice(12, 50))
         assert (warp(b, found.flow_t_to_prev) - a)[middle].abs().mean() < 0.02
         assert found.mask[middle].mean() > 0.9
+
+
+def half_at_rest(reference: Tensor) -> Resting:
+    rest = torch.zeros(1, *reference.shape[1:], dtype=torch.bool)
+    rest[:, :, : rest.shape[2] // 2] = True
+    settled = rest.clone()
+    settled[:, : rest.shape[1] // 2] = False
+    return Resting(reference, rest, settled)
+
+
+@pytest.mark.parametrize("distances", [(1,), (1, 2)])
+def test_what_rests_stays_where_it_is_and_the_others_are_linked_to_the_reference(distances: tuple[int, ...]) -> None:
+    newest, previous, oldest, reference = (texture(seed, (40, 64)) for seed in range(4))
+    flow, resting = estimators.load("dis"), half_at_rest(texture(3, (40, 64)))
+    motion = long_link(newest, [previous, oldest], flow, distances, "photometric", resting)
+    alone = link(newest, reference, flow, "photometric")
+    rest = resting.rest[0]
+    assert bool((motion.flow_t_to_prev[:, rest] == 0).all())
+    assert bool((motion.mask[:, rest] == 1).all())
+    assert torch.equal(motion.flow_t_to_prev[:, ~rest], alone.flow_t_to_prev[:, ~rest])
+    assert torch.equal(motion.mask[:, ~rest], alone.mask[:, ~rest])
+    assert motion.settled is not None
+    assert torch.equal(motion.settled, resting.settled)
+    assert not motion.still
+    assert all(bool((farther.mask[:, rest] == 0).all()) for farther in motion.farther.values())
+    assert [*motion.farther] == list(distances[1:])
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_where_all_of_a_frame_rests_no_flow_is_looked_for(settled: bool) -> None:
+    def flow(a: Tensor, b: Tensor) -> Tensor:
+        raise AssertionError("a flow was asked for")
+
+    frame = texture(0, (40, 64))
+    everywhere = torch.ones(1, 40, 64, dtype=torch.bool)
+    motion = long_link(frame, [frame] * 3, flow, (1, 2), "plain", Resting(frame, everywhere, everywhere & settled))  # type: ignore[arg-type]
+    assert bool((motion.flow_t_to_prev == 0).all())
+    assert bool((motion.mask == 1).all())
+    assert motion.still == settled
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,12 @@ def test_what_came_into_view_is_painted_as_long_as_a_first_frame_and_then_left_a
     assert [e.frame for e in events if isinstance(e, FrameDone) and e.iterations] == optimised
     changed = [t for t in range(1, 7) if not np.array_equal(made[t], made[t - 1])]
     assert changed == optimised[1:]
+    assert built.output is not None
+    for lost in range(1, 7):  # how long it has rested is found out again
+        built.output.unlink()
+        (state_folder(built.output) / "frames" / f"{lost:06d}.png").unlink()
+        pipeline.render(built)
+        assert all(np.array_equal(a, b) for a, b in zip(pictures(built), made, strict=True))
 
 
 def test_per_frame_gives_what_each_frame_gives_alone(settings: Settings) -> None:
