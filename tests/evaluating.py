@@ -59,10 +59,11 @@ def video(path: Path, frames: Sequence[Tensor]) -> Path:
     return path
 
 
-def folder(output: Path, frames: Sequence[Tensor], start: int = 0) -> Path:
-    """What `--keep-frames` leaves of a render of these frames to `output`."""
+def folder(output: Path, frames: Sequence[Tensor], start: int = 0, source: str | None = None) -> Path:
+    """What `--keep-frames` leaves of a render of these frames to `output`; `source` is the sha256 of its input."""
     _, h, w = frames[0].shape
-    store = Checkpoint(output, {"start": start, "duration": len(frames)}, (w, h), len(frames))
+    parts = {"start": start, "duration": len(frames), **({"input": source} if source else {})}
+    store = Checkpoint(output, parts, (w, h), len(frames))
     store.begin({}, restart=False)
     for i, frame in enumerate(frames):
         store.save(i, frame)

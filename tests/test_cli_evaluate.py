@@ -56,7 +56,7 @@ def test_quiet_leaves_only_the_figures(command: Command, line: list[object]) -> 
 
 def test_existing_files_are_replaced_only_when_asked(command: Command, line: list[object], tmp_path: Path) -> None:
     for flag in ("--json", "--plot"):
-        file = tmp_path / flag.strip("-")
+        file = tmp_path / f"{flag.strip('-')}.png"
         file.write_text("precious")
         assert command(*line, flag, file).code == 2
         assert file.read_text() == "precious"
@@ -80,6 +80,7 @@ WRONG: dict[str, Callable[[list[Any], Path], tuple[list[Any], str]]] = {
     "a start after the end": lambda a, p: ([*a, "--start", "9"], "--start"),
     "a file for two": lambda a, p: ([*a, "--json", p / "x", "--plot", p / "x"], "twice"),
     "an input as the output": lambda a, p: ([*a, "--json", p / "in.mkv", "-f"], "it is measured"),
+    "curves in a file for something else": lambda a, p: ([*a, "--plot", p / "curves.jpg"], "curves.png"),
     "a directory as the output": lambda a, p: ([*a, "--plot", p, "-f"], "directory"),
     "no such folder": lambda a, p: ([*a, "--json", p / "none" / "card.json"], "no such folder"),
 }

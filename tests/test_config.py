@@ -136,7 +136,7 @@ def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_ot
 
 
 def test_a_new_picture_setting_needs_a_neutral_value_or_every_half_finished_render_is_lost() -> None:
-    """These are all that there were when RENDER_FORMAT became 4."""
+    """These are all that there were when RENDER_FORMAT became 5."""
     assert " ".join(sorted(build(FILES).picture_settings())) == (
         "content_weight duration features first_iterations first_scales flow init iterations learning_rate mask "
         "optimizer per_frame polish pooling rest scales seed size start stop_tolerance style_weight temporal_weight "
@@ -307,3 +307,20 @@ def test_what_rests_is_optimised_until_it_has_had_as_much_as_a_first_frame(first
     settling = build(FILES, {"first_iterations": first, "iterations": every}).settling
     assert settling == frames
     assert (settling + 1) * every >= first > (settling * every if settling else 0)
+
+
+@pytest.mark.parametrize("name", sorted(configs.LINKING))
+def test_what_only_links_frames_is_no_part_of_the_fingerprint_where_nothing_links_them(name: str) -> None:
+    changed = {name: other_value(name)}
+    assert build(FILES, changed).picture_settings() != build(FILES).picture_settings()
+    alone = [build(FILES, {"per_frame": True}, more).picture_settings() for more in ({}, changed)]
+    assert alone[0] == alone[1]
+
+
+@pytest.mark.parametrize("name", ["temporal_norm", "temporal_from_pass"])
+def test_how_a_frame_is_held_needs_a_weight_to_hold_it(name: str) -> None:
+    given = {"passes": 4} if name == "temporal_from_pass" else {}
+    changed = {name: 2 if given else "smooth-l1"}
+    build(FILES, given, changed)
+    with pytest.raises(ConfigError, match=f"{name} = .* changes nothing where temporal_weight = 0"):
+        build(FILES, given, changed, {"temporal_weight": 0})

@@ -15,10 +15,11 @@ from torch import Tensor
 import vidstyle
 from tests.evaluating import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
 from vidstyle import framefile, metrics
+from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, InputError, Interrupted
 from vidstyle.frames import quantise
 from vidstyle.motion import flow as estimators
-from vidstyle.progress import Measured, Note
+from vidstyle.progress import Event, Measured, Note
 
 Films = dict[str, list[Tensor]]
 Measure = Callable[..., vidstyle.ScoreCard]
@@ -258,3 +259,15 @@ def test_the_better_networks_measure_where_their_weights_are(tmp_path: Path, sha
     assert (card.setup["flow"], card.setup["features"]) == ("raft-small", "vgg19")
     assert "raft-small flow, vgg19 features" in card.text()
     assert card.result.means()["content"] == 0
+
+
+def test_frames_that_were_rendered_from_another_file_are_measured_with_a_warning(tmp_path: Path) -> None:
+    frames = [texture(0)] * 2
+    source = video(tmp_path / "in.mkv", frames)
+    for made_of, warned in ((sha256(source), False), ("0" * 64, True), (None, False)):
+        events: list[Event] = []
+        kept = folder(tmp_path / f"{made_of}.mp4", frames, source=made_of)
+        vidstyle.evaluate(kept, source, flow="dis", features="lite", device="cpu", report=events.append)
+        warnings = [event.text for event in events if isinstance(event, Note) and event.warning]
+        assert bool(warnings) == warned
+        assert all("rendered from another file" in text for text in warnings)

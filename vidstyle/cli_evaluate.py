@@ -83,7 +83,7 @@ def evaluate(
     vidstyle evaluate out.mp4.vidstyle --source in.mp4 --style munch.jpg --baseline base.mp4.vidstyle
     """
     targets = [path for path in (json if json != STDOUT else None, plot) if path is not None]
-    check_targets(targets, [path for path in (result, source, style, baseline) if path is not None], overwrite)
+    check_targets(targets, [path for path in (result, source, style, baseline) if path is not None], plot, overwrite)
     # torch and OpenCV come in only here.
     from vidstyle import cli, curves, framefile
     from vidstyle.evaluate import evaluate as measure
@@ -123,7 +123,7 @@ def evaluate(
         framefile.write_atomically(plot, picture)
 
 
-def check_targets(targets: list[Path], inputs: list[Path], overwrite: bool) -> None:
+def check_targets(targets: list[Path], inputs: list[Path], plot: Path | None, overwrite: bool) -> None:
     """Raises OutputError when a file cannot be written, or should not be. Before anything is measured."""
     if len({path.resolve() for path in targets}) < len(targets):
         raise OutputError(f"{targets[0]} is given twice", "it would be replaced at once", "name two files")
@@ -132,6 +132,8 @@ def check_targets(targets: list[Path], inputs: list[Path], overwrite: bool) -> N
             raise OutputError(f"{path} would be replaced", "it is measured", "name another file")
         if path.is_dir():
             raise OutputError(f"cannot write {path}", "it is a directory", "name a file in it")
+        if path == plot and path.suffix.lower() != ".png":
+            raise OutputError(f"cannot draw {path}", "the curves are drawn as a PNG", f"name it {path.stem}.png")
         if path.exists() and not overwrite:
             raise OutputError(f"{path} exists", "it would be replaced", "use -f to replace it, or name another file")
         if not os.access(path.parent, os.W_OK):

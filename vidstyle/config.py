@@ -33,6 +33,9 @@ PRESETS = ("draft", "standard", "reference")
 
 PICTURE, DELIVERY, RUN = "Picture", "Delivery", "Run"
 
+LINKING = frozenset({"flow", "mask", "rest", "iterations", "scales", "temporal_weight", "temporal_norm"})
+"""What changes nothing in a render without links between frames."""
+
 
 ALWAYS = object()
 """No value: the setting is always in the fingerprint."""
@@ -218,8 +221,19 @@ class RenderConfig(BaseModel):
         if self.temporal_from_pass > self.passes:
             raise ValueError(
                 f"temporal_from_pass = {self.temporal_from_pass} never comes where there are {self.passes} passes: set "
-                f"it to {self.passes} or less, or temporal_weight = 0"
+                f"it to {self.passes} or less"
             )
+        return self
+
+    @model_validator(mode="after")
+    def something_to_hold(self) -> RenderConfig:
+        for name in ("temporal_norm", "temporal_from_pass"):
+            value = getattr(self, name)
+            if not self.temporal_weight and value != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} = {value} changes nothing where temporal_weight = 0 leaves the temporal loss out: set "
+                    "only one of them"
+                )
         return self
 
     @property
@@ -242,12 +256,16 @@ class RenderConfig(BaseModel):
         return self.temporal_from_pass or self.passes // 2 + 1
 
     def picture_settings(self) -> dict[str, Any]:
-        """The settings that change frames, as plain values; without those that are at their neutral value."""
+        """The settings that change frames, as plain values; without those that are at their neutral value, or change
+        nothing beside the others.
+        """
         values = self.model_dump(mode="json")
         return {
             name: values[name]
             for name in type(self).model_fields
-            if group_of(name) == PICTURE and values[name] != extra_of(name).get("neutral", ALWAYS)
+            if group_of(name) == PICTURE
+            and values[name] != extra_of(name).get("neutral", ALWAYS)
+            and not (self.per_frame and name in LINKING)
         }
 
 

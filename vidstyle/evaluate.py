@@ -163,6 +163,11 @@ def compare(result: Path, baseline: Path | None, config: RenderConfig, report: R
     first, stop = chosen(scanned.timeline, config)
     check_fit(others, config.input, first, stop - first, config.start)
     count, size = others["result"].count, others["result"].size
+    digest = sha256(config.input)
+    for name, other in others.items():
+        if other.made_of not in (None, digest):
+            made = f"the {name} was rendered from another file than {config.input}: its figures may say nothing"
+            report(Note(made, warning=True))
     for note in notes(others["result"], found, first, len(scanned.timeline), scanned.missing):
         report(note)
     film = films.Film(
@@ -170,7 +175,7 @@ def compare(result: Path, baseline: Path | None, config: RenderConfig, report: R
         count=len(scanned.timeline),
         size=(found.width, found.height),
         read=lambda wanted: films.images(found, size, first, first + wanted),
-        identity={"sha256": sha256(config.input)},
+        identity={"sha256": digest},
     )
     cuts = (t - first for t in shots.cuts(differences.scores) if first < t < first + count)
     return Comparison({"source": film, **others}, first, count, (0, *cuts))

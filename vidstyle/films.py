@@ -29,6 +29,7 @@ class Film:
         read: the first so many frames in order, (3, H, W) each; closing the iterator ends the decoder.
         identity: what tells it from another film.
         first: the frame of the source at which it begins; None: not known.
+        made_of: sha256 of its source; None: not known.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Film:
     read: Callable[[int], Generator[Tensor, None, None]]
     identity: dict[str, str] = field(default_factory=dict)
     first: int | None = None
+    made_of: str | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def kept(folder: Path) -> Film:
         read=lambda wanted: (from_uint16(framefile.decode(file)) for file in files[:wanted]),
         identity={"fingerprint": fingerprint},
         first=parts.get("start"),
+        made_of=parts.get("input"),
     )
 
 

@@ -212,7 +212,7 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
         "duration": job.stop - job.first,
         "weights": extractor.digest,
         "polish_weights": polisher.digest if polisher else None,
-        "flow_weights": flow.digest,
+        "flow_weights": "" if config.per_frame else flow.digest,
         "precision": precision,
         "device": device.type,
     }

@@ -21,7 +21,7 @@ class Plan:
             of the first and of each later one.
         first_polish, polish: how many of them are polished.
         held_to: how many frames back the frames are that each one is held to; none without links.
-        held_from_pass: the first pass in which they are.
+        held_from_pass: the first pass in which they are; 0 where there is no temporal loss.
     """
 
     input: str
@@ -50,7 +50,8 @@ class Plan:
     def text(self) -> str:
         features = f"{self.features} features{self.polishing()}"
         lines = [
-            f"input     {self.input}: {self.frames} frames, {self.seconds:.2f} s, {len(self.shots)} shots",
+            f"input     {self.input}: {counted(self.frames, 'frame')}, {self.seconds:.2f} s, "
+            + counted(len(self.shots), "shot"),
             f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
             f"models    {features} in {self.precision} on {self.device}, {self.flow} flow",
             *self.linking(),
@@ -62,11 +63,13 @@ class Plan:
         """How the frames hang together, where that is not the usual way."""
         if self.passes > 1:
             first = f"{self.first_iterations} iterations of every frame by itself, then {self.iterations} in each of"
-            held = f"held to its neighbour from pass {self.held_from_pass} on"
+            held = f"held to its neighbour from pass {max(2, self.held_from_pass)} on"
+            held = held if self.held_from_pass else "not held to its neighbour"
             return [f"passes    {self.passes}: {first} {self.passes - 1} more; {held}"]
         if len(self.held_to) > 1:
             *others, last = self.held_to
-            return [f"links     each frame to those {', '.join(map(str, others))} and {last} before it"]
+            start = "" if self.held_from_pass else ", to start from, without being held to them"
+            return [f"links     each frame to those {', '.join(map(str, others))} and {last} before it{start}"]
         return []
 
     def polishing(self) -> str:
@@ -78,6 +81,10 @@ class Plan:
         if self.passes > 1:
             return f"{last}every frame in pass 1 and the last {self.polish} in every later one"
         return f"{last}a shot's first frame and the last {self.polish} of every other one"
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def of(config: RenderConfig) -> Plan:
@@ -111,7 +118,7 @@ def of(config: RenderConfig) -> Plan:
         first_iterations=config.first_iterations,
         iterations=config.iterations,
         held_to=config.distances if linked else (),
-        held_from_pass=config.held_from_pass,
+        held_from_pass=config.held_from_pass if config.temporal_weight else 0,
         flow=config.flow,
         device=str(device),
         precision=resolve_precision(config.precision, device),
