@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import inspect
 import re
+import sys
 import shlex
 import shutil
 from collections.abc import Callable
@@ -194,8 +195,9 @@ EXTRA: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", every_error())
 def test_an_error_prints_its_three_lines_and_exits_with_its_code(
-    kind: type[VidstyleError], capsys: pytest.CaptureFixture[str]
+    kind: type[VidstyleError], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "argv", ["vidstyle"])  # pytest's own -v would ask for the traceback too
     error = kind("what", "why", "hint", **EXTRA.get(kind.__name__, {}))
     with pytest.raises(SystemExit) as e:
         cli.fail(error)
