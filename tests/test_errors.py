@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import inspect
 import re
-import sys
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
