@@ -46,7 +46,7 @@ def test_dis_reaches_its_known_accuracy(shared: Path, scene: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", ["middlebury_RubberWhale", "sintel_alley_1_clean_2", "sintel_market_5_clean_2"])
+@pytest.mark.parametrize("scene", EPE)
 def test_raft_small_reaches_its_known_accuracy_with_the_weights_of_torch_hub(shared: Path, scene: str) -> None:
     assert error("raft-small", shared / "flow_gt" / scene) == pytest.approx(EPE[scene][1], rel=0.1)
 
