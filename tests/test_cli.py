@@ -78,6 +78,22 @@ def test_a_dry_run_tells_and_touches_nothing(command: Command, line: list[object
     assert not list(tmp_path.iterdir())
 
 
+def test_a_render_without_links_needs_no_weights_of_a_flow(
+    command: Command, line: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIDSTYLE_WEIGHTS", raising=False)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    flow = (*line, "--flow", "raft-large", "--dry-run")
+    assert "raft-large: 21 MB of weights will be downloaded" in command(*flow).out
+    assert "downloaded" not in command(*flow, "--per-frame").out
+
+
+def test_a_dry_run_counts_in_words(command: Command, line: list[object]) -> None:
+    assert "2 frames, 0.20 s, 1 shot\n" in command(*line, "--dry-run").out
+    assert "1 frame, 0.10 s, 1 shot\n" in command(*line, "--dry-run", "--duration", "0.1").out
+
+
 def test_a_dry_run_names_the_weights_that_polish_needs(
     command: Command, line: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +133,9 @@ def test_a_dry_run_says_how_many_iterations_are_polished(
         ("--passes 4", "neighbour from pass 3 on"),
         ("--passes 4 --temporal-from-pass 2", "neighbour from pass 2 on"),
         ("--long-term 8", "links     each frame to those 1, 2, 4 and 8 before it"),
+        ("--passes 3 --temporal-from-pass 1", "held to its neighbour from pass 2 on"),  # the first has none
+        ("--passes 3 --temporal-weight 0", "in each of 2 more; not held to its neighbour"),
+        ("--long-term 2 --temporal-weight 0", "1 and 2 before it, to start from, without being held to them"),
         ("--passes 2 --polish 3", "vgg19 in the last 3 iterations of every frame"),
         ("--passes 2 --polish 9", "the last 9 iterations of every frame in pass 1 and the last 5 in every later one"),
     ],

@@ -19,6 +19,7 @@ PANELS = (
     ("content distance", "content"),
     ("content distance\nnear boundaries", "content_near"),
     ("sharpness", "sharpness"),
+    ("saturation,\nuncovered", "saturation_uncovered"),
 )
 
 

@@ -201,7 +201,7 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
         )
 
     extractor, polisher = load(config.features), load(POLISHER) if config.polish else None
-    flow = flow_estimators.load(config.flow, device, config.weights_dir)
+    flow = flow_estimators.load(flow_name(config), device, config.weights_dir)
     width, height = job.size
     stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher)
     parts = {
@@ -212,7 +212,7 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
         "duration": job.stop - job.first,
         "weights": extractor.digest,
         "polish_weights": polisher.digest if polisher else None,
-        "flow_weights": "" if config.per_frame else flow.digest,
+        "flow_weights": flow.digest,
         "precision": precision,
         "device": device.type,
     }
@@ -221,8 +221,13 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
 
 def weight_files(config: RenderConfig) -> tuple[str, ...]:
     """Names of the weight files that a render reads."""
-    networks = (config.features, *((POLISHER,) if config.polish else ()), config.flow)
+    networks = (config.features, *((POLISHER,) if config.polish else ()), flow_name(config))
     return tuple(name for name in networks if name in weights.REGISTRY)  # DIS has none
+
+
+def flow_name(config: RenderConfig) -> str:
+    """The estimator that a render loads. Without links between frames none is asked: DIS costs nothing."""
+    return "dis" if config.per_frame else config.flow
 
 
 def downloading(name: str, report: Report) -> Callable[[int, int], None]:

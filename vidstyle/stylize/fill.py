@@ -32,8 +32,7 @@ def painted_alike(frame: Tensor, painted: Tensor, trusted: Tensor) -> Tensor:
     Each pixel to fill takes the mean of the painted colours of all cells, weighed by how much of them is trusted, how
     alike their source colours are and how near they lie: c exp(-|dI|^2 / (2 ALIKE^2) - |dx|^2 / (2 NEARBY^2)). It is as
     much brighter or darker than that as its source is than theirs, within bounds, and never so bright that its hue
-    would change. So a sky that comes into view behind a dark roof gets the sky's colours, and not
-    the roof's.
+    changes. So a sky that comes into view behind a dark roof gets the sky's colours, and not the roof's.
 
     Args:
         frame: the source, (3, H, W).
@@ -64,7 +63,7 @@ def painted_alike(frame: Tensor, painted: Tensor, trusted: Tensor) -> Tensor:
         room = 1 / colour.amax(1, keepdim=True).clamp_min(0.5)  # up to where the first channel is full
         filled.append(colour * torch.minimum(brightness.clamp(1 / BRIGHTEST, BRIGHTEST), room))
     result = painted.clone()
-    result[:, y, x] = torch.cat(filled).T
+    result[:, y, x] = torch.cat(filled).T.clamp(0, 1)  # a mean may be above 1 by a rounding
     return result
 
 
