@@ -300,12 +300,14 @@ def test_polish_comes_closer_to_the_style_as_vgg19_sees_it(settings: Settings, s
     frame = stepping.resize(read_image(shared / "photos" / "lion.jpg", StyleError), size)
     painting = read_image(shared / "styles" / "vangogh_starry_night.jpg", StyleError)
 
+    wanted = vgg19(stepping.fitted(painting, size)[None], networks.STYLE_LAYERS)
+    targets = {name: losses.gram(found) for name, found in wanted.items()}
+
     def distance(polish: int) -> float:
         config = settings(first_iterations=20, first_scales=1, polish=polish)
         s = Stylizer(lite, painting, size, config, torch.device("cpu"), vgg19)
         _, image, done = s.step(State(), frame, None)
         assert done == 20
-        targets = Stylizer.scale(vgg19, painting, size, 1.0).style
         maps = vgg19(image[None], networks.STYLE_LAYERS)
         return float(sum(losses.style(losses.gram(maps[name]), targets[name]) for name in targets))
 

@@ -70,6 +70,9 @@ REACH = 3
 OVERSHOOT = 0.05
 """How far `warp_sharp` may leave the range of the four pixels around, as a share of it: more rings, less softens."""
 
+AT_ONCE = 2**17
+"""Pixels that `warp_sharp` gathers at once: bounds its memory, which is that of some sixty maps, and stays in caches."""
+
 
 def warp_sharp(image: Tensor, flow: Tensor) -> Tensor:
     """`warp` for pictures (c, H, W) in [0, 1]: Lanczos' window of 6x6 pixels instead of four bilinear taps.
@@ -79,19 +82,27 @@ def warp_sharp(image: Tensor, flow: Tensor) -> Tensor:
     returns the image bit for bit, and an integer translation is exact, as with `warp`, whose arguments and errors
     these are.
     """
-    c, h, w = image.shape
     x, y = sampled(image, flow)
+    rows = max(1, AT_ONCE // image.shape[2])
+    pairs = zip(x.split(rows), y.split(rows), strict=True)
+    return torch.cat([gathered_sharp(image, xs, ys) for xs, ys in pairs], 1)
+
+
+def gathered_sharp(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`image` (c, H, W) at the absolute positions x and y, each (h, w) and inside the image: (c, h, w)."""
+    c, height, width = image.shape
+    h, w = x.shape
     left, top = x.floor(), y.floor()
     across, down = lanczos((x - left).to(image.dtype)), lanczos((y - top).to(image.dtype))
     taps = range(1 - REACH, REACH + 1)
-    columns = [(left.long() + k).clamp(0, w - 1) for k in taps]
-    pixels = image.reshape(c, h * w)
-    total, nearest = torch.zeros_like(image), []
+    columns = [(left.long() + k).clamp(0, width - 1) for k in taps]
+    pixels = image.reshape(c, height * width)
+    total, nearest = image.new_zeros(c, h, w), []
     for k, share in zip(taps, down, strict=True):
-        start = (top.long() + k).clamp(0, h - 1) * w
-        row = torch.zeros_like(image)
+        start = (top.long() + k).clamp(0, height - 1) * width
+        row = image.new_zeros(c, h, w)
         for j, column, weight in zip(taps, columns, across, strict=True):
-            value = pixels[:, (start + column).reshape(-1)].view(c, h, w)  # (c, H*W) -> (c, H, W)
+            value = pixels[:, (start + column).reshape(-1)].view(c, h, w)  # (c, h*w) -> (c, h, w)
             row += weight * value
             if k in (0, 1) and j in (0, 1):
                 nearest.append(value)

@@ -35,8 +35,17 @@ def content(features: Tensor, target: Tensor) -> Tensor:
     Gatys eq. 1 is 1/2 |F - P|^2, which grows with the resolution and with the layer's energy; its gradient, eq. 2, is
     ours times |P|^2 / 2.
     """
-    features, target = full(features), full(target)
-    return (features - target).square().sum() / target.square().sum().clamp_min(TINY)
+    return distance(features, target) / energy(target)
+
+
+def distance(features: Tensor, target: Tensor) -> Tensor:
+    """|F - P|^2, a scalar: a sum over pixels."""
+    return (full(features) - full(target)).square().sum()
+
+
+def energy(target: Tensor) -> Tensor:
+    """|P|^2, a scalar, never 0."""
+    return full(target).square().sum().clamp_min(TINY)
 
 
 class Products(torch.autograd.Function):
@@ -57,13 +66,20 @@ class Products(torch.autograd.Function):
 def gram(features: Tensor) -> Tensor:
     """(1, c, h, w) -> G = F^T F / (h w), (c, c): what the channels do together, wherever they do it (Gatys eq. 3).
 
-    Gatys' G is not divided by the pixels. F is the (h w, c) view of the channels_last map; flattening NCHW would copy
-    it.
+    Gatys' G is not divided by the pixels.
+    """
+    return products(features) / (features.shape[2] * features.shape[3])
+
+
+def products(features: Tensor) -> Tensor:
+    """(1, c, h, w) -> F^T F, (c, c): a sum over pixels.
+
+    F is the (h w, c) view of the channels_last map; flattening NCHW would copy it.
     """
     _, c, h, w = features.shape
     f = full(features).permute(0, 2, 3, 1).reshape(h * w, c)  # (1, c, h, w) -> (hw, c)
     g: Tensor = Products.apply(f)
-    return g / (h * w)
+    return g
 
 
 def style(g: Tensor, target: Tensor) -> Tensor:
@@ -71,7 +87,7 @@ def style(g: Tensor, target: Tensor) -> Tensor:
 
     Gatys eq. 4 divides by 4 N^2 M^2 instead, which leaves the layers' shares to chance.
     """
-    return (g - target).square().sum() / target.square().sum().clamp_min(TINY)
+    return distance(g, target) / energy(target)
 
 
 def total_variation(image: Tensor) -> Tensor:

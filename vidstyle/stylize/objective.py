@@ -1,8 +1,12 @@
-"""What is minimised: a weighted sum of terms over an image and its features."""
+"""What is minimised: a weighted sum of terms over an image and its features.
+
+A term that looks at features takes sums over their pixels, and its value comes from these sums alone. So it does not
+notice whether the features were there all at once or tile by tile (`tiles`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,13 +15,34 @@ from torch import Tensor
 
 from vidstyle.stylize import losses
 from vidstyle.stylize.features import Extractor
+from vidstyle.stylize.tiles import Tile, cells, stride, summed
 
 Maps = Mapping[str, Tensor]
+Sums = Sequence[Tensor]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the terms are shown of the features: all of them, or the core of a tile.
+
+    Args:
+        maps: {layer: map (1, c, h', w')}.
+        cells: how many cells the whole picture's map of each layer has.
+        tile: None for the whole picture.
+    """
+
+    maps: Maps
+    cells: Mapping[str, int]
+    tile: Tile | None = None
+
+    def same(self, target: Tensor, name: str) -> Tensor:
+        """The part of a whole map that lies where `maps[name]` does."""
+        return self.tile.place(target, name) if self.tile else target
 
 
 class Term(Protocol):
-    """One term: the layers it looks at, its weight, and its value for an image (1, 3, h, w) with the maps of those
-    layers.
+    """One term: the layers it looks at, its weight, what it adds up over their pixels, and its value for an image
+    (1, 3, h, w) with these sums.
     """
 
     @property
@@ -26,22 +51,27 @@ class Term(Protocol):
     @property
     def weight(self) -> float: ...
 
-    def __call__(self, image: Tensor, maps: Maps) -> Tensor: ...
+    def sums(self, view: View) -> Sums: ...
+
+    def __call__(self, image: Tensor, sums: Sums) -> Tensor: ...
 
 
-@dataclass(frozen=True)
 class Content:
     """Mean of the relative content losses over `targets`, {layer: map of the frame}."""
 
-    weight: float
-    targets: Maps
+    def __init__(self, weight: float, targets: Maps) -> None:
+        self.weight, self.targets = weight, targets
+        self.energies = [losses.energy(p) for p in targets.values()]
 
     @property
     def layers(self) -> tuple[str, ...]:
         return tuple(self.targets)
 
-    def __call__(self, image: Tensor, maps: Maps) -> Tensor:
-        return torch.stack([losses.content(maps[name], p) for name, p in self.targets.items()]).mean()
+    def sums(self, view: View) -> Sums:
+        return [losses.distance(view.maps[name], view.same(p, name)) for name, p in self.targets.items()]
+
+    def __call__(self, image: Tensor, sums: Sums) -> Tensor:
+        return torch.stack([d / e for d, e in zip(sums, self.energies, strict=True)]).mean()
 
 
 @dataclass(frozen=True)
@@ -57,48 +87,109 @@ class Style:
     def layers(self) -> tuple[str, ...]:
         return tuple(self.targets)
 
-    def __call__(self, image: Tensor, maps: Maps) -> Tensor:
-        return torch.stack([losses.style(losses.gram(maps[name]), a) for name, a in self.targets.items()]).mean()
+    def sums(self, view: View) -> Sums:
+        return grams(view, self.layers)
+
+    def __call__(self, image: Tensor, sums: Sums) -> Tensor:
+        return torch.stack([losses.style(g, a) for g, a in zip(sums, self.targets.values(), strict=True)]).mean()
+
+
+def grams(view: View, layers: Sequence[str]) -> list[Tensor]:
+    """The share of what is shown in the whole picture's Gram matrices."""
+    return [losses.products(view.maps[name]) / view.cells[name] for name in layers]
+
+
+class PixelTerm:
+    """A term that looks at the image alone."""
+
+    layers: tuple[str, ...] = ()
+
+    def sums(self, view: View) -> Sums:
+        return ()
 
 
 @dataclass(frozen=True)
-class Smoothness:
+class Smoothness(PixelTerm):
     """Total variation."""
 
     weight: float
-    layers: tuple[str, ...] = ()
 
-    def __call__(self, image: Tensor, maps: Maps) -> Tensor:
+    def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         return losses.total_variation(image)
 
 
 @dataclass(frozen=True)
-class Temporal:
+class Temporal(PixelTerm):
     """Ruder's temporal term; see `losses.temporal` for the shapes. `norm` is one of `losses.TEMPORAL`."""
 
     weight: float
     warped: Tensor
     mask: Tensor
-    layers: tuple[str, ...] = ()
     norm: str = "squared"
 
-    def __call__(self, image: Tensor, maps: Maps) -> Tensor:
+    def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         return losses.TEMPORAL[self.norm](image, self.warped, self.mask)
 
 
 class Objective:
-    """image (1, 3, h, w) -> scalar; terms of weight 0 are left out, and no feature is computed that no term looks
-    at.
+    """image (1, 3, h, w) -> scalar; terms of weight 0 are left out, and no feature is computed that no term looks at.
+
+    Args:
+        tiles: how the features of the image are divided; None: they are computed all at once.
     """
 
-    def __init__(self, extractor: Extractor, terms: tuple[Term, ...]) -> None:
-        self.extractor = extractor
+    def __init__(self, extractor: Extractor, terms: Sequence[Term], tiles: Sequence[Tile] | None = None) -> None:
+        self.extractor, self.tiles = extractor, tiles
         self.terms = tuple(term for term in terms if term.weight > 0)
         self.layers = tuple(dict.fromkeys(name for term in self.terms for name in term.layers))
 
     def __call__(self, image: Tensor) -> Tensor:
-        maps = self.extractor(image, self.layers) if self.layers else {}
+        sums = iter(self.sums(image))
         total = image.new_zeros(())
         for term in self.terms:
-            total = total + term.weight * term(image, maps)
+            own = [next(sums) for _ in term.layers]
+            total = total + term.weight * term(image, own)
         return total
+
+    def sums(self, image: Tensor) -> Sequence[Tensor]:
+        """Of every term, one after the other; one for each of its layers."""
+        if not self.layers:
+            return ()
+        return sums(
+            self.extractor, image, self.layers, self.tiles, lambda view: [s for t in self.terms for s in t.sums(view)]
+        )
+
+
+def sums(
+    extractor: Extractor,
+    image: Tensor,
+    layers: Sequence[str],
+    tiles: Sequence[Tile] | None,
+    of: Callable[[View], Sums],
+) -> Sums:
+    """What `of` adds up over the pixels of these layers' maps of an image (1, 3, h, w)."""
+    if tiles is None:
+        maps = extractor(image, layers)
+        return of(View(maps, {name: f.shape[2] * f.shape[3] for name, f in maps.items()}))
+    whole = {name: cells(name, image.shape[2:]) for name in layers}
+
+    def measure(seen: Tensor, tile: Tile) -> tuple[Tensor, ...]:
+        maps = extractor(seen, layers)
+        return tuple(of(View({name: tile.core(f, name) for name, f in maps.items()}, whole, tile)))
+
+    return summed(image, measure, tiles)
+
+
+def maps(extractor: Extractor, image: Tensor, layers: Sequence[str], tiles: Sequence[Tile] | None) -> Maps:
+    """The maps of an image (1, 3, h, w) without gradients; with tiles only one tile's other maps are held at a time."""
+    with torch.no_grad():
+        if tiles is None:
+            return extractor(image, layers)
+        whole: dict[str, Tensor] = {}
+        for tile in tiles:
+            for name, found in extractor(tile.seen(image), layers).items():
+                if name not in whole:
+                    size = (n // stride(name) for n in image.shape[2:])
+                    whole[name] = found.new_empty((1, found.shape[1], *size)).to(memory_format=torch.channels_last)
+                tile.place(whole[name], name).copy_(tile.core(found, name))
+        return whole

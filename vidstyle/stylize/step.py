@@ -15,11 +15,11 @@ from torch import Tensor
 
 from vidstyle.config import RenderConfig
 from vidstyle.frames import Motion, quantise
-from vidstyle.stylize import losses
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Extractor
-from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term
+from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term, grams, maps, sums
 from vidstyle.stylize.optimize import Schedule, minimise
 from vidstyle.stylize.temporal import blended, carried, kept_where_settled, start_image
+from vidstyle.stylize.tiles import Tile, tiles
 
 COARSEST = 64
 """No scale has a shorter side below this: relu5_1 sees 1/16 of it."""
@@ -73,11 +73,12 @@ class State:
 @dataclass(frozen=True)
 class Scale:
     """One level of the coarse-to-fine pyramid: its size (h, w), the features that are matched at it, and the
-    painting's Gram matrices in them."""
+    painting's Gram matrices in them; `tiles` as in `Objective`, of the canvas."""
 
     size: tuple[int, int]
     extractor: Extractor
     style: Mapping[str, Tensor]
+    tiles: Sequence[Tile] | None
 
 
 def factors(size: tuple[int, int], count: int) -> list[float]:
@@ -129,6 +130,7 @@ class Stylizer:
         size: (h, w) of the frames.
         config: its optimisation and its weights; nothing of it that is about the video or its motion.
         polisher: the features of the last iterations, see `polish_iterations`; None: `extractor` does them too.
+        tile: features are computed for squares of this side, at most, one after the other; 0: for all at once.
     """
 
     def __init__(
@@ -139,20 +141,29 @@ class Stylizer:
         config: RenderConfig,
         device: torch.device,
         polisher: Extractor | None = None,
+        tile: int = 0,
     ) -> None:
-        self.extractor, self.config, self.device, self.polisher = extractor, config, device, polisher
+        self.extractor, self.config, self.device, self.polisher, self.tile = extractor, config, device, polisher, tile
         painting = painting.to(device)
         count = max(config.first_scales, config.scales)
         self.pyramid = [self.scale(extractor, painting, size, factor) for factor in factors(size, count)]
         self.polished = self.scale(polisher, painting, size, 1.0) if polisher and config.polish else None
 
-    @staticmethod
-    def scale(extractor: Extractor, painting: Tensor, size: tuple[int, int], factor: float) -> Scale:
+    def scale(self, extractor: Extractor, painting: Tensor, size: tuple[int, int], factor: float) -> Scale:
         """The frames' size and the painting's statistics at `factor` times the full size."""
-        small = fitted(painting, size, factor)
+        small, (h, w) = fitted(painting, size, factor), scaled(size, factor)
         with torch.no_grad():
-            maps = extractor(small[None], STYLE_LAYERS)
-            return Scale(scaled(size, factor), extractor, {name: losses.gram(maps[name]) for name in STYLE_LAYERS})
+            tiles = self.tiles(extractor, small.shape[1:])
+            found = sums(extractor, small[None], STYLE_LAYERS, tiles, lambda view: grams(view, STYLE_LAYERS))
+        style = dict(zip(STYLE_LAYERS, found, strict=True))
+        return Scale((h, w), extractor, style, self.tiles(extractor, (h + 2 * MARGIN, w + 2 * MARGIN)))
+
+    def tiles(self, extractor: Extractor, size: Sequence[int]) -> Sequence[Tile] | None:
+        """How the features of a picture of `size` (h, w) are divided."""
+        if not self.tile:
+            return None
+        divided = tiles(size, self.tile, extractor.halo)
+        return divided if len(divided) > 1 else None
 
     def step(self, state: State, frame: Tensor, motion: Motion | None, index: int = 0) -> tuple[State, Tensor, int]:
         """Stylise one frame.
@@ -253,9 +264,9 @@ class Stylizer:
 
     def objective(self, frame: Tensor, held: Sequence[Held], scale: Scale) -> Objective:
         config = self.config
-        with torch.no_grad():
-            canvas = extend(resize(frame, scale.size))
-            content = scale.extractor(canvas[None], CONTENT_LAYERS) if config.content_weight else {}
+        canvas = extend(resize(frame, scale.size))
+        wanted = CONTENT_LAYERS if config.content_weight else ()
+        content = maps(scale.extractor, canvas[None], wanted, scale.tiles)
         terms: list[Term] = [
             Style(config.style_weight, scale.style),
             Content(config.content_weight, content),
@@ -264,7 +275,7 @@ class Stylizer:
         for pair in held:
             warped, mask = (extend(resize(x, scale.size)) for x in pair)
             terms.append(Temporal(config.temporal_weight, warped, mask, norm=config.temporal_norm))
-        return Objective(scale.extractor, tuple(terms))
+        return Objective(scale.extractor, terms, scale.tiles)
 
 
 def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -6,7 +6,7 @@ same names.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vidstyle import weights
 from vidstyle.device import Precision
+from vidstyle.stylize.tiles import STRIDE
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYERS = ("relu4_2",)
@@ -23,6 +24,9 @@ CONTENT_LAYERS = ("relu4_2",)
 class Extractor(Protocol):
     digest: str
     """sha256 of the weights; part of a render's fingerprint."""
+
+    halo: int
+    """Pixels around a cell of any map that its value may depend on; a multiple of `tiles.STRIDE`."""
 
     def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """(b, 3, h, w) RGB in [0, 1] -> {layer: (b, c, h', w')}, computed only as deep as the deepest layer asked
@@ -40,10 +44,19 @@ class Network:
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.module = module.eval().requires_grad_(False).to(device, dtype).to(memory_format=torch.channels_last)
         self.digest, self.device, self.precision = digest, device, precision
+        self.halo = halo(module.depths)  # type: ignore[arg-type]
 
     def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         maps: dict[str, Tensor] = self.module(image.contiguous(memory_format=torch.channels_last), layers)
         return maps
+
+
+def halo(depths: Sequence[int]) -> int:
+    """How far a network sees whose stages have so many 3x3 convolutions, each stage at half the resolution of the one
+    before: 1 pixel of its own for each of them.
+    """
+    reach: int = sum(depth << stage for stage, depth in enumerate(depths))
+    return -(-reach // STRIDE) * STRIDE
 
 
 def load(

@@ -37,6 +37,8 @@ class Lite(nn.Module):
     map.
     """
 
+    depths = DEPTHS
+
     def __init__(self) -> None:
         super().__init__()
         self.stages = nn.ModuleList()

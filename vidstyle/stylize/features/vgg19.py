@@ -26,6 +26,8 @@ class VGG19(nn.Module):
         pooling: average or max.
     """
 
+    depths = tuple(depth for _, depth in VGG19_STAGES)
+
     def __init__(self, pooling: str = "average") -> None:
         super().__init__()
         self.pool = nn.AvgPool2d(2) if pooling == "average" else nn.MaxPool2d(2)
