@@ -71,7 +71,7 @@ OVERSHOOT = 0.05
 """How far `warp_sharp` may leave the range of the four pixels around, as a share of it: more rings, less softens."""
 
 AT_ONCE = 2**17
-"""Pixels that `warp_sharp` gathers at once: bounds its memory, which is that of some sixty maps, and stays in caches."""
+"""Pixels that `warp_sharp` gathers at once: bounds its memory, which is that of some sixty maps."""
 
 
 def warp_sharp(image: Tensor, flow: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def warp_sharp(image: Tensor, flow: Tensor) -> Tensor:
     """
     x, y = sampled(image, flow)
     rows = max(1, AT_ONCE // image.shape[2])
-    pairs = zip(x.split(rows), y.split(rows), strict=True)
+    pairs = zip(torch.split(x, rows), torch.split(y, rows), strict=True)
     return torch.cat([gathered_sharp(image, xs, ys) for xs, ys in pairs], 1)
 
 

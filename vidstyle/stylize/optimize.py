@@ -71,7 +71,9 @@ def settled(before: float | None, now: float, tolerance: float) -> bool:
 
 def run_adam(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule) -> int:
     """Adam (Kingma & Ba 2015), projected on [0, 1] after every step."""
-    adam = torch.optim.Adam([x], lr=schedule.learning_rate, betas=(0.9, 0.99))
+    # Fused: one pass over the image and its moments, without the five copies of the image that it takes else.
+    fused = x.device.type in ("cpu", "cuda")
+    adam = torch.optim.Adam([x], lr=schedule.learning_rate, betas=(0.9, 0.99), fused=fused)
     looked: float | None = None
     whole = schedule.before + schedule.iterations + schedule.after
     for i in range(schedule.iterations):
