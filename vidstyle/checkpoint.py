@@ -73,6 +73,14 @@ def written(output: Path) -> int:
     return sum(1 for path in state_folder(output).glob("*/*.png") if path.parent.name.partition(".")[0] in KINDS)
 
 
+def begun(output: Path) -> dict[str, Any] | None:
+    """What the render of `output` is made of that has frames to continue from; None when there is none."""
+    folder = state_folder(output)
+    parts = read_record(folder).get("parts")
+    there = isinstance(parts, dict) and any(folder.glob("frames*/*.png"))
+    return parts if there else None
+
+
 def is_own_output(output: Path) -> bool:
     """Whether `output` was delivered by the render whose state directory lies beside it, which a kill kept from
     tidying up.

@@ -149,6 +149,21 @@ class RenderConfig(BaseModel):
     )
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps.", RUN, pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
 
+    max_memory: float | None = setting(
+        None,
+        "Memory that the render may take, in GB. Default: a quarter of the machine's, nine tenths of a GPU's.",
+        RUN,
+        gt=0,
+    )
+    tile: int | None = setting(
+        None,
+        "Compute features in tiles of this side, one after the other: less memory, more time, the same picture but for "
+        "rounding. 0: never. Default: as large as the memory allows, none if it can be.",
+        RUN,
+        ge=0,
+        le=16384,
+    )
+
     overwrite: bool = setting(False, "Replace an existing output.", DELIVERY, ("-f",))
     codec: Literal["h264", "hevc", "vp9", "av1", "prores", "ffv1"] | None = setting(
         None, "Video codec. Default: what suits the container.", DELIVERY

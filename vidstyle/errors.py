@@ -11,6 +11,7 @@
     │   ├── SettingsChangedError  the checkpoints were made with other settings; `differences` names them
     │   ├── LockedError           another process is rendering this output
     │   ├── DiskSpaceError        too little free space, found before the first frame
+    │   ├── MemoryLimitError      a frame takes more memory than there is, or than --max-memory allows
     │   ├── WeightsError          a weight file is missing, damaged or of the wrong network
     │   └── ToolError             no ffmpeg that can do the job
     ├── RenderError               exit 1: failed on the way, finished frames are kept
@@ -76,6 +77,10 @@ class LockedError(Refusal):
 
 
 class DiskSpaceError(Refusal):
+    pass
+
+
+class MemoryLimitError(Refusal):
     pass
 
 

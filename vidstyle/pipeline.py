@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from vidstyle import __version__, checkpoint, passes, space, weights
+from vidstyle import __version__, checkpoint, memory, passes, space, weights
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import POLISHER, RenderConfig
@@ -52,6 +52,7 @@ class Job:
         whole: the input's timeline; the render takes its frames `first` .. `stop` - 1, and counts them from 0.
         cuts: first frames of shots in the whole input.
         size: (width, height) of the render.
+        tile: side of the tiles that features are computed for; 0: for whole frames.
         notes: what the user should know before it starts.
     """
 
@@ -64,6 +65,7 @@ class Job:
     first: int
     stop: int
     size: tuple[int, int]
+    tile: int
     notes: tuple[Note, ...]
 
     @property
@@ -158,6 +160,9 @@ def prepare(config: RenderConfig) -> Job:
         notes.append(Note(f"{config.input} is damaged: {why}", warning=True))
     first, stop = chosen(scanned.timeline, config)
     delivery = decide(scanned.timeline)  # some containers cannot keep all times
+    tile = tiling(config, size, delivery.path)
+    if tile:
+        notes.append(Note(f"features are computed in tiles of {tile} pixels, to stay within the memory"))
     return Job(
         config=config,
         source=source,
@@ -168,8 +173,25 @@ def prepare(config: RenderConfig) -> Job:
         first=first,
         stop=stop,
         size=size,
+        tile=tile,
         notes=tuple(notes),
     )
+
+
+def tiling(config: RenderConfig, size: tuple[int, int], output: Path) -> int:
+    """The side of the tiles for frames of `size` (width, height). A render that was begun continues with its own.
+
+    Raises MemoryLimitError.
+    """
+    device = resolve_device(config.device)
+    demand = memory.Demand(config, size, resolve_precision(config.precision, device), device.type)
+    begun = None if config.restart else checkpoint.begun(output)
+    if begun is not None and config.tile is None:
+        demand = replace(demand, config=config.model_copy(update={"tile": begun.get("tile", 0)}))
+    side = memory.choose(demand, memory.limit(config, device))
+    if not config.force:
+        memory.check_free(demand, side, device)
+    return side
 
 
 def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
@@ -203,7 +225,7 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
     extractor, polisher = load(config.features), load(POLISHER) if config.polish else None
     flow = flow_estimators.load(flow_name(config), device, config.weights_dir)
     width, height = job.size
-    stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher)
+    stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher, job.tile)
     parts = {
         "input": sha256(config.input),
         "style": sha256(config.style),
@@ -215,6 +237,7 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
         "flow_weights": flow.digest,
         "precision": precision,
         "device": device.type,
+        **({"tile": job.tile} if job.tile else {}),
     }
     return stylizer, flow, parts
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidstyle.errors import OutputError
+from vidstyle.errors import MemoryLimitError, OutputError
 from vidstyle.progress import Report, clock_time, disk_space, silent
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     source = probe(config.input)
     small = reduced(config, max(source.width, source.height))
     job = pipeline.prepare(small.model_copy(update={"start": None, "duration": None, "overwrite": True}))
-    full_frames, still = len(job.whole), job.source.kind == "image"
+    full_output, full_frames, still = job.delivery.path, len(job.whole), job.source.kind == "image"
     first, stop_at = pipeline.chosen(job.whole, small.model_copy(update=part_shown(job, config)))
     target = (
         job.delivery
@@ -114,7 +114,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
             pipeline.deliver(job, store, {"preview": True}, report, stop, pairs)
         store.remove()
         size = fit(source.width, source.height, config.size)
-        seconds = full_render(config, job, size, stylizer, flow)
+        seconds = full_render(config, job, full_output, size, stylizer, flow)
         if seconds is not None:  # and never less than at the preview's size, with half the iterations
             seconds = max(seconds, each * full_frames)
     return Preview(
@@ -221,15 +221,19 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
     framefile.write_atomically(path, framefile.encode(to_uint16(sheet), LABEL, 0))
 
 
-def full_render(config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow) -> float | None:
-    """The seconds that the full render at `size` (width, height) will take, from its parts timed at that size; None
-    when a frame of it does not fit into memory, which must not cost the preview.
+def full_render(
+    config: RenderConfig, job: Job, output: Path, size: tuple[int, int], stylizer: Stylizer, flow: Flow
+) -> float | None:
+    """The seconds that the full render at `size` (width, height) into `output` will take, from its parts timed at that
+    size; None when a frame of it does not fit into memory, which must not cost the preview.
     """
     import torch
 
+    from vidstyle.pipeline import tiling
+
     try:
-        costs = timed_parts(config, job, size, stylizer, flow)
-    except (MemoryError, torch.OutOfMemoryError):
+        costs = timed_parts(config, job, size, stylizer, flow, tiling(config, size, output))
+    except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
         return None
     fresh, warm, links, written = amounts(config, job)
     optimising = fresh * optimisation(config, size, costs, fresh=True)
@@ -286,8 +290,10 @@ def optimisation(config: RenderConfig, size: tuple[int, int], costs: Costs, *, f
     return seconds + (costs.change + polished * costs.polishing if polished else 0.0)
 
 
-def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow) -> Costs:
-    """The parts of a frame, measured at `size` (width, height) on one or two frames of the input."""
+def timed_parts(
+    config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow, tile: int
+) -> Costs:
+    """The parts of a frame, measured at `size` (width, height) on one or two frames of the input. `tile`: see `Job`."""
     from vidstyle import framefile
     from vidstyle.frames import to_uint16
     from vidstyle.links import link
@@ -307,6 +313,7 @@ def timed_parts(config: RenderConfig, job: Job, size: tuple[int, int], stylizer:
             config.model_copy(update=few),
             stylizer.device,
             stylizer.polisher,
+            tile,
         )
         return median(lambda: one.step(State(), frame, None))
 

@@ -7,7 +7,7 @@ References: Gatys, Ecker, Bethge 2016 ("Gatys"); Ruder, Dosovitskiy, Brox 2016 (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -48,19 +48,37 @@ def energy(target: Tensor) -> Tensor:
     return full(target).square().sum().clamp_min(TINY)
 
 
+AT_ONCE = 2**15
+"""Pixels whose half precision features are converted to fp32 at once."""
+
+
 class Products(torch.autograd.Function):
-    """F^T F of F (..., n, c). Its gradient F (D + D^T) takes one product, where torch would take one for each F."""
+    """F^T F of F (..., n, c), in fp32 at least. Its gradient F (D + D^T) takes one product, where torch would take one
+    for each F. F is held as it came and converted piece by piece: its fp32 copies would be the largest things that an
+    iteration holds.
+    """
 
     @staticmethod
     def forward(ctx: Any, f: Tensor) -> Tensor:
         ctx.save_for_backward(f)
-        return f.mT @ f
+        first, *others = pieces(f)
+        total = first.mT @ first
+        for piece in others:
+            total += piece.mT @ piece
+        return total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (f,) = ctx.saved_tensors
-        product: Tensor = f @ (grad + grad.mT)
-        return product
+        both, result = grad + grad.mT, torch.empty_like(f)
+        for piece, out in zip(pieces(f), torch.split(result, AT_ONCE, -2), strict=True):
+            out.copy_(piece @ both)
+        return result
+
+
+def pieces(f: Tensor) -> Iterator[Tensor]:
+    """F (..., n, c) in fp32 at least, cut along n where that means to convert it."""
+    return map(full, torch.split(f, AT_ONCE, -2))
 
 
 def gram(features: Tensor) -> Tensor:
@@ -77,7 +95,7 @@ def products(features: Tensor) -> Tensor:
     F is the (h w, c) view of the channels_last map; flattening NCHW would copy it.
     """
     _, c, h, w = features.shape
-    f = full(features).permute(0, 2, 3, 1).reshape(h * w, c)  # (1, c, h, w) -> (hw, c)
+    f = features.permute(0, 2, 3, 1).reshape(h * w, c)  # (1, c, h, w) -> (hw, c)
     g: Tensor = Products.apply(f)
     return g
 

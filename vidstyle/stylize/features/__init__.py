@@ -59,6 +59,13 @@ def halo(depths: Sequence[int]) -> int:
     return -(-reach // STRIDE) * STRIDE
 
 
+def reach(name: str) -> int:
+    """The halo of the network called `name`, without its weights."""
+    from vidstyle.stylize.features import lite, vgg19
+
+    return halo(lite.Lite.depths if name == "lite" else vgg19.VGG19.depths)
+
+
 def load(
     name: str,
     *,

@@ -1,0 +1,224 @@
+"""Where the time and the memory of a whole render go.
+
+    python benchmarks/render.py CLIP [--style PAINTING] [--size 640] [--frames 90] [--set NAME=VALUE ...] [--json]
+
+Renders the first frames of the clip in a process of its own, with the default settings and those of `--set`, and times
+what its threads do: decoding, flow and mask, optimising, writing checkpoints, encoding. They overlap, so together they
+may be more than what a frame takes. Then, in the same process, one iteration alone is timed on the last frame: the wall
+time of the frames between the first ones of shots, over their iterations times that, says what everything else costs.
+
+Stop whatever else computes: threads that wait for one another on shared cores distort everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+SAMPLES = Path(__file__).resolve().parents[1] / "sample_videos"
+PARTS = ("decode", "flow and mask", "optimise", "checkpoint")
+KILO = 1 if sys.platform == "darwin" else 1024
+"""Bytes in the unit of ru_maxrss."""
+
+
+class Watch:
+    """Seconds and calls by name, and what the frames report."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
+        self.first_step: float | None = None
+        self.last: tuple[Any, ...] = ()
+        self.frames: list[Any] = []
+        self.resident: list[int] = []
+        self.states: list[bool] = []
+
+    def timed(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            begun = time.perf_counter()
+            try:
+                return work(*args, **kwargs)
+            finally:
+                self.seconds[name] += time.perf_counter() - begun
+
+        return call
+
+    def timed_items(self, name: str, items: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            found = items(*args, **kwargs)
+            following = self.timed(name, lambda: next(found, None))
+            try:
+                while (item := following()) is not None:
+                    yield item
+            finally:
+                found.close()
+
+        return call
+
+    def step(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        timed = self.timed("optimise", work)
+
+        def call(stylizer: Any, state: Any, frame: Any, motion: Any, index: int = 0) -> Any:
+            self.first_step = self.first_step or time.perf_counter()
+            self.states.append(motion is not None)
+            self.last = stylizer, state, frame, motion, index
+            return timed(stylizer, state, frame, motion, index)
+
+        return call
+
+    def report(self, event: Any) -> None:
+        import psutil
+
+        if hasattr(event, "iterations"):
+            self.frames.append(event)
+            self.resident.append(psutil.Process().memory_info().rss)
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """The render's parts, timed."""
+    from vidstyle import pipeline
+    from vidstyle.checkpoint import Checkpoint
+    from vidstyle.motion.rest import Register
+    from vidstyle.stylize.step import Stylizer
+
+    with (
+        patch.object(pipeline.read, "read", watch.timed_items("decode", pipeline.read.read)),
+        patch.object(pipeline, "long_link", watch.timed("flow and mask", pipeline.long_link)),
+        patch.object(Register, "take", watch.timed("flow and mask", Register.take)),
+        patch.object(Checkpoint, "save", watch.timed("checkpoint", Checkpoint.save)),
+        patch.object(Stylizer, "step", watch.step(Stylizer.step)),
+    ):
+        yield
+
+
+def iteration_alone(watch: Watch, repeats: int = 5) -> float:
+    """Seconds of one iteration of the last frame's kind; everything that is done once a frame is taken out."""
+    from vidstyle.stylize.step import Stylizer
+
+    stylizer, *rest = watch.last
+    state, frame, motion, index = rest
+    made = stylizer.config
+    seconds: dict[int, list[float]] = {1: [], 11: []}
+    for _ in range(1 + repeats):
+        for count, taken in seconds.items():
+            few = {"first_iterations": count, "iterations": count, "scales": 1, "first_scales": 1, "adapt": False}
+            stylizer.config = made.model_copy(update=few)
+            begun = time.perf_counter()
+            Stylizer.step(stylizer, state, frame, motion, index)
+            taken.append(time.perf_counter() - begun)
+    stylizer.config = made
+    return max(1e-9, (statistics.median(seconds[11][1:]) - statistics.median(seconds[1][1:])) / 10)
+
+
+def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
+    """Render, in this process, which has imported nothing yet."""
+    begun = time.perf_counter()
+    import psutil
+    import torch
+
+    imported, base = time.perf_counter(), psutil.Process().memory_info().rss
+    from vidstyle import render
+    from vidstyle.config import build, preset_values
+    from vidstyle.device import keep_memory
+    from vidstyle.video.probe import probe
+    from vidstyle.video.scan import scan
+
+    loaded = time.perf_counter()
+    timeline = scan(probe(Path(settings["input"]))).timeline
+    count = min(frames, len(timeline))
+    end = Fraction(timeline.pts[count - 1] + 1) * timeline.time_base
+    known = time.perf_counter()
+    keep_memory()
+    watch = Watch()
+    with tempfile.TemporaryDirectory() as folder, watched(watch):
+        output = Path(folder) / "out.mkv"
+        config = build(preset_values("standard"), {"duration": float(end), **settings, "output": output})
+        result = render(config, watch.report)
+        done = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO
+    linked = [event for event, follows in zip(watch.frames, watch.states, strict=True) if follows]
+    wall, iterations = sum(e.seconds for e in linked), sum(e.iterations for e in linked)
+    alone = iteration_alone(watch) if linked else None
+    stylised = sum(e.seconds for e in watch.frames)
+    assert watch.first_step is not None
+    return {
+        "frames": result.frames,
+        "linked": len(linked),
+        "threads": torch.get_num_threads(),
+        "import torch": imported - begun,
+        "start-up": watch.first_step - known + (loaded - imported),
+        "seconds per linked frame": wall / max(1, len(linked)),
+        "iterations per linked frame": iterations / max(1, len(linked)),
+        "iteration alone": alone,
+        "wall over iterations": wall / (iterations * alone) if alone and iterations else None,
+        "frame over iteration": wall / len(linked) / alone if alone else None,
+        **{name: seconds / result.frames for name, seconds in watch.seconds.items()},
+        "encode": (done - watch.first_step - stylised) / result.frames,
+        "peak": peak / 1e9,
+        "beyond torch": (peak - base) / 1e9,
+        "resident at frame 20": watch.resident[min(19, len(watch.resident) - 1)] / 1e9,
+        "resident at the end": watch.resident[-1] / 1e9,
+    }
+
+
+def work(pipe: Any, settings: dict[str, Any], frames: int) -> None:
+    pipe.send(measure(settings, frames))
+
+
+def in_a_process(settings: dict[str, Any], frames: int) -> dict[str, Any]:
+    """`measure` in a fresh process, as a render runs."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=work, args=(theirs, settings, frames))
+    process.start()
+    theirs.close()
+    try:
+        found: dict[str, Any] = ours.recv()
+    except EOFError:
+        process.join()
+        sys.exit(f"the render has ended with {process.exitcode}")
+    process.join()
+    return found
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE; numbers, true and false as what they are."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--style", type=Path, default=SAMPLES / "mosaic.jpg")
+    parser.add_argument("--size", type=int, default=640)
+    parser.add_argument("--frames", type=int, default=90)
+    parser.add_argument("--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", dest="settings")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    settings = {"input": args.clip, "style": args.style, "size": args.size, **dict(args.settings)}
+    found = in_a_process(settings, args.frames)
+    if args.json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        print(f"| {name} | {value:.3f} |" if isinstance(value, float) else f"| {name} | {value} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What is computed tile by tile is what is computed at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import pytest
+import torch
+from torch import Tensor
+
+from vidstyle.config import RenderConfig
+from vidstyle.frames import Motion
+from vidstyle.stylize import features
+from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
+from vidstyle.stylize.features.vgg19 import VGG19
+from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, grams, maps, sums
+from vidstyle.stylize.step import MARGIN, State, Stylizer
+from vidstyle.stylize.tiles import STRIDE, cells, stride, tiles
+
+Picture = Callable[..., Tensor]
+Settings = Callable[..., RenderConfig]
+SIZES = [(64, 96, 32), (75, 131, 48), (33, 200, 16), (128, 128, 64), (17, 19, 16), (40, 41, 512)]
+"""Height, width, and side of the tiles."""
+
+
+class Seen:
+    """A network that notes the sizes of what it is shown."""
+
+    def __init__(self, network: features.Network) -> None:
+        self.network, self.digest, self.halo = network, network.digest, network.halo
+        self.sizes: set[tuple[int, int]] = set()
+
+    def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        self.sizes.add((image.shape[2], image.shape[3]))
+        return self.network(image, layers)
+
+
+@pytest.fixture(scope="module", params=["lite", "vgg19"])
+def network(request: pytest.FixtureRequest) -> features.Network:
+    if request.param == "lite":
+        return features.load("lite")
+    torch.manual_seed(0)  # the reference's shape; its weights are not at hand everywhere
+    return features.Network(VGG19(), "random", torch.device("cpu"), "fp32")
+
+
+def objective(network: features.Network, picture: Picture, h: int, w: int, side: int | None) -> Objective:
+    """Every term at once, with its features in tiles of `side`."""
+    over = None if side is None else tiles((h, w), side, network.halo)
+    painting, frame = picture(h, w, 1)[None], picture(h, w, 2)[None]
+    whole = sums(network, painting, STYLE_LAYERS, over, lambda view: grams(view, STYLE_LAYERS))
+    mask = torch.rand(1, h, w, generator=torch.Generator().manual_seed(4))
+    terms = (
+        Style(1.0, dict(zip(STYLE_LAYERS, whole, strict=True))),
+        Content(0.06, maps(network, frame, CONTENT_LAYERS, over)),
+        Smoothness(0.3),
+        Temporal(1.0, picture(h, w, 5), mask),
+    )
+    return Objective(network, terms, over)
+
+
+@pytest.mark.parametrize(("h", "w", "side"), SIZES)
+def test_the_loss_and_its_gradient_are_those_of_the_whole_picture(
+    network: features.Network, picture: Picture, h: int, w: int, side: int
+) -> None:
+    found = []
+    for divided in (None, side):
+        noise = torch.rand(1, 3, h, w, generator=torch.Generator().manual_seed(7))
+        x = (0.7 * picture(h, w, 3)[None] + 0.3 * noise).requires_grad_()
+        loss = objective(network, picture, h, w, divided)(x)
+        found.append((loss.detach(), *torch.autograd.grad(loss, x)))
+    (loss, gradient), (tiled_loss, tiled_gradient) = found
+    assert torch.allclose(tiled_loss, loss, rtol=1e-5)
+    assert (tiled_gradient - gradient).norm() < 1e-4 * gradient.norm()
+    assert (tiled_gradient - gradient).abs().max() < 1e-3 * gradient.abs().max(), "no seam either"
+
+
+@pytest.mark.parametrize(("h", "w", "side"), [*SIZES, (376, 656, 100), (16, 16, 16), (97, 45, 33)])
+def test_every_cell_of_every_map_belongs_to_one_tile(h: int, w: int, side: int) -> None:
+    for name in STYLE_LAYERS:
+        size = [n // stride(name) for n in (h, w)]
+        assert size[0] * size[1] == cells(name, (h, w))
+        counted = torch.zeros(size)
+        for tile in tiles((h, w), side, 32):
+            tile.place(counted, name).add_(1)
+            seen = tile.seen(torch.zeros(1, 3, h, w))
+            inside = tile.core(torch.zeros([n // stride(name) for n in seen.shape[2:]]), name)
+            assert inside.shape == tile.place(counted, name).shape
+        assert bool((counted == 1).all())
+
+
+def test_no_more_than_a_tile_and_its_overlap_is_computed_at_once(picture: Picture, settings: Settings) -> None:
+    spy, side, (h, w) = Seen(features.load("lite")), 48, (96, 412)
+    config = settings(first_iterations=2, iterations=1, first_scales=1)
+    whole, divided = (Stylizer(spy, picture(h, w, 9), (h, w), config, torch.device("cpu"), tile=t) for t in (0, side))
+    images = []
+    for s in (divided, whole):
+        spy.sizes.clear()
+        state, _, _ = s.step(State(), picture(h, w, 1), None)
+        motion = Motion(torch.full((2, h, w), 0.5), torch.ones(1, h, w))
+        images.append(s.step(state, picture(h, w, 2), motion)[1])
+        largest = max(max(size) for size in spy.sizes)
+        assert largest <= side + STRIDE + 2 * spy.halo if s is divided else largest == w + 2 * MARGIN
+    # Where nothing is left to gain Adam's first step has the size of its rate and the sign of a rounding.
+    assert (images[0] - images[1]).abs().mean() < 0.2 / 255

@@ -1,0 +1,176 @@
+"""How much memory a render takes, and how it is kept within a limit: by dividing frames into tiles, or by a refusal
+before it starts.
+
+The figures are measured on whole renders (`benchmarks/scaling.py`), a little on the safe side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from vidstyle.config import POLISHER, RenderConfig
+from vidstyle.device import Precision
+from vidstyle.errors import MemoryLimitError
+from vidstyle.progress import disk_space
+
+if TYPE_CHECKING:
+    import torch
+
+GB = 10**9
+
+SHARE = {"cpu": 0.25, "mps": 0.25, "cuda": 0.9}
+"""Of the device's memory, what a render takes at most where nothing else is said: others work on the machine too."""
+
+PROCESS = 0.75 * GB
+"""Python, torch and OpenCV, the networks' weights and their painting."""
+
+FRAME_BYTES = {"cpu": 300, "mps": 300, "cuda": 250}
+"""For each pixel of the frame: the picture, its gradient and Adam's moments, what it is held to, and the frames that
+are on their way."""
+
+LINK_BYTES = 100
+"""For each pixel and each earlier frame beyond the last one that a frame is held to."""
+
+FEATURE_BYTES = {
+    ("lite", "bf16"): 620,
+    ("lite", "fp16"): 620,
+    ("lite", "fp32"): 1200,
+    ("vgg19", "bf16"): 2300,
+    ("vgg19", "fp16"): 2300,
+    ("vgg19", "fp32"): 4000,
+}
+"""For each pixel whose features are computed at once, with their gradients."""
+
+RAFT = 2.5 * GB
+"""The correlations of all pairs of cells, at the largest size at which RAFT looks."""
+
+SIDES = (2048, 1536, 1024, 768, 512, 384, 256)
+"""Of tiles, the largest first. The smaller they are, the more of each is overlap."""
+
+CGROUP = Path("/sys/fs/cgroup/memory.max")
+"""The limit of the container that the process runs in."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a render's memory depends on.
+
+    Args:
+        size: (width, height).
+        device: its type.
+    """
+
+    config: RenderConfig
+    size: tuple[int, int]
+    precision: Precision
+    device: str
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return (self.config.features, POLISHER) if self.config.polish else (self.config.features,)
+
+    def bytes(self, tile: int) -> int:
+        """With tiles of this side; 0: without."""
+        width, height = self.size
+        features = max(FEATURE_BYTES[name, self.precision] * seen(name, self.size, tile) for name in self.networks)
+        others = 0 if self.config.per_frame else len(self.config.distances) - 1
+        frame = (FRAME_BYTES[self.device] + LINK_BYTES * others) * width * height
+        flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
+        return round(PROCESS + features + frame + flow)
+
+
+def seen(network: str, size: tuple[int, int], tile: int) -> int:
+    """The pixels that features are computed for at once, in a frame of `size` (width, height)."""
+    from vidstyle.stylize import features
+    from vidstyle.stylize.step import MARGIN
+    from vidstyle.stylize.tiles import tiles
+
+    canvas = (size[1] + 2 * MARGIN, size[0] + 2 * MARGIN)
+    if not tile:
+        return canvas[0] * canvas[1]
+    divided = tiles(canvas, tile, features.reach(network))
+    return max((t.rows.end - t.rows.begin) * (t.columns.end - t.columns.begin) for t in divided)
+
+
+def total(device: torch.device) -> int:
+    """Bytes that the device has."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        limit = int(CGROUP.read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        return int(psutil.virtual_memory().total)
+    return min(limit, int(psutil.virtual_memory().total))
+
+
+def limit(config: RenderConfig, device: torch.device) -> int:
+    """Bytes that the render may take. By default they depend on the machine alone, not on what else runs on it: tiles
+    change the last bits of a picture, and the same command gives the same.
+    """
+    if config.max_memory is not None:
+        return round(config.max_memory * GB)
+    return round(SHARE[device.type] * total(device))
+
+
+def choose(demand: Demand, allowed: int) -> int:
+    """The side of the tiles, 0 for none: as asked, else the largest with which the render fits.
+
+    Raises MemoryLimitError when it does not fit.
+    """
+    asked = demand.config.tile
+    sides = (0, *SIDES) if asked is None else (asked,)
+    for side in sides:
+        if demand.bytes(side) <= allowed:
+            return side
+    raise too_large(demand, sides[-1], allowed)
+
+
+def too_large(demand: Demand, side: int, allowed: int) -> MemoryLimitError:
+    width, height = demand.size
+    needed = demand.bytes(side)
+    fitting = fits(demand, side, allowed)
+    smaller = f"choose --size {fitting}, or" if fitting else "choose"
+    free = "leave --tile out, " if demand.config.tile is not None else ""
+    return MemoryLimitError(
+        f"the render does not fit into {disk_space(allowed)} of memory",
+        f"a frame of {width}x{height} takes about {disk_space(needed)}" + (f" in tiles of {side}" if side else ""),
+        f"{smaller} {free}another --features, or a larger --max-memory than {allowed / GB:.1f}",
+    )
+
+
+def fits(demand: Demand, side: int, allowed: int) -> int | None:
+    """The largest long side, of even length, with which the render fits; None when no size does."""
+    width, height = demand.size
+
+    def taken(long_side: int) -> int:
+        scale = long_side / max(width, height)
+        size = (max(16, round(width * scale)), max(16, round(height * scale)))
+        return Demand(demand.config, size, demand.precision, demand.device).bytes(side)
+
+    low, high = 16, max(width, height)
+    if taken(low) > allowed:
+        return None
+    while high - low > 2:
+        middle = (low + high) // 4 * 2
+        low, high = (middle, high) if taken(middle) <= allowed else (low, middle)
+    return low
+
+
+def check_free(demand: Demand, side: int, device: torch.device) -> None:
+    """Raises MemoryLimitError when there is less memory free than the render takes."""
+    if device.type != "cpu":
+        return  # what is in use there may be this process' own
+    free = int(psutil.virtual_memory().available) + int(psutil.Process().memory_info().rss)
+    needed = demand.bytes(side)
+    if needed > free:
+        raise MemoryLimitError(
+            "there is not enough memory free",
+            f"the render takes about {disk_space(needed)}, {disk_space(free)} are free",
+            f"close other programs, use --max-memory {free / GB * 0.9:.1f}, a smaller --size, or --force to try",
+        )
