@@ -213,7 +213,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=512, help="long side of the photograph")
     parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--polish", type=int, default=0, help="of lite's iterations, the last so many on VGG-19")
-    parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="of both optimisations")
+    choices = ("auto", "bf16", "fp16", "fp32")
+    parser.add_argument("--precision", choices=choices, default="auto", help="of both optimisations")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(words)
     if not (args.photos and args.styles):

@@ -144,8 +144,8 @@ class RenderConfig(BaseModel):
     per_frame: bool = setting(
         False, "Baseline: no link between frames, each rendered like the first of a shot.", PICTURE
     )
-    precision: Literal["auto", "bf16", "fp32"] = setting(
-        "auto", "Precision of the features; auto takes bf16 only where the device is fast at it.", RUN
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = setting(
+        "auto", "Precision of the features; auto takes bf16 or fp16 only where the device is fast at it.", RUN
     )
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps.", RUN, pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
 

@@ -14,7 +14,7 @@ from vidstyle.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["bf16", "fp32"]
+Precision = Literal["bf16", "fp16", "fp32"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -53,11 +53,22 @@ def fast_bf16(device: torch.device) -> bool:
     return False
 
 
+def fast_fp16(device: torch.device) -> bool:
+    """Whether the device is a GPU with fast fp16 and without bf16: compute capability 7.0 and 7.5 (Volta, Turing).
+    Older ones run fp16 as slowly as a sixty-fourth of fp32.
+    """
+    import torch
+
+    return device.type == "cuda" and (7, 0) <= torch.cuda.get_device_capability(device) < (8, 0)
+
+
 def resolve_precision(asked: str, device: torch.device) -> Precision:
-    """`auto` is bf16 where the device is fast at it, else fp32; anything else stays as asked."""
+    """`auto` is the half precision that the device is fast at, bf16 before fp16, else fp32; anything else stays as
+    asked.
+    """
     if asked == "auto":
-        return "bf16" if fast_bf16(device) else "fp32"
-    return "bf16" if asked == "bf16" else "fp32"
+        return "bf16" if fast_bf16(device) else "fp16" if fast_fp16(device) else "fp32"
+    return "bf16" if asked == "bf16" else "fp16" if asked == "fp16" else "fp32"
 
 
 def keep_memory() -> None:

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 
 from vidstyle import __version__, weights
-from vidstyle.device import fast_bf16, resolve_device
+from vidstyle.device import resolve_device, resolve_precision
 from vidstyle.errors import ToolError
 
 
@@ -28,7 +28,7 @@ def describe(weights_dir: Path | None = None) -> str:
         ("vidstyle", __version__),
         ("python", platform.python_version()),
         ("torch", f"{torch.__version__}, CUDA {torch.version.cuda or 'not built in'}"),
-        ("device", f"{device} ({name}), features in {'bf16' if fast_bf16(device) else 'fp32'}"),
+        ("device", f"{device} ({name}), features in {resolve_precision('auto', device)}"),
         ("opencv", cv2.__version__),
         ("ffmpeg", ffmpeg),
         *(

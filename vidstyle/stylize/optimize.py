@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from vidstyle.stylize import lbfgs
 
 CHECK_EVERY = 10
 """Iterations between two looks at the loss: each look waits for the device."""
@@ -18,10 +21,10 @@ class Schedule:
     """How long and how fast to go.
 
     Args:
-        iterations: evaluations of the objective, at most; the last line search of L-BFGS may add some, and so it may
-            in each part of a run that is split.
+        iterations: evaluations of the objective, at most.
         optimizer: "adam" or "lbfgs".
-        learning_rate: Adam's first step size in units of the image's range; L-BFGS finds its own by line search.
+        learning_rate: the first step's size in units of the image's range: Adam's, and the largest change of a pixel in
+            that of L-BFGS, which finds its own from then on.
         final_rate: Adam's last step size as a share of the first, reached along a half cosine; 1 keeps it.
         stop_tolerance: stop when the loss changed by less than this share over `CHECK_EVERY` iterations; 0 = never.
         before, after: iterations of the same run that other parts of it do; the half cosine spans them all.
@@ -93,29 +96,13 @@ def run_adam(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule) -> i
 
 
 def run_lbfgs(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule) -> int:
-    """L-BFGS with a strong Wolfe line search, as Gatys used; projected on [0, 1] after every `CHECK_EVERY`
-    evaluations.
-    """
-    lbfgs = torch.optim.LBFGS(
-        [x], max_iter=CHECK_EVERY, tolerance_grad=0, tolerance_change=0, history_size=20, line_search_fn="strong_wolfe"
-    )
-    done, looked = 0, None
-    while done < schedule.iterations:
-        count = 0
-
-        def closure() -> Tensor:
-            nonlocal count
-            count += 1
-            return evaluate()
-
-        group = lbfgs.param_groups[0]
-        group["max_iter"] = group["max_eval"] = min(CHECK_EVERY, schedule.iterations - done)
-        loss = lbfgs.step(closure)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            x.clamp_(0, 1)
-        done += count
-        now = float(loss)
-        if schedule.stop_tolerance and settled(looked, now, schedule.stop_tolerance):
-            break
-        looked = now
-    return done
+    """L-BFGS on [0, 1] (see `lbfgs`), one evaluation for each iteration."""
+    looked: float | None = None
+    steps = lbfgs.descend(x, evaluate, first_step=schedule.learning_rate)
+    for i, loss in enumerate(itertools.islice(steps, schedule.iterations), 1):
+        if schedule.stop_tolerance and i % CHECK_EVERY == 0:
+            now = float(loss)
+            if settled(looked, now, schedule.stop_tolerance):
+                return i
+            looked = now
+    return schedule.iterations

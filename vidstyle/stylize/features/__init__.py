@@ -21,6 +21,11 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYERS = ("relu4_2",)
 
 
+DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+"""fp16 needs no scaled loss: the objective is a sum over pixels (`optimize.minimise`), so no pixel's gradient is tiny,
+and the largest values of both networks stay far below its end."""
+
+
 class Extractor(Protocol):
     digest: str
     """sha256 of the weights; part of a render's fingerprint."""
@@ -41,7 +46,7 @@ class Network:
     """
 
     def __init__(self, module: nn.Module, digest: str, device: torch.device, precision: Precision) -> None:
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        dtype = DTYPES[precision]
         self.module = module.eval().requires_grad_(False).to(device, dtype).to(memory_format=torch.channels_last)
         self.digest, self.device, self.precision = digest, device, precision
         self.halo = halo(module.depths)  # type: ignore[arg-type]

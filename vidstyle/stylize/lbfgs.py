@@ -1,0 +1,110 @@
+"""L-BFGS on [0, 1] (Nocedal & Wright 2006, algorithms 7.4 and 7.5, with projected gradients and steps), without waiting
+for the device: whether a step is taken, and which pairs count, is decided there, where the host would have to read a
+value for every decision of a line search.
+
+Every evaluation tries one step. One that lowers the loss enough (Armijo's condition) is taken; else the next one goes
+half as far in the same direction. torch's L-BFGS with a strong Wolfe line search, as Gatys' program had it, reads a
+dozen values back in every iteration, and knows no bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+HISTORY = 10
+"""Pairs of steps and changes of the gradient that the curvature is taken from."""
+
+ENOUGH = 1e-4
+"""Of the decrease that the gradient promises, the share that a step must bring (c1 of Armijo's condition)."""
+
+CURVED = 1e-6
+"""A pair counts where s y > `CURVED` y y: elsewhere the loss is hardly convex along the step."""
+
+
+@torch.no_grad()
+def descend(x: Tensor, evaluate: Callable[[], Tensor], first_step: float) -> Iterator[Tensor]:
+    """Minimise, one evaluation a turn; yields the loss (a scalar) of what x holds, the best so far.
+
+    Args:
+        x: in [0, 1], any shape; changed in place.
+        evaluate: the loss at x, with its gradient in `x.grad`.
+        first_step: the largest change of a pixel in the first step.
+    """
+    with torch.enable_grad():
+        best = evaluate()
+    point, gradient = x.detach().clone(), taken(x)
+    pairs = Pairs(point)
+    yield best
+    # In the first step no curvature is known.
+    direction = -inward(gradient, point)
+    direction *= first_step / direction.abs().amax().clamp_min(1e-20)
+    length = torch.ones_like(best)
+    while True:
+        trial = torch.addcmul(point, direction, length).clamp_(0, 1)
+        x.copy_(trial)
+        with torch.enable_grad():
+            loss = evaluate()
+        step, change = trial - point, taken(x) - gradient
+        better = loss <= best + ENOUGH * dot(gradient, step)
+        pairs.add(step, change, better)
+        best = torch.where(better, loss, best)
+        point, gradient = (torch.where(better, old + more, old) for old, more in ((point, step), (gradient, change)))
+        length = torch.where(better, torch.ones_like(length), length / 2)
+        # After a step that was not taken nothing has changed but its length. Until a pair counts there is no other
+        # direction either.
+        direction = torch.where(pairs.known, pairs.newton(inward(gradient, point)), direction)
+        x.copy_(point)
+        yield best
+
+
+def taken(x: Tensor) -> Tensor:
+    assert x.grad is not None
+    return x.grad.detach().clone()
+
+
+def inward(gradient: Tensor, point: Tensor) -> Tensor:
+    """The gradient without what leads out of [0, 1]."""
+    return gradient.masked_fill(((point <= 0) & (gradient > 0)) | ((point >= 1) & (gradient < 0)), 0)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    return torch.dot(a.flatten(), b.flatten())
+
+
+class Pairs:
+    """The last steps s and changes of the gradient y, and what they say of the curvature."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.steps = [torch.zeros_like(like) for _ in range(HISTORY)]
+        self.changes = [torch.zeros_like(like) for _ in range(HISTORY)]
+        zero = like.new_zeros(())
+        self.weights = [zero] * HISTORY  # 1 / s y; 0: the pair does not count
+        self.scale = zero + 1  # s y / y y of the last one that counts
+        self.known = torch.zeros((), dtype=torch.bool, device=like.device)
+        self.next = 0
+
+    def add(self, step: Tensor, change: Tensor, better: Tensor) -> None:
+        """One more pair, which counts where the step was taken and the loss is convex along it."""
+        both, square = dot(step, change), dot(change, change)
+        counts = better & (both > CURVED * square) & (square > 0)
+        at, self.next = self.next, (self.next + 1) % HISTORY
+        self.steps[at], self.changes[at] = step, change
+        self.weights[at] = torch.where(counts, 1 / both, torch.zeros_like(both))
+        self.scale = torch.where(counts, both / square, self.scale)
+        self.known = self.known | counts
+
+    def newton(self, gradient: Tensor) -> Tensor:
+        """The step -H g (algorithm 7.4, the two loops)."""
+        q, alphas = -gradient, {}
+        newest_first = [(self.next - 1 - i) % HISTORY for i in range(HISTORY)]
+        for i in newest_first:
+            alphas[i] = self.weights[i] * dot(self.steps[i], q)
+            q = torch.addcmul(q, self.changes[i], alphas[i], value=-1)
+        q = q * self.scale
+        for i in reversed(newest_first):
+            beta = self.weights[i] * dot(self.changes[i], q)
+            q = torch.addcmul(q, self.steps[i], alphas[i] - beta)
+        return q
