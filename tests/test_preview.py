@@ -199,7 +199,7 @@ def test_the_estimate_is_what_the_render_takes(
     stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)
     told = full_render(config, job, (48, 32), stylizer, flow)  # type: ignore[arg-type]
     begun, state = clock.now, State()
-    for frame, motion in pipeline.moving_frames(job, flow, list(range(12))):  # type: ignore[arg-type]
+    for frame, motion in pipeline.moving_frames(job, flow, list(range(12)), torch.device("cpu")):  # type: ignore[arg-type]
         state, _, _ = stylizer.step(state, frame.image, motion, frame.index)
     assert told == pytest.approx(clock.now - begun)
     assert clock.now > begun + 12

@@ -84,16 +84,16 @@ class Demand:
 
 
 def seen(network: str, size: tuple[int, int], tile: int) -> int:
-    """The pixels that features are computed for at once, in a frame of `size` (width, height)."""
+    """The pixels that features are computed for at once, at most, in a frame of `size` (width, height)."""
     from vidstyle.stylize import features
     from vidstyle.stylize.step import MARGIN
-    from vidstyle.stylize.tiles import tiles
+    from vidstyle.stylize.tiles import STRIDE
 
-    canvas = (size[1] + 2 * MARGIN, size[0] + 2 * MARGIN)
-    if not tile:
-        return canvas[0] * canvas[1]
-    divided = tiles(canvas, tile, features.reach(network))
-    return max((t.rows.end - t.rows.begin) * (t.columns.end - t.columns.begin) for t in divided)
+    canvas = [length + 2 * MARGIN for length in size]
+    if tile:
+        largest = tile + STRIDE + 2 * features.reach(network)
+        canvas = [min(length, largest) for length in canvas]
+    return canvas[0] * canvas[1]
 
 
 def total(device: torch.device) -> int:
@@ -118,16 +118,25 @@ def limit(config: RenderConfig, device: torch.device) -> int:
     return round(SHARE[device.type] * total(device))
 
 
-def choose(demand: Demand, allowed: int) -> int:
-    """The side of the tiles, 0 for none: as asked, else the largest with which the render fits.
+@dataclass(frozen=True)
+class Fit:
+    """How a render fits: the side of its tiles, 0 for none, and the bytes it takes and may take."""
+
+    tile: int
+    needed: int
+    allowed: int
+
+
+def choose(demand: Demand, allowed: int) -> Fit:
+    """Tiles as asked, else the largest with which the render fits, or none.
 
     Raises MemoryLimitError when it does not fit.
     """
     asked = demand.config.tile
     sides = (0, *SIDES) if asked is None else (asked,)
     for side in sides:
-        if demand.bytes(side) <= allowed:
-            return side
+        if (needed := demand.bytes(side)) <= allowed:
+            return Fit(side, needed, allowed)
     raise too_large(demand, sides[-1], allowed)
 
 
@@ -150,7 +159,7 @@ def fits(demand: Demand, side: int, allowed: int) -> int | None:
 
     def taken(long_side: int) -> int:
         scale = long_side / max(width, height)
-        size = (max(16, round(width * scale)), max(16, round(height * scale)))
+        size = (max(16, 2 * round(width * scale / 2)), max(16, 2 * round(height * scale / 2)))
         return Demand(demand.config, size, demand.precision, demand.device).bytes(side)
 
     low, high = 16, max(width, height)
@@ -162,12 +171,11 @@ def fits(demand: Demand, side: int, allowed: int) -> int | None:
     return low
 
 
-def check_free(demand: Demand, side: int, device: torch.device) -> None:
+def check_free(needed: int, device: torch.device) -> None:
     """Raises MemoryLimitError when there is less memory free than the render takes."""
     if device.type != "cpu":
         return  # what is in use there may be this process' own
     free = int(psutil.virtual_memory().available) + int(psutil.Process().memory_info().rss)
-    needed = demand.bytes(side)
     if needed > free:
         raise MemoryLimitError(
             "there is not enough memory free",

@@ -18,6 +18,7 @@ from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vidstyle import streams
 from vidstyle.ahead import Behind, ahead
 from vidstyle.frames import Frame, Motion
 from vidstyle.links import link
@@ -27,6 +28,7 @@ from vidstyle.tally import Tally
 from vidstyle.video import read
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from vidstyle.checkpoint import Checkpoint
@@ -184,15 +186,21 @@ def first_pass(
 
 
 def revisions(
-    one: Pass, store: Checkpoint, shots: Collection[int], flow: Flow, mask: str
+    one: Pass, store: Checkpoint, shots: Collection[int], flow: Flow, mask: str, device: torch.device
 ) -> Generator[Revision, None, None]:
-    """The frames of a later pass, each with what it is made from; `mask` as in `links.link`."""
+    """The frames of a later pass, each with what it is made from, source and links on the device; `mask` as in
+    `links.link`.
+    """
+
+    def source_of(index: int) -> Tensor:
+        return streams.brought(store.source.load(index), device)
+
     before = store.pass_frames(one.number - 1)
     last: tuple[int, Tensor] | None = None
     for index in one.frames:
-        source, beside, motion = store.source.load(index), neighbour(index, one.number, shots, store.count), None
+        source, beside, motion = source_of(index), neighbour(index, one.number, shots, store.count), None
         if beside is not None:
-            other = last[1] if last and last[0] == beside else store.source.load(beside)
+            other = last[1] if last and last[0] == beside else source_of(beside)
             motion = link(source, other, flow, mask)
         last = index, source
         yield Revision(index, source, before.load(index), beside, motion)
@@ -204,9 +212,12 @@ def later_pass(
     """Every frame from what it was, and from the neighbour that was rendered before it."""
     hold = one.number >= job.config.held_from_pass
     last: tuple[int, Tensor] | None = None
-    with ahead(revisions(one, store, job.shots, flow, job.config.mask)) as frames, Behind() as behind:
+    device = stylizer.device
+    made_from = streams.beside(revisions(one, store, job.shots, flow, job.config.mask, device), device)
+    with ahead(made_from) as frames, Behind() as behind:
         for frame in frames:
             tally.ask()
+            streams.taken_over(frame.source, frame.motion)
             beside: Tensor | None = None
             if frame.neighbour is not None:
                 # What this run rendered may still be on its way to the disk; what an earlier one did is there.

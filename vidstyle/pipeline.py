@@ -16,9 +16,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from vidstyle import __version__, checkpoint, memory, passes, space, weights
+from vidstyle import __version__, checkpoint, memory, passes, space, streams, weights
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import POLISHER, RenderConfig
@@ -30,7 +31,7 @@ from vidstyle.links import long_link
 from vidstyle.motion import flow as flow_estimators
 from vidstyle.motion import shots
 from vidstyle.motion.rest import Register
-from vidstyle.progress import Download, Encoding, Note, Report, Started, silent
+from vidstyle.progress import Download, Encoding, Note, Report, Started, disk_space, silent
 from vidstyle.stylize import features
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.tally import Tally
@@ -52,7 +53,7 @@ class Job:
         whole: the input's timeline; the render takes its frames `first` .. `stop` - 1, and counts them from 0.
         cuts: first frames of shots in the whole input.
         size: (width, height) of the render.
-        tile: side of the tiles that features are computed for; 0: for whole frames.
+        memory: what it takes, and the tiles that features are computed in.
         notes: what the user should know before it starts.
     """
 
@@ -65,7 +66,7 @@ class Job:
     first: int
     stop: int
     size: tuple[int, int]
-    tile: int
+    memory: memory.Fit
     notes: tuple[Note, ...]
 
     @property
@@ -160,9 +161,10 @@ def prepare(config: RenderConfig) -> Job:
         notes.append(Note(f"{config.input} is damaged: {why}", warning=True))
     first, stop = chosen(scanned.timeline, config)
     delivery = decide(scanned.timeline)  # some containers cannot keep all times
-    tile = tiling(config, size, delivery.path)
-    if tile:
-        notes.append(Note(f"features are computed in tiles of {tile} pixels, to stay within the memory"))
+    fit = fitting(config, size, delivery.path)
+    if fit.tile and config.tile is None:
+        within = f"to stay within {disk_space(fit.allowed)} of memory (--max-memory)"
+        notes.append(Note(f"features are computed in tiles of {fit.tile} pixels, {within}"))
     return Job(
         config=config,
         source=source,
@@ -173,13 +175,13 @@ def prepare(config: RenderConfig) -> Job:
         first=first,
         stop=stop,
         size=size,
-        tile=tile,
+        memory=fit,
         notes=tuple(notes),
     )
 
 
-def tiling(config: RenderConfig, size: tuple[int, int], output: Path) -> int:
-    """The side of the tiles for frames of `size` (width, height). A render that was begun continues with its own.
+def fitting(config: RenderConfig, size: tuple[int, int], output: Path) -> memory.Fit:
+    """How frames of `size` (width, height) fit into memory. A render that was begun continues with its own tiles.
 
     Raises MemoryLimitError.
     """
@@ -188,10 +190,10 @@ def tiling(config: RenderConfig, size: tuple[int, int], output: Path) -> int:
     begun = None if config.restart else checkpoint.begun(output)
     if begun is not None and config.tile is None:
         demand = replace(demand, config=config.model_copy(update={"tile": begun.get("tile", 0)}))
-    side = memory.choose(demand, memory.limit(config, device))
+    fit = memory.choose(demand, memory.limit(config, device))
     if not config.force:
-        memory.check_free(demand, side, device)
-    return side
+        memory.check_free(fit.needed, device)
+    return fit
 
 
 def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
@@ -225,7 +227,7 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
     extractor, polisher = load(config.features), load(POLISHER) if config.polish else None
     flow = flow_estimators.load(flow_name(config), device, config.weights_dir)
     width, height = job.size
-    stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher, job.tile)
+    stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher, job.memory.tile)
     parts = {
         "input": sha256(config.input),
         "style": sha256(config.style),
@@ -237,7 +239,7 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
         "flow_weights": flow.digest,
         "precision": precision,
         "device": device.type,
-        **({"tile": job.tile} if job.tile else {}),
+        **({"tile": job.memory.tile} if job.memory.tile else {}),
     }
     return stylizer, flow, parts
 
@@ -286,9 +288,11 @@ def check_space(job: Job, missing: int) -> None:
 
 
 def moving_frames(
-    job: Job, flow: flow_estimators.Flow, wanted: list[int]
+    job: Job, flow: flow_estimators.Flow, wanted: list[int], device: torch.device
 ) -> Generator[tuple[Frame, Motion | None], None, None]:
-    """The source frames of the wanted indices with what links each to those before it; None where it starts afresh."""
+    """The source frames of the wanted indices with what links each to those before it, on the device; None where it
+    starts afresh.
+    """
     fresh = set(wanted) if job.config.per_frame else job.shots
     distances, begin = job.config.distances, min(wanted)
     shot = max((t for t in fresh if t <= begin), default=0)
@@ -304,11 +308,12 @@ def moving_frames(
             if index in fresh:
                 recent.clear()
                 register.begin()
-            resting = register.take(frame.image) if hold else None
+            image = streams.brought(frame.image, device)
+            resting = register.take(image) if hold else None
             if index in todo:
-                motion = long_link(frame.image, recent, flow, distances, job.config.mask, resting) if recent else None
-                yield Frame(index, frame.image), motion
-            recent.appendleft(frame.image)
+                motion = long_link(image, recent, flow, distances, job.config.mask, resting) if recent else None
+                yield Frame(index, image), motion
+            recent.appendleft(image)
 
 
 def recall(state: State, at: int, index: int, motion: Motion | None, store: Checkpoint) -> State:
@@ -341,9 +346,11 @@ def stylize(
         return []
     tally = Tally(store.count, store.count - len(missing), report, stop)
     state, at = State(), -1  # the state after frame `at`
-    with ahead(moving_frames(job, flow, missing)) as frames, Behind() as behind:
+    moving = streams.beside(moving_frames(job, flow, missing, stylizer.device), stylizer.device)
+    with ahead(moving) as frames, Behind() as behind:
         for frame, motion in frames:
             tally.ask()
+            streams.taken_over(frame.image, motion)
             state = recall(state, at, frame.index, motion, store)
             state, image, iterations = stylizer.step(state, frame.image, motion, frame.index)
             at = frame.index

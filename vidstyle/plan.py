@@ -22,6 +22,7 @@ class Plan:
         first_polish, polish: how many of them are polished.
         held_to: how many frames back the frames are that each one is held to; none without links.
         held_from_pass: the first pass in which they are; 0 where there is no temporal loss.
+        tile: side of the tiles that features are computed in; 0: at once.
     """
 
     input: str
@@ -43,6 +44,9 @@ class Plan:
     flow: str
     device: str
     precision: str
+    tile: int
+    memory_needed: int
+    memory_allowed: int
     disk_needed: int
     disk_free: int
     notes: tuple[str, ...]
@@ -55,6 +59,8 @@ class Plan:
             f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
             f"models    {features} in {self.precision} on {self.device}, {self.flow} flow",
             *self.linking(),
+            f"memory    about {disk_space(self.memory_needed)} needed, {disk_space(self.memory_allowed)} allowed"
+            + (f"; features in tiles of {self.tile}" if self.tile else ""),
             f"disk      {disk_space(self.disk_needed)} needed, {disk_space(self.disk_free)} free",
         ]
         return "\n".join([*lines, *(f"note      {note}" for note in self.notes)])
@@ -122,6 +128,9 @@ def of(config: RenderConfig) -> Plan:
         flow=config.flow,
         device=str(device),
         precision=resolve_precision(config.precision, device),
+        tile=job.memory.tile,
+        memory_needed=job.memory.needed,
+        memory_allowed=job.memory.allowed,
         disk_needed=pipeline.disk_needed(job, missing),
         disk_free=space.free(job.delivery.path.parent),
         notes=(*(note.text for note in job.notes), *fetching),

@@ -229,10 +229,10 @@ def full_render(
     """
     import torch
 
-    from vidstyle.pipeline import tiling
+    from vidstyle.pipeline import fitting
 
     try:
-        costs = timed_parts(config, job, size, stylizer, flow, tiling(config, size, output))
+        costs = timed_parts(config, job, size, stylizer, flow, fitting(config, size, output).tile)
     except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
         return None
     fresh, warm, links, written = amounts(config, job)
@@ -293,7 +293,11 @@ def optimisation(config: RenderConfig, size: tuple[int, int], costs: Costs, *, f
 def timed_parts(
     config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow, tile: int
 ) -> Costs:
-    """The parts of a frame, measured at `size` (width, height) on one or two frames of the input. `tile`: see `Job`."""
+    """The parts of a frame, measured at `size` (width, height) on one or two frames of the input.
+
+    Args:
+        tile: as in `Stylizer`.
+    """
     from vidstyle import framefile
     from vidstyle.frames import to_uint16
     from vidstyle.links import link

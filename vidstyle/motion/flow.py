@@ -73,6 +73,9 @@ class RAFT:
     """The smallest and the largest size at which it looks, in parts of the image's."""
     reach = 128.0
     """Pixels that things may move in the images that it looks at; beyond, it loses them."""
+    most = 1_100_000
+    """Pixels of the images that it looks at, as many as 1024x436 enlarged has: it compares every 8x8 pixels with all
+    others, which takes 1.6 GB then, and would take 28 at 1920x1080 enlarged."""
 
     def __init__(self, name: str, device: torch.device, weights_dir: Path | None = None) -> None:
         # Imported here: torchvision costs 1.7 s and only RAFT needs it.
@@ -87,13 +90,16 @@ class RAFT:
 
     @torch.no_grad()
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        smallest, largest = self.scales
+        at_most = (self.most / (a.shape[1] * a.shape[2])) ** 0.5
+        smallest, largest = (min(at_most, scale) for scale in self.scales)
         distances = self.at(a, b, smallest).cpu().square().sum(0).sqrt().flatten()
         # Most of the frame counts, not the fastest spot. quantile takes 16 million values at most, kthvalue is not
         # deterministic on a GPU.
         distance = float(distances.kthvalue(max(1, int(0.95 * distances.numel()))).values)
         scale = min(largest, max(smallest, self.reach / max(distance, 1e-6)))
-        return self.at(a, b, round(8 * scale) / 8).to(a.device)  # in eighths: few sizes, whose buffers are used again
+        if scale < at_most:
+            scale = round(8 * scale) / 8  # few sizes, whose buffers are used again
+        return self.at(a, b, scale).to(a.device)
 
     def at(self, a: Tensor, b: Tensor, scale: float) -> Tensor:
         """The flow (2, H, W) in pixels of a and b (3, H, W), as seen at `scale` times their size."""

@@ -83,30 +83,31 @@ def warp_sharp(image: Tensor, flow: Tensor) -> Tensor:
     these are.
     """
     x, y = sampled(image, flow)
-    rows = max(1, AT_ONCE // image.shape[2])
-    pairs = zip(torch.split(x, rows), torch.split(y, rows), strict=True)
-    return torch.cat([gathered_sharp(image, xs, ys) for xs, ys in pairs], 1)
+    result = image.clone()
+    moved = (flow != 0).any(0).flatten().nonzero()[:, 0]  # what does not move is itself, and costs nothing
+    for pixels in torch.split(moved, AT_ONCE):
+        result.flatten(1)[:, pixels] = gathered_sharp(image, x.flatten()[pixels], y.flatten()[pixels])
+    return result
 
 
 def gathered_sharp(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`image` (c, H, W) at the absolute positions x and y, each (h, w) and inside the image: (c, h, w)."""
+    """`image` (c, H, W) at n absolute positions x and y, inside the image: (c, n)."""
     c, height, width = image.shape
-    h, w = x.shape
     left, top = x.floor(), y.floor()
     across, down = lanczos((x - left).to(image.dtype)), lanczos((y - top).to(image.dtype))
     taps = range(1 - REACH, REACH + 1)
     columns = [(left.long() + k).clamp(0, width - 1) for k in taps]
     pixels = image.reshape(c, height * width)
-    total, nearest = image.new_zeros(c, h, w), []
+    total, nearest = image.new_zeros(c, len(x)), []
     for k, share in zip(taps, down, strict=True):
         start = (top.long() + k).clamp(0, height - 1) * width
-        row = image.new_zeros(c, h, w)
+        row = image.new_zeros(c, len(x))
         for j, column, weight in zip(taps, columns, across, strict=True):
-            value = pixels[:, (start + column).reshape(-1)].view(c, h, w)  # (c, h*w) -> (c, h, w)
-            row += weight * value
+            value = pixels[:, start + column]  # (c, H*W) -> (c, n)
+            row.addcmul_(weight, value)
             if k in (0, 1) and j in (0, 1):
                 nearest.append(value)
-        total += share * row
+        total.addcmul_(share, row)
     lowest, highest = torch.stack(nearest).amin(0), torch.stack(nearest).amax(0)
     margin = OVERSHOOT * (highest - lowest)
     return total.clamp(lowest - margin, highest + margin).clamp(0, 1)
@@ -116,9 +117,12 @@ def lanczos(t: Tensor) -> list[Tensor]:
     """The weights of the 2 `REACH` pixels around a target at t in [0, 1) after the one to its left:
     sinc(u) sinc(u / REACH) at the distances u, scaled to add up to 1 (Duchon 1979, Lanczos filtering).
     """
-    distances = [t - k for k in range(1 - REACH, REACH + 1)]
-    weights = [torch.sinc(u) * torch.sinc(u / REACH) for u in distances]
-    whole = t == 0  # sin(pi k) is not quite 0 in floating point
-    weights = [w.masked_fill(whole, 1.0 if k == 0 else 0.0) for k, w in enumerate(weights, 1 - REACH)]
+    # sin(pi (t - k)) is the same for all k but for its sign; 1 - t is exact where t is near 1.
+    sine = torch.sin(torch.pi * torch.minimum(t, 1 - t))
+    whole, weights = t == 0, []
+    for k in range(1 - REACH, REACH + 1):
+        u = t - k
+        weight = (-1) ** k * (sine / u) * (torch.sin(torch.pi / REACH * u) / u)
+        weights.append(weight.masked_fill(whole, 1.0 if k == 0 else 0.0))
     total = torch.stack(weights).sum(0)
     return [w / total for w in weights]

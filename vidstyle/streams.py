@@ -1,0 +1,56 @@
+"""Work for the optimiser's device beside the optimiser: on CUDA on a stream of its own, elsewhere as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from vidstyle.frames import Motion
+
+T = TypeVar("T")
+
+
+def beside(items: Generator[T, None, None], device: torch.device) -> Generator[T, None, None]:
+    """`items`, each finished on the device when it comes; on CUDA what makes them runs on a stream of its own, so that
+    flow and masks do not wait for the optimiser's kernels, nor these for them. For a thread that runs ahead.
+    """
+    with contextlib.closing(items):
+        if device.type != "cuda":
+            yield from items
+            return
+        import torch
+
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        while True:
+            with torch.cuda.stream(stream):
+                item = next(items, None)
+            if item is None:
+                return
+            stream.synchronize()  # this thread waits, not the optimiser's
+            yield item
+
+
+def brought(image: Tensor, device: torch.device) -> Tensor:
+    """A source image on the device, by way of pinned memory where that lets the copy run beside everything else."""
+    return image.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else image
+
+
+def taken_over(image: Tensor, motion: Motion | None) -> None:
+    """For the thread that uses what `beside` made: memory of another stream must not be given away again while this one
+    still reads it.
+    """
+    if not image.is_cuda:
+        return
+    import torch
+
+    stream = torch.cuda.current_stream(image.device)
+    links = () if motion is None else (motion, *motion.farther.values())
+    parts = (tensor for link in links for tensor in (link.flow_t_to_prev, link.mask, link.settled))
+    for tensor in (image, *parts):
+        if tensor is not None and tensor.is_cuda:
+            tensor.record_stream(stream)
