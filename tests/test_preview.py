@@ -23,8 +23,9 @@ from tests.stylize.conftest import TinyFeatures
 from vidstyle import checkpoint, pipeline, space
 from vidstyle.config import RenderConfig
 from vidstyle.errors import Interrupted, OutputError
+from vidstyle.estimate import full_render
 from vidstyle.frames import Timeline
-from vidstyle.preview import Preview, full_render, part_shown, preview, reduced, refuse_foreign
+from vidstyle.preview import Preview, part_shown, preview, reduced, refuse_foreign
 from vidstyle.progress import Event, FrameDone, silent
 from vidstyle.stylize import step as stepping
 from vidstyle.stylize.step import State, Stylizer
@@ -186,7 +187,7 @@ def test_the_estimate_is_what_the_render_takes(
 ) -> None:
     """By a clock that only features and flow advance, from the first frame to the last."""
     clock = Clock()
-    monkeypatch.setattr(sys.modules["vidstyle.preview"], "time", clock)
+    monkeypatch.setattr(sys.modules["vidstyle.estimate"], "time", clock)
     monkeypatch.setattr(stepping, "COARSEST", coarsest)
 
     def flow(a: Tensor, b: Tensor) -> Tensor:
@@ -197,7 +198,7 @@ def test_the_estimate_is_what_the_render_takes(
     job: Any = pipeline.prepare(config)
     one, other = Timed(clock, 1.0), Timed(clock, 16.0)
     stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)
-    told = full_render(config, job, (48, 32), stylizer, flow)  # type: ignore[arg-type]
+    told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
     begun, state = clock.now, State()
     for frame, motion in pipeline.moving_frames(job, flow, list(range(12)), torch.device("cpu")):  # type: ignore[arg-type]
         state, _, _ = stylizer.step(state, frame.image, motion, frame.index)
@@ -210,7 +211,7 @@ def test_the_estimate_counts_every_pass(
     settings: Settings, polish: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(sys.modules["vidstyle.preview"], "time", clock)
+    monkeypatch.setattr(sys.modules["vidstyle.estimate"], "time", clock)
 
     def flow(a: Tensor, b: Tensor) -> Tensor:
         clock.now += 0.25
@@ -220,7 +221,7 @@ def test_the_estimate_counts_every_pass(
     job: Any = pipeline.prepare(config)
     one, other = Timed(clock, 1.0), Timed(clock, 16.0)
     stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)
-    told = full_render(config, job, (48, 32), stylizer, flow)  # type: ignore[arg-type]
+    told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
     begun = clock.now
     with checkpoint.hold(checkpoint.Checkpoint(tmp_path / "out.mp4", {}, job.size, 12)) as store:
         store.begin({}, restart=False)

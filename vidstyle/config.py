@@ -33,7 +33,7 @@ PRESETS = ("draft", "standard", "reference")
 
 PICTURE, DELIVERY, RUN = "Picture", "Delivery", "Run"
 
-LINKING = frozenset({"flow", "mask", "rest", "iterations", "scales", "temporal_weight", "temporal_norm"})
+LINKING = frozenset({"flow", "mask", "rest", "iterations", "budget", "scales", "temporal_weight", "temporal_norm"})
 """What changes nothing in a render without links between frames."""
 
 
@@ -101,6 +101,12 @@ class RenderConfig(BaseModel):
     learning_rate: float = setting(0.03, "Step size of Adam, in units of the image's range.", PICTURE, gt=0, le=1)
     first_iterations: int = setting(200, "Iterations of the first frame of a shot, and of a still.", PICTURE, ge=1)
     iterations: int = setting(30, "Iterations of every other frame.", PICTURE, ge=1)
+    budget: Literal["adaptive", "fixed"] = setting(
+        "adaptive",
+        "adaptive gives a frame more iterations the more of it is new, up to those of a first frame; fixed does not.",
+        PICTURE,
+        neutral="fixed",
+    )
     first_scales: int = setting(6, "Coarse-to-fine scales of the first frame of a shot, at most.", PICTURE, ge=1, le=8)
     scales: int = setting(1, "Coarse-to-fine scales of every other frame, at most.", PICTURE, ge=1, le=8)
     init: Literal["content", "noise"] = setting("content", "What the first frame of a shot starts from.", PICTURE)

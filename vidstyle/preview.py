@@ -13,15 +13,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidstyle.errors import MemoryLimitError, OutputError
+from vidstyle.errors import OutputError
 from vidstyle.progress import Report, clock_time, disk_space, silent
 
 if TYPE_CHECKING:
     from vidstyle.checkpoint import Checkpoint
     from vidstyle.config import RenderConfig
-    from vidstyle.motion.flow import Flow
     from vidstyle.pipeline import Job
-    from vidstyle.stylize.step import Stylizer
 
 SECONDS = 3.0
 SIZE = 320
@@ -70,6 +68,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     """
     from vidstyle import checkpoint, pipeline, space
     from vidstyle.device import deterministic, resolve_device
+    from vidstyle.estimate import LinkedFrames, full_render
     from vidstyle.video import delivery
     from vidstyle.video.probe import probe
     from vidstyle.video.read import fit
@@ -105,8 +104,8 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
         store.end_orphan()
         missing = store.scan()
         pipeline.check_space(job, len(missing))
-        begun = time.perf_counter()
-        pipeline.stylize(job, stylizer, flow, store, missing, report, stop)
+        begun, linked = time.perf_counter(), LinkedFrames(job.shots, report)
+        pipeline.stylize(job, stylizer, flow, store, missing, linked, stop)
         each = (time.perf_counter() - begun) / max(1, len(missing))
         pairs = side_by_side(job, store)
         write_sheet(sheet, job, store)
@@ -114,8 +113,8 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
             pipeline.deliver(job, store, {"preview": True}, report, stop, pairs)
         store.remove()
         size = fit(source.width, source.height, config.size)
-        seconds = full_render(config, job, full_output, size, stylizer, flow)
-        if seconds is not None:  # and never less than at the preview's size, with half the iterations
+        seconds = full_render(linked.scaled(small, config), job, full_output, size, stylizer, flow, linked.optimised)
+        if seconds is not None and missing:  # and never less than at the preview's size, with half the iterations
             seconds = max(seconds, each * full_frames)
     return Preview(
         output=sheet if still else clip,
@@ -219,131 +218,3 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
             sheet[:, 2 * GAP + height : 2 * GAP + 2 * height, x : x + width] = store.load(i)
             x += width + GAP
     framefile.write_atomically(path, framefile.encode(to_uint16(sheet), LABEL, 0))
-
-
-def full_render(
-    config: RenderConfig, job: Job, output: Path, size: tuple[int, int], stylizer: Stylizer, flow: Flow
-) -> float | None:
-    """The seconds that the full render at `size` (width, height) into `output` will take, from its parts timed at that
-    size; None when a frame of it does not fit into memory, which must not cost the preview.
-    """
-    import torch
-
-    from vidstyle.pipeline import fitting
-
-    try:
-        costs = timed_parts(config, job, size, stylizer, flow, fitting(config, size, output).tile)
-    except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
-        return None
-    fresh, warm, links, written = amounts(config, job)
-    optimising = fresh * optimisation(config, size, costs, fresh=True)
-    optimising += warm * optimisation(config, size, costs, fresh=False)
-    beside = links * costs.motion, written * costs.writing
-    # A GPU optimises while the CPU does the rest; on a CPU all share the same cores.
-    return optimising + sum(beside) if stylizer.device.type == "cpu" else max(optimising, *beside)
-
-
-def amounts(config: RenderConfig, job: Job) -> tuple[int, int, int, int]:
-    """Of the full render: frames that start afresh, frames that do not, links between frames, and frames written; each
-    pass counted.
-    """
-    frames, ends = len(job.whole), (*job.cuts[1:], len(job.whole))
-    if config.per_frame:
-        return frames, 0, 0, frames
-    lengths = [end - begin for begin, end in zip(job.cuts, ends, strict=True)]
-    links = sum(max(0, length - j) for length in lengths for j in config.distances)
-    if config.passes == 1:
-        return len(lengths), frames - len(lengths), links, frames
-    later = config.passes - 1
-    return frames, later * frames, later * links, (config.passes + 1) * frames  # and the source's
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Seconds of a frame's parts at the size of the render.
-
-    Args:
-        iteration, scale: one iteration, and what is done once a scale.
-        polishing, change: the same of the polisher, which comes in addition; 0 where there is none.
-        motion: flow and mask.
-        writing: encoding the checkpoint.
-    """
-
-    iteration: float
-    scale: float
-    polishing: float
-    change: float
-    motion: float
-    writing: float
-
-
-def optimisation(config: RenderConfig, size: tuple[int, int], costs: Costs, *, fresh: bool) -> float:
-    """The seconds that the optimiser takes for a frame of `size` (width, height). Work goes with the area: at half the
-    size it is a quarter.
-    """
-    from vidstyle.stylize.step import descent, polish_iterations
-
-    *coarse, (full, finest) = descent(config, size[::-1], fresh=fresh)
-    polished = polish_iterations(config, size[::-1], fresh=fresh)
-    way = [*coarse, (full, finest - polished)]
-    seconds = sum(factor**2 * (costs.scale + count * costs.iteration) for factor, count in way if count)
-    return seconds + (costs.change + polished * costs.polishing if polished else 0.0)
-
-
-def timed_parts(
-    config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow, tile: int
-) -> Costs:
-    """The parts of a frame, measured at `size` (width, height) on one or two frames of the input.
-
-    Args:
-        tile: as in `Stylizer`.
-    """
-    from vidstyle import framefile
-    from vidstyle.frames import to_uint16
-    from vidstyle.links import link
-    from vidstyle.stylize.step import State, Stylizer
-    from vidstyle.video.read import read
-
-    pair = [frame.image for frame in read(job.source, size, job.first, min(job.first + 2, job.stop))]
-    frame, previous = pair[0], pair[-1]
-
-    def optimise(iterations: int, polish: int = 0) -> float:
-        """Seconds of a frame with so many iterations at full size, the last `polish` of them polished."""
-        few = {"first_iterations": iterations, "first_scales": 1, "polish": polish, "stop_tolerance": 0.0}
-        one = Stylizer(
-            stylizer.extractor,
-            job.painting,
-            (size[1], size[0]),
-            config.model_copy(update=few),
-            stylizer.device,
-            stylizer.polisher,
-            tile,
-        )
-        return median(lambda: one.step(State(), frame, None))
-
-    once, more = optimise(1), optimise(4)
-    iteration = max(1e-4, (more - once) / 3)
-    scale = max(0.0, once - iteration)
-    polishing = change = 0.0
-    if stylizer.polisher:
-        last, last_four = optimise(2, 1), optimise(5, 4)
-        polishing = max(1e-4, (last_four - last) / 3)
-        change = max(0.0, last - once - polishing)  # the frame's features and the optimiser's buffers, once more
-    return Costs(
-        iteration=iteration,
-        scale=scale,
-        polishing=polishing,
-        change=change,
-        motion=median(lambda: link(frame, previous, flow, config.mask)),
-        writing=median(lambda: framefile.encode(to_uint16(frame), "", 0)),
-    )
-
-
-def median(work: Callable[[], object], tries: int = 3) -> float:
-    """Seconds of the middle one of a few calls: the first one pays for buffers and compiled kernels."""
-    times = []
-    for _ in range(tries):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return sorted(times)[tries // 2]

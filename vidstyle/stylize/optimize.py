@@ -50,8 +50,15 @@ class Schedule:
         )
 
 
-def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, schedule: Schedule) -> tuple[Tensor, int]:
-    """From `start` (3, H, W) to a stylised image (3, H, W) in [0, 1], and the iterations it took."""
+def minimise(
+    objective: Callable[[Tensor], Tensor], start: Tensor, schedule: Schedule, pace: Tensor | None = None
+) -> tuple[Tensor, int]:
+    """From `start` (3, H, W) to a stylised image (3, H, W) in [0, 1], and the iterations it took.
+
+    Args:
+        pace: (1, H, W) in [0, 1], the share of Adam's step that each pixel takes; None: the whole everywhere. L-BFGS,
+            whose steps have the size that the loss asks for, takes no notice of it.
+    """
     x = start.detach()[None].clone(memory_format=torch.contiguous_format).requires_grad_()  # (1, 3, H, W)
     # The losses are means over pixels, so a pixel's gradient shrinks with the resolution: undone here, before Adam's
     # epsilon and L-BFGS's curvature test can notice.
@@ -63,8 +70,7 @@ def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, schedule: Sch
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    run = run_adam if schedule.optimizer == "adam" else run_lbfgs
-    done = run(x, evaluate, schedule)
+    done = run_adam(x, evaluate, schedule, pace) if schedule.optimizer == "adam" else run_lbfgs(x, evaluate, schedule)
     return x.detach()[0].clamp(0, 1).contiguous(), done
 
 
@@ -72,8 +78,8 @@ def settled(before: float | None, now: float, tolerance: float) -> bool:
     return before is not None and abs(before - now) < tolerance * abs(before)
 
 
-def run_adam(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule) -> int:
-    """Adam (Kingma & Ba 2015), projected on [0, 1] after every step."""
+def run_adam(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule, pace: Tensor | None) -> int:
+    """Adam (Kingma & Ba 2015), projected on [0, 1] after every step; `pace` as in `minimise`."""
     # Fused: one pass over the image and its moments, without the five copies of the image that it takes else.
     fused = x.device.type in ("cpu", "cuda")
     adam = torch.optim.Adam([x], lr=schedule.learning_rate, betas=(0.9, 0.99), fused=fused)
@@ -84,8 +90,11 @@ def run_adam(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule) -> i
         share = schedule.final_rate + (1 - schedule.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
         adam.param_groups[0]["lr"] = schedule.learning_rate * share
         loss = evaluate()
-        adam.step()
         with torch.no_grad():
+            before = x.clone() if pace is not None else x
+            adam.step()
+            if pace is not None:
+                torch.lerp(before, x, pace.expand_as(x), out=x)
             x.clamp_(0, 1)
         if schedule.stop_tolerance and i % CHECK_EVERY == CHECK_EVERY - 1:
             now = float(loss)
