@@ -103,7 +103,9 @@ def test_the_temporal_term_is_there_at_every_scale_of_a_later_frame_and_never_of
     seen: list[bool] = []
     real = stepping.minimise
 
-    def spy(objective: stepping.Objective, start: Tensor, schedule: stepping.Schedule) -> tuple[Tensor, int]:
+    def spy(
+        objective: stepping.Objective, start: Tensor, schedule: stepping.Schedule, pace: Tensor | None = None
+    ) -> tuple[Tensor, int]:
         seen.append(any(isinstance(term, Temporal) for term in objective.terms))
         return real(objective, start, schedule)
 
@@ -221,7 +223,9 @@ def test_noise_is_noise_at_the_scale_at_which_it_begins(
 ) -> None:
     begun: list[Tensor] = []
 
-    def minimise(objective: object, start: Tensor, schedule: Schedule) -> tuple[Tensor, int]:
+    def minimise(
+        objective: object, start: Tensor, schedule: Schedule, pace: Tensor | None = None
+    ) -> tuple[Tensor, int]:
         begun.append(start)
         return start, schedule.iterations
 

@@ -87,7 +87,9 @@ class Seen:
         self.starts: list[Tensor] = []
         self.terms: list[list[Temporal]] = []
 
-    def __call__(self, objective: Objective, start: Tensor, schedule: Schedule) -> tuple[Tensor, int]:
+    def __call__(
+        self, objective: Objective, start: Tensor, schedule: Schedule, pace: Tensor | None = None
+    ) -> tuple[Tensor, int]:
         self.starts.append(start[:, stepping.MARGIN : -stepping.MARGIN, stepping.MARGIN : -stepping.MARGIN])
         self.terms.append([term for term in objective.terms if isinstance(term, Temporal)])
         return start, schedule.iterations

@@ -29,8 +29,8 @@ class DIS:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset carried on to the finest scale: accurate below
     ~5 px.
 
-    The preset stops at half size. To go on takes away a fifth to a half of the error of what moves slowly. Patches that
-    lie a little farther apart and fewer refinements lose nothing then, and take half the time (`benchmarks/RESULTS.md`).
+    The preset stops at half size. To go on takes away a third of the error of what moves slowly. Patches that lie a
+    little farther apart and fewer refinements lose nothing then, and take half the time (`benchmarks/RESULTS.md`).
     """
 
     digest = ""

@@ -35,8 +35,14 @@ MARGIN = 8
 at the end. Replicate padding alone lets the outermost pixels speak for all that lies beyond: the optimiser saturates
 them and a rim shows."""
 
-WARM_RATE = 0.5
-"""Step size of a frame that starts from its predecessor, as a share of a fresh frame's: it has less far to go."""
+WARM_RATE, NEW_RATE = 0.25, 0.5
+"""Step sizes of a frame that starts from its predecessor, as shares of a fresh frame's: where it can follow that one,
+which has been optimised already, and where it cannot. With one rate for both, what is held trembles, or what is new
+stays bare."""
+
+NEW_ITERATIONS = 0.25
+"""How much of a fresh frame's additional iterations a frame gets in which everything is new: it still has its
+predecessor's colours to start from. Where less is new, in proportion."""
 
 FINAL_RATE = 0.1
 """Adam's steps have the size of its rate even where nothing is left to gain; letting it fall leaves no such noise
@@ -96,11 +102,16 @@ def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
     return round(size[0] * factor), round(size[1] * factor)
 
 
-def descent(config: RenderConfig, size: tuple[int, int], *, fresh: bool) -> list[tuple[float, int]]:
-    """A frame's way from coarse to fine: the factor of each scale, and the iterations there. `fresh`: the frame has no
-    predecessor.
+def descent(config: RenderConfig, size: tuple[int, int], *, fresh: bool, new: float = 0.0) -> list[tuple[float, int]]:
+    """A frame's way from coarse to fine: the factor of each scale, and the iterations there.
+
+    Args:
+        fresh: the frame has no predecessor.
+        new: the share of it that the predecessor does not show.
     """
     total, count = (config.first_iterations, config.first_scales) if fresh else (config.iterations, config.scales)
+    if not fresh and config.budget == "adaptive":
+        total += round(NEW_ITERATIONS * new * max(0, config.first_iterations - config.iterations))
     chosen = factors(size, count)
     ends = [total * i // len(chosen) for i in range(len(chosen) + 1)]
     return [(factor, end - begin) for factor, begin, end in zip(chosen, ends, ends[1:], strict=False)]
@@ -188,7 +199,8 @@ class Stylizer:
             followed = [(state.images[j].to(self.device), link) for j, link in {1: motion, **motion.farther}.items()]
             start, warped = start_image(frame, followed)
             held = [(w, link.mask) for w, (_, link) in zip(warped, followed, strict=True)]
-            image, done = self.descend(frame, start, held, fresh=False)
+            shown = torch.stack([mask for _, mask in held]).sum(0).clamp(0, 1)  # (1, H, W)
+            image, done = self.descend(frame, start, held, fresh=False, shown=shown)
             image = kept_where_settled(image, warped[0], motion)
         image = quantise(image)
         return state.followed_by(image, self.config.distances[-1]), image, done
@@ -228,25 +240,32 @@ class Stylizer:
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + index) % 2**63)
         return torch.rand((3, *size), generator=generator).to(frame)
 
-    def descend(self, frame: Tensor, start: Tensor, held: Sequence[Held], *, fresh: bool) -> tuple[Tensor, int]:
-        """Minimise from coarse to fine; the temporal terms are there at every scale."""
-        config = self.config
-        way = descent(config, self.pyramid[-1].size, fresh=fresh)
+    def descend(
+        self, frame: Tensor, start: Tensor, held: Sequence[Held], *, fresh: bool, shown: Tensor | None = None
+    ) -> tuple[Tensor, int]:
+        """Minimise from coarse to fine; the temporal terms are there at every scale.
+
+        Args:
+            shown: (1, H, W) in [0, 1], how much of each pixel `start` has from frames that were optimised; None: all.
+        """
+        config, full = self.config, self.pyramid[-1].size
+        new = 0.0 if shown is None else 1 - float(shown.mean())
+        way = descent(config, full, fresh=fresh, new=new)
         image, done = start, 0
         for scale, (_, iterations) in zip(self.pyramid[-len(way) :], way, strict=True):
             if not iterations:
                 continue
+            rate, pace = (1.0 if fresh else WARM_RATE), None
+            if shown is not None:
+                rate = NEW_RATE
+                pace = 1 - (1 - WARM_RATE / NEW_RATE) * extend(resize(shown, scale.size))
             schedule = Schedule(
-                iterations,
-                config.optimizer,
-                config.learning_rate * (1 if fresh else WARM_RATE),
-                FINAL_RATE,
-                config.stop_tolerance,
+                iterations, config.optimizer, config.learning_rate * rate, FINAL_RATE, config.stop_tolerance
             )
             begun = resize(image, scale.size)
             canvas = extend(begun)
-            for level, part in self.parts(scale, schedule, fresh=fresh):
-                canvas, steps = minimise(self.objective(frame, held, level), canvas, part)
+            for level, part in self.parts(scale, schedule):
+                canvas, steps = minimise(self.objective(frame, held, level), canvas, part, pace)
                 done += steps
             made = canvas[:, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()
             if not fresh and begun is not image:
@@ -255,11 +274,11 @@ class Stylizer:
             image = made
         return image, done
 
-    def parts(self, scale: Scale, schedule: Schedule, *, fresh: bool) -> list[tuple[Scale, Schedule]]:
+    def parts(self, scale: Scale, schedule: Schedule) -> list[tuple[Scale, Schedule]]:
         """What of the schedule is done on which features: the end of the finest scale is the polisher's."""
         if self.polished is None or scale is not self.pyramid[-1]:
             return [(scale, schedule)]
-        first, last = schedule.split(schedule.iterations - polish_iterations(self.config, scale.size, fresh=fresh))
+        first, last = schedule.split(schedule.iterations - min(self.config.polish, schedule.iterations))
         return [(level, part) for level, part in ((scale, first), (self.polished, last)) if part.iterations]
 
     def objective(self, frame: Tensor, held: Sequence[Held], scale: Scale) -> Objective:
