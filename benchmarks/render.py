@@ -113,7 +113,7 @@ def iteration_alone(watch: Watch, repeats: int = 5) -> float:
     seconds: dict[int, list[float]] = {1: [], 11: []}
     for _ in range(1 + repeats):
         for count, taken in seconds.items():
-            few = {"first_iterations": count, "iterations": count, "scales": 1, "first_scales": 1, "adapt": False}
+            few = {"first_iterations": count, "iterations": count, "scales": 1, "first_scales": 1, "budget": "fixed"}
             stylizer.config = made.model_copy(update=few)
             begun = time.perf_counter()
             Stylizer.step(stylizer, state, frame, motion, index)
@@ -147,7 +147,8 @@ def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
         config = build(preset_values("standard"), {"duration": float(end), **settings, "output": output})
         result = render(config, watch.report)
         done = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO
+    # The kernel counts in batches: the two differ by some pages.
+    peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO, *watch.resident)
     linked = [event for event, follows in zip(watch.frames, watch.states, strict=True) if follows]
     wall, iterations = sum(e.seconds for e in linked), sum(e.iterations for e in linked)
     alone = iteration_alone(watch) if linked else None
@@ -168,6 +169,8 @@ def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
         "encode": (done - watch.first_step - stylised) / result.frames,
         "peak": peak / 1e9,
         "beyond torch": (peak - base) / 1e9,
+        "first half": statistics.fmean(e.seconds for e in linked[: len(linked) // 2 + 1]) if linked else None,
+        "second half": statistics.fmean(e.seconds for e in linked[len(linked) // 2 :]) if linked else None,
         "resident at frame 20": watch.resident[min(19, len(watch.resident) - 1)] / 1e9,
         "resident at the end": watch.resident[-1] / 1e9,
     }
