@@ -32,6 +32,9 @@ FRAME_BYTES = {"cpu": 300, "mps": 300, "cuda": 250}
 """For each pixel of the frame: the picture, its gradient and Adam's moments, what it is held to, and the frames that
 are on their way."""
 
+LBFGS_BYTES = 220
+"""More, for each pixel of the frame, where L-BFGS keeps pairs of steps and gradients."""
+
 LINK_BYTES = 100
 """For each pixel and each earlier frame beyond the last one that a frame is held to."""
 
@@ -78,7 +81,8 @@ class Demand:
         width, height = self.size
         features = max(FEATURE_BYTES[name, self.precision] * seen(name, self.size, tile) for name in self.networks)
         others = 0 if self.config.per_frame else len(self.config.distances) - 1
-        frame = (FRAME_BYTES[self.device] + LINK_BYTES * others) * width * height
+        optimizer = LBFGS_BYTES if self.config.optimizer == "lbfgs" else 0
+        frame = (FRAME_BYTES[self.device] + optimizer + LINK_BYTES * others) * width * height
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
         return round(PROCESS + features + frame + flow)
 
