@@ -124,6 +124,9 @@ def iteration_alone(watch: Watch, repeats: int = 5) -> float:
 
 def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
     """Render, in this process, which has imported nothing yet."""
+    from vidstyle.device import keep_memory, share_cores
+
+    share_cores()
     begun = time.perf_counter()
     import psutil
     import torch
@@ -131,7 +134,6 @@ def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
     imported, base = time.perf_counter(), psutil.Process().memory_info().rss
     from vidstyle import render
     from vidstyle.config import build, preset_values
-    from vidstyle.device import keep_memory
     from vidstyle.video.probe import probe
     from vidstyle.video.scan import scan
 

@@ -20,7 +20,7 @@ import typer.core
 
 from vidstyle import cli_evaluate
 from vidstyle import config as configs
-from vidstyle.device import keep_memory
+from vidstyle.device import keep_memory, share_cores
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
 from vidstyle.flags import Progress, flag
 from vidstyle.progress import Event, Note, display
@@ -247,6 +247,7 @@ def download_bar(name: str) -> Any:
 def main() -> None:
     """The console script."""
     signals.install()
+    share_cores()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path that is not UTF-8 comes out as it went in
     try:

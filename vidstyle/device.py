@@ -71,6 +71,16 @@ def resolve_precision(asked: str, device: torch.device) -> Precision:
     return "bf16" if asked == "bf16" else "fp16" if asked == "fp16" else "fp32"
 
 
+def share_cores() -> None:
+    """Have OpenMP's threads wait for one another by spinning for a moment only (GNU's runtime, which torch's wheels
+    bring). By default they spin for milliseconds: beside the threads that decode, follow the flow and write, or beside
+    another program, that takes the very core that the awaited thread would need. For a program, before torch is loaded;
+    what the environment says of it already stays.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
 def keep_memory() -> None:
     """Have glibc keep the memory of freed maps for the next iteration instead of returning it to the kernel, which
     clears every page before it lends it out again: a tenth of an iteration on the CPU. For the whole process, so only
@@ -83,6 +93,7 @@ def keep_memory() -> None:
     # that much; the other setting alone would then make things worse.
     if mallopt and mallopt(-3, 2**30):
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: what lies free at the end of the heap and is less stays there
+        mallopt(-8, 1)  # M_ARENA_MAX: one heap for all threads, or each would keep one of its own
 
 
 @contextlib.contextmanager

@@ -71,7 +71,8 @@ def test_bf16_is_only_chosen_where_the_cpu_says_it_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "granted", "asked"), [("linux", 1, [-3, -1]), ("linux", 0, [-3]), ("linux", None, []), ("darwin", 1, [])]
+    ("system", "granted", "asked"),
+    [("linux", 1, [-3, -1, -8]), ("linux", 0, [-3]), ("linux", None, []), ("darwin", 1, [])],
 )
 def test_freed_memory_is_kept_only_where_all_of_it_can_be(
     system: str, granted: int | None, asked: list[int], monkeypatch: pytest.MonkeyPatch

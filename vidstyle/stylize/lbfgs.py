@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 HISTORY = 7
-"""Pairs of steps and changes of the gradient that the curvature is taken from. Each takes the memory of two images; with
-3 the loss is a tenth higher after 16 evaluations, with 15 a hundredth lower."""
+"""Pairs of steps and changes of the gradient that the curvature is taken from. Each is as large as two images; with 3
+the loss is a tenth higher after 16 evaluations, with 15 a hundredth lower."""
 
 ENOUGH = 1e-4
 """Of the decrease that the gradient promises, the share that a step must bring (c1 of Armijo's condition)."""

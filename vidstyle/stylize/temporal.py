@@ -67,7 +67,7 @@ def kept_where_settled(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
     Optimising on would not make better what has had its time, and what the features let through adds up from frame to
     frame. The change is gradual, `SEAM` pixels wide, and lies on ground that has settled.
     """
-    if motion.settled is None:
+    if motion.settled is None or not bool(motion.settled.any()):
         return image
     side = 2 * SEAM + 1
     share = F.avg_pool2d(F.pad(motion.settled.float()[None], (SEAM,) * 4, mode="replicate"), side, stride=1)[0]
