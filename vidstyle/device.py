@@ -96,6 +96,12 @@ def keep_memory() -> None:
         mallopt(-8, 1)  # M_ARENA_MAX: one heap for all threads, or each would keep one of its own
 
 
+def return_memory() -> None:
+    """Give glibc's free memory back to the kernel after all: when what comes is of other sizes than what was."""
+    if sys.platform.startswith("linux") and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
+
+
 @contextlib.contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
     """The same command twice gives the same bytes: forbids kernels whose sums depend on scheduling, and TF32, which is

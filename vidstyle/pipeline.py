@@ -23,7 +23,7 @@ from vidstyle import __version__, checkpoint, memory, passes, space, streams, we
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import POLISHER, RenderConfig
-from vidstyle.device import deterministic, resolve_device, resolve_precision
+from vidstyle.device import deterministic, resolve_device, resolve_precision, return_memory
 from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, DecodeError, Interrupted, StyleError
 from vidstyle.frames import Frame, Motion, Timeline
@@ -354,6 +354,8 @@ def stylize(
             state = recall(state, at, frame.index, motion, store)
             state, image, iterations = stylizer.step(state, frame.image, motion, frame.index)
             at = frame.index
+            if motion is None:
+                return_memory()  # the coarser scales' holes would stay open
             behind.submit(lambda index=at, image=image: store.save(index, image))  # type: ignore[misc]
             tally.add(at, iterations)
     return tally.seconds

@@ -72,7 +72,7 @@ REACH = 3
 OVERSHOOT = 0.05
 """How far `warp_sharp` may leave the range of the four pixels around, as a share of it: more rings, less softens."""
 
-AT_ONCE = 2**17
+AT_ONCE = 2**16
 """Pixels that `warp_sharp` gathers at once: bounds its memory, which is that of some sixty maps."""
 
 

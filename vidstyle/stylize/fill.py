@@ -16,7 +16,7 @@ ALIKE = 0.1
 """Distance in RGB at which two colours begin to be different ones."""
 NEARBY = 0.25
 """Distance, as a part of the long side, at which two places begin to be different ones."""
-AT_ONCE = 2**14
+AT_ONCE = 2**12
 """Pixels that are compared with all cells at once: bounds the memory."""
 
 FAINT = 0.1

@@ -37,7 +37,7 @@ def descend(x: Tensor, evaluate: Callable[[], Tensor], first_step: float) -> Ite
     """
     with torch.enable_grad():
         best = evaluate()
-    point, gradient = x.detach().clone(), taken(x)
+    trial, point, gradient = x.data, x.detach().clone(), taken(x)
     pairs = Pairs(point)
     yield best
     # In the first step no curvature is known.
@@ -45,26 +45,28 @@ def descend(x: Tensor, evaluate: Callable[[], Tensor], first_step: float) -> Ite
     direction *= first_step / direction.abs().amax().clamp_min(1e-20)
     length = torch.ones_like(best)
     while True:
-        trial = torch.addcmul(point, direction, length).clamp_(0, 1)
-        x.copy_(trial)
+        torch.addcmul(point, direction, length, out=trial).clamp_(0, 1)
         with torch.enable_grad():
             loss = evaluate()
-        step, change = trial - point, taken(x) - gradient
+        found, step = taken(x), trial - point
         better = loss <= best + ENOUGH * dot(gradient, step)
-        pairs.add(step, change, better)
+        pairs.add(step, found - gradient, better)
         best = torch.where(better, loss, best)
-        point, gradient = (torch.where(better, old + more, old) for old, more in ((point, step), (gradient, change)))
+        torch.where(better, trial, point, out=point)
+        torch.where(better, found, gradient, out=gradient)
         length = torch.where(better, torch.ones_like(length), length / 2)
         # After a step that was not taken nothing has changed but its length. Until a pair counts there is no other
         # direction either.
         direction = torch.where(pairs.known, pairs.newton(inward(gradient, point)), direction)
-        x.copy_(point)
+        trial.copy_(point)
         yield best
 
 
 def taken(x: Tensor) -> Tensor:
+    """The gradient that `evaluate` has left."""
     assert x.grad is not None
-    return x.grad.detach().clone()
+    found, x.grad = x.grad, None
+    return found
 
 
 def inward(gradient: Tensor, point: Tensor) -> Tensor:
@@ -91,6 +93,9 @@ class Pairs:
         """One more pair, which counts where the step was taken and the loss is convex along it."""
         both, square = dot(step, change), dot(change, change)
         counts = better & (both > CURVED * square) & (square > 0)
+        torch.where(
+            counts, change, torch.zeros_like(both), out=change
+        )  # it may not be finite, and 0 times that is not 0
         self.kept.append((step, change, torch.where(counts, 1 / both, torch.zeros_like(both))))
         self.scale = torch.where(counts, both / square, self.scale)
         self.known = self.known | counts
