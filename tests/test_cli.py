@@ -62,7 +62,7 @@ def test_verbose_says_every_setting(command: Command, line: list[object]) -> Non
     assert {f"{n} = " for n in RenderConfig.model_fields if group_of(n)} - set(
         re.findall(r"^\w+ = ", got.err, re.M)
     ) <= {
-        *("start = ", "codec = ", "crf = ", "weights_dir = "),  # the ones without a value
+        *("start = ", "codec = ", "crf = ", "weights_dir = ", "max_memory = ", "tile = "),  # the ones without a value
         *("overwrite = ", "keep_frames = ", "restart = ", "force = ", "allow_damaged = "),  # switches that are off
     }
 
@@ -285,7 +285,7 @@ def test_help_is_light_and_mentions_every_setting() -> None:
             assert f"--{name.replace('_', '-')} " in text
             assert str(field.description).split(". ")[0] in text
     assert "<bool>" not in text
-    assert "Default: 200." in text
+    assert "Default: 150." in text
     assert "vidstyle weights" in text
     assert "vidstyle evaluate" in text
 

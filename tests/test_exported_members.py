@@ -20,6 +20,7 @@ PUBLIC = [
     "InputError",
     "Interrupted",
     "LockedError",
+    "MemoryLimitError",
     "OutputError",
     "Preview",
     "Refusal",

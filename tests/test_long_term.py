@@ -57,7 +57,7 @@ def test_what_one_frame_hides_comes_back_from_the_frame_before_it(
     film = video(tmp_path / "film.mkv", frames)
     monkeypatch.setattr(estimators, "load", lambda *args: Oracle(frames))
 
-    def negative(objective: object, start: Tensor, schedule: object) -> tuple[Tensor, int]:
+    def negative(objective: object, start: Tensor, schedule: object, pace: object) -> tuple[Tensor, int]:
         """No optimisation; a first frame is the negative of the source, for none of the others to be taken for it."""
         begun.append(start)
         return (start if len(begun) > 1 else 1 - start), 1

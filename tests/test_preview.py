@@ -57,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path) -
     folder = tmp_path_factory.mktemp("preview")
     shutil.copy(film, folder / "in.mp4")
     given: dict[str, Any] = {"input": folder / "in.mp4", "style": painting, "device": "cpu", "size": 64}
-    return preview(RenderConfig(**given, first_iterations=6, first_scales=1, iterations=2))
+    return preview(RenderConfig(**given, first_iterations=11, first_scales=1, iterations=2))
 
 
 def test_it_leaves_the_clip_and_the_contact_sheet_and_nothing_else(made: Preview) -> None:

@@ -109,7 +109,6 @@ class RenderConfig(BaseModel):
         "adaptive",
         "adaptive gives a frame more iterations the more of it is new, up to those of a first frame; fixed does not.",
         PICTURE,
-        neutral="fixed",
     )
     first_scales: int = setting(6, "Coarse-to-fine scales of the first frame of a shot, at most.", PICTURE, ge=1, le=8)
     scales: int = setting(1, "Coarse-to-fine scales of every other frame, at most.", PICTURE, ge=1, le=8)

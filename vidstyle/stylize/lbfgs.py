@@ -27,22 +27,20 @@ CURVED = 1e-6
 
 
 @torch.no_grad()
-def descend(x: Tensor, evaluate: Callable[[], Tensor], first_step: float) -> Iterator[Tensor]:
+def descend(x: Tensor, evaluate: Callable[[], Tensor], largest: float) -> Iterator[Tensor]:
     """Minimise, one evaluation a turn; yields the loss (a scalar) of what x holds, the best so far.
 
     Args:
         x: in [0, 1], any shape; changed in place.
         evaluate: the loss at x, with its gradient in `x.grad`.
-        first_step: the largest change of a pixel in the first step.
+        largest: change of a pixel in the first step.
     """
     with torch.enable_grad():
         best = evaluate()
     trial, point, gradient = x.data, x.detach().clone(), taken(x)
     pairs = Pairs(point)
     yield best
-    # In the first step no curvature is known.
-    direction = -inward(gradient, point)
-    direction *= first_step / direction.abs().amax().clamp_min(1e-20)
+    direction = steepest(gradient, point, largest)
     length = torch.ones_like(best)
     while True:
         torch.addcmul(point, direction, length, out=trial).clamp_(0, 1)
@@ -60,6 +58,18 @@ def descend(x: Tensor, evaluate: Callable[[], Tensor], first_step: float) -> Ite
         direction = torch.where(pairs.known, pairs.newton(inward(gradient, point)), direction)
         trial.copy_(point)
         yield best
+
+
+@torch.no_grad()
+def first_step(x: Tensor, largest: float) -> None:
+    """The first step of `descend` alone, from the gradient in `x.grad`, untried."""
+    x.add_(steepest(taken(x), x.detach(), largest)).clamp_(0, 1)
+
+
+def steepest(gradient: Tensor, point: Tensor, largest: float) -> Tensor:
+    """Down the gradient, so far that the largest change is as given: no curvature is known yet."""
+    direction = -inward(gradient, point)
+    return direction.mul_(largest / direction.abs().amax().clamp_min(1e-20))
 
 
 def taken(x: Tensor) -> Tensor:

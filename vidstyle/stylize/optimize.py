@@ -38,6 +38,12 @@ class Schedule:
     before: int = 0
     after: int = 0
 
+    def rate(self, iteration: int) -> float:
+        """Adam's step size in this iteration, counted from 0; L-BFGS takes that of iteration 0 for its first step."""
+        progress = (self.before + iteration) / max(1, self.before + self.iterations + self.after - 1)
+        share = self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
+        return self.learning_rate * share
+
     def split(self, at: int) -> tuple[Schedule, Schedule]:
         """The first `at` iterations and the rest; the step size goes on where the first part left it."""
         # The parts are there to change the objective in between, and what an optimiser remembers does not cross over:
@@ -84,11 +90,8 @@ def run_adam(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule, pace
     fused = x.device.type in ("cpu", "cuda")
     adam = torch.optim.Adam([x], lr=schedule.learning_rate, betas=(0.9, 0.99), fused=fused)
     looked: float | None = None
-    whole = schedule.before + schedule.iterations + schedule.after
     for i in range(schedule.iterations):
-        progress = (schedule.before + i) / max(1, whole - 1)
-        share = schedule.final_rate + (1 - schedule.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
-        adam.param_groups[0]["lr"] = schedule.learning_rate * share
+        adam.param_groups[0]["lr"] = schedule.rate(i)
         loss = evaluate()
         with torch.no_grad():
             before = x.clone() if pace is not None else x
@@ -107,7 +110,11 @@ def run_adam(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule, pace
 def run_lbfgs(x: Tensor, evaluate: Callable[[], Tensor], schedule: Schedule) -> int:
     """L-BFGS on [0, 1] (see `lbfgs`), one evaluation for each iteration."""
     looked: float | None = None
-    steps = lbfgs.descend(x, evaluate, first_step=schedule.learning_rate)
+    if schedule.iterations == 1:  # to try a step takes another one; this one is not tried
+        evaluate()
+        lbfgs.first_step(x, schedule.rate(0))
+        return 1
+    steps = lbfgs.descend(x, evaluate, schedule.rate(0))
     for i, loss in enumerate(itertools.islice(steps, schedule.iterations), 1):
         if schedule.stop_tolerance and i % CHECK_EVERY == 0:
             now = float(loss)
