@@ -23,7 +23,7 @@ from tests.stylize.conftest import TinyFeatures
 from vidstyle import checkpoint, pipeline, space
 from vidstyle.config import RenderConfig
 from vidstyle.errors import Interrupted, OutputError
-from vidstyle.estimate import full_render
+from vidstyle.estimate import LinkedFrames, full_render
 from vidstyle.frames import Timeline
 from vidstyle.preview import Preview, part_shown, preview, reduced, refuse_foreign
 from vidstyle.progress import Event, FrameDone, silent
@@ -204,6 +204,20 @@ def test_the_estimate_is_what_the_render_takes(
         state, _, _ = stylizer.step(state, frame.image, motion, frame.index)
     assert told == pytest.approx(clock.now - begun)
     assert clock.now > begun + 12
+
+
+def test_the_estimate_takes_the_iterations_that_the_previews_frames_got(settings: Settings) -> None:
+    passed: list[Event] = []
+    linked = LinkedFrames({0, 4}, passed.append)
+    for frame, iterations in enumerate((100, 10, 0, 14, 100)):
+        linked(FrameDone(frame, frame + 1, 5, iterations, 1.0))
+    assert len(passed) == 5
+    assert linked.optimised == pytest.approx(2 / 3), "one of three frames was taken as it is"
+    small, full = settings(iterations=4), settings(iterations=8)
+    assert linked.scaled(small, full).iterations == 24
+    for unmoved in (settings(iterations=8, budget="fixed"), settings(iterations=8, passes=2)):
+        assert linked.scaled(small, unmoved) == unmoved
+    assert LinkedFrames({0}, silent).scaled(small, full) == full
 
 
 @pytest.mark.parametrize("polish", [0, 3])

@@ -71,3 +71,29 @@ def test_the_same_start_gives_the_same_bytes_and_is_not_changed() -> None:
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[2], results[3])
     assert torch.equal(start, before)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 5, 20])
+def test_every_iteration_is_one_evaluation_and_none_makes_it_worse(iterations: int) -> None:
+    seen: list[float] = []
+
+    def steep(x: Tensor) -> Tensor:  # too steep for whole steps
+        loss = (200 * (x[0] - TARGET)).square().mean() + (x[0] - 0.2).abs().mean()
+        seen.append(float(loss.detach()))
+        return loss
+
+    start = TARGET.flip(1)
+    found, done = minimise(steep, start, Schedule(iterations, "lbfgs"))
+    assert len(seen) == done == iterations
+    first, last = seen[0], float(steep(found[None]))
+    assert last < first
+    assert last == pytest.approx(min(seen), rel=1e-4), "the best of what was tried is what is left"
+
+
+def test_what_is_not_finite_is_not_stepped_on() -> None:
+    def cliff(x: Tensor) -> Tensor:
+        return (x - 0.62).square().mean() if bool((x < 0.6).all()) else float("nan") * x.mean()
+
+    found, _ = minimise(cliff, torch.full((3, 4, 4), 0.3), Schedule(30, "lbfgs", learning_rate=0.2))
+    assert bool(found.isfinite().all())
+    assert 0.5 < float(found.max()) < 0.6

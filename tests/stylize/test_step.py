@@ -210,6 +210,40 @@ def test_the_last_iterations_of_every_frame_and_no_others_are_the_polishers(
     assert large.asked.count(networks.STYLE_LAYERS) == (1 if polish else 0)  # and the painting once for all
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_a_frame_gets_the_more_iterations_the_more_of_it_is_new(
+    tiny: TinyFeatures, picture: Picture, settings: Settings, optimizer: str
+) -> None:
+    def iterations(shown: float, budget: str) -> int:
+        config = settings(first_iterations=60, iterations=8, first_scales=1, budget=budget, optimizer=optimizer)
+        s = stylizer(tiny, picture, config)
+        mask = torch.zeros(1, H, W)
+        mask[:, :, : round(shown * W)] = 1
+        return s.step(State(picture(H, W, 1)), picture(H, W, 2), Motion(torch.full((2, H, W), 0.3), mask))[2]
+
+    counts = [iterations(shown, "adaptive") for shown in (1.0, 0.75, 0.5, 0.0)]
+    assert counts[0] == 8
+    assert counts == sorted(counts)
+    assert counts[0] < counts[1] < counts[2] < counts[3] < 60
+    assert {iterations(shown, "fixed") for shown in (1.0, 0.0)} == {8}
+
+
+def test_what_is_new_may_change_faster_than_what_the_last_frame_shows(
+    tiny: TinyFeatures, picture: Picture, settings: Settings
+) -> None:
+    """With Adam, whose steps have one size everywhere."""
+    config = settings(iterations=1, budget="fixed", optimizer="adam", temporal_weight=0.0)
+    s, mask = stylizer(tiny, picture, config), torch.zeros(1, H, W)
+    mask[:, :, : W // 2] = 1
+    grey = 0.25 + picture(H, W, 1) / 2
+    _, image, _ = s.step(State(grey), grey, Motion(torch.zeros(2, H, W), mask))
+    start, _ = stepping.start_image(grey, [(grey, Motion(torch.zeros(2, H, W), mask))])
+    change = (image - start).abs()
+    held, new = change[:, :, : W // 2].amax(), change[:, :, W // 2 :].amax()
+    assert new == pytest.approx(stepping.NEW_RATE * config.learning_rate, rel=0.05)
+    assert held == pytest.approx(stepping.WARM_RATE * config.learning_rate, rel=0.05)
+
+
 @pytest.mark.parametrize("iterations", [1, 2, 9])
 def test_noise_is_noise_at_the_scale_at_which_it_begins(
     tiny: TinyFeatures,
