@@ -131,12 +131,12 @@ class Fit:
     allowed: int
 
 
-def choose(demand: Demand, allowed: int) -> Fit:
-    """Tiles as asked, else the largest with which the render fits, or none.
+def choose(demand: Demand, allowed: int, begun: int | None = None) -> Fit:
+    """Tiles as asked, else those that the render was begun with, else the largest with which it fits, or none.
 
     Raises MemoryLimitError when it does not fit.
     """
-    asked = demand.config.tile
+    asked = begun if demand.config.tile is None else demand.config.tile
     sides = (0, *SIDES) if asked is None else (asked,)
     for side in sides:
         if (needed := demand.bytes(side)) <= allowed:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -187,10 +187,8 @@ def fitting(config: RenderConfig, size: tuple[int, int], output: Path) -> memory
     """
     device = resolve_device(config.device)
     demand = memory.Demand(config, size, resolve_precision(config.precision, device), device.type)
-    begun = None if config.restart else checkpoint.begun(output)
-    if begun is not None and config.tile is None:
-        demand = replace(demand, config=config.model_copy(update={"tile": begun.get("tile", 0)}))
-    fit = memory.choose(demand, memory.limit(config, device))
+    parts = None if config.restart else checkpoint.begun(output)
+    fit = memory.choose(demand, memory.limit(config, device), None if parts is None else parts.get("tile", 0))
     if not config.force:
         memory.check_free(fit.needed, device)
     return fit
