@@ -264,7 +264,11 @@ def explained(error: Exception) -> VidstyleError:
             "the disk is full", text, "make room, then run the same command again: it continues"
         )
     elif isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
-        told = RenderError("out of memory", text, "choose a smaller --size; the frames of this size are kept")
+        told = RenderError(
+            "out of memory",
+            text,
+            "choose a smaller --size, or start over with --restart and a smaller --max-memory",
+        )
     elif isinstance(error, OSError):
         told = RenderError("a file could not be read or written", text, "check it, then run the same command again")
     else:

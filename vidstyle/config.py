@@ -107,7 +107,7 @@ class RenderConfig(BaseModel):
     iterations: int = setting(16, "Iterations of every other frame.", PICTURE, ge=1)
     budget: Literal["adaptive", "fixed"] = setting(
         "adaptive",
-        "adaptive gives a frame more iterations the more of it is new, up to those of a first frame; fixed does not.",
+        "adaptive gives a frame more iterations the more of it is new, up to half a first frame's; fixed does not.",
         PICTURE,
     )
     first_scales: int = setting(6, "Coarse-to-fine scales of the first frame of a shot, at most.", PICTURE, ge=1, le=8)
@@ -171,6 +171,7 @@ class RenderConfig(BaseModel):
         RUN,
         ge=0,
         le=16384,
+        multiple_of=16,
     )
 
     overwrite: bool = setting(False, "Replace an existing output.", DELIVERY, ("-f",))
@@ -182,7 +183,7 @@ class RenderConfig(BaseModel):
     )
     keep_frames: bool = setting(False, "Keep the 16-bit frames in OUTPUT.vidstyle/ after success.", DELIVERY)
     restart: bool = setting(False, "Throw the checkpoints of this output away and start over.", RUN)
-    force: bool = setting(False, "Start although the disk seems too small.", RUN)
+    force: bool = setting(False, "Start although disk or memory seem too small.", RUN)
     allow_damaged: bool = setting(False, "Render what a damaged input still holds.", RUN)
     weights_dir: Path | None = setting(None, "Where weight files are looked for first (also VIDSTYLE_WEIGHTS).", RUN)
 

@@ -153,8 +153,8 @@ def timed_parts(
         )
         return median(lambda: one.step(State(), frame, None))
 
-    once, more = optimise(1), optimise(4)
-    iteration = max(1e-4, (more - once) / 3)
+    once, more = optimise(1), optimise(9)  # so many, for L-BFGS to have all that it keeps
+    iteration = max(1e-4, (more - once) / 8)
     scale = max(0.0, once - iteration)
     polishing = change = 0.0
     if stylizer.polisher:

@@ -6,6 +6,7 @@ The figures are measured on whole renders (`benchmarks/scaling.py`), a little on
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,8 +55,8 @@ RAFT = 2.5 * GB
 SIDES = (2048, 1536, 1024, 768, 512, 384, 256)
 """Of tiles, the largest first. The smaller they are, the more of each is overlap."""
 
-CGROUP = Path("/sys/fs/cgroup/memory.max")
-"""The limit of the container that the process runs in."""
+CGROUP = Path("/sys/fs/cgroup")
+"""Where the kernel tells the limits of the container that the process runs in."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,26 @@ def total(device: torch.device) -> int:
 
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
+    return min(int(psutil.virtual_memory().total), container("memory.max", 2**62))
+
+
+def free() -> int:
+    """Bytes of the machine's memory that are left for this process, those it has already included."""
+    left = container("memory.max", 2**62) - container("memory.current", 0)
+    return min(int(psutil.virtual_memory().available), left) + int(psutil.Process().memory_info().rss)
+
+
+def container(name: str, otherwise: int) -> int:
+    """A figure of the container that the process runs in."""
     try:
-        limit = int(CGROUP.read_text())
-    except (OSError, ValueError):  # no such file, or "max"
-        return int(psutil.virtual_memory().total)
-    return min(limit, int(psutil.virtual_memory().total))
+        return int((CGROUP / name).read_text())
+    except (OSError, ValueError):  # there is none, or it says "max"
+        return otherwise
 
 
 def limit(config: RenderConfig, device: torch.device) -> int:
-    """Bytes that the render may take. By default they depend on the machine alone, not on what else runs on it: tiles
-    change the last bits of a picture, and the same command gives the same.
+    """Bytes that the render should take at most. By default they depend on the machine alone, not on what else runs on
+    it: tiles change the last bits of a picture, and the same command gives the same.
     """
     if config.max_memory is not None:
         return round(config.max_memory * GB)
@@ -124,7 +135,7 @@ def limit(config: RenderConfig, device: torch.device) -> int:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a render fits: the side of its tiles, 0 for none, and the bytes it takes and may take."""
+    """How a render fits: the side of its tiles, 0 for none, and the bytes it takes and should take at most."""
 
     tile: int
     needed: int
@@ -134,55 +145,62 @@ class Fit:
 def choose(demand: Demand, allowed: int, begun: int | None = None) -> Fit:
     """Tiles as asked, else those that the render was begun with, else the largest with which it fits, or none.
 
-    Raises MemoryLimitError when it does not fit.
+    Raises MemoryLimitError when it does not fit into what the user allows. Beyond the default limit it only takes the
+    smallest tiles: `check_free` then tells whether it can.
     """
     asked = begun if demand.config.tile is None else demand.config.tile
     sides = (0, *SIDES) if asked is None else (asked,)
-    for side in sides:
-        if (needed := demand.bytes(side)) <= allowed:
-            return Fit(side, needed, allowed)
-    raise too_large(demand, sides[-1], allowed)
+    side = next((side for side in sides if demand.bytes(side) <= allowed), sides[-1])
+    fit = Fit(side, demand.bytes(side), allowed)
+    if fit.needed > allowed and demand.config.max_memory is not None:
+        raise too_large(demand, fit, pinned=begun is not None and demand.config.tile is None)
+    return fit
 
 
-def too_large(demand: Demand, side: int, allowed: int) -> MemoryLimitError:
+def too_large(demand: Demand, fit: Fit, *, pinned: bool) -> MemoryLimitError:
+    """`pinned`: the tiles are those of the frames that are there."""
     width, height = demand.size
-    needed = demand.bytes(side)
-    fitting = fits(demand, side, allowed)
-    smaller = f"choose --size {fitting}, or" if fitting else "choose"
-    free = "leave --tile out, " if demand.config.tile is not None else ""
+    how = f"in tiles of {fit.tile}" if fit.tile else "without tiles"
+    hints = [f"allow more with --max-memory {math.ceil(fit.needed / GB * 10) / 10}"]
+    if pinned:
+        hints.append("start over with --restart")
+    elif demand.config.tile is not None:
+        hints.append("leave --tile out")
+    elif size := fits(demand, fit):
+        hints.insert(0, f"choose --size {size}")
     return MemoryLimitError(
-        f"the render does not fit into {disk_space(allowed)} of memory",
-        f"a frame of {width}x{height} takes about {disk_space(needed)}" + (f" in tiles of {side}" if side else ""),
-        f"{smaller} {free}another --features, or a larger --max-memory than {allowed / GB:.1f}",
+        f"the render does not fit into {disk_space(fit.allowed)} of memory",
+        f"a frame of {width}x{height} takes about {disk_space(fit.needed)} {how}"
+        + (", as the frames that are there were made" if pinned else ""),
+        ", or ".join(hints),
     )
 
 
-def fits(demand: Demand, side: int, allowed: int) -> int | None:
+def fits(demand: Demand, fit: Fit) -> int | None:
     """The largest long side, of even length, with which the render fits; None when no size does."""
     width, height = demand.size
 
-    def taken(long_side: int) -> int:
-        scale = long_side / max(width, height)
+    def does(half: int) -> bool:
+        scale = 2 * half / max(width, height)
         size = (max(16, 2 * round(width * scale / 2)), max(16, 2 * round(height * scale / 2)))
-        return Demand(demand.config, size, demand.precision, demand.device).bytes(side)
+        return Demand(demand.config, size, demand.precision, demand.device).bytes(fit.tile) <= fit.allowed
 
-    low, high = 16, max(width, height)
-    if taken(low) > allowed:
+    low, high = 8, (max(width, height) + 1) // 2
+    if not does(low):
         return None
-    while high - low > 2:
-        middle = (low + high) // 4 * 2
-        low, high = (middle, high) if taken(middle) <= allowed else (low, middle)
-    return low
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if does(middle) else (low, middle)
+    return 2 * low
 
 
-def check_free(needed: int, device: torch.device) -> None:
-    """Raises MemoryLimitError when there is less memory free than the render takes."""
-    if device.type != "cpu":
-        return  # what is in use there may be this process' own
-    free = int(psutil.virtual_memory().available) + int(psutil.Process().memory_info().rss)
-    if needed > free:
+def check_free(fit: Fit, device: torch.device) -> None:
+    """Raises MemoryLimitError when there is less memory free than the render takes. Of a GPU's nothing is known: what
+    is in use there may be this process' own.
+    """
+    if device.type == "cpu" and fit.needed > (there := free()):
         raise MemoryLimitError(
             "there is not enough memory free",
-            f"the render takes about {disk_space(needed)}, {disk_space(free)} are free",
-            f"close other programs, use --max-memory {free / GB * 0.9:.1f}, a smaller --size, or --force to try",
+            f"the render takes about {disk_space(fit.needed)}, {disk_space(there)} are free",
+            "close other programs, choose a smaller --size or --max-memory, or use --force to start all the same",
         )

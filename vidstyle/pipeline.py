@@ -188,9 +188,12 @@ def fitting(config: RenderConfig, size: tuple[int, int], output: Path) -> memory
     device = resolve_device(config.device)
     demand = memory.Demand(config, size, resolve_precision(config.precision, device), device.type)
     parts = None if config.restart else checkpoint.begun(output)
-    fit = memory.choose(demand, memory.limit(config, device), None if parts is None else parts.get("tile", 0))
+    begun = None
+    if parts and all(parts.get(name) == getattr(config, name) for name in ("size", "features")):
+        begun = parts.get("tile", 0)
+    fit = memory.choose(demand, memory.limit(config, device), begun)
     if not config.force:
-        memory.check_free(fit.needed, device)
+        memory.check_free(fit, device)
     return fit
 
 

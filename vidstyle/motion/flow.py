@@ -100,7 +100,7 @@ class RAFT:
         distance = float(distances.kthvalue(max(1, int(0.95 * distances.numel()))).values)
         scale = min(largest, max(smallest, self.reach / max(distance, 1e-6)))
         if scale < at_most:
-            scale = round(8 * scale) / 8  # few sizes, whose buffers are used again
+            scale = min(at_most, round(8 * scale) / 8)  # few sizes, whose buffers are used again
         return self.at(a, b, scale).to(a.device)
 
     def at(self, a: Tensor, b: Tensor, scale: float) -> Tensor:

@@ -47,15 +47,16 @@ def descend(x: Tensor, evaluate: Callable[[], Tensor], largest: float) -> Iterat
         with torch.enable_grad():
             loss = evaluate()
         found, step = taken(x), trial - point
-        better = loss <= best + ENOUGH * dot(gradient, step)
+        better = loss <= best + ENOUGH * dot(gradient, step).clamp_max(0)
         pairs.add(step, found - gradient, better)
         best = torch.where(better, loss, best)
         torch.where(better, trial, point, out=point)
         torch.where(better, found, gradient, out=gradient)
         length = torch.where(better, torch.ones_like(length), length / 2)
-        # After a step that was not taken nothing has changed but its length. Until a pair counts there is no other
-        # direction either.
-        direction = torch.where(pairs.known, pairs.newton(inward(gradient, point)), direction)
+        # Until a pair counts there is no other direction.
+        outward = leaving(gradient, point)
+        direction = torch.where(pairs.known, pairs.newton(gradient.masked_fill(outward, 0)), direction)
+        direction.masked_fill_(outward, 0)  # the pairs mix the pixels, and would lead some out again
         trial.copy_(point)
         yield best
 
@@ -68,7 +69,7 @@ def first_step(x: Tensor, largest: float) -> None:
 
 def steepest(gradient: Tensor, point: Tensor, largest: float) -> Tensor:
     """Down the gradient, so far that the largest change is as given: no curvature is known yet."""
-    direction = -inward(gradient, point)
+    direction = -gradient.masked_fill(leaving(gradient, point), 0)
     return direction.mul_(largest / direction.abs().amax().clamp_min(1e-20))
 
 
@@ -79,9 +80,9 @@ def taken(x: Tensor) -> Tensor:
     return found
 
 
-def inward(gradient: Tensor, point: Tensor) -> Tensor:
-    """The gradient without what leads out of [0, 1]."""
-    return gradient.masked_fill(((point <= 0) & (gradient > 0)) | ((point >= 1) & (gradient < 0)), 0)
+def leaving(gradient: Tensor, point: Tensor) -> Tensor:
+    """True where going down the gradient leads out of [0, 1]."""
+    return ((point <= 0) & (gradient > 0)) | ((point >= 1) & (gradient < 0))
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:

@@ -141,7 +141,7 @@ class Stylizer:
         size: (h, w) of the frames.
         config: its optimisation and its weights; nothing of it that is about the video or its motion.
         polisher: the features of the last iterations, see `polish_iterations`; None: `extractor` does them too.
-        tile: features are computed for squares of this side, at most, one after the other; 0: for all at once.
+        tile: features are computed for squares of about this side, one after the other; 0: for all at once.
     """
 
     def __init__(

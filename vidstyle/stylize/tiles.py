@@ -75,7 +75,7 @@ def tiles(size: Sequence[int], side: int, halo: int) -> list[Tile]:
     """The tiles of a picture of `size` (h, w).
 
     Args:
-        side: of a tile's core in pixels, at most; the cores are of about one size.
+        side: of a tile's core in pixels, about; the cores are of nearly one size.
         halo: how far a tile reaches beyond its core, a multiple of `STRIDE`, as far as the picture goes.
     """
     rows, columns = (spans(length, side, halo) for length in size)
