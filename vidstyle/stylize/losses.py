@@ -48,7 +48,7 @@ def energy(target: Tensor) -> Tensor:
     return full(target).square().sum().clamp_min(TINY)
 
 
-AT_ONCE = 2**15
+AT_ONCE = 2**17
 """Pixels whose half precision features are converted to fp32 at once."""
 
 
