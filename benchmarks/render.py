@@ -122,8 +122,8 @@ def iteration_alone(watch: Watch, repeats: int = 5) -> float:
     return max(1e-9, (statistics.median(seconds[11][1:]) - statistics.median(seconds[1][1:])) / 10)
 
 
-def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
-    """Render, in this process, which has imported nothing yet."""
+def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any]:
+    """Render, in this process, which has imported nothing yet; `alone`: time an iteration alone too."""
     from vidstyle.device import keep_memory, share_cores
 
     share_cores()
@@ -153,7 +153,7 @@ def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
     peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO, *watch.resident)
     linked = [event for event, follows in zip(watch.frames, watch.states, strict=True) if follows]
     wall, iterations = sum(e.seconds for e in linked), sum(e.iterations for e in linked)
-    alone = iteration_alone(watch) if linked else None
+    iteration = iteration_alone(watch) if linked and alone else None
     stylised = sum(e.seconds for e in watch.frames)
     assert watch.first_step is not None
     return {
@@ -164,9 +164,9 @@ def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
         "start-up": watch.first_step - known + (loaded - imported),
         "seconds per linked frame": wall / max(1, len(linked)),
         "iterations per linked frame": iterations / max(1, len(linked)),
-        "iteration alone": alone,
-        "wall over iterations": wall / (iterations * alone) if alone and iterations else None,
-        "frame over iteration": wall / len(linked) / alone if alone else None,
+        "iteration alone": iteration,
+        "wall over iterations": wall / (iterations * iteration) if iteration and iterations else None,
+        "frame over iteration": wall / len(linked) / iteration if iteration else None,
         **{name: seconds / result.frames for name, seconds in watch.seconds.items()},
         "encode": (done - watch.first_step - stylised) / result.frames,
         "peak": peak / 1e9,
@@ -178,15 +178,15 @@ def measure(settings: dict[str, Any], frames: int) -> dict[str, Any]:
     }
 
 
-def work(pipe: Any, settings: dict[str, Any], frames: int) -> None:
-    pipe.send(measure(settings, frames))
+def work(pipe: Any, settings: dict[str, Any], frames: int, alone: bool) -> None:
+    pipe.send(measure(settings, frames, alone))
 
 
-def in_a_process(settings: dict[str, Any], frames: int) -> dict[str, Any]:
+def in_a_process(settings: dict[str, Any], frames: int, *, alone: bool = True) -> dict[str, Any]:
     """`measure` in a fresh process, as a render runs."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=work, args=(theirs, settings, frames))
+    process = spawn.Process(target=work, args=(theirs, settings, frames, alone), daemon=True)
     process.start()
     theirs.close()
     try:

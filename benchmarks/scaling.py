@@ -60,7 +60,7 @@ def main() -> None:
     print(f"| size | s a frame | us a pixel | peak, GB | beyond torch, GB |\n|{'---|' * 5}")
     for size in args.sizes:
         width, height = fit(source.width, source.height, size)
-        found = in_a_process({**settings, "size": size}, FRAMES)
+        found = in_a_process({**settings, "size": size}, FRAMES, alone=False)
         rows.append((width * height, found["seconds per linked frame"]))
         each = f"{rows[-1][1]:.3f} | {rows[-1][1] / rows[-1][0] * 1e6:.3f}"
         print(f"| {width}x{height} | {each} | {found['peak']:.2f} | {found['beyond torch']:.2f} |", flush=True)
@@ -70,7 +70,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             film = repeated(args.clip, args.length, Path(folder))
             once = {**settings, "input": film, "size": LENGTH_SIZE, "iterations": 1}
-            found = in_a_process(once, args.length)
+            found = in_a_process(once, args.length, alone=False)
         sizes = found["resident at frame 20"], found["resident at the end"]
         print(f"\n{found['frames']} frames: {sizes[0]:.3f} GB resident at frame 20, {sizes[1]:.3f} GB at the end")
         print(f"seconds a frame: {found['first half']:.3f} in the first half, {found['second half']:.3f} in the second")

@@ -155,7 +155,7 @@ def test_a_fingerprint_does_not_depend_on_order_but_on_the_render_format(monkeyp
     "but",
     [  # what contradicts the others
         {"passes": 1, "blend": 0.5, "temporal_from_pass": 0, "per_frame": False},
-        {"long_term": 0, "per_frame": False, "passes": 17, "rest": "hold"},
+        {"long_term": 0, "per_frame": False, "passes": 17, "rest": "hold", "budget": "adaptive"},
     ],
 )
 def test_toml_gives_back_every_setting(tmp_path: Path, but: dict[str, Any]) -> None:
@@ -264,6 +264,7 @@ def test_polish_is_refused_where_it_would_do_nothing() -> None:
         ),
         ({"per_frame": True, "passes": 3}, "per_frame cuts the links between frames that passes = 3 is there for"),
         ({"rest": "follow", "passes": 3}, "rest = follow changes nothing where passes = 3 let everything follow"),
+        ({"budget": "fixed", "passes": 3}, "budget = fixed changes nothing where passes = 3 give every frame as many"),
         ({"long_term": 4, "passes": 3}, "leaves long_term = 4 nothing to do: set only one of them"),
         ({"blend": 0.75}, "blend = 0.75 changes nothing where there is one pass"),
         ({"temporal_from_pass": 2}, "temporal_from_pass = 2 changes nothing where there is one pass"),

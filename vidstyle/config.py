@@ -229,6 +229,11 @@ class RenderConfig(BaseModel):
                 f"rest = follow changes nothing where passes = {self.passes} let everything follow its flow: set only "
                 "one of them"
             )
+        if self.passes > 1 and self.budget == "fixed":
+            raise ValueError(
+                f"budget = fixed changes nothing where passes = {self.passes} give every frame as many iterations: set "
+                "only one of them"
+            )
         if self.passes > 1 and self.long_term:
             raise ValueError(
                 f"passes = {self.passes} links every frame to its neighbour alone, which leaves long_term = "

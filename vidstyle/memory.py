@@ -1,7 +1,7 @@
 """How much memory a render takes, and how it is kept within a limit: by dividing frames into tiles, or by a refusal
 before it starts.
 
-The figures are measured on whole renders (`benchmarks/scaling.py`), a little on the safe side.
+The figures are fitted to what `benchmarks/scaling.py` measured, on the safe side.
 """
 
 from __future__ import annotations

@@ -188,7 +188,8 @@ def first_pass(
 def revisions(
     one: Pass, store: Checkpoint, shots: Collection[int], flow: Flow, mask: str, device: torch.device
 ) -> Generator[Revision, None, None]:
-    """The frames of a later pass, each with what it is made from, source and links on the device; `mask` as in
+    """The frames of a later pass, each with what it is made from, source and links where `moving_frames` has
+    them; `mask` as in
     `links.link`.
     """
 

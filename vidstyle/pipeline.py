@@ -291,8 +291,8 @@ def check_space(job: Job, missing: int) -> None:
 def moving_frames(
     job: Job, flow: flow_estimators.Flow, wanted: list[int], device: torch.device
 ) -> Generator[tuple[Frame, Motion | None], None, None]:
-    """The source frames of the wanted indices with what links each to those before it, on the device; None where it
-    starts afresh.
+    """The source frames of the wanted indices with what links each to those before it, None where it starts afresh;
+    both on the device if that is CUDA, else on the CPU.
     """
     fresh = set(wanted) if job.config.per_frame else job.shots
     distances, begin = job.config.distances, min(wanted)

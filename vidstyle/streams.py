@@ -36,7 +36,9 @@ def beside(items: Generator[T, None, None], device: torch.device) -> Generator[T
 
 
 def brought(image: Tensor, device: torch.device) -> Tensor:
-    """A source image on the device, by way of pinned memory where that lets the copy run beside everything else."""
+    """A source image on a CUDA device, by way of pinned memory, so that the copy runs beside everything else; the image
+    itself for other devices, where the CPU follows the flow.
+    """
     return image.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else image
 
 

@@ -13,8 +13,8 @@ from vidstyle.motion import flow as estimators
 # Mean end-point errors in pixels on ground truth: (DIS, RAFT-small).
 EPE = {
     "sintel_alley_1_clean_2": (0.235, 0.194),
-    "sintel_cave_2_clean_2": (1.47, 0.84),
-    "sintel_market_5_clean_2": (17.4, 3.83),
+    "sintel_cave_2_clean_2": (1.33, 0.84),
+    "sintel_market_5_clean_2": (17.05, 3.83),
     "sintel_temple_3_final_22": (43.7, 10.8),
     "middlebury_RubberWhale": (0.114, 0.226),
     "middlebury_Urban2": (0.448, 0.370),

@@ -100,5 +100,4 @@ def test_no_more_than_a_tile_and_its_overlap_is_computed_at_once(picture: Pictur
         images.append(s.step(state, picture(h, w, 2), motion)[1])
         largest = max(max(size) for size in spy.sizes)
         assert largest <= side + STRIDE + 2 * spy.halo if s is divided else largest == w + 2 * MARGIN
-    # Where nothing is left to gain Adam's first step has the size of its rate and the sign of a rounding.
     assert (images[0] - images[1]).abs().mean() < 0.2 / 255

@@ -41,8 +41,8 @@ class DIS:
         self.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self.dis.setFinestScale(0)
         self.dis.setPatchStride(4)
-        self.dis.setGradientDescentIterations(8)
-        self.dis.setVariationalRefinementIterations(8)
+        self.dis.setGradientDescentIterations(12)
+        self.dis.setVariationalRefinementIterations(6)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         h, w = a.shape[1:]

@@ -258,7 +258,8 @@ class Stylizer:
             rate, pace = (1.0 if fresh else WARM_RATE), None
             if shown is not None:
                 rate = NEW_RATE
-                pace = 1 - (1 - WARM_RATE / NEW_RATE) * extend(resize(shown, scale.size))
+                if config.optimizer == "adam":
+                    pace = 1 - (1 - WARM_RATE / NEW_RATE) * extend(resize(shown, scale.size))
             schedule = Schedule(
                 iterations, config.optimizer, config.learning_rate * rate, FINAL_RATE, config.stop_tolerance
             )
