@@ -48,7 +48,7 @@ def energy(target: Tensor) -> Tensor:
     return full(target).square().sum().clamp_min(TINY)
 
 
-AT_ONCE = 2**17
+AT_ONCE = 2**19
 """Pixels whose half precision features are converted to fp32 at once."""
 
 
@@ -70,7 +70,10 @@ class Products(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (f,) = ctx.saved_tensors
-        both, result = grad + grad.mT, torch.empty_like(f)
+        both = grad + grad.mT
+        if f.shape[-2] <= AT_ONCE:
+            return (full(f) @ both).to(f.dtype)
+        result = torch.empty_like(f)
         for piece, out in zip(pieces(f), torch.split(result, AT_ONCE, -2), strict=True):
             out.copy_(piece @ both)
         return result
