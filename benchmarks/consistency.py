@@ -1,13 +1,16 @@
 """What each part of the method is worth: renders of the same clips with it and without it, measured side by side.
 
     python benchmarks/consistency.py CLIP [CLIP ...] --style PAINTING [PAINTING ...] --folder FOLDER
-        [--frames 24] [--size 320] [--only NAME ...] [--try NAME:SETTING=VALUE,...]
+        [--frames 24] [--size 320] [--only NAME ...] [--try NAME:SETTING=VALUE,...] [--plot FILE.png]
 
 Renders the first frames of each clip with each of `VARIANTS` and measures them by the score card's definitions
 (`docs/metrics.md`) against the render without links between frames. Renders are kept in FOLDER: the same command
 continues, and another one takes what is there. `--try` adds a variant: the standard preset with other settings.
 A CLIP that is a folder with frame1.png and frame2.png stands for these two in turn: fast motion, back and forth. (D(10)
 says nothing then: ten frames before everything was as it is.)
+
+`--plot` draws how near each variant comes to the painting, and how much flickers, over the iterations that a linked
+frame gets; variants whose names differ in the number at their end alone, "Adam 10" and "Adam 20", are one curve.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from vidstyle.evaluate import FEATURES, FLOWS, network_at_hand
 from vidstyle.meter import SOURCE, Meter
 from vidstyle.motion import flow as estimators
 from vidstyle.motion import shots
+from vidstyle.progress import Event, FrameDone
 from vidstyle.scorecard import Scores, against, figure, mean, quotient
 from vidstyle.stylize import features
 from vidstyle.video import ffmpeg
@@ -101,17 +105,62 @@ class Remembered:
 
 
 def rendered(clip: Path, style: Path, frames: int, size: int, changes: Mapping[str, Any], folder: Path) -> Path:
-    """The state directory of a render with its frames; made anew only where it is not there."""
+    """The state directory of a render with its frames; made anew only where it is not there. What it cost is written
+    beside it.
+    """
     timeline = scan(probe(clip)).timeline
     end = Fraction(timeline.pts[min(frames, len(timeline)) - 1] + 1) * timeline.time_base
     wishes = {"input": clip, "style": style, "size": size, "duration": float(end), "overwrite": True}
     name = "-".join([clip.stem, style.stem, f"{size}px", str(frames), *(f"{k}={v}" for k, v in changes.items())])
     output = folder / f"{name}.mkv"
     config = build(preset_values("standard"), {**wishes, "output": output, "keep_frames": True, **changes})
-    result = render(config)
+    done: list[int] = []
+
+    def count(event: Event) -> None:
+        if isinstance(event, FrameDone):
+            done.append(event.iterations)
+
+    result = render(config, count)
+    if result.rendered == result.frames:  # of one that continues the first frames are not known
+        iterations_file(output).write_text(json.dumps(done))
     if result.seconds_per_frame is not None:
         print(f"    {output.name}: {result.seconds_per_frame:.2f} s a frame", flush=True)
     return output.with_name(output.name + ".vidstyle")
+
+
+def iterations_file(output: Path) -> Path:
+    return output.with_name(output.name + ".iterations.json")
+
+
+def linked_iterations(folder: Path) -> float | None:
+    """The mean over all frames but the first of the render in this state directory; None where it was continued."""
+    file = iterations_file(folder.with_name(folder.name.removesuffix(".vidstyle")))
+    return mean(json.loads(file.read_text())[1:]) if file.exists() else None
+
+
+def plot(rows: Mapping[str, Sequence[Row]], iterations: Mapping[str, Sequence[float | None]], file: Path) -> None:
+    """Style and flicker of the variants, means over all clips, over the iterations that their linked frames got."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(10, 4), layout="constrained")
+    panels = drawing.subplots(1, 2)
+    curves: dict[str, list[tuple[float, Row]]] = {}
+    for name, found in rows.items():
+        cost = mean(iterations[name])
+        if cost is not None:
+            curves.setdefault(name.rstrip("0123456789").strip(), []).append((cost, average(found)))
+    for panel, key, title in (
+        (panels[0], "style_ratio", "style distance, of the per-frame render's"),
+        (panels[1], "d_short", "D: how much of the per-frame render's flicker is gone"),
+    ):
+        for label, points in curves.items():
+            points.sort(key=lambda point: point[0])
+            panel.plot([x for x, _ in points], [one[key] for _, one in points], marker="o", label=label)
+        panel.set(xlabel="iterations of a linked frame", title=title)
+        panel.grid(alpha=0.3)
+    panels[0].legend()
+    FigureCanvasAgg(drawing).print_figure(file, dpi=80)
 
 
 def in_turn(scene: Path, frames: int, folder: Path) -> Path:
@@ -168,6 +217,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--try", nargs="+", dest="trials", type=wished, default=[], metavar="NAME:SETTING=VALUE,...")
     parser.add_argument("--weights-dir", type=Path)
+    parser.add_argument("--plot", type=Path, metavar="FILE.png")
     args = parser.parse_args()
     keep_memory()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -179,6 +229,7 @@ def main() -> None:
     ]
     print(f"measured along {names[0]}, with features of {names[1]}")
     rows: dict[str, list[Row]] = {name: [] for name in variants if name != BASELINE}
+    iterations: dict[str, list[float | None]] = {name: [] for name in rows}
     for style in args.style:
         for clip in (in_turn(path, args.frames, args.folder) if path.is_dir() else path for path in args.clips):
             folders = {
@@ -193,12 +244,15 @@ def main() -> None:
                 scores = measured(clip, folders, read_image(style, StyleError), flow, network)
             for name, found in rows.items():
                 found.append(row(scores[name], scores[BASELINE]))
+                iterations[name].append(linked_iterations(folders[name]))
                 print(f"| {clip.stem} x {style.stem} | {name} | {cells(found[-1])} |", flush=True)
     print(f"\n| mean | {' | '.join(COLUMNS)} | worst D |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     for name, found in rows.items():
         worst = min((one["d_short"] for one in found if one["d_short"] is not None), default=None)
         print(f"| {name} | {cells(average(found))} | {figure(worst, 3)} |")
+    if args.plot:
+        plot(rows, iterations, args.plot)
 
 
 if __name__ == "__main__":

@@ -35,10 +35,10 @@ def plan(command: Command, film: Path, painting: Path, tmp_path: Path) -> Callab
 
 
 def test_less_memory_means_smaller_tiles_and_always_less_than_allowed(plan: Callable[..., dict[str, Any]]) -> None:
-    found = [plan("--max-memory", limit) for limit in (20, 7, 5, 4.2)]
+    found = [plan("--max-memory", limit) for limit in (20, 7, 5, 4.4)]
     for one in found:
         assert one["memory_needed"] <= one["memory_allowed"]
-    assert [one["memory_allowed"] for one in found] == [20e9, 7e9, 5e9, 4.2e9]
+    assert [one["memory_allowed"] for one in found] == [20e9, 7e9, 5e9, 4.4e9]
     assert found[0]["tile"] == 0
     sides = [one["tile"] or LARGE for one in found]
     assert sides == sorted(sides, reverse=True)

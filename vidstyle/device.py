@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from vidstyle.errors import ConfigError
@@ -81,6 +81,16 @@ def share_cores() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
+MMAP_THRESHOLD = -3
+"""M_MMAP_THRESHOLD of mallopt: only what is larger is a mapping of its own, which ends when it is freed."""
+
+KEEP, SPARE = 2**30, 2**22
+"""Bytes of that threshold: all maps of a frame stay in the heap, or only small ones."""
+
+keeping: list[Callable[[int, int], int]] = []
+"""mallopt, where `keep_memory` has been asked for and had an effect."""
+
+
 def keep_memory() -> None:
     """Have glibc keep the memory of freed maps for the next iteration instead of returning it to the kernel, which
     clears every page before it lends it out again: a tenth of an iteration on the CPU. For the whole process, so only
@@ -89,11 +99,19 @@ def keep_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    # M_MMAP_THRESHOLD: only what is larger is a mapping of its own, which ends when it is freed. An older glibc refuses
-    # that much; the other setting alone would then make things worse.
-    if mallopt and mallopt(-3, 2**30):
+    # An older glibc refuses that much; the other settings alone would then make things worse.
+    if mallopt and mallopt(MMAP_THRESHOLD, KEEP):
+        keeping.append(mallopt)
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: what lies free at the end of the heap and is less stays there
         mallopt(-8, 1)  # M_ARENA_MAX: one heap for all threads, or each would keep one of its own
+
+
+def spare_memory(*, sparing: bool) -> None:
+    """Where a program keeps memory, give larger maps back at once after all, or keep them again: between kept ones of
+    unlike sizes holes stay open, a sixth of what a large frame takes.
+    """
+    for mallopt in keeping[:1]:
+        mallopt(MMAP_THRESHOLD, SPARE if sparing else KEEP)
 
 
 def return_memory() -> None:

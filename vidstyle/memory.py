@@ -26,23 +26,29 @@ GB = 10**9
 SHARE = {"cpu": 0.25, "mps": 0.25, "cuda": 0.9}
 """Of the device's memory, what a render takes at most where nothing else is said: others work on the machine too."""
 
-PROCESS = 0.75 * GB
+PROCESS = 0.7 * GB
 """Python, torch and OpenCV, the networks' weights and their painting."""
 
-FRAME_BYTES = {"cpu": 300, "mps": 300, "cuda": 250}
-"""For each pixel of the frame: the picture, its gradient and Adam's moments, what it is held to, and the frames that
-are on their way."""
+FRAME_BYTES = {"cpu": 380, "mps": 380, "cuda": 300}
+"""For each pixel of the frame: the picture, its gradient and Adam's moments, and the frames that are on their way.
+Those of MPS and CUDA are guesses."""
 
-LBFGS_BYTES = 220
+LBFGS_BYTES = 100
 """More, for each pixel of the frame, where L-BFGS keeps pairs of steps and gradients."""
+
+LINKED_BYTES = 230
+"""More, for each pixel of the frame, where it is linked to another one: flow, mask, and what it is held to."""
 
 LINK_BYTES = 100
 """For each pixel and each earlier frame beyond the last one that a frame is held to."""
 
+SPARED_BYTES = 150
+"""Less, for each pixel of the frame, where there are tiles (`device.spare_memory`)."""
+
 FEATURE_BYTES = {
     ("lite", "bf16"): 620,
     ("lite", "fp16"): 620,
-    ("lite", "fp32"): 1200,
+    ("lite", "fp32"): 1050,
     ("vgg19", "bf16"): 2300,
     ("vgg19", "fp16"): 2300,
     ("vgg19", "fp32"): 4000,
@@ -81,9 +87,10 @@ class Demand:
         """With tiles of this side; 0: without."""
         width, height = self.size
         features = max(FEATURE_BYTES[name, self.precision] * seen(name, self.size, tile) for name in self.networks)
-        others = 0 if self.config.per_frame else len(self.config.distances) - 1
+        linked = 0 if self.config.per_frame else LINKED_BYTES + LINK_BYTES * (len(self.config.distances) - 1)
         optimizer = LBFGS_BYTES if self.config.optimizer == "lbfgs" else 0
-        frame = (FRAME_BYTES[self.device] + optimizer + LINK_BYTES * others) * width * height
+        spared = SPARED_BYTES if tile and self.device == "cpu" else 0
+        frame = (FRAME_BYTES[self.device] + optimizer + linked - spared) * width * height
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
         return round(PROCESS + features + frame + flow)
 

@@ -214,8 +214,8 @@ def later_pass(
     hold = one.number >= job.config.held_from_pass
     last: tuple[int, Tensor] | None = None
     device = stylizer.device
-    made_from = streams.beside(revisions(one, store, job.shots, flow, job.config.mask, device), device)
-    with ahead(made_from) as frames, Behind() as behind:
+    made_from = revisions(one, store, job.shots, flow, job.config.mask, device)
+    with streams.beside(made_from, device) as frames, Behind() as behind:
         for frame in frames:
             tally.ask()
             streams.taken_over(frame.source, frame.motion)

@@ -23,7 +23,7 @@ from vidstyle import __version__, checkpoint, memory, passes, space, streams, we
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import POLISHER, RenderConfig
-from vidstyle.device import deterministic, resolve_device, resolve_precision, return_memory
+from vidstyle.device import deterministic, resolve_device, resolve_precision, return_memory, spare_memory
 from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, DecodeError, Interrupted, StyleError
 from vidstyle.frames import Frame, Motion, Timeline
@@ -112,6 +112,7 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
         report(note)
     with contextlib.ExitStack() as stack:
         stack.enter_context(deterministic(device))
+        spare_memory(sparing=job.memory.tile > 0)
         stylizer, flow, parts = build(job, device, report)
         store = stack.enter_context(checkpoint.hold(Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))))
         # The output is looked for again: another run may have ended since `prepare`.
@@ -302,8 +303,8 @@ def moving_frames(
     register = Register(job.config.settling)
     recent: deque[Tensor] = deque(maxlen=distances[-1])  # source frames, the last one first
     todo = set(wanted)
-    # Closed here and not by the garbage collector: the decoder must be gone when the render is.
-    with contextlib.closing(read.read(job.source, job.size, job.first + needed, job.first + max(wanted) + 1)) as frames:
+    # Left, it closes the decoder, which must be gone when the render is.
+    with ahead(read.read(job.source, job.size, job.first + needed, job.first + max(wanted) + 1), 1) as frames:
         for frame in frames:
             index = frame.index - job.first
             if index in fresh:
@@ -313,6 +314,7 @@ def moving_frames(
             resting = register.take(image) if hold else None
             if index in todo:
                 motion = long_link(image, recent, flow, distances, job.config.mask, resting) if recent else None
+                del resting  # its reference is held no longer than it is looked at
                 yield Frame(index, image), motion
             recent.appendleft(image)
 
@@ -347,8 +349,8 @@ def stylize(
         return []
     tally = Tally(store.count, store.count - len(missing), report, stop)
     state, at = State(), -1  # the state after frame `at`
-    moving = streams.beside(moving_frames(job, flow, missing, stylizer.device), stylizer.device)
-    with ahead(moving) as frames, Behind() as behind:
+    moving = moving_frames(job, flow, missing, stylizer.device)
+    with streams.beside(moving, stylizer.device) as frames, Behind() as behind:
         for frame, motion in frames:
             tally.ask()
             streams.taken_over(frame.image, motion)

@@ -1,10 +1,12 @@
-"""Work for the optimiser's device beside the optimiser: on CUDA on a stream of its own, elsewhere as it comes."""
+"""What links frames, made beside the optimiser or in turn with it, as the device has it."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
+
+from vidstyle.ahead import ahead
 
 if TYPE_CHECKING:
     import torch
@@ -15,9 +17,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def beside(items: Generator[T, None, None], device: torch.device) -> Generator[T, None, None]:
-    """`items`, each finished on the device when it comes; on CUDA what makes them runs on a stream of its own, so that
-    flow and masks do not wait for the optimiser's kernels, nor these for them. For a thread that runs ahead.
+@contextlib.contextmanager
+def beside(items: Generator[T, None, None], device: torch.device) -> Iterator[Iterable[T]]:
+    """`items`, made by a thread that runs ahead of the optimiser, where that has a GPU. On the CPU in turn with it: on
+    the same cores neither would be done sooner, and their memory would add up.
+    """
+    if device.type == "cpu":
+        with contextlib.closing(items):
+            yield items
+    else:
+        with ahead(on_a_stream(items, device)) as made:
+            yield made
+
+
+def on_a_stream(items: Generator[T, None, None], device: torch.device) -> Generator[T, None, None]:
+    """`items`, each finished when it comes; on CUDA what makes them runs on a stream of its own, so that flow and masks
+    do not wait for the optimiser's kernels, nor these for them.
     """
     with contextlib.closing(items):
         if device.type != "cuda":

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vidstyle.device import fast_bf16, keep_memory
+from vidstyle.device import fast_bf16, keep_memory, spare_memory
 from vidstyle.stylize import features
 from vidstyle.stylize.features.padding import rectify_pad, replicate_pad
 
@@ -78,16 +78,29 @@ def test_freed_memory_is_kept_only_where_all_of_it_can_be(
     system: str, granted: int | None, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
+    thresholds: list[int] = []
 
     def mallopt(parameter: int, value: int) -> int | None:
         calls.append(parameter)
+        thresholds.extend([value] if parameter == -3 else [])
         return granted
 
     libc = SimpleNamespace(mallopt=mallopt) if granted is not None else SimpleNamespace()
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setattr("ctypes.CDLL", lambda _: libc)
+    monkeypatch.setattr("vidstyle.device.keeping", [])
+    spare_memory(sparing=True)
+    assert not calls  # a program that does not ask for anything keeps its own ways
     keep_memory()
     assert calls == asked
+    before = len(calls)
+    spare_memory(sparing=True)
+    spare_memory(sparing=False)
+    if asked == [-3, -1, -8]:
+        large, small, again = thresholds
+        assert small < large == again
+    else:
+        assert len(calls) == before
 
 
 def cpu_info() -> list[str]:

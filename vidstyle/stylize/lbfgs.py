@@ -52,10 +52,11 @@ def descend(x: Tensor, evaluate: Callable[[], Tensor], largest: float) -> Iterat
         best = torch.where(better, loss, best)
         torch.where(better, trial, point, out=point)
         torch.where(better, found, gradient, out=gradient)
+        del found, step  # the next evaluation is where memory is scarce
         length = torch.where(better, torch.ones_like(length), length / 2)
         # Until a pair counts there is no other direction.
         outward = leaving(gradient, point)
-        direction = torch.where(pairs.known, pairs.newton(gradient.masked_fill(outward, 0)), direction)
+        torch.where(pairs.known, pairs.newton(gradient.masked_fill(outward, 0)), direction, out=direction)
         direction.masked_fill_(outward, 0)  # the pairs mix the pixels, and would lead some out again
         trial.copy_(point)
         yield best
@@ -112,8 +113,8 @@ class Pairs:
         self.known = self.known | counts
 
     def newton(self, gradient: Tensor) -> Tensor:
-        """The step -H g (algorithm 7.4, the two loops)."""
-        q, alphas = -gradient, []
+        """The step -H g (algorithm 7.4, the two loops), in the place of the gradient."""
+        q, alphas = gradient.neg_(), []
         for step, change, weight in reversed(self.kept):
             alphas.append(weight * dot(step, q))
             q.addcmul_(change, alphas[-1], value=-1)
