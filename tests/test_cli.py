@@ -285,7 +285,7 @@ def test_help_is_light_and_mentions_every_setting() -> None:
             assert f"--{name.replace('_', '-')} " in text
             assert str(field.description).split(". ")[0] in text
     assert "<bool>" not in text
-    assert "Default: 150." in text
+    assert "Default: 200." in text
     assert "vidstyle weights" in text
     assert "vidstyle evaluate" in text
 

@@ -103,7 +103,7 @@ class RenderConfig(BaseModel):
     learning_rate: float = setting(
         0.03, "Step size of Adam, and of the first step of L-BFGS, in units of the image's range.", PICTURE, gt=0, le=1
     )
-    first_iterations: int = setting(150, "Iterations of the first frame of a shot, and of a still.", PICTURE, ge=1)
+    first_iterations: int = setting(200, "Iterations of the first frame of a shot, and of a still.", PICTURE, ge=1)
     iterations: int = setting(16, "Iterations of every other frame.", PICTURE, ge=1)
     budget: Literal["adaptive", "fixed"] = setting(
         "adaptive",
