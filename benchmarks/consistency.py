@@ -9,8 +9,9 @@ continues, and another one takes what is there. `--try` adds a variant: the stan
 A CLIP that is a folder with frame1.png and frame2.png stands for these two in turn: fast motion, back and forth. (D(10)
 says nothing then: ten frames before everything was as it is.)
 
-`--plot` draws how near each variant comes to the painting, and how much flickers, over the iterations that a linked
-frame gets; variants whose names differ in the number at their end alone, "Adam 10" and "Adam 20", are one curve.
+`--plot` draws how near each variant comes to the painting, how much flickers, and how what comes into view is painted,
+all in relation to the render without links, over the iterations that a linked frame gets; variants whose names differ
+in the number at their end alone, "Adam 10" and "Adam 20", are one curve.
 """
 
 from __future__ import annotations
@@ -139,20 +140,22 @@ def linked_iterations(folder: Path) -> float | None:
 
 
 def plot(rows: Mapping[str, Sequence[Row]], iterations: Mapping[str, Sequence[float | None]], file: Path) -> None:
-    """Style and flicker of the variants, means over all clips, over the iterations that their linked frames got."""
+    """What the variants are worth, means over all clips, over the iterations that their linked frames got."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawing = Figure(figsize=(10, 4), layout="constrained")
-    panels = drawing.subplots(1, 2)
+    drawing = Figure(figsize=(13, 4), layout="constrained")
+    panels = drawing.subplots(1, 3)
     curves: dict[str, list[tuple[float, Row]]] = {}
     for name, found in rows.items():
         cost = mean(iterations[name])
         if cost is not None:
             curves.setdefault(name.rstrip("0123456789").strip(), []).append((cost, average(found)))
-    for panel, key, title in (
-        (panels[0], "style_ratio", "style distance, of the per-frame render's"),
-        (panels[1], "d_short", "D: how much of the per-frame render's flicker is gone"),
+    for panel, key, title in zip(
+        panels,
+        ("style_ratio", "d_short", "saturation_uncovered_ratio"),
+        ("style distance", "D: how much of the flicker is gone", "saturation of what comes into view"),
+        strict=True,
     ):
         for label, points in curves.items():
             points.sort(key=lambda point: point[0])

@@ -3,9 +3,10 @@
     python benchmarks/render.py CLIP [--style PAINTING] [--size 640] [--frames 90] [--set NAME=VALUE ...] [--json]
 
 Renders the first frames of the clip in a process of its own, with the default settings and those of `--set`, and times
-what its threads do: decoding, flow and mask, optimising, writing checkpoints, encoding. They overlap, so together they
-may be more than what a frame takes. Then, in the same process, one iteration alone is timed on the last frame: the wall
-time of the frames between the first ones of shots, over their iterations times that, says what everything else costs.
+what its threads do: decoding, flow and mask, optimising, writing checkpoints, encoding. Some overlap, so together they
+may be more than what a frame takes. Every now and then, in the same process, one iteration alone is timed on the frame
+that was just made, for a machine is not equally fast at all times: the wall time of the frames between the first ones
+of shots, over their iterations times that, says what everything else costs.
 
 Stop whatever else computes: threads that wait for one another on shared cores distort everything.
 """
@@ -28,18 +29,26 @@ from typing import Any
 from unittest.mock import patch
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_videos"
+EVERY = 6
+"""Linked frames between two looks at an iteration alone."""
 PARTS = ("decode", "flow and mask", "optimise", "checkpoint")
 KILO = 1 if sys.platform == "darwin" else 1024
 """Bytes in the unit of ru_maxrss."""
 
 
 class Watch:
-    """Seconds and calls by name, and what the frames report."""
+    """Seconds and calls by name, and what the frames report.
 
-    def __init__(self) -> None:
+    Args:
+        alone: whether to time an iteration alone; what that took beside each frame is in `looked`.
+    """
+
+    def __init__(self, *, alone: bool) -> None:
+        self.wanted = alone
         self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
         self.first_step: float | None = None
-        self.last: tuple[Any, ...] = ()
+        self.alone: list[float] = []
+        self.looked: list[float] = []
         self.frames: list[Any] = []
         self.resident: list[int] = []
         self.states: list[bool] = []
@@ -72,8 +81,12 @@ class Watch:
         def call(stylizer: Any, state: Any, frame: Any, motion: Any, index: int = 0) -> Any:
             self.first_step = self.first_step or time.perf_counter()
             self.states.append(motion is not None)
-            self.last = stylizer, state, frame, motion, index
-            return timed(stylizer, state, frame, motion, index)
+            made = timed(stylizer, state, frame, motion, index)
+            begun = time.perf_counter()
+            if self.wanted and motion is not None and not motion.still and sum(self.states) % EVERY == 1:
+                self.alone.append(iteration_alone(work, stylizer, state, frame, motion, index))
+            self.looked.append(time.perf_counter() - begun)
+            return made
 
         return call
 
@@ -103,23 +116,17 @@ def watched(watch: Watch) -> Iterator[None]:
         yield
 
 
-def iteration_alone(watch: Watch, repeats: int = 5) -> float:
-    """Seconds of one iteration of the last frame's kind; everything that is done once a frame is taken out."""
-    from vidstyle.stylize.step import Stylizer
-
-    stylizer, *rest = watch.last
-    state, frame, motion, index = rest
-    made = stylizer.config
-    seconds: dict[int, list[float]] = {1: [], 11: []}
-    for _ in range(1 + repeats):
-        for count, taken in seconds.items():
-            few = {"first_iterations": count, "iterations": count, "scales": 1, "first_scales": 1, "budget": "fixed"}
-            stylizer.config = made.model_copy(update=few)
-            begun = time.perf_counter()
-            Stylizer.step(stylizer, state, frame, motion, index)
-            taken.append(time.perf_counter() - begun)
+def iteration_alone(step: Callable[..., Any], stylizer: Any, *of: Any) -> float:
+    """Seconds of one iteration of this frame's kind, twenty of them; what is done once a frame is taken out."""
+    made, seconds = stylizer.config, []
+    for count in (1, 21):
+        few = {"iterations": count, "scales": 1, "budget": "fixed", "stop_tolerance": 0.0}
+        stylizer.config = made.model_copy(update=few)
+        begun = time.perf_counter()
+        step(stylizer, *of)
+        seconds.append(time.perf_counter() - begun)
     stylizer.config = made
-    return max(1e-9, (statistics.median(seconds[11][1:]) - statistics.median(seconds[1][1:])) / 10)
+    return (seconds[1] - seconds[0]) / 20
 
 
 def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any]:
@@ -143,7 +150,7 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
     end = Fraction(timeline.pts[count - 1] + 1) * timeline.time_base
     known = time.perf_counter()
     keep_memory()
-    watch = Watch()
+    watch = Watch(alone=alone)
     with tempfile.TemporaryDirectory() as folder, watched(watch):
         output = Path(folder) / "out.mkv"
         config = build(preset_values("standard"), {"duration": float(end), **settings, "output": output})
@@ -152,8 +159,10 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
     # The kernel counts in batches: the two differ by some pages.
     peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO, *watch.resident)
     linked = [event for event, follows in zip(watch.frames, watch.states, strict=True) if follows]
-    wall, iterations = sum(e.seconds for e in linked), sum(e.iterations for e in linked)
-    iteration = iteration_alone(watch) if linked and alone else None
+    each = zip(watch.frames, watch.states, watch.looked, strict=True)
+    taken = [event.seconds - looked for event, follows, looked in each if follows]
+    wall, iterations = sum(taken), sum(e.iterations for e in linked)
+    iteration = statistics.fmean(watch.alone) if watch.alone else None
     stylised = sum(e.seconds for e in watch.frames)
     assert watch.first_step is not None
     return {
@@ -171,8 +180,8 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
         "encode": (done - watch.first_step - stylised) / result.frames,
         "peak": peak / 1e9,
         "beyond torch": (peak - base) / 1e9,
-        "first half": statistics.fmean(e.seconds for e in linked[: len(linked) // 2 + 1]) if linked else None,
-        "second half": statistics.fmean(e.seconds for e in linked[len(linked) // 2 :]) if linked else None,
+        "first half": statistics.fmean(taken[: len(taken) // 2 + 1]) if taken else None,
+        "second half": statistics.fmean(taken[len(taken) // 2 :]) if taken else None,
         "resident at frame 20": watch.resident[min(19, len(watch.resident) - 1)] / 1e9,
         "resident at the end": watch.resident[-1] / 1e9,
     }

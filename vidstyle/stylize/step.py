@@ -40,7 +40,7 @@ WARM_RATE, NEW_RATE = 0.25, 0.5
 which has been optimised already, and where it cannot. With one rate for both, what is held trembles, or what is new
 stays bare."""
 
-NEW_ITERATIONS = 0.5
+NEW_ITERATIONS = 0.4
 """How much of a fresh frame's additional iterations a frame gets in which everything is new: it still has its
 predecessor's colours to start from. Where less is new, in proportion."""
 
