@@ -107,8 +107,8 @@ class RenderConfig(BaseModel):
     iterations: int = setting(16, "Iterations of every other frame.", PICTURE, ge=1)
     budget: Literal["adaptive", "fixed"] = setting(
         "adaptive",
-        "adaptive gives a frame more iterations the more of it is new, up to two fifths of what a first frame has more; "
-        "fixed does not.",
+        "adaptive gives a frame more iterations the more of it is new, at most two fifths of what a first frame has "
+        "more; fixed does not.",
         PICTURE,
     )
     first_scales: int = setting(6, "Coarse-to-fine scales of the first frame of a shot, at most.", PICTURE, ge=1, le=8)
