@@ -15,7 +15,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
 
 from vidstyle import config as configs
-from vidstyle.config import DELIVERY, PICTURE, PRESETS, RUN, RenderConfig, build, fingerprint, group_of
+from vidstyle import shares
+from vidstyle.config import DELIVERY, FRAMES, PRESETS, RUN, STEERING, RenderConfig, build, fingerprint, group_of
 from vidstyle.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,12 +28,22 @@ NEEDS: dict[str, dict[str, Any]] = {
     "pooling": {"features": "vgg19"},  # lite's cannot be chosen
     "blend": {"passes": 50},
     "temporal_from_pass": {"passes": 50},
+    "texture": {"style": None},
+    "tileable": {"style": None, "texture": True},
+    "mrf_bidirectional": {"style_terms": "mrf"},
+    "mrf_coherence": {"style_terms": "mrf"},
 }
 """Without what other settings some would change nothing, and are refused."""
 
 
+OTHERS = {"style_layers": "relu1_1,relu3_1=2", "content_layers": "relu3_1", "style_terms": "gram=0.5,mrf"}
+"""Of settings whose text says more than a name."""
+
+
 def other_value(name: str) -> Any:
     """A valid value that is not the default."""
+    if name in OTHERS:
+        return OTHERS[name]
     field = RenderConfig.model_fields[name]
     kind: Any = field.annotation
     kinds = get_args(kind) if get_origin(kind) is not Literal else ()
@@ -67,7 +78,7 @@ def test_every_setting_has_a_sentence_of_help(name: str) -> None:
     description = RenderConfig.model_fields[name].description
     assert description
     assert description.endswith(".")
-    assert name in FILES or group_of(name) in (PICTURE, DELIVERY, RUN)
+    assert name in FILES or group_of(name) in (*FRAMES, DELIVERY, RUN)
 
 
 @pytest.mark.parametrize(("name", "value", "allowed"), bounds())
@@ -115,24 +126,27 @@ def test_later_layers_win() -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_only_picture_settings_change_the_fingerprint(name: str) -> None:
     files = FILES | NEEDS.get(name, {})
-    plain, changed = build(files), build(files, {name: other_value(name)})
+    plain, changed = build(FILES if name == "texture" else files), build(files, {name: other_value(name)})
     assert plain != changed
     same = fingerprint(plain.picture_settings()) == fingerprint(changed.picture_settings())
-    assert same == (group_of(name) != PICTURE)
+    assert same == (group_of(name) not in FRAMES)
 
 
 NEUTRAL = {name: configs.extra_of(name)["neutral"] for name in SETTINGS if "neutral" in configs.extra_of(name)}
 
 
 def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_other_is() -> None:
-    assert {"temporal_norm", "long_term", "passes", "blend", "temporal_from_pass"} == NEUTRAL.keys()
+    passes = {"temporal_norm", "long_term", "passes", "blend", "temporal_from_pass"}
+    assert passes | {name for name in SETTINGS if group_of(name) == STEERING} == NEUTRAL.keys()
     plain = build(FILES)
     assert all(getattr(plain, name) == value for name, value in NEUTRAL.items())
     assert not NEUTRAL.keys() & plain.picture_settings().keys()
     for name in NEUTRAL:
         changed = build(FILES, NEEDS.get(name, {}), {name: other_value(name)})
         assert changed.picture_settings()[name] == other_value(name)
-        assert set(changed.picture_settings()) - set(plain.picture_settings()) == {name, *NEEDS.get(name, {})}
+        assert set(changed.picture_settings()) - set(plain.picture_settings()) == {name, *NEEDS.get(name, {})} - {
+            *FILES
+        }
 
 
 def test_a_new_picture_setting_needs_a_neutral_value_or_every_half_finished_render_is_lost() -> None:
@@ -154,8 +168,25 @@ def test_a_fingerprint_does_not_depend_on_order_but_on_the_render_format(monkeyp
 @pytest.mark.parametrize(
     "but",
     [  # what contradicts the others
-        {"passes": 1, "blend": 0.5, "temporal_from_pass": 0, "per_frame": False},
-        {"long_term": 0, "per_frame": False, "passes": 17, "rest": "hold", "budget": "adaptive"},
+        {
+            "passes": 1,
+            "blend": 0.5,
+            "temporal_from_pass": 0,
+            "per_frame": False,
+            "tile": 0,
+            "texture": False,
+            "tileable": False,
+        },
+        {
+            "tile": 0,
+            "texture": False,
+            "tileable": False,
+            "long_term": 0,
+            "per_frame": False,
+            "passes": 17,
+            "rest": "hold",
+            "budget": "adaptive",
+        },
     ],
 )
 def test_toml_gives_back_every_setting(tmp_path: Path, but: dict[str, Any]) -> None:
@@ -165,6 +196,52 @@ def test_toml_gives_back_every_setting(tmp_path: Path, but: dict[str, Any]) -> N
     read = configs.read_toml(tmp_path / "all.toml")
     assert set(read) == set(SETTINGS)
     assert build(FILES, read) == full
+
+
+@pytest.mark.parametrize("name", ["lite", "vgg19"])
+def test_the_layers_that_settings_know_are_the_networks(name: str) -> None:
+    from vidstyle.stylize.features import lite, vgg19
+
+    assert tuple(lite.RANKS if name == "lite" else vgg19.LAYERS) == shares.LAYERS[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [(" relu1_1 , relu3_1=2.0", "relu1_1,relu3_1=2"), ("relu4_1=1", "relu4_1"), ("relu4_1,", "relu4_1")],
+)
+def test_weights_are_written_in_one_way(text: str, same: str) -> None:
+    assert build(FILES, {"style_layers": text}) == build(FILES, {"style_layers": same})
+    assert build(FILES, {"style_layers": text}).style_layers == same
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"style_layers": "relu9_1"}, "features = lite knows no relu9_1"),
+        ({"content_layers": "relu3_2"}, "features = lite knows no relu3_2"),
+        ({"style_terms": "gramm"}, "style_terms knows no gramm: it has gram, w2"),
+        ({"style_layers": "relu1_1=0"}, "must be above 0"),
+        ({"style_layers": "relu1_1=-1"}, "must be above 0"),
+        ({"style_layers": "relu1_1=nan"}, "must be above 0"),
+        ({"style_layers": "relu1_1=inf"}, "must be above 0"),
+        ({"style_layers": "relu1_1=much"}, "'much' is no weight of relu1_1"),
+        ({"style_layers": "relu1_1,relu1_1=2"}, "named twice"),
+        ({"style_layers": ","}, "nothing is named"),
+        ({"style_terms": "mrf", "style_layers": "relu1_1"}, "relu3_1 and relu4_1"),
+        ({"mrf_coherence": 0.1}, "mrf_coherence changes nothing"),
+        ({"mrf_bidirectional": True}, "mrf_bidirectional changes nothing"),
+        ({"style": None}, "style is missing"),
+        ({"style": None, "style_weight": 0, "init": "style"}, "style is missing"),
+        ({"texture": True}, "leave style out"),
+        ({"tileable": True}, "tileable is for a texture"),
+        ({"texture": True, "style": None, "keep_colors": "match"}, "made of the style alone"),
+        ({"style_terms": "swd", "tile": 512}, "tile = 512 cannot be"),
+    ],
+)
+def test_what_cannot_be_weighed_is_refused_in_words(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as e:
+        build(FILES, settings)
+    assert words in e.value.why
 
 
 @pytest.mark.parametrize("name", PRESETS)

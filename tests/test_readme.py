@@ -69,7 +69,9 @@ def test_every_command_in_the_pages_is_understood(arguments: list[str]) -> None:
         assert set(given["names"]) <= set(weights.REGISTRY)
     elif given.get("input"):
         fields = configs.RenderConfig.model_fields
-        configs.build({k: v for k, v in given.items() if k in fields and v is not None})
+        layer = given.get("reconstruct")
+        inversion = configs.reconstruction(layer) if layer else {}
+        configs.build(inversion, {k: v for k, v in given.items() if k in fields and v is not None})
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -133,6 +133,14 @@ def render(
     ] = False,
     dry_run: Annotated[bool, flag("--dry-run", text="Check everything and say what would be done.")] = False,
     print_config: Annotated[bool, flag("--print-config", text="Print the settings as TOML and exit.")] = False,
+    reconstruct: Annotated[
+        str | None,
+        flag(
+            "--reconstruct",
+            metavar="LAYER",
+            text="What a layer sees: the input from its features there, without a painting.",
+        ),
+    ] = None,
     progress: Progress = "auto",
     as_json: Annotated[bool, flag("--json", text="Print the result as JSON on stdout.")] = False,
     quiet: Annotated[bool, flag("--quiet", "-q", text="Only warnings and errors.")] = False,
@@ -155,13 +163,16 @@ def render(
         return
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
     given |= {name: path for name, path in (("input", input), ("style", style)) if path is not None}
+    if reconstruct is not None:
+        given = configs.reconstruction(reconstruct) | given
     layers = [configs.preset_values(preset), configs.read_toml(config) if config else {}, given]
     named = {name for layer in layers for name in layer}
     if print_config:
         print(configs.to_toml(configs.build({"input": "-", "style": "-"}, *layers)), end="")
         return
+    without = {"style"} if given.get("texture") or given.get("style_weight") == 0 else set()
     for name, hint in (("input", "vidstyle in.mp4 --style munch.jpg"), ("style", "add --style PAINTING.jpg")):
-        if name not in named:
+        if name not in named | without:
             raise ConfigError(f"no {name} given", "a render needs a video and a painting", hint)
     built = configs.build(*layers)
     if verbose:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vidstyle import conflicts, shares
 from vidstyle.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -26,12 +27,12 @@ else:
 RENDER_FORMAT = 6
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
-POLISHER = "vgg19"
-"""The features of the iterations that `RenderConfig.polish` counts."""
-
 PRESETS = ("draft", "standard", "reference")
 
-PICTURE, DELIVERY, RUN = "Picture", "Delivery", "Run"
+PICTURE, STEERING, DELIVERY, RUN = "Picture", "Steering the style", "Delivery", "Run"
+
+FRAMES = (PICTURE, STEERING)
+"""The groups whose settings change frames."""
 
 LINKING = frozenset({"flow", "mask", "rest", "iterations", "budget", "scales", "temporal_weight", "temporal_norm"})
 """What changes nothing in a render without links between frames."""
@@ -44,7 +45,7 @@ ALWAYS = object()
 def setting(
     default: Any, text: str, group: str, flags: tuple[str, ...] = (), neutral: Any = ALWAYS, **bounds: Any
 ) -> Any:
-    """A field with its help text; only `group == PICTURE` goes into the fingerprint.
+    """A field with its help text; only the groups of `FRAMES` go into the fingerprint.
 
     Args:
         neutral: the value under which a render is what it was before the setting existed. With it the setting stays out
@@ -62,6 +63,11 @@ def power_of_two(reach: int) -> int:
     return 2 ** (reach.bit_length() - 1) if reach > 1 else 0
 
 
+STYLE_LAYERS, CONTENT_LAYERS = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1", "relu4_2"
+
+Shares = Annotated[str, AfterValidator(shares.canonical)]
+
+
 class RenderConfig(BaseModel):
     """Settings of one render. Fields of the group "Picture" change frames and make up the fingerprint; the others do
     not.
@@ -70,7 +76,7 @@ class RenderConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     input: Path = Field(description="Video, GIF or image to stylise.")
-    style: Path = Field(description="Painting whose style is taken.")
+    style: Path | None = Field(None, description="Painting whose style is taken; none where no style is asked for.")
     output: Path | None = setting(None, "Result. Default: in.STYLE.mp4 beside the input.", DELIVERY, ("-o",))
 
     size: int | None = setting(
@@ -113,7 +119,9 @@ class RenderConfig(BaseModel):
     )
     first_scales: int = setting(6, "Coarse-to-fine scales of the first frame of a shot, at most.", PICTURE, ge=1, le=8)
     scales: int = setting(1, "Coarse-to-fine scales of every other frame, at most.", PICTURE, ge=1, le=8)
-    init: Literal["content", "noise"] = setting("content", "What the first frame of a shot starts from.", PICTURE)
+    init: Literal["content", "noise", "style"] = setting(
+        "content", "What the first frame of a shot starts from.", PICTURE
+    )
     content_weight: float = setting(0.06, "Weight of the content loss.", PICTURE, ge=0)
     style_weight: float = setting(1.0, "Weight of the style loss.", PICTURE, ge=0)
     tv_weight: float = setting(0.3, "Weight of the total variation loss.", PICTURE, ge=0)
@@ -154,6 +162,55 @@ class RenderConfig(BaseModel):
     per_frame: bool = setting(
         False, "Baseline: no link between frames, each rendered like the first of a shot.", PICTURE
     )
+    style_layers: Shares = setting(
+        STYLE_LAYERS, "Layers whose style is matched, with weights: relu1_1,relu4_1=2.", STEERING, neutral=STYLE_LAYERS
+    )
+    content_layers: Shares = setting(
+        CONTENT_LAYERS, "Layers whose content is matched, with weights.", STEERING, neutral=CONTENT_LAYERS
+    )
+    style_terms: Shares = setting(
+        "gram",
+        "What of the style is matched, with weights: gram=0.5,w2=0.5. gram: what occurs together; w2: mean and "
+        "covariance; swd: sliced Wasserstein distance; histogram: of each channel; mrf: patches.",
+        STEERING,
+        neutral="gram",
+    )
+    mrf_bidirectional: bool = setting(
+        False, "mrf: every patch of the painting must be found in the picture, too.", STEERING, neutral=False
+    )
+    mrf_coherence: float = setting(
+        0.0,
+        "mrf: bonus for patches that lie side by side in the painting, 0.05 for example.",
+        STEERING,
+        neutral=0.0,
+        ge=0,
+        le=1,
+    )
+    texture: bool = setting(
+        False, "More of the input image's texture, at --size, instead of a painted picture.", STEERING, neutral=False
+    )
+    tileable: bool = setting(
+        False,
+        "texture: what leaves it on one side comes in on the other, so that it can be laid out.",
+        STEERING,
+        neutral=False,
+    )
+    style_scale: float = setting(
+        1.0, "Size of the painting, and of its strokes, in relation to the frame.", STEERING, neutral=1.0, ge=0.1, le=4
+    )
+    keep_colors: Literal["none", "luminance", "match"] = setting(
+        "none",
+        "Keep the video's colours: luminance paints its lightness alone, match recolours the painting first.",
+        STEERING,
+        neutral="none",
+    )
+    photorealism: float = setting(
+        0.0,
+        "Weight of the matting Laplacian, which allows recolouring alone and keeps every edge: 1000 for a photograph.",
+        STEERING,
+        neutral=0.0,
+        ge=0,
+    )
     precision: Literal["auto", "bf16", "fp16", "fp32"] = setting(
         "auto", "Precision of the features; auto takes bf16 or fp16 only where the device is fast at it.", RUN
     )
@@ -189,83 +246,20 @@ class RenderConfig(BaseModel):
     weights_dir: Path | None = setting(None, "Where weight files are looked for first (also VIDSTYLE_WEIGHTS).", RUN)
 
     @model_validator(mode="after")
-    def something_to_match(self) -> RenderConfig:
-        if not (self.content_weight or self.style_weight or self.tv_weight):
-            raise ValueError("content_weight, style_weight and tv_weight are all 0: there is nothing to optimise")
+    def without_conflicts(self) -> RenderConfig:
+        for check in conflicts.CHECKS:
+            check(self)
         return self
 
-    @model_validator(mode="after")
-    def something_to_polish(self) -> RenderConfig:
-        if self.polish and self.features == POLISHER:
-            raise ValueError(
-                f"polish = {self.polish} changes nothing where features = {POLISHER} does every iteration on VGG-19: "
-                "set polish = 0, or features = lite"
-            )
-        if self.polish and not (self.content_weight or self.style_weight):
-            raise ValueError(
-                f"polish = {self.polish} changes nothing where content_weight and style_weight are 0, for then no "
-                "features are matched: set polish = 0, or one of the weights"
-            )
-        return self
+    @property
+    def painting(self) -> Path | None:
+        """Where the style comes from: a texture is its own."""
+        return self.input if self.texture else self.style
 
-    @model_validator(mode="after")
-    def something_to_pool(self) -> RenderConfig:
-        if self.pooling != "average" and self.features != POLISHER and not self.polish:
-            raise ValueError(
-                f"pooling = {self.pooling} changes nothing where no iteration is on VGG-19: set pooling = average, or "
-                f"features = {POLISHER}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def something_to_link(self) -> RenderConfig:
-        linking = [text for text, on in (("long_term", self.long_term), ("passes", self.passes > 1)) if on]
-        if self.per_frame and linking:
-            raise ValueError(
-                f"per_frame cuts the links between frames that {linking[0]} = {getattr(self, linking[0])} is there "
-                "for: set only one of them"
-            )
-        if self.passes > 1 and self.rest == "follow":
-            raise ValueError(
-                f"rest = follow changes nothing where passes = {self.passes} let everything follow its flow: set only "
-                "one of them"
-            )
-        if self.passes > 1 and self.budget == "fixed":
-            raise ValueError(
-                f"budget = fixed changes nothing where passes = {self.passes} give every frame as many iterations: set "
-                "only one of them"
-            )
-        if self.passes > 1 and self.long_term:
-            raise ValueError(
-                f"passes = {self.passes} links every frame to its neighbour alone, which leaves long_term = "
-                f"{self.long_term} nothing to do: set only one of them"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def something_to_go_over(self) -> RenderConfig:
-        for name in ("blend", "temporal_from_pass"):
-            if self.passes == 1 and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(
-                    f"{name} = {getattr(self, name)} changes nothing where there is one pass: set passes = 2 or more"
-                )
-        if self.temporal_from_pass > self.passes:
-            raise ValueError(
-                f"temporal_from_pass = {self.temporal_from_pass} never comes where there are {self.passes} passes: set "
-                f"it to {self.passes} or less"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def something_to_hold(self) -> RenderConfig:
-        for name in ("temporal_norm", "temporal_from_pass"):
-            value = getattr(self, name)
-            if not self.temporal_weight and value != type(self).model_fields[name].default:
-                raise ValueError(
-                    f"{name} = {value} changes nothing where temporal_weight = 0 leaves the temporal loss out: set "
-                    "only one of them"
-                )
-        return self
+    @property
+    def named_after(self) -> Path:
+        """The file whose name the output takes a part of: of the painting, or what would stand for it."""
+        return self.style or Path("texture" if self.texture else self.content_layers.replace(",", "-"))
 
     @property
     def distances(self) -> tuple[int, ...]:
@@ -294,7 +288,7 @@ class RenderConfig(BaseModel):
         return {
             name: values[name]
             for name in type(self).model_fields
-            if group_of(name) == PICTURE
+            if group_of(name) in FRAMES
             and values[name] != extra_of(name).get("neutral", ALWAYS)
             and not (self.per_frame and name in LINKING)
         }
@@ -307,7 +301,7 @@ def extra_of(name: str) -> dict[str, Any]:
 
 
 def group_of(name: str) -> str | None:
-    """The group of a setting (`PICTURE`, `DELIVERY`, `RUN`), or None for the positional ones."""
+    """The group of a setting (`PICTURE`, `STEERING`, `DELIVERY`, `RUN`), or None for the positional ones."""
     return extra_of(name).get("group")
 
 
@@ -338,6 +332,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     return values
 
 
+def reconstruction(layer: str) -> dict[str, Any]:
+    """The settings under which a picture is made from its features in one layer alone (Mahendran & Vedaldi 2015)."""
+    return {"content_layers": layer, "content_weight": 1.0, "style_weight": 0.0, "tv_weight": 0.01, "init": "noise"}
+
+
 def build(*layers: dict[str, Any]) -> RenderConfig:
     """The config from layers of settings, later ones win. Raises ConfigError naming each bad value."""
     merged = {name: value for layer in layers for name, value in layer.items()}
@@ -366,10 +365,10 @@ def to_toml(config: RenderConfig) -> str:
     lines: list[str] = []
     group = None
     values = config.model_dump(mode="json")
-    for name in sorted(values, key=lambda name: (PICTURE, DELIVERY, RUN, None).index(group_of(name))):
+    for name in sorted(values, key=lambda name: (PICTURE, STEERING, DELIVERY, RUN, None).index(group_of(name))):
         value = values[name]
         # A switch that is off is left out: `restart = true` in a file would throw frames away at every run.
-        if value is None or group_of(name) is None or (value is False and group_of(name) != PICTURE):
+        if value is None or group_of(name) is None or (value is False and group_of(name) not in FRAMES):
             continue
         if group_of(name) != group:
             group = group_of(name)

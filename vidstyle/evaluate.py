@@ -55,7 +55,7 @@ def evaluate(
 
     Raises InputError when the films cannot be compared, and the errors of the files and weights that it reads.
     """
-    from vidstyle import metrics, pipeline, weights
+    from vidstyle import machine, metrics, pipeline, weights
     from vidstyle.config import build
     from vidstyle.device import deterministic, resolve_device, resolve_precision
     from vidstyle.download import sha256
@@ -111,7 +111,7 @@ def evaluate(
             "device": where.type,
         },
         constants=CONSTANTS,
-        versions=pipeline.versions(),
+        versions=machine.versions(),
         metrics_version=metrics.VERSION,
     )
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from vidstyle.config import POLISHER, RenderConfig
+from vidstyle.config import RenderConfig
 from vidstyle.device import Precision
 from vidstyle.errors import MemoryLimitError
 from vidstyle.progress import disk_space
+from vidstyle.shares import POLISHER, WHOLE, parsed
 
 if TYPE_CHECKING:
     import torch
@@ -156,6 +157,8 @@ def choose(demand: Demand, allowed: int, begun: int | None = None) -> Fit:
     smallest tiles: `check_free` then tells whether it can.
     """
     asked = begun if demand.config.tile is None else demand.config.tile
+    if WHOLE & set(parsed(demand.config.style_terms)):
+        asked = 0
     sides = (0, *SIDES) if asked is None else (asked,)
     side = next((side for side in sides if demand.bytes(side) <= allowed), sides[-1])
     fit = Fit(side, demand.bytes(side), allowed)

@@ -16,27 +16,30 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from vidstyle import __version__, checkpoint, memory, passes, space, streams, weights
+from vidstyle import checkpoint, colours, machine, memory, paintings, passes, space, streams, weights
 from vidstyle.ahead import Behind, ahead
 from vidstyle.checkpoint import Checkpoint
-from vidstyle.config import POLISHER, RenderConfig
+from vidstyle.config import RenderConfig
 from vidstyle.device import deterministic, resolve_device, resolve_precision, return_memory, spare_memory
 from vidstyle.download import sha256
-from vidstyle.errors import ConfigError, DecodeError, Interrupted, StyleError
+from vidstyle.errors import ConfigError, DecodeError, Interrupted
 from vidstyle.frames import Frame, Motion, Timeline
 from vidstyle.links import long_link
 from vidstyle.motion import flow as flow_estimators
 from vidstyle.motion import shots
 from vidstyle.motion.rest import Register
 from vidstyle.progress import Download, Encoding, Note, Report, Started, disk_space, silent
+from vidstyle.shares import POLISHER
 from vidstyle.stylize import features
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.tally import Tally
 from vidstyle.video import delivery as deliveries
-from vidstyle.video import ffmpeg, read, write
+from vidstyle.video import read, write
 from vidstyle.video.delivery import Delivery
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.scan import scan
@@ -60,7 +63,7 @@ class Job:
     config: RenderConfig
     source: Source
     delivery: Delivery
-    painting: Tensor
+    painting: Tensor | None
     whole: Timeline
     cuts: tuple[int, ...]
     first: int
@@ -116,7 +119,7 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
         stylizer, flow, parts = build(job, device, report)
         store = stack.enter_context(checkpoint.hold(Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))))
         # The output is looked for again: another run may have ended since `prepare`.
-        for warning in store.begin(versions(), restart=config.restart, overwrite=config.overwrite):
+        for warning in store.begin(machine.versions(), restart=config.restart, overwrite=config.overwrite):
             report(Note(warning, warning=True))
         store.end_orphan()
         settings = delivery_settings(job.delivery)
@@ -140,18 +143,24 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
 def prepare(config: RenderConfig) -> Job:
     """Look at everything that can refuse the render, the cheap things first."""
     source = probe(config.input)
-    painting = read.read_image(config.style, StyleError)
+    painting = paintings.load(config, source)
     size = read.fit(source.width, source.height, config.size)
 
     def decide(timeline: Timeline | None = None) -> Delivery:
-        wishes = config.output, config.style, config.codec, config.crf
+        wishes = config.output, config.named_after, config.codec, config.crf
         return deliveries.decide(source, *wishes, size=size, timeline=timeline)
 
     delivery = decide()
     if delivery.path.exists() and not config.overwrite and not checkpoint.is_own_output(delivery.path):
         raise checkpoint.existing(delivery.path)
-    differences = shots.ContentDifference()
-    scanned = scan(source, differences.add)
+    differences, seen = shots.ContentDifference(), colours.Gathered()
+
+    def look(thumbnail: NDArray[np.uint8]) -> None:
+        differences.add(thumbnail)
+        if config.keep_colors == "match":
+            seen.add(torch.from_numpy(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
+
+    scanned = scan(source, look)
     notes = [Note(text, warning=True) for text in source.warnings] + [Note(text) for text in delivery.notes]
     if scanned.missing:
         why = f"{scanned.missing} frames are missing, {len(scanned.timeline)} are there: {scanned.complaint}"
@@ -170,7 +179,7 @@ def prepare(config: RenderConfig) -> Job:
         config=config,
         source=source,
         delivery=delivery,
-        painting=painting,
+        painting=paintings.in_colours_of(painting, config, seen.statistics),
         whole=scanned.timeline,
         cuts=shots.cuts(differences.scores),
         first=first,
@@ -232,7 +241,7 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
     stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher, job.memory.tile)
     parts = {
         "input": sha256(config.input),
-        "style": sha256(config.style),
+        **({"style": sha256(config.style)} if config.style else {}),
         **config.picture_settings(),
         "start": job.first,  # what is rendered, not how it was asked for
         "duration": job.stop - job.first,
@@ -259,20 +268,6 @@ def flow_name(config: RenderConfig) -> str:
 
 def downloading(name: str, report: Report) -> Callable[[int, int], None]:
     return lambda done, total: report(Download(name, done, total))
-
-
-def versions() -> dict[str, str]:
-    """What frames may depend on beyond the settings: recorded, and warned about when it changes, never refused."""
-    import cv2
-    import torch
-
-    return {
-        "vidstyle": __version__,
-        "torch": torch.__version__,
-        "opencv": cv2.__version__,
-        "ffmpeg": ffmpeg.find().version,  # decodes every pixel, and the thumbnails that cuts are found in
-        "threads": str(torch.get_num_threads()),  # sums depend on how they are split
-    }
 
 
 def disk_needed(job: Job, missing: int) -> int:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from vidstyle import pipeline, space, weights
 from vidstyle.checkpoint import state_folder
-from vidstyle.config import POLISHER, RenderConfig
+from vidstyle.config import RenderConfig
 from vidstyle.device import resolve_device, resolve_precision
 from vidstyle.progress import disk_space
+from vidstyle.shares import POLISHER
 from vidstyle.stylize.step import polish_iterations
 
 

@@ -66,7 +66,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     Writes `IN.preview.mp4` and the contact sheet `IN.preview.png` beside the input, or beside `config.output` under
     its name. Its state is its own: the full render is not disturbed. Raises what `render` raises.
     """
-    from vidstyle import checkpoint, pipeline, space
+    from vidstyle import checkpoint, machine, pipeline, space
     from vidstyle.device import deterministic, resolve_device
     from vidstyle.estimate import LinkedFrames, full_render
     from vidstyle.video import delivery
@@ -85,7 +85,9 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     target = (
         job.delivery
         if still
-        else delivery.decide(job.source, clip, config.style, None, None, size=(2 * job.size[0], job.size[1] // 2 * 2))
+        else delivery.decide(
+            job.source, clip, config.named_after, None, None, size=(2 * job.size[0], job.size[1] // 2 * 2)
+        )
     )
     # What may be replaced was settled above.
     settled = small.model_copy(update={"overwrite": True})
@@ -99,7 +101,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
         store = stack.enter_context(checkpoint.hold(state))
         # An earlier preview's frames are nothing to keep: other settings simply start over.
         store.begin(
-            pipeline.versions(), restart=checkpoint.read_record(store.folder).get("fingerprint") != store.fingerprint
+            machine.versions(), restart=checkpoint.read_record(store.folder).get("fingerprint") != store.fingerprint
         )
         store.end_orphan()
         missing = store.scan()
@@ -204,10 +206,9 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
     count = len(job.timeline)
     columns = sorted({round(i * (count - 1) / max(1, COLUMNS - 1)) for i in range(COLUMNS)})
     tall = 2 * height + GAP
-    _, h, w = job.painting.shape
-    painting = F.interpolate(
-        job.painting[None], size=(tall, max(1, round(w * tall / h))), mode="bilinear", antialias=True
-    )[0]
+    beside = job.painting if job.painting is not None else torch.ones(3, tall, 1)  # nothing to show
+    _, h, w = beside.shape
+    painting = F.interpolate(beside[None], size=(tall, max(1, round(w * tall / h))), mode="bilinear", antialias=True)[0]
     sheet = torch.ones(3, tall + 2 * GAP, painting.shape[2] + 2 * GAP + len(columns) * (width + GAP))
     sheet[:, GAP : GAP + tall, GAP : GAP + painting.shape[2]] = painting
     x = painting.shape[2] + 2 * GAP

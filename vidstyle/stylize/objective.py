@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.stylize import losses
 from vidstyle.stylize.features import Extractor
+from vidstyle.stylize.matting import Laplacian, affine
 from vidstyle.stylize.tiles import Tile, cells, stride, summed
 
 Maps = Mapping[str, Tensor]
@@ -56,11 +58,22 @@ class Term(Protocol):
     def __call__(self, image: Tensor, sums: Sums) -> Tensor: ...
 
 
-class Content:
-    """Mean of the relative content losses over `targets`, {layer: map of the frame}."""
+def even(shares: Mapping[str, float]) -> dict[str, float]:
+    """Weights in the same relation whose mean is 1: a mean over what they weigh is a weighted mean."""
+    total = sum(shares.values())
+    return {name: weight * len(shares) / total for name, weight in shares.items()}
 
-    def __init__(self, weight: float, targets: Maps) -> None:
+
+class Content:
+    """Weighted mean of the relative content losses over `targets`, {layer: map of the frame}.
+
+    Args:
+        shares: {layer: its weight}; None: all alike.
+    """
+
+    def __init__(self, weight: float, targets: Maps, shares: Mapping[str, float] | None = None) -> None:
         self.weight, self.targets = weight, targets
+        self.shares = even(shares or dict.fromkeys(targets, 1.0))
         self.energies = [losses.energy(p) for p in targets.values()]
 
     @property
@@ -71,7 +84,8 @@ class Content:
         return [losses.distance(view.maps[name], view.same(p, name)) for name, p in self.targets.items()]
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
-        return torch.stack([d / e for d, e in zip(sums, self.energies, strict=True)]).mean()
+        found = zip(self.targets, sums, self.energies, strict=True)
+        return torch.stack([self.shares[name] * d / e for name, d, e in found]).mean()
 
 
 @dataclass(frozen=True)
@@ -131,19 +145,36 @@ class Temporal(PixelTerm):
         return losses.TEMPORAL[self.norm](image, self.warped, self.mask)
 
 
+@dataclass(frozen=True)
+class Affine(PixelTerm):
+    """How far the image is from a locally affine recolouring of its source (`matting.affine`)."""
+
+    weight: float
+    laplacian: Laplacian
+
+    def __call__(self, image: Tensor, sums: Sums) -> Tensor:
+        return affine(image, self.laplacian)
+
+
 class Objective:
     """image (1, 3, h, w) -> scalar; terms of weight 0 are left out, and no feature is computed that no term looks at.
 
     Args:
         tiles: how the features of the image are divided; None: they are computed all at once.
+        wrapped: pixels by which the image goes on on each side as it begins on the other, at most its size.
     """
 
-    def __init__(self, extractor: Extractor, terms: Sequence[Term], tiles: Sequence[Tile] | None = None) -> None:
-        self.extractor, self.tiles = extractor, tiles
+    def __init__(
+        self, extractor: Extractor, terms: Sequence[Term], tiles: Sequence[Tile] | None = None, wrapped: int = 0
+    ) -> None:
+        self.extractor, self.tiles, self.wrapped = extractor, tiles, wrapped
         self.terms = tuple(term for term in terms if term.weight > 0)
         self.layers = tuple(dict.fromkeys(name for term in self.terms for name in term.layers))
 
     def __call__(self, image: Tensor) -> Tensor:
+        if self.wrapped:
+            y, x = (min(self.wrapped, n) for n in image.shape[2:])
+            image = F.pad(image, (x, x, y, y), mode="circular")
         sums = iter(self.sums(image))
         total = image.new_zeros(())
         for term in self.terms:

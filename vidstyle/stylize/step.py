@@ -13,11 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidstyle import colours
 from vidstyle.config import RenderConfig
 from vidstyle.frames import Motion, quantise
-from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Extractor
-from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term, grams, maps, sums
+from vidstyle.shares import parsed
+from vidstyle.stylize.features import Extractor
+from vidstyle.stylize.matting import Laplacian
+from vidstyle.stylize.objective import Affine, Content, Objective, Smoothness, Temporal, Term, maps
 from vidstyle.stylize.optimize import Schedule, minimise
+from vidstyle.stylize.styles import Painting
 from vidstyle.stylize.temporal import blended, carried, kept_where_settled, start_image
 from vidstyle.stylize.tiles import Tile, tiles
 
@@ -34,6 +38,10 @@ MARGIN = 8
 """Pixels by which the canvas reaches beyond the frame on every side, mirrored at first, optimised with it and cut off
 at the end. Replicate padding alone lets the outermost pixels speak for all that lies beyond: the optimiser saturates
 them and a rim shows."""
+
+WRAP = 48
+"""Pixels by which a texture that can be laid out goes on beyond its edges as it begins on the other side, while its
+features are computed: as far as they notice much."""
 
 WARM_RATE, NEW_RATE = 0.25, 0.5
 """Step sizes of a frame that starts from its predecessor, as shares of a fresh frame's: where it can follow that one,
@@ -78,12 +86,12 @@ class State:
 
 @dataclass(frozen=True)
 class Scale:
-    """One level of the coarse-to-fine pyramid: its size (h, w), the features that are matched at it, and the
-    painting's Gram matrices in them; `tiles` as in `Objective`, of the canvas."""
+    """One level of the coarse-to-fine pyramid: its size (h, w), the features that are matched at it, and what is known
+    of the painting in them; `tiles` as in `Objective`, of the canvas."""
 
     size: tuple[int, int]
     extractor: Extractor
-    style: Mapping[str, Tensor]
+    style: Painting | None
     tiles: Sequence[Tile] | None
 
 
@@ -122,12 +130,16 @@ def polish_iterations(config: RenderConfig, size: tuple[int, int], *, fresh: boo
     return min(config.polish, descent(config, size, fresh=fresh)[-1][1])
 
 
-def fitted(painting: Tensor, size: tuple[int, int], factor: float = 1.0) -> Tensor:
+def fitted(painting: Tensor, size: tuple[int, int], factor: float = 1.0, style_scale: float = 1.0) -> Tensor:
     """The painting (3, H, W) as its style is taken for frames of `size` (h, w): at `factor` times their area's sides,
     its own aspect kept, no side below 16 pixels.
+
+    Args:
+        style_scale: how large it and its strokes are, in relation to the frame (Gatys et al. 2017, section 6).
     """
     h, w = size
-    share = min(LARGEST_ENLARGEMENT, (h * w / (painting.shape[1] * painting.shape[2])) ** 0.5) * factor
+    area = painting.shape[1] * painting.shape[2]
+    share = min(LARGEST_ENLARGEMENT, (h * w / area) ** 0.5 * style_scale) * factor
     least = 16 / min(painting.shape[1:])
     return resize(painting, tuple(round(n * max(share, least)) for n in painting.shape[1:]))
 
@@ -137,7 +149,7 @@ class Stylizer:
 
     Args:
         extractor: the features to match.
-        painting: (3, H, W), any size.
+        painting: (3, H, W), any size; None where no style is asked for.
         size: (h, w) of the frames.
         config: its optimisation and its weights; nothing of it that is about the video or its motion.
         polisher: the features of the last iterations, see `polish_iterations`; None: `extractor` does them too.
@@ -147,7 +159,7 @@ class Stylizer:
     def __init__(
         self,
         extractor: Extractor,
-        painting: Tensor,
+        painting: Tensor | None,
         size: tuple[int, int],
         config: RenderConfig,
         device: torch.device,
@@ -155,18 +167,19 @@ class Stylizer:
         tile: int = 0,
     ) -> None:
         self.extractor, self.config, self.device, self.polisher, self.tile = extractor, config, device, polisher, tile
-        painting = painting.to(device)
+        self.painting = None if painting is None else self.as_looked_at(painting.to(device))
         count = max(config.first_scales, config.scales)
-        self.pyramid = [self.scale(extractor, painting, size, factor) for factor in factors(size, count)]
-        self.polished = self.scale(polisher, painting, size, 1.0) if polisher and config.polish else None
+        self.pyramid = [self.scale(extractor, size, factor) for factor in factors(size, count)]
+        self.polished = self.scale(polisher, size, 1.0) if polisher and config.polish else None
 
-    def scale(self, extractor: Extractor, painting: Tensor, size: tuple[int, int], factor: float) -> Scale:
+    def scale(self, extractor: Extractor, size: tuple[int, int], factor: float) -> Scale:
         """The frames' size and the painting's statistics at `factor` times the full size."""
-        small, (h, w) = fitted(painting, size, factor), scaled(size, factor)
-        with torch.no_grad():
-            tiles = self.tiles(extractor, small.shape[1:])
-            found = sums(extractor, small[None], STYLE_LAYERS, tiles, lambda view: grams(view, STYLE_LAYERS))
-        style = dict(zip(STYLE_LAYERS, found, strict=True))
+        (h, w), style = scaled(size, factor), None
+        if self.painting is not None and self.config.style_weight:
+            # A texture keeps the scale of what it is made from: there is more of it, not a larger one.
+            own = (int(self.painting.shape[1]), int(self.painting.shape[2]))
+            small = fitted(self.painting, own if self.config.texture else size, factor, self.config.style_scale)
+            style = Painting(extractor, small[None], self.config, self.tiles(extractor, small.shape[1:]))
         return Scale((h, w), extractor, style, self.tiles(extractor, (h + 2 * MARGIN, w + 2 * MARGIN)))
 
     def tiles(self, extractor: Extractor, size: Sequence[int]) -> Sequence[Tile] | None:
@@ -191,7 +204,7 @@ class Stylizer:
         frame = frame.to(self.device)
         if motion is None or state.image is None:
             state = State()
-            image, done = self.descend(frame, self.first_image(frame, index), (), fresh=True)
+            image, done = self.optimised(frame, self.first_image(frame, index), (), fresh=True)
         elif motion.still:
             image, done = state.image.to(self.device), 0  # nothing asks for another picture
         else:
@@ -200,7 +213,7 @@ class Stylizer:
             start, warped = start_image(frame, followed)
             held = [(w, link.mask) for w, (_, link) in zip(warped, followed, strict=True)]
             shown = torch.stack([mask for _, mask in held]).sum(0).clamp(0, 1)  # (1, H, W)
-            image, done = self.descend(frame, start, held, fresh=False, shown=shown)
+            image, done = self.optimised(frame, start, held, fresh=False, shown=shown)
             image = kept_where_settled(image, warped[0], motion)
         image = quantise(image)
         return state.followed_by(image, self.config.distances[-1]), image, done
@@ -227,12 +240,28 @@ class Stylizer:
             warped = carried(neighbour.to(self.device), motion)
             start = blended(start, warped, motion.mask, self.config.blend)
             held = [(warped, motion.mask)] if hold else []
-        made, done = self.descend(frame, start, held, fresh=False)
+        made, done = self.optimised(frame, start, held, fresh=False)
         return quantise(made), done
 
+    def optimised(
+        self, frame: Tensor, start: Tensor, held: Sequence[Held], *, fresh: bool, shown: Tensor | None = None
+    ) -> tuple[Tensor, int]:
+        """`descend`, and what the colours of the source have to do with it."""
+        if self.config.keep_colors != "luminance":
+            return self.descend(frame, start, held, fresh=fresh, shown=shown)
+        lightness = [(colours.grey(w), mask) for w, mask in held]
+        made, done = self.descend(colours.grey(frame), colours.grey(start), lightness, fresh=fresh, shown=shown)
+        return colours.with_colours_of(made, frame), done
+
+    def as_looked_at(self, painting: Tensor) -> Tensor:
+        """What of the painting (3, H, W) its style is taken from."""
+        return colours.grey(painting) if self.config.keep_colors == "luminance" else painting
+
     def first_image(self, frame: Tensor, index: int) -> Tensor:
-        if self.config.init == "content":
+        if self.config.init == "content" and not self.config.texture:
             return frame
+        if self.config.init == "style" and self.painting is not None:
+            return resize(self.painting, tuple(frame.shape[1:]))
         # Drawn on the CPU from the seed and the frame's number: the same on every device and after every resume. At
         # the size of the first scale: made smaller, noise is grey.
         way = descent(self.config, self.pyramid[-1].size, fresh=True)
@@ -264,11 +293,12 @@ class Stylizer:
                 iterations, config.optimizer, config.learning_rate * rate, FINAL_RATE, config.stop_tolerance
             )
             begun = resize(image, scale.size)
-            canvas = extend(begun)
+            margin = 0 if config.tileable else MARGIN
+            canvas = extend(begun, margin)
             for level, part in self.parts(scale, schedule):
                 canvas, steps = minimise(self.objective(frame, held, level), canvas, part, pace)
                 done += steps
-            made = canvas[:, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()
+            made = canvas[:, margin : canvas.shape[1] - margin, margin : canvas.shape[2] - margin].contiguous()
             if not fresh and begun is not image:
                 # A linked frame has its detail already; from a coarser scale it takes the change alone.
                 made = (image + resize(made - begun, tuple(image.shape[1:]))).clamp(0, 1)
@@ -285,17 +315,20 @@ class Stylizer:
     def objective(self, frame: Tensor, held: Sequence[Held], scale: Scale) -> Objective:
         config = self.config
         canvas = extend(resize(frame, scale.size))
-        wanted = CONTENT_LAYERS if config.content_weight else ()
-        content = maps(scale.extractor, canvas[None], wanted, scale.tiles)
+        wanted = parsed(config.content_layers)
+        looked_at = tuple(wanted) if config.content_weight and not config.texture else ()
+        content = maps(scale.extractor, canvas[None], looked_at, scale.tiles)
         terms: list[Term] = [
-            Style(config.style_weight, scale.style),
-            Content(config.content_weight, content),
+            *(scale.style.terms() if scale.style else ()),
+            *([Content(config.content_weight, content, wanted)] if content else []),
             Smoothness(config.tv_weight),
         ]
+        if config.photorealism:
+            terms.append(Affine(config.photorealism, Laplacian(canvas)))
         for pair in held:
             warped, mask = (extend(resize(x, scale.size)) for x in pair)
             terms.append(Temporal(config.temporal_weight, warped, mask, norm=config.temporal_norm))
-        return Objective(scale.extractor, terms, scale.tiles)
+        return Objective(scale.extractor, terms, scale.tiles, wrapped=WRAP if config.tileable else 0)
 
 
 def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -308,6 +341,6 @@ def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
     return small.to(image.device)
 
 
-def extend(image: Tensor) -> Tensor:
-    """(c, H, W) -> (c, H + 2 MARGIN, W + 2 MARGIN), mirrored at the edges."""
-    return F.pad(image[None], (MARGIN,) * 4, mode="reflect")[0]
+def extend(image: Tensor, margin: int = MARGIN) -> Tensor:
+    """(c, H, W) -> (c, H + 2 margin, W + 2 margin), mirrored at the edges."""
+    return F.pad(image[None], (margin,) * 4, mode="reflect")[0]
