@@ -36,7 +36,12 @@ NEEDS: dict[str, dict[str, Any]] = {
 """Without what other settings some would change nothing, and are refused."""
 
 
-OTHERS = {"style_layers": "relu1_1,relu3_1=2", "content_layers": "relu3_1", "style_terms": "gram=0.5,mrf"}
+OTHERS: dict[str, Any] = {
+    "style_layers": "relu1_1,relu3_1=2",
+    "content_layers": "relu3_1",
+    "style_terms": "gram=0.5,mrf",
+    "regions": ("a.png", "b.png"),
+}
 """Of settings whose text says more than a name."""
 
 

@@ -71,7 +71,7 @@ class RenderCommand(typer.core.TyperCommand):
         return option
 
 
-METAVARS = {int: "N", float: "X", Path: "FILE", str: "NAME", bool: ""}
+METAVARS = {int: "N", float: "X", Path: "FILE", str: "NAME", bool: "", tuple[Path, Path]: "SOURCE_LABELS STYLE_LABELS"}
 """What stands for a value of each type in the help."""
 
 app = typer.Typer(cls=DefaultCommand, add_completion=False, pretty_exceptions_enable=False)
@@ -84,9 +84,9 @@ def option_for(name: str) -> inspect.Parameter:
     assert isinstance(extra, dict)
     flags = [f"--{name.replace('_', '-')}", *map(str, extra["flags"] if isinstance(extra["flags"], list) else [])]
     kind: Any = field.annotation
-    if get_origin(kind) is not Literal:
+    if get_origin(kind) not in (Literal, tuple):
         kind = next((t for t in get_args(kind) if t is not type(None)), kind)
-    choices = get_args(kind)
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
     sentences = [str(field.description)]
     sentences += [f"One of {', '.join(choices)}."] if choices else []
     sentences += [f"Default: {field.default}."] if field.default is not None and field.default is not False else []
@@ -166,13 +166,14 @@ def render(
     if reconstruct is not None:
         given = configs.reconstruction(reconstruct) | given
     layers = [configs.preset_values(preset), configs.read_toml(config) if config else {}, given]
-    named = {name for layer in layers for name in layer}
+    named = {name: value for layer in layers for name, value in layer.items()}
+    styleless = bool(named.get("texture")) or named.get("style_weight") == 0
     if print_config:
-        print(configs.to_toml(configs.build({"input": "-", "style": "-"}, *layers)), end="")
+        files = {"input": "-", "style": None if styleless else "-"}
+        print(configs.to_toml(configs.build(files, *layers)), end="")
         return
-    without = {"style"} if given.get("texture") or given.get("style_weight") == 0 else set()
     for name, hint in (("input", "vidstyle in.mp4 --style munch.jpg"), ("style", "add --style PAINTING.jpg")):
-        if name not in named | without:
+        if name not in named and not (name == "style" and styleless):
             raise ConfigError(f"no {name} given", "a render needs a video and a painting", hint)
     built = configs.build(*layers)
     if verbose:

@@ -198,6 +198,13 @@ class RenderConfig(BaseModel):
     style_scale: float = setting(
         1.0, "Size of the painting, and of its strokes, in relation to the frame.", STEERING, neutral=1.0, ge=0.1, le=4
     )
+    regions: tuple[Path, Path] | None = setting(
+        None,
+        "Two label images, of the source (or a video of them) and of the painting: what has one colour in both belongs "
+        "together, and takes its style from there.",
+        STEERING,
+        neutral=None,
+    )
     keep_colors: Literal["none", "luminance", "match"] = setting(
         "none",
         "Keep the video's colours: luminance paints its lightness alone, match recolours the painting first.",
@@ -206,7 +213,7 @@ class RenderConfig(BaseModel):
     )
     photorealism: float = setting(
         0.0,
-        "Weight of the matting Laplacian, which allows recolouring alone and keeps every edge: 1000 for a photograph.",
+        "Weight of the matting Laplacian, which allows recolouring alone and keeps every edge: 100 for a photograph.",
         STEERING,
         neutral=0.0,
         ge=0,

@@ -118,9 +118,42 @@ def something_to_paint(config: RenderConfig) -> None:
         raise ValueError("style is missing: name a painting, or set style_weight = 0")
     if config.tileable and not config.texture:
         raise ValueError("tileable is for a texture: set texture = true")
+    if config.tileable and config.tile:
+        raise ValueError("tileable textures are computed whole: set tile = 0")
+
+
+def something_to_steer(config: RenderConfig) -> None:
+    idle = [
+        *(("style_terms", "style_layers", "style_scale", "regions") if not config.style_weight else ()),
+        *(("content_layers",) if config.texture or not config.content_weight else ()),
+    ]
+    for name in idle:
+        if getattr(config, name) != type(config).model_fields[name].default:
+            cause = (
+                "style_weight = 0"
+                if name != "content_layers"
+                else "texture"
+                if config.texture
+                else "content_weight = 0"
+            )
+            raise ValueError(f"{name} changes nothing beside {cause}: leave one of them out")
+    if config.keep_colors == "match" and not config.style_weight:
+        raise ValueError("keep_colors = match changes nothing beside style_weight = 0: leave one of them out")
+
+
+def something_in_regions(config: RenderConfig) -> None:
+    if config.regions is None:
+        return
+    if config.style_terms != "gram":
+        raise ValueError(f"regions go with style_terms = gram alone, not with {config.style_terms}")
+    for name in ("texture", "tile"):
+        if getattr(config, name):
+            raise ValueError(f"regions do not go with {name}: leave one of them out")
 
 
 CHECKS = (
+    something_in_regions,
+    something_to_steer,
     something_to_paint,
     something_to_match,
     something_to_polish,

@@ -138,6 +138,10 @@ def timed_parts(
 
     pair = [frame.image for frame in read(job.source, size, job.first, min(job.first + 2, job.stop))]
     frame, previous = pair[0], pair[-1]
+    masks = None
+    if job.regions:
+        shares = job.regions.painting.mean((1, 2))  # where they lie changes little
+        masks = shares[:, None, None].expand(-1, size[1], size[0]).contiguous()
 
     def optimise(iterations: int, polish: int = 0) -> float:
         """Seconds of a frame with so many iterations at full size, the last `polish` of them polished."""
@@ -150,8 +154,9 @@ def timed_parts(
             stylizer.device,
             stylizer.polisher,
             tile,
+            job.regions.painting if job.regions else None,
         )
-        return median(lambda: one.step(State(), frame, None))
+        return median(lambda: one.step(State(), frame, None, 0, masks))
 
     once, more = optimise(1), optimise(9)  # so many, for L-BFGS to have all that it keeps
     iteration = max(1e-4, (more - once) / 8)

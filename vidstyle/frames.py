@@ -25,10 +25,13 @@ TIME_BASE = Fraction(1, 90_000)
 
 @dataclass(frozen=True)
 class Frame:
-    """One source frame: its number, from 0 in the file or in the part rendered, and its `image` (3, H, W)."""
+    """One source frame: its number, from 0 in the file or in the part rendered, its `image` (3, H, W), and how much of
+    each pixel belongs to each of its `regions` (k, H, W), where it has such.
+    """
 
     index: int
     image: Tensor
+    regions: Tensor | None = None
 
 
 @dataclass(frozen=True)

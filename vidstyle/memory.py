@@ -56,6 +56,12 @@ FEATURE_BYTES = {
 }
 """For each pixel whose features are computed at once, with their gradients."""
 
+PHOTOREAL_BYTES = 120
+"""More, for each pixel of the frame, where the matting Laplacian is held."""
+
+WHOLE_BYTES = 200
+"""More, for each pixel of the frame, where the features' distributions are sorted, or patches searched. A guess."""
+
 RAFT = 2.5 * GB
 """The correlations of all pairs of cells, at the largest size at which RAFT looks."""
 
@@ -91,6 +97,15 @@ class Demand:
         linked = 0 if self.config.per_frame else LINKED_BYTES + LINK_BYTES * (len(self.config.distances) - 1)
         optimizer = LBFGS_BYTES if self.config.optimizer == "lbfgs" else 0
         spared = SPARED_BYTES if tile and self.device == "cpu" else 0
+        config = self.config
+        painting = (
+            0 if tile else max(FEATURE_BYTES[n, self.precision] for n in self.networks) / 2 * config.style_scale**2
+        )
+        steering = PHOTOREAL_BYTES * bool(config.photorealism) + WHOLE_BYTES * bool(
+            WHOLE & set(parsed(config.style_terms))
+        )
+        features = max(features, painting * width * height)
+        linked += steering
         frame = (FRAME_BYTES[self.device] + optimizer + linked - spared) * width * height
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
         return round(PROCESS + features + frame + flow)
@@ -157,7 +172,7 @@ def choose(demand: Demand, allowed: int, begun: int | None = None) -> Fit:
     smallest tiles: `check_free` then tells whether it can.
     """
     asked = begun if demand.config.tile is None else demand.config.tile
-    if WHOLE & set(parsed(demand.config.style_terms)):
+    if demand.config.regions or demand.config.tileable or WHOLE & set(parsed(demand.config.style_terms)):
         asked = 0
     sides = (0, *SIDES) if asked is None else (asked,)
     side = next((side for side in sides if demand.bytes(side) <= allowed), sides[-1])

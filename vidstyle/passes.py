@@ -177,10 +177,11 @@ def first_pass(
 ) -> None:
     """Every frame by itself, like the first of a shot."""
     wanted, unkept = set(left[0].frames), set(sources(store, left, job.shots))
+    regions = job.regions.fixed if job.regions else None
     with ahead(decoded(job, store, wanted, unkept)) as frames, Behind() as behind:
         for frame in frames:
             tally.ask()
-            _, image, iterations = stylizer.step(State(), frame.image, None, frame.index)
+            _, image, iterations = stylizer.step(State(), frame.image, None, frame.index, regions)
             behind.submit(lambda index=frame.index, image=image: made.save(index, image))  # type: ignore[misc]
             tally.add(frame.index, iterations)
 
@@ -211,7 +212,7 @@ def later_pass(
     one: Pass, job: Job, stylizer: Stylizer, flow: Flow, store: Checkpoint, made: FrameFolder, tally: Tally
 ) -> None:
     """Every frame from what it was, and from the neighbour that was rendered before it."""
-    hold = one.number >= job.config.held_from_pass
+    hold, regions = one.number >= job.config.held_from_pass, job.regions.fixed if job.regions else None
     last: tuple[int, Tensor] | None = None
     device = stylizer.device
     made_from = revisions(one, store, job.shots, flow, job.config.mask, device)
@@ -223,7 +224,9 @@ def later_pass(
             if frame.neighbour is not None:
                 # What this run rendered may still be on its way to the disk; what an earlier one did is there.
                 beside = last[1] if last and last[0] == frame.neighbour else made.load(frame.neighbour)
-            image, iterations = stylizer.revise(frame.source, frame.image, beside, frame.motion, hold=hold)
+            image, iterations = stylizer.revise(
+                frame.source, frame.image, beside, frame.motion, hold=hold, regions=regions
+            )
             last = frame.index, image
             behind.submit(lambda index=frame.index, image=image: made.save(index, image))  # type: ignore[misc]
             tally.add(frame.index, iterations)

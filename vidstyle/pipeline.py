@@ -29,6 +29,7 @@ from vidstyle.device import deterministic, resolve_device, resolve_precision, re
 from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, DecodeError, Interrupted
 from vidstyle.frames import Frame, Motion, Timeline
+from vidstyle.labelled import Regions, masks_beside
 from vidstyle.links import long_link
 from vidstyle.motion import flow as flow_estimators
 from vidstyle.motion import shots
@@ -70,6 +71,7 @@ class Job:
     stop: int
     size: tuple[int, int]
     memory: memory.Fit
+    regions: Regions | None
     notes: tuple[Note, ...]
 
     @property
@@ -158,7 +160,7 @@ def prepare(config: RenderConfig) -> Job:
     def look(thumbnail: NDArray[np.uint8]) -> None:
         differences.add(thumbnail)
         if config.keep_colors == "match":
-            seen.add(torch.from_numpy(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
+            seen.add(torch.tensor(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
 
     scanned = scan(source, look)
     notes = [Note(text, warning=True) for text in source.warnings] + [Note(text) for text in delivery.notes]
@@ -186,6 +188,7 @@ def prepare(config: RenderConfig) -> Job:
         stop=stop,
         size=size,
         memory=fit,
+        regions=Regions(config.regions, size, stop, fixed=config.passes > 1) if config.regions else None,
         notes=tuple(notes),
     )
 
@@ -238,11 +241,13 @@ def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flo
     extractor, polisher = load(config.features), load(POLISHER) if config.polish else None
     flow = flow_estimators.load(flow_name(config), device, config.weights_dir)
     width, height = job.size
-    stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher, job.memory.tile)
+    masks = job.regions.painting if job.regions else None
+    stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher, job.memory.tile, masks)
     parts = {
         "input": sha256(config.input),
         **({"style": sha256(config.style)} if config.style else {}),
         **config.picture_settings(),
+        **({"regions": [sha256(path) for path in config.regions]} if config.regions else {}),
         "start": job.first,  # what is rendered, not how it was asked for
         "duration": job.stop - job.first,
         "weights": extractor.digest,
@@ -299,8 +304,9 @@ def moving_frames(
     recent: deque[Tensor] = deque(maxlen=distances[-1])  # source frames, the last one first
     todo = set(wanted)
     # Left, it closes the decoder, which must be gone when the render is.
-    with ahead(read.read(job.source, job.size, job.first + needed, job.first + max(wanted) + 1), 1) as frames:
-        for frame in frames:
+    span = job.first + needed, job.first + max(wanted) + 1
+    with ahead(read.read(job.source, job.size, *span), 1) as frames, masks_beside(job.regions, *span) as regions:
+        for frame, masks in zip(frames, regions, strict=False):
             index = frame.index - job.first
             if index in fresh:
                 recent.clear()
@@ -310,7 +316,7 @@ def moving_frames(
             if index in todo:
                 motion = long_link(image, recent, flow, distances, job.config.mask, resting) if recent else None
                 del resting  # its reference is held no longer than it is looked at
-                yield Frame(index, image), motion
+                yield Frame(index, image, masks and masks()), motion
             recent.appendleft(image)
 
 
@@ -350,7 +356,7 @@ def stylize(
             tally.ask()
             streams.taken_over(frame.image, motion)
             state = recall(state, at, frame.index, motion, store)
-            state, image, iterations = stylizer.step(state, frame.image, motion, frame.index)
+            state, image, iterations = stylizer.step(state, frame.image, motion, frame.index, frame.regions)
             at = frame.index
             if motion is None:
                 return_memory()  # the coarser scales' holes would stay open

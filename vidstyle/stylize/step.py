@@ -130,9 +130,11 @@ def polish_iterations(config: RenderConfig, size: tuple[int, int], *, fresh: boo
     return min(config.polish, descent(config, size, fresh=fresh)[-1][1])
 
 
-def fitted(painting: Tensor, size: tuple[int, int], factor: float = 1.0, style_scale: float = 1.0) -> Tensor:
+def fitted(
+    painting: Tensor, size: tuple[int, int], factor: float = 1.0, style_scale: float = 1.0, smallest: int = 16
+) -> Tensor:
     """The painting (3, H, W) as its style is taken for frames of `size` (h, w): at `factor` times their area's sides,
-    its own aspect kept, no side below 16 pixels.
+    its own aspect kept, no side below `smallest` pixels.
 
     Args:
         style_scale: how large it and its strokes are, in relation to the frame (Gatys et al. 2017, section 6).
@@ -140,7 +142,7 @@ def fitted(painting: Tensor, size: tuple[int, int], factor: float = 1.0, style_s
     h, w = size
     area = painting.shape[1] * painting.shape[2]
     share = min(LARGEST_ENLARGEMENT, (h * w / area) ** 0.5 * style_scale) * factor
-    least = 16 / min(painting.shape[1:])
+    least = smallest / min(painting.shape[1:])
     return resize(painting, tuple(round(n * max(share, least)) for n in painting.shape[1:]))
 
 
@@ -154,6 +156,8 @@ class Stylizer:
         config: its optimisation and its weights; nothing of it that is about the video or its motion.
         polisher: the features of the last iterations, see `polish_iterations`; None: `extractor` does them too.
         tile: features are computed for squares of about this side, one after the other; 0: for all at once.
+        regions: (k, h, w), how much of each pixel of the painting belongs to each of its regions, any size; None: all
+            of it is one.
     """
 
     def __init__(
@@ -165,8 +169,10 @@ class Stylizer:
         device: torch.device,
         polisher: Extractor | None = None,
         tile: int = 0,
+        regions: Tensor | None = None,
     ) -> None:
         self.extractor, self.config, self.device, self.polisher, self.tile = extractor, config, device, polisher, tile
+        self.regions = None if regions is None else regions.to(device)
         self.painting = None if painting is None else self.as_looked_at(painting.to(device))
         count = max(config.first_scales, config.scales)
         self.pyramid = [self.scale(extractor, size, factor) for factor in factors(size, count)]
@@ -178,8 +184,9 @@ class Stylizer:
         if self.painting is not None and self.config.style_weight:
             # A texture keeps the scale of what it is made from: there is more of it, not a larger one.
             own = (int(self.painting.shape[1]), int(self.painting.shape[2]))
-            small = fitted(self.painting, own if self.config.texture else size, factor, self.config.style_scale)
-            style = Painting(extractor, small[None], self.config, self.tiles(extractor, small.shape[1:]))
+            as_large_as, smallest = own if self.config.texture else size, 24 if "mrf" in self.config.style_terms else 16
+            small = fitted(self.painting, as_large_as, factor, self.config.style_scale, smallest)  # patches: 3x3 cells
+            style = Painting(extractor, small[None], self.config, self.tiles(extractor, small.shape[1:]), self.regions)
         return Scale((h, w), extractor, style, self.tiles(extractor, (h + 2 * MARGIN, w + 2 * MARGIN)))
 
     def tiles(self, extractor: Extractor, size: Sequence[int]) -> Sequence[Tile] | None:
@@ -189,7 +196,9 @@ class Stylizer:
         divided = tiles(size, self.tile, extractor.halo)
         return divided if len(divided) > 1 else None
 
-    def step(self, state: State, frame: Tensor, motion: Motion | None, index: int = 0) -> tuple[State, Tensor, int]:
+    def step(
+        self, state: State, frame: Tensor, motion: Motion | None, index: int = 0, regions: Tensor | None = None
+    ) -> tuple[State, Tensor, int]:
         """Stylise one frame.
 
         Args:
@@ -197,6 +206,7 @@ class Stylizer:
             frame: the source frame (3, H, W).
             motion: what links it to the frames before it; None for the first frame of a shot, which starts afresh.
             index: the frame's number, which with the seed fixes the noise of `init = "noise"`.
+            regions: (k, H, W), the same of the frame as the painting's.
 
         Returns:
             the new state, its image (3, H, W), and the iterations done.
@@ -204,7 +214,7 @@ class Stylizer:
         frame = frame.to(self.device)
         if motion is None or state.image is None:
             state = State()
-            image, done = self.optimised(frame, self.first_image(frame, index), (), fresh=True)
+            image, done = self.optimised(frame, self.first_image(frame, index), (), fresh=True, regions=regions)
         elif motion.still:
             image, done = state.image.to(self.device), 0  # nothing asks for another picture
         else:
@@ -213,13 +223,20 @@ class Stylizer:
             start, warped = start_image(frame, followed)
             held = [(w, link.mask) for w, (_, link) in zip(warped, followed, strict=True)]
             shown = torch.stack([mask for _, mask in held]).sum(0).clamp(0, 1)  # (1, H, W)
-            image, done = self.optimised(frame, start, held, fresh=False, shown=shown)
+            image, done = self.optimised(frame, start, held, fresh=False, shown=shown, regions=regions)
             image = kept_where_settled(image, warped[0], motion)
         image = quantise(image)
         return state.followed_by(image, self.config.distances[-1]), image, done
 
     def revise(
-        self, frame: Tensor, image: Tensor, neighbour: Tensor | None, motion: Motion | None, *, hold: bool
+        self,
+        frame: Tensor,
+        image: Tensor,
+        neighbour: Tensor | None,
+        motion: Motion | None,
+        *,
+        hold: bool,
+        regions: Tensor | None = None,
     ) -> tuple[Tensor, int]:
         """One frame of a later pass (Ruder 2016, section 4.4).
 
@@ -229,6 +246,7 @@ class Stylizer:
             neighbour: the stylised frame (3, H, W) that this pass has just made, with the `motion` that links the frame
                 to it; None for the first frame of a shot in this pass's direction, which is only optimised again.
             hold: whether the frame is held to the neighbour by the temporal loss too.
+            regions: see `step`.
 
         Returns:
             its image (3, H, W) as the checkpoint will hold it, and the iterations done.
@@ -240,17 +258,26 @@ class Stylizer:
             warped = carried(neighbour.to(self.device), motion)
             start = blended(start, warped, motion.mask, self.config.blend)
             held = [(warped, motion.mask)] if hold else []
-        made, done = self.optimised(frame, start, held, fresh=False)
+        made, done = self.optimised(frame, start, held, fresh=False, regions=regions)
         return quantise(made), done
 
     def optimised(
-        self, frame: Tensor, start: Tensor, held: Sequence[Held], *, fresh: bool, shown: Tensor | None = None
+        self,
+        frame: Tensor,
+        start: Tensor,
+        held: Sequence[Held],
+        *,
+        fresh: bool,
+        shown: Tensor | None = None,
+        regions: Tensor | None = None,
     ) -> tuple[Tensor, int]:
         """`descend`, and what the colours of the source have to do with it."""
+        regions = None if regions is None else regions.to(self.device)
         if self.config.keep_colors != "luminance":
-            return self.descend(frame, start, held, fresh=fresh, shown=shown)
-        lightness = [(colours.grey(w), mask) for w, mask in held]
-        made, done = self.descend(colours.grey(frame), colours.grey(start), lightness, fresh=fresh, shown=shown)
+            return self.descend(frame, start, held, fresh=fresh, shown=shown, regions=regions)
+        grey = colours.grey
+        lightness = [(grey(w), mask) for w, mask in held]
+        made, done = self.descend(grey(frame), grey(start), lightness, fresh=fresh, shown=shown, regions=regions)
         return colours.with_colours_of(made, frame), done
 
     def as_looked_at(self, painting: Tensor) -> Tensor:
@@ -270,7 +297,14 @@ class Stylizer:
         return torch.rand((3, *size), generator=generator).to(frame)
 
     def descend(
-        self, frame: Tensor, start: Tensor, held: Sequence[Held], *, fresh: bool, shown: Tensor | None = None
+        self,
+        frame: Tensor,
+        start: Tensor,
+        held: Sequence[Held],
+        *,
+        fresh: bool,
+        shown: Tensor | None = None,
+        regions: Tensor | None = None,
     ) -> tuple[Tensor, int]:
         """Minimise from coarse to fine; the temporal terms are there at every scale.
 
@@ -296,7 +330,7 @@ class Stylizer:
             margin = 0 if config.tileable else MARGIN
             canvas = extend(begun, margin)
             for level, part in self.parts(scale, schedule):
-                canvas, steps = minimise(self.objective(frame, held, level), canvas, part, pace)
+                canvas, steps = minimise(self.objective(frame, held, level, regions), canvas, part, pace)
                 done += steps
             made = canvas[:, margin : canvas.shape[1] - margin, margin : canvas.shape[2] - margin].contiguous()
             if not fresh and begun is not image:
@@ -312,14 +346,15 @@ class Stylizer:
         first, last = schedule.split(schedule.iterations - min(self.config.polish, schedule.iterations))
         return [(level, part) for level, part in ((scale, first), (self.polished, last)) if part.iterations]
 
-    def objective(self, frame: Tensor, held: Sequence[Held], scale: Scale) -> Objective:
+    def objective(self, frame: Tensor, held: Sequence[Held], scale: Scale, regions: Tensor | None) -> Objective:
         config = self.config
         canvas = extend(resize(frame, scale.size))
         wanted = parsed(config.content_layers)
         looked_at = tuple(wanted) if config.content_weight and not config.texture else ()
         content = maps(scale.extractor, canvas[None], looked_at, scale.tiles)
+        masks = None if regions is None else extend(resize(regions, scale.size))
         terms: list[Term] = [
-            *(scale.style.terms() if scale.style else ()),
+            *(scale.style.terms(masks) if scale.style else ()),
             *([Content(config.content_weight, content, wanted)] if content else []),
             Smoothness(config.tv_weight),
         ]

@@ -11,11 +11,11 @@ The first two come from sums over pixels; the others look at a whole map and can
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.config import RenderConfig
@@ -24,6 +24,7 @@ from vidstyle.stylize import losses, statistics
 from vidstyle.stylize.features import Extractor
 from vidstyle.stylize.objective import Sums, Term, View, even, maps, sums
 from vidstyle.stylize.patches import Patches
+from vidstyle.stylize.regions import area, cells, guided_gram
 from vidstyle.stylize.tiles import Tile
 
 DIRECTIONS = 32
@@ -51,18 +52,22 @@ Distance = Callable[[Tensor], Tensor]
 """What that, added up over the tiles, says of the distance from the painting: a scalar."""
 
 
+Part = Callable[["Tensor | None"], tuple[Measure, Distance]]
+"""What makes a layer's part of a term for one picture with its regions: matches of patches belong to one picture."""
+
+
 class LayerTerm:
     """The weighted mean over layers of their distances.
 
     Args:
         layers: {layer: how it is measured, and what its distance is}.
-        shares: {layer: its weight}; they count in relation to one another.
+        shares: {layer: its weight}, of others too; they count in relation to one another.
     """
 
     def __init__(
         self, weight: float, layers: Mapping[str, tuple[Measure, Distance]], shares: Mapping[str, float]
     ) -> None:
-        self.weight, self.of, self.shares = weight, layers, even(shares)
+        self.weight, self.of, self.shares = weight, layers, even({name: shares[name] for name in layers})
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -82,9 +87,19 @@ class Painting:
     Args:
         config: its style terms and layers, and their weights.
         tiles: how the painting's features are divided; None: they are computed all at once.
+        regions: (k, H, W) of any size, how much of each pixel belongs to each region; None: it is all one.
     """
 
-    def __init__(self, extractor: Extractor, image: Tensor, config: RenderConfig, tiles: Sequence[Tile] | None) -> None:
+    def __init__(
+        self,
+        extractor: Extractor,
+        image: Tensor,
+        config: RenderConfig,
+        tiles: Sequence[Tile] | None,
+        regions: Tensor | None = None,
+    ) -> None:
+        size = (int(image.shape[2]), int(image.shape[3]))
+        self.regions = None if regions is None else F.interpolate(regions[None], size, mode="area")[0]
         self.config, self.kinds, self.shares = config, parsed(config.style_terms), parsed(config.style_layers)
         self.found = {kind: self.targets(kind, extractor, image, tiles) for kind in self.kinds}
 
@@ -92,11 +107,11 @@ class Painting:
         return tuple(name for name in self.shares if kind != "mrf" or name in MRF_LAYERS)
 
     @torch.no_grad()
-    def targets(
-        self, kind: str, extractor: Extractor, image: Tensor, tiles: Sequence[Tile] | None
-    ) -> dict[str, Callable[[], tuple[Measure, Distance]]]:
-        """{layer: what makes its part of a term}: anew for each picture, for matches belong to one."""
+    def targets(self, kind: str, extractor: Extractor, image: Tensor, tiles: Sequence[Tile] | None) -> dict[str, Part]:
+        """{layer: what makes its part of a term}."""
         layers = self.layers(kind)
+        if self.regions is not None:
+            return {name: guided(found, self.regions) for name, found in maps(extractor, image, layers, tiles).items()}
         if kind in ("gram", "w2"):
             measure, distance = ADDITIVE[kind]
 
@@ -104,29 +119,29 @@ class Painting:
                 return [measure(view.maps[name], view.cells[name]) for name in layers]
 
             whole = zip(layers, sums(extractor, image, layers, tiles, measured), strict=True)
-            return {name: functools.partial(pair, measure, distance(target)) for name, target in whole}
+            return {name: lasting(measure, distance(target)) for name, target in whole}
         return {
             name: self.of_map(kind, seed, found)
             for seed, (name, found) in enumerate(maps(extractor, image, layers, tiles).items())
         }
 
-    def of_map(self, kind: str, seed: int, found: Tensor) -> Callable[[], tuple[Measure, Distance]]:
+    def of_map(self, kind: str, seed: int, found: Tensor) -> Part:
         if kind == "mrf":
             stride = max(1, round(math.sqrt(found.shape[2] * found.shape[3] / SEARCHED)))
             patches = Patches(found, stride, self.config.mrf_coherence)
-            return lambda: pair(Matched(patches, bidirectional=self.config.mrf_bidirectional), itself)
+            return lambda _: (Matched(patches, bidirectional=self.config.mrf_bidirectional), itself)
         channels = found.shape[1]
         along = statistics.directions(channels, min(channels, DIRECTIONS), seed) if kind == "swd" else None
         along = None if along is None else along.to(found.device, torch.promote_types(found.dtype, torch.float32))
         quantiles = statistics.quantiles(found, along, QUANTILES)
-        return lambda: pair(lambda f, _: statistics.sliced(f, quantiles, along), itself)
+        return lasting(lambda f, _: statistics.sliced(f, quantiles, along), itself)
 
-    def terms(self) -> list[Term]:
-        """For one picture."""
+    def terms(self, regions: Tensor | None = None) -> list[Term]:
+        """For one picture, whose `regions` (k, h, w) are those of the painting, in the same order."""
         return [
             LayerTerm(
                 self.config.style_weight * STRENGTH.get(kind, 1) * weight,
-                {name: make() for name, make in layers.items()},
+                {name: make(regions) for name, make in layers.items()},
                 self.shares,
             )
             for (kind, weight), layers in zip(self.kinds.items(), self.found.values(), strict=True)
@@ -146,8 +161,36 @@ class Matched:
         return self.patches.both(found, *self.match) if self.bidirectional else self.patches.loss(found, self.match[0])
 
 
-def pair(measure: Measure, distance: Distance) -> tuple[Measure, Distance]:
-    return measure, distance
+def lasting(measure: Measure, distance: Distance) -> Part:
+    """The same for every picture."""
+    return lambda _: (measure, distance)
+
+
+def guided(found: Tensor, of_painting: Tensor) -> Part:
+    """Gram matrices of each region (`regions.guided_gram`) of a painting's map; a region counts as its size does."""
+    masks = cells(of_painting, (found.shape[2], found.shape[3]))
+    # What is smaller than a cell here, or lies in a part of one that is cut off, takes the whole painting's.
+    there = (area(masks) >= 1)[:, None, None]
+    target = torch.where(there, guided_gram(found, masks), losses.gram(found))
+
+    def made(regions: Tensor | None) -> tuple[Measure, Distance]:
+        assert regions is not None
+        shares = regions.mean((1, 2)) / regions.mean((1, 2)).sum()
+        held: dict[tuple[int, int], Tensor] = {}
+
+        def measure(f: Tensor, _: int) -> Tensor:
+            size = (f.shape[2], f.shape[3])
+            if size not in held:
+                held[size] = cells(regions, size)
+            return guided_gram(f, held[size])
+
+        def distance(g: Tensor) -> Tensor:
+            parts = zip(shares, g, target, strict=True)
+            return torch.stack([share * losses.style(own, wanted) for share, own, wanted in parts]).sum()
+
+        return measure, distance
+
+    return made
 
 
 def itself(found: Tensor) -> Tensor:
