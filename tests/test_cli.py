@@ -62,7 +62,15 @@ def test_verbose_says_every_setting(command: Command, line: list[object]) -> Non
     assert {f"{n} = " for n in RenderConfig.model_fields if group_of(n)} - set(
         re.findall(r"^\w+ = ", got.err, re.M)
     ) <= {
-        *("start = ", "codec = ", "crf = ", "weights_dir = ", "max_memory = ", "tile = "),  # the ones without a value
+        *(
+            "start = ",
+            "codec = ",
+            "crf = ",
+            "weights_dir = ",
+            "max_memory = ",
+            "tile = ",
+            "regions = ",
+        ),  # without a value
         *("overwrite = ", "keep_frames = ", "restart = ", "force = ", "allow_damaged = "),  # switches that are off
     }
 

@@ -71,7 +71,7 @@ class RenderCommand(typer.core.TyperCommand):
         return option
 
 
-METAVARS = {int: "N", float: "X", Path: "FILE", str: "NAME", bool: "", tuple[Path, Path]: "SOURCE_LABELS STYLE_LABELS"}
+METAVARS = {int: "N", float: "X", Path: "FILE", str: "NAME", bool: "", tuple[Path, Path]: "IMAGE IMAGE"}
 """What stands for a value of each type in the help."""
 
 app = typer.Typer(cls=DefaultCommand, add_completion=False, pretty_exceptions_enable=False)

@@ -200,8 +200,8 @@ class RenderConfig(BaseModel):
     )
     regions: tuple[Path, Path] | None = setting(
         None,
-        "Two label images, of the source (or a video of them) and of the painting: what has one colour in both belongs "
-        "together, and takes its style from there.",
+        "Two label images, of the source and of the painting. What has one colour in both belongs together; the first "
+        "may be a video.",
         STEERING,
         neutral=None,
     )

@@ -93,20 +93,17 @@ class Demand:
     def bytes(self, tile: int) -> int:
         """With tiles of this side; 0: without."""
         width, height = self.size
-        features = max(FEATURE_BYTES[name, self.precision] * seen(name, self.size, tile) for name in self.networks)
-        linked = 0 if self.config.per_frame else LINKED_BYTES + LINK_BYTES * (len(self.config.distances) - 1)
-        optimizer = LBFGS_BYTES if self.config.optimizer == "lbfgs" else 0
+        config, pixels = self.config, width * height
+        each = {name: FEATURE_BYTES[name, self.precision] for name in self.networks}
+        features = float(max(each[name] * seen(name, self.size, tile) for name in each))
+        if not tile:  # without gradients, and as large as the style's scale makes it
+            features = max(features, max(each.values()) / 2 * pixels * config.style_scale**2)
+        linked = 0 if config.per_frame else LINKED_BYTES + LINK_BYTES * (len(config.distances) - 1)
+        optimizer = LBFGS_BYTES if config.optimizer == "lbfgs" else 0
         spared = SPARED_BYTES if tile and self.device == "cpu" else 0
-        config = self.config
-        painting = (
-            0 if tile else max(FEATURE_BYTES[n, self.precision] for n in self.networks) / 2 * config.style_scale**2
-        )
-        steering = PHOTOREAL_BYTES * bool(config.photorealism) + WHOLE_BYTES * bool(
-            WHOLE & set(parsed(config.style_terms))
-        )
-        features = max(features, painting * width * height)
-        linked += steering
-        frame = (FRAME_BYTES[self.device] + optimizer + linked - spared) * width * height
+        steering = PHOTOREAL_BYTES * bool(config.photorealism)
+        steering += WHOLE_BYTES * bool(WHOLE & set(parsed(config.style_terms)))
+        frame = (FRAME_BYTES[self.device] + optimizer + linked + steering - spared) * pixels
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
         return round(PROCESS + features + frame + flow)
 
