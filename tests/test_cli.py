@@ -262,6 +262,31 @@ def test_weights_lists_every_file_and_tells_where_one_lies(command: Command) -> 
     assert Path(lite.out.strip()).is_file()
 
 
+def test_a_texture_and_an_inversion_need_no_painting(command: Command, painting: Path, tmp_path: Path) -> None:
+    few = ("--first-iterations", 3, "--size", 32, "-q", "-f")
+    for words in (("--texture",), ("--texture", "--tileable"), ("--reconstruct", "relu2_1")):
+        got = command(painting, *words, *few, "-o", tmp_path / "out.png")
+        assert got.code == 0, got.err
+    written = command("--texture", "--print-config")
+    assert written.code == 0
+    (tmp_path / "texture.toml").write_text(written.out, encoding="utf-8")
+    assert command(painting, "-c", tmp_path / "texture.toml", *few, "-o", tmp_path / "again.png").code == 0
+    planned = command(painting, "--reconstruct", "relu2_1", "--dry-run")
+    assert f"{painting.stem}.relu2_1.png" in planned.out
+
+
+def test_a_texture_of_a_film_is_refused(command: Command, film: Path, tmp_path: Path) -> None:
+    got = command(film, "--texture", "-o", tmp_path / "out.png")
+    assert got.code == 2
+    assert "a texture is made from an image" in got.err
+
+
+@pytest.mark.parametrize("kept", ["match", "luminance"])
+def test_a_films_colours_can_be_kept(command: Command, line: list[object], kept: str) -> None:
+    got = command(*line, "--keep-colors", kept, "--first-iterations", 3, "--iterations", 2, "-q")
+    assert (got.code, got.err) == (0, "")
+
+
 def test_the_version_lists_what_was_found_and_why(command: Command) -> None:
     got = command("--version")
     found = dict(re.split(r"  +", text, maxsplit=1) for text in got.out.splitlines())

@@ -177,3 +177,31 @@ def test_the_statistics_of_many_images_are_those_of_all_their_pixels(picture: Pi
 
 def test_every_term_is_known() -> None:
     assert all(parsed(kind) == {kind: 1.0} for kind in TERMS)
+
+
+def test_a_region_that_is_smaller_than_a_cell_takes_the_whole_paintings_style(
+    lite: features.Network, picture: Picture, settings: Settings
+) -> None:
+    painting, image = picture(47, 87, 1), picture(64, 64, 2)
+    strip = torch.zeros(2, 47, 87)
+    strip[0, :35], strip[1, 35:] = 1, 1
+    known = Painting(lite, painting[None], settings(), None, strip)
+    half = torch.zeros(2, 64, 64)
+    half[0, :32], half[1, 32:] = 1, 1
+    assert float(Objective(lite, known.terms(half))(image[None])) < 5
+
+
+def test_a_small_painting_still_has_patches(lite: features.Network, picture: Picture, settings: Settings) -> None:
+    config = settings(style_terms="mrf", style_scale=0.3, first_iterations=6, first_scales=3)
+    _, image, _ = Stylizer(lite, picture(20, 20, 1), (H, W), config, CPU).step(State(), picture(H, W, 2), None)
+    assert image.isfinite().all()
+
+
+def test_a_tileable_texture_goes_on_where_it_ends(lite: features.Network, picture: Picture, settings: Settings) -> None:
+    jumps = []
+    for tileable in (True, False):
+        config = settings(texture=True, tileable=tileable, style=None, first_iterations=40, tv_weight=3)
+        _, image, _ = Stylizer(lite, picture(H, W, 1), (H, W), config, CPU).step(State(), picture(H, W, 1), None)
+        inside = (image[:, :, 1:] - image[:, :, :-1]).abs().mean()
+        jumps.append(float((image[:, :, 0] - image[:, :, -1]).abs().mean() / inside))
+    assert jumps[0] < 0.6 * jumps[1]
