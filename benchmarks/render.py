@@ -78,13 +78,13 @@ class Watch:
     def step(self, work: Callable[..., Any]) -> Callable[..., Any]:
         timed = self.timed("optimise", work)
 
-        def call(stylizer: Any, state: Any, frame: Any, motion: Any, index: int = 0) -> Any:
+        def call(stylizer: Any, state: Any, frame: Any, motion: Any, *more: Any) -> Any:
             self.first_step = self.first_step or time.perf_counter()
             self.states.append(motion is not None)
-            made = timed(stylizer, state, frame, motion, index)
+            made = timed(stylizer, state, frame, motion, *more)
             begun = time.perf_counter()
             if self.wanted and motion is not None and not motion.still and sum(self.states) % EVERY == 1:
-                self.alone.append(iteration_alone(work, stylizer, state, frame, motion, index))
+                self.alone.append(iteration_alone(work, stylizer, state, frame, motion, *more))
             self.looked.append(time.perf_counter() - begun)
             return made
 
