@@ -91,13 +91,15 @@ def test_every_frame_of_a_pass_is_made_from_its_last_image_and_the_neighbour_jus
     order: list[list[int]] = []
     real_step, real_revise = Stylizer.step, Stylizer.revise
 
-    def step(self: Stylizer, state: Any, frame: Tensor, motion: Any, index: int) -> Any:
+    def step(self: Stylizer, state: Any, frame: Tensor, motion: Any, index: int, *more: Any) -> Any:
         assert (state.image, motion) == (None, None)
-        made = real_step(self, state, frame, motion, index)
+        made = real_step(self, state, frame, motion, index, *more)
         images[-1].append(made[1])
         return made
 
-    def revise(self: Stylizer, frame: Tensor, image: Tensor, beside: Any, motion: Any, *, hold: bool) -> Any:
+    def revise(
+        self: Stylizer, frame: Tensor, image: Tensor, beside: Any, motion: Any, *, hold: bool, **more: Any
+    ) -> Any:
         number, index = len(images), order[-1][len(images[-1])]
         before = dict(zip(order[-2], images[-2], strict=True))
         assert bool((image == before[index]).all())
@@ -107,7 +109,7 @@ def test_every_frame_of_a_pass_is_made_from_its_last_image_and_the_neighbour_jus
         if other is not None:
             assert order[-1][len(images[-1]) - 1] == other
             assert beside is images[-1][-1]
-        made = real_revise(self, frame, image, beside, motion, hold=hold)
+        made = real_revise(self, frame, image, beside, motion, hold=hold, **more)
         images[-1].append(made[0])
         return made
 
