@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from vidstyle.checkpoint import state_folder
 from vidstyle.config import RenderConfig
 from vidstyle.errors import DiskFullError, Interrupted, OutputError, SettingsChangedError
 from vidstyle.progress import Encoding, Event, FrameDone, Note
+from vidstyle.video import ffmpeg
 
 COUNT = 12
 CUT = 6
@@ -94,6 +96,35 @@ def test_an_interrupted_render_continues_to_the_same_bytes(
     assert run(built).frames == list(range(done, COUNT))
     assert frames_of(built.output) == reference.frames
     assert built.output.read_bytes() == reference.film
+
+
+@pytest.mark.parametrize(
+    "steered",
+    [
+        {"keep_colors": "luminance"},
+        {"keep_colors": "match"},
+        {"style_terms": "gram=0.5,swd=0.2,mrf=0.3", "mrf_bidirectional": True, "mrf_coherence": 0.05},
+        {"style_terms": "w2,histogram", "init": "style", "style_scale": 1.5},
+        {"photorealism": 100.0, "regions": True},
+        {"keep_colors": "luminance", "passes": 2},
+    ],
+    ids=str,
+)
+def test_a_steered_render_continues_to_the_same_bytes(
+    settings: Settings, film: Path, tmp_path: Path, steered: dict[str, Any]
+) -> None:
+    """The film itself is its labels, where there are regions: they change from frame to frame."""
+    if steered.get("regions"):
+        labels = tmp_path / "labels.png"
+        ffmpeg.run(["-y", "-i", ffmpeg.local(film), "-frames:v", "1", ffmpeg.local(labels)], "cannot take a frame")
+        steered = {**steered, "regions": (film, labels)}
+    whole, parts = (settings(**steered, keep_frames=True, output=tmp_path / f"{name}.mp4") for name in ("a", "b"))
+    run(whole)
+    with pytest.raises(Interrupted):
+        run(parts, limit=CUT + 2)
+    run(parts)
+    assert frames_of(parts.output) == frames_of(whole.output)
+    assert parts.output.read_bytes() == whole.output.read_bytes()
 
 
 def test_a_render_interrupted_after_every_few_frames_ends_in_the_same_bytes(

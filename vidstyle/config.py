@@ -24,7 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RENDER_FORMAT = 6
+RENDER_FORMAT = 7
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
 PRESETS = ("draft", "standard", "reference")

@@ -123,22 +123,15 @@ def something_to_paint(config: RenderConfig) -> None:
 
 
 def something_to_steer(config: RenderConfig) -> None:
-    idle = [
-        *(("style_terms", "style_layers", "style_scale", "regions") if not config.style_weight else ()),
-        *(("content_layers",) if config.texture or not config.content_weight else ()),
-    ]
-    for name in idle:
-        if getattr(config, name) != type(config).model_fields[name].default:
-            cause = (
-                "style_weight = 0"
-                if name != "content_layers"
-                else "texture"
-                if config.texture
-                else "content_weight = 0"
-            )
+    styleless = "" if config.style_weight else "style_weight = 0"
+    contentless = "texture" if config.texture else "" if config.content_weight else "content_weight = 0"
+    idle = dict.fromkeys(("style_terms", "style_layers", "style_scale", "regions"), styleless)
+    idle["content_layers"] = contentless
+    for name, cause in idle.items():
+        if cause and getattr(config, name) != type(config).model_fields[name].default:
             raise ValueError(f"{name} changes nothing beside {cause}: leave one of them out")
-    if config.keep_colors == "match" and not config.style_weight:
-        raise ValueError("keep_colors = match changes nothing beside style_weight = 0: leave one of them out")
+    if config.keep_colors == "match" and styleless:
+        raise ValueError(f"keep_colors = match changes nothing beside {styleless}: leave one of them out")
 
 
 def something_in_regions(config: RenderConfig) -> None:
