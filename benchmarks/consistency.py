@@ -29,13 +29,14 @@ import torch
 from torch import Tensor
 
 from vidstyle import films, framefile, render
-from vidstyle.config import build, preset_values
+from vidstyle.config import build
 from vidstyle.device import deterministic, keep_memory, resolve_device, resolve_precision
 from vidstyle.errors import StyleError
 from vidstyle.evaluate import FEATURES, FLOWS, network_at_hand
 from vidstyle.meter import SOURCE, Meter
 from vidstyle.motion import flow as estimators
 from vidstyle.motion import shots
+from vidstyle.presets import preset_values
 from vidstyle.progress import Event, FrameDone
 from vidstyle.scorecard import Scores, against, figure, mean, quotient
 from vidstyle.stylize import features

@@ -78,13 +78,13 @@ class Watch:
     def step(self, work: Callable[..., Any]) -> Callable[..., Any]:
         timed = self.timed("optimise", work)
 
-        def call(stylizer: Any, state: Any, frame: Any, motion: Any, *more: Any) -> Any:
+        def call(stylizer: Any, state: Any, frame: Any, motion: Any) -> Any:
             self.first_step = self.first_step or time.perf_counter()
             self.states.append(motion is not None)
-            made = timed(stylizer, state, frame, motion, *more)
+            made = timed(stylizer, state, frame, motion)
             begun = time.perf_counter()
             if self.wanted and motion is not None and not motion.still and sum(self.states) % EVERY == 1:
-                self.alone.append(iteration_alone(work, stylizer, state, frame, motion, *more))
+                self.alone.append(iteration_alone(work, stylizer, state, frame, motion))
             self.looked.append(time.perf_counter() - begun)
             return made
 
@@ -101,14 +101,14 @@ class Watch:
 @contextmanager
 def watched(watch: Watch) -> Iterator[None]:
     """The render's parts, timed."""
-    from vidstyle import pipeline
+    from vidstyle import moving
     from vidstyle.checkpoint import Checkpoint
     from vidstyle.motion.rest import Register
     from vidstyle.stylize.step import Stylizer
 
     with (
-        patch.object(pipeline.read, "read", watch.timed_items("decode", pipeline.read.read)),
-        patch.object(pipeline, "long_link", watch.timed("flow and mask", pipeline.long_link)),
+        patch.object(moving.read, "read", watch.timed_items("decode", moving.read.read)),
+        patch.object(moving, "long_link", watch.timed("flow and mask", moving.long_link)),
         patch.object(Register, "take", watch.timed("flow and mask", Register.take)),
         patch.object(Checkpoint, "save", watch.timed("checkpoint", Checkpoint.save)),
         patch.object(Stylizer, "step", watch.step(Stylizer.step)),
@@ -140,7 +140,8 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
 
     imported, base = time.perf_counter(), psutil.Process().memory_info().rss
     from vidstyle import render
-    from vidstyle.config import build, preset_values
+    from vidstyle.config import build
+    from vidstyle.presets import preset_values
     from vidstyle.video.probe import probe
     from vidstyle.video.scan import scan
 

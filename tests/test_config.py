@@ -15,7 +15,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
 
 from vidstyle import config as configs
-from vidstyle.config import DELIVERY, FRAMES, PRESETS, RUN, STEERING, RenderConfig, build, fingerprint, group_of
+from vidstyle import presets
+from vidstyle.config import DELIVERY, FRAMES, RUN, STEERING, RenderConfig, build, fingerprint, group_of
 from vidstyle.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,28 +199,28 @@ def test_a_fingerprint_does_not_depend_on_order_but_on_the_render_format(monkeyp
 def test_toml_gives_back_every_setting(tmp_path: Path, but: dict[str, Any]) -> None:
     values = {name: other_value(name) for name in SETTINGS}
     full = build(FILES, values | {"features": "lite"} | but)  # the other one leaves nothing to polish
-    (tmp_path / "all.toml").write_text(configs.to_toml(full), encoding="utf-8")
-    read = configs.read_toml(tmp_path / "all.toml")
+    (tmp_path / "all.toml").write_text(presets.to_toml(full), encoding="utf-8")
+    read = presets.read_toml(tmp_path / "all.toml")
     assert set(read) == set(SETTINGS) - {"regions"}
     assert build(FILES, read) == full
 
 
 def test_toml_gives_back_pairs_of_files(tmp_path: Path) -> None:
     given = build(FILES, {"regions": ("a.png", "b.png")})
-    (tmp_path / "pair.toml").write_text(configs.to_toml(given), encoding="utf-8")
-    assert build(FILES, configs.read_toml(tmp_path / "pair.toml")) == given
+    (tmp_path / "pair.toml").write_text(presets.to_toml(given), encoding="utf-8")
+    assert build(FILES, presets.read_toml(tmp_path / "pair.toml")) == given
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", presets.PRESETS)
 def test_a_preset_loads_and_fits(name: str) -> None:
-    values = configs.preset_values(name)
+    values = presets.preset_values(name)
     assert values
     assert set(values) <= set(SETTINGS)
     build(FILES, values)
 
 
 def test_the_presets_go_from_quick_to_thorough() -> None:
-    steps = [build(FILES, configs.preset_values(name)) for name in PRESETS]
+    steps = [build(FILES, presets.preset_values(name)) for name in presets.PRESETS]
     assert [c.iterations for c in steps] == sorted(c.iterations for c in steps)
     assert [c.first_iterations for c in steps] == sorted(c.first_iterations for c in steps)
 
@@ -227,7 +228,7 @@ def test_the_presets_go_from_quick_to_thorough() -> None:
 @pytest.mark.parametrize("name", ["best", "../configs/draft", ""])
 def test_another_preset_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="draft, standard, reference"):
-        configs.preset_values(name)
+        presets.preset_values(name)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +243,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_presets_the_network_and_the_licences(wheel: Path) -> None:
-    for name in PRESETS:
+    for name in presets.PRESETS:
         assert (wheel / "vidstyle" / "configs" / f"{name}.toml").read_bytes() == (
             ROOT / "configs" / f"{name}.toml"
         ).read_bytes()
@@ -255,10 +256,10 @@ def test_the_wheel_holds_the_presets_the_network_and_the_licences(wheel: Path) -
 def test_the_wheel_loads_what_it_holds(wheel: Path, tmp_path: Path) -> None:
     code = (
         "import json, torch, vidstyle\n"
-        "from vidstyle import config\n"
+        "from vidstyle import presets\n"
         "from vidstyle.stylize import features\n"
         "net = features.load('lite', pooling='average', device=torch.device('cpu'), precision='fp32')\n"
-        "presets = {n: config.preset_values(n) for n in config.PRESETS}\n"
+        "presets = {n: presets.preset_values(n) for n in presets.PRESETS}\n"
         "print(json.dumps([vidstyle.__file__, presets, net.digest]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(wheel)}
@@ -266,9 +267,9 @@ def test_the_wheel_loads_what_it_holds(wheel: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
     )
     assert run.returncode == 0, run.stderr
-    file, presets, digest = json.loads(run.stdout)
+    file, held, digest = json.loads(run.stdout)
     assert Path(file).parent.parent == wheel
-    assert presets == {name: configs.preset_values(name) for name in PRESETS}
+    assert held == {name: presets.preset_values(name) for name in presets.PRESETS}
     assert digest
 
 
@@ -290,12 +291,12 @@ def test_polish_is_refused_where_no_features_are_matched() -> None:
 
 def test_polish_is_refused_where_it_would_do_nothing() -> None:
     with pytest.raises(ConfigError) as e:
-        build(FILES, configs.preset_values("reference"), {"polish": 3})
+        build(FILES, presets.preset_values("reference"), {"polish": 3})
     assert e.value.why == (
         "polish = 3 changes nothing where features = vgg19 does every iteration on VGG-19: "
         "set polish = 0, or features = lite"
     )
-    assert build(FILES, configs.preset_values("reference"), {"polish": 0}).features == "vgg19"
+    assert build(FILES, presets.preset_values("reference"), {"polish": 0}).features == "vgg19"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 
 from vidstyle.config import RenderConfig
 from vidstyle.errors import ConfigError, InputError
-from vidstyle.labelled import Regions
+from vidstyle.labelled import Regions, digest
 from vidstyle.video import ffmpeg
 from vidstyle.video.read import read_image
 
@@ -49,6 +49,30 @@ def test_every_pixel_of_a_frame_belongs_to_the_region_of_its_colour(files: tuple
     assert regions.painting[blue, :, :30].all()
     assert regions.painting[-1].all()
     assert len(list(regions.frames(3, 7))) == 4
+
+
+def test_labels_move_with_a_folder_of_them(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    with pytest.raises(InputError, match="no pictures"):
+        Regions((folder, files[1]), SIZE, 1, fixed=False)
+    pairs = [(RED, BLUE), (BLUE, RED), (GREEN, GREEN)]
+    for i, pair in enumerate(pairs):
+        halves(folder / f"{i:02d}.png", *pair, size=(96, 64))
+    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
+    regions = Regions((folder, files[1]), SIZE, 3, fixed=False)
+    first, second, third = (masks() for masks in regions.frames(0, 3))
+    assert torch.equal(first, second.flip(2))
+    assert third[-1].all()
+    assert torch.equal(next(regions.frames(1, 3))(), second)
+    before = digest(folder)
+    assert digest(folder) == before
+    halves(folder / "01.png", *pairs[0])
+    assert digest(folder) != before
+    with pytest.raises(InputError, match="too short"):
+        Regions((folder, files[1]), SIZE, 4, fixed=False)
+    with pytest.raises(ConfigError, match="is a folder"):
+        Regions((folder, files[1]), SIZE, 3, fixed=True)
 
 
 def test_labels_move_with_a_video_of_them(tmp_path: Path, files: tuple[Path, Path]) -> None:
@@ -98,7 +122,7 @@ def test_a_render_paints_each_region_in_its_own_style_and_knows_its_labels(
     assert "regions" in refused.err
 
 
-@pytest.mark.parametrize("more", [{"style_terms": "gram,w2"}, {"tile": 256}, {"texture": True, "style": None}])
+@pytest.mark.parametrize("more", [{"tile": 256}, {"texture": True, "style": None}])
 def test_what_does_not_go_with_regions_is_refused(settings: Settings, more: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="settings do not fit"):
         settings(regions=("a.png", "b.png"), **more)

@@ -20,6 +20,7 @@ from vidstyle.checkpoint import state_folder
 from vidstyle.config import RenderConfig
 from vidstyle.errors import Interrupted, SettingsChangedError
 from vidstyle.framefolder import FrameFolder
+from vidstyle.frames import Frame
 from vidstyle.motion import flow
 from vidstyle.passes import neighbour
 from vidstyle.progress import Event, FrameDone, Note, Started
@@ -91,15 +92,13 @@ def test_every_frame_of_a_pass_is_made_from_its_last_image_and_the_neighbour_jus
     order: list[list[int]] = []
     real_step, real_revise = Stylizer.step, Stylizer.revise
 
-    def step(self: Stylizer, state: Any, frame: Tensor, motion: Any, index: int, *more: Any) -> Any:
+    def step(self: Stylizer, state: Any, frame: Frame, motion: Any) -> Any:
         assert (state.image, motion) == (None, None)
-        made = real_step(self, state, frame, motion, index, *more)
+        made = real_step(self, state, frame, motion)
         images[-1].append(made[1])
         return made
 
-    def revise(
-        self: Stylizer, frame: Tensor, image: Tensor, beside: Any, motion: Any, *, hold: bool, **more: Any
-    ) -> Any:
+    def revise(self: Stylizer, frame: Frame, image: Tensor, beside: Any, motion: Any, *, hold: bool) -> Any:
         number, index = len(images), order[-1][len(images[-1])]
         before = dict(zip(order[-2], images[-2], strict=True))
         assert bool((image == before[index]).all())
@@ -109,7 +108,7 @@ def test_every_frame_of_a_pass_is_made_from_its_last_image_and_the_neighbour_jus
         if other is not None:
             assert order[-1][len(images[-1]) - 1] == other
             assert beside is images[-1][-1]
-        made = real_revise(self, frame, image, beside, motion, hold=hold, **more)
+        made = real_revise(self, frame, image, beside, motion, hold=hold)
         images[-1].append(made[0])
         return made
 

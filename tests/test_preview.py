@@ -27,6 +27,7 @@ from vidstyle.estimate import LinkedFrames, full_render
 from vidstyle.frames import Timeline
 from vidstyle.preview import Preview, part_shown, preview, reduced, refuse_foreign
 from vidstyle.progress import Event, FrameDone, silent
+from vidstyle.stylize import descent as descending
 from vidstyle.stylize import step as stepping
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.video import ffmpeg
@@ -188,7 +189,7 @@ def test_the_estimate_is_what_the_render_takes(
     """By a clock that only features and flow advance, from the first frame to the last."""
     clock = Clock()
     monkeypatch.setattr(sys.modules["vidstyle.estimate"], "time", clock)
-    monkeypatch.setattr(stepping, "COARSEST", coarsest)
+    monkeypatch.setattr(descending, "COARSEST", coarsest)
 
     def flow(a: Tensor, b: Tensor) -> Tensor:
         clock.now += 0.25
@@ -197,11 +198,11 @@ def test_the_estimate_is_what_the_render_takes(
     config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, rest="follow", **linking)
     job: Any = pipeline.prepare(config)
     one, other = Timed(clock, 1.0), Timed(clock, 16.0)
-    stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)
+    stylizer = Stylizer(one, job.paintings, (32, 48), config, torch.device("cpu"), other if polish else None)
     told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
     begun, state = clock.now, State()
     for frame, motion in pipeline.moving_frames(job, flow, list(range(12)), torch.device("cpu")):  # type: ignore[arg-type]
-        state, _, _ = stylizer.step(state, frame.image, motion, frame.index)
+        state, _, _ = stylizer.step(state, frame, motion)
     assert told == pytest.approx(clock.now - begun)
     assert clock.now > begun + 12
 
@@ -234,7 +235,7 @@ def test_the_estimate_counts_every_pass(
     config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, passes=3)
     job: Any = pipeline.prepare(config)
     one, other = Timed(clock, 1.0), Timed(clock, 16.0)
-    stylizer = Stylizer(one, job.painting, (32, 48), config, torch.device("cpu"), other if polish else None)
+    stylizer = Stylizer(one, job.paintings, (32, 48), config, torch.device("cpu"), other if polish else None)
     told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
     begun = clock.now
     with checkpoint.hold(checkpoint.Checkpoint(tmp_path / "out.mp4", {}, job.size, 12)) as store:

@@ -15,7 +15,7 @@ import typer.main
 
 import vidstyle
 from vidstyle import config as configs
-from vidstyle import weights
+from vidstyle import presets, weights
 from vidstyle.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,7 +108,7 @@ def test_the_python_in_the_pages_names_what_exists(snippet: str) -> None:
         if isinstance(call.func, ast.Attribute) and call.func.attr == "RenderConfig":
             built = configs.build({name: ast.literal_eval(value) for name, value in keywords.items()})
             assert (ROOT / built.input).is_file()
-            assert (ROOT / built.style).is_file()
+            assert all((ROOT / path).is_file() for path in built.paintings)
         elif isinstance(call.func, ast.Attribute) and call.func.attr == "render":
             assert keywords.keys() <= inspect.signature(vidstyle.render).parameters.keys()
 
@@ -120,7 +120,7 @@ def is_name(node: ast.expr, name: str) -> bool:
 @pytest.mark.parametrize("row", table("Presets"), ids=lambda row: row[0])
 def test_the_table_of_presets_is_right(row: list[str]) -> None:
     defaults = {name: field.default for name, field in configs.RenderConfig.model_fields.items()}
-    values = defaults | configs.preset_values(row[0].strip("`"))
+    values = defaults | presets.preset_values(row[0].strip("`"))
     shown = [int(re.findall(r"\d+", cell)[0]) for cell in row[2:4]]
     assert shown == [values["first_iterations"], values["iterations"]]
     plain = [cell.lower().replace("-", "").replace(" ", "") for cell in row[4:]]

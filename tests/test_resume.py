@@ -16,6 +16,7 @@ from vidstyle import config, pipeline
 from vidstyle.checkpoint import state_folder
 from vidstyle.config import RenderConfig
 from vidstyle.errors import DiskFullError, Interrupted, OutputError, SettingsChangedError
+from vidstyle.mixture import Painting
 from vidstyle.progress import Encoding, Event, FrameDone, Note
 from vidstyle.video import ffmpeg
 
@@ -267,14 +268,14 @@ def test_a_changed_input_or_painting_is_refused_by_name(
     other_painting = tmp_path / "other.png"
     other_painting.write_bytes(painting.read_bytes() + b"\0")
     with pytest.raises(SettingsChangedError) as caught:
-        run(finished.model_copy(update={"input": other_film, "style": other_painting}))
+        run(finished.model_copy(update={"input": other_film, "style": (Painting(other_painting),)}))
     assert set(caught.value.differences) == {"input", "style"}
 
 
 def test_a_file_that_was_only_renamed_is_no_change(finished: RenderConfig, painting: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved.png"
     moved.write_bytes(painting.read_bytes())
-    assert not run(finished.model_copy(update={"style": moved})).frames
+    assert not run(finished.model_copy(update={"style": (Painting(moved),)})).frames
 
 
 def test_restart_renders_everything_again(finished: RenderConfig) -> None:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 import typer.core
 
-from vidstyle import cli_evaluate
+from vidstyle import cli_evaluate, presets
 from vidstyle import config as configs
 from vidstyle.device import keep_memory, share_cores
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
@@ -121,7 +121,16 @@ def with_settings(command: Any) -> Any:
 def render(
     input: Annotated[Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.")] = None,  # noqa: A002
     *,
-    style: Annotated[Path | None, flag("--style", "-s", metavar="IMAGE", text="Painting whose style is taken.")] = None,
+    style: Annotated[
+        list[str] | None,
+        flag(
+            "--style",
+            "-s",
+            metavar="IMAGE",
+            text="Painting whose style is taken. Again for more of them, with weights or with times between which the "
+            "style moves: a.jpg:0.7, b.jpg@4s.",
+        ),
+    ] = None,
     preset: Annotated[
         str, flag("--preset", metavar="NAME", text="One of draft, standard, reference. Default: standard.")
     ] = "standard",
@@ -162,22 +171,22 @@ def render(
         print(describe(settings["weights_dir"]))
         return
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
-    given |= {name: path for name, path in (("input", input), ("style", style)) if path is not None}
+    given |= {name: path for name, path in (("input", input), ("style", style)) if path}
     if reconstruct is not None:
         given = configs.reconstruction(reconstruct) | given
-    layers = [configs.preset_values(preset), configs.read_toml(config) if config else {}, given]
+    layers = [presets.preset_values(preset), presets.read_toml(config) if config else {}, given]
     named = {name: value for layer in layers for name, value in layer.items()}
     styleless = bool(named.get("texture")) or named.get("style_weight") == 0
     if print_config:
         files = {"input": "-", "style": None if styleless else "-"}
-        print(configs.to_toml(configs.build(files, *layers)), end="")
+        print(presets.to_toml(configs.build(files, *layers)), end="")
         return
     for name, hint in (("input", "vidstyle in.mp4 --style munch.jpg"), ("style", "add --style PAINTING.jpg")):
         if name not in named and not (name == "style" and styleless):
             raise ConfigError(f"no {name} given", "a render needs a video and a painting", hint)
     built = configs.build(*layers)
     if verbose:
-        print(configs.to_toml(built), end="", file=sys.stderr)
+        print(presets.to_toml(built), end="", file=sys.stderr)
     run(built, preview=preview, dry_run=dry_run, progress=progress, as_json=as_json, quiet=quiet)
 
 

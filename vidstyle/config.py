@@ -9,25 +9,26 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import sys
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from vidstyle import conflicts, shares
 from vidstyle.errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from vidstyle.mixture import Painting, files, paintings
 
 RENDER_FORMAT = 7
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
-
-PRESETS = ("draft", "standard", "reference")
 
 PICTURE, STEERING, DELIVERY, RUN = "Picture", "Steering the style", "Delivery", "Run"
 
@@ -67,6 +68,12 @@ STYLE_LAYERS, CONTENT_LAYERS = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1", "relu4
 
 Shares = Annotated[str, AfterValidator(shares.canonical)]
 
+Styles = Annotated[
+    tuple[Painting, ...],
+    BeforeValidator(paintings),
+    PlainSerializer(lambda styles: [str(one) for one in styles], return_type=list[str]),
+]
+
 
 class RenderConfig(BaseModel):
     """Settings of one render. Fields of the group "Picture" change frames and make up the fingerprint; the others do
@@ -76,7 +83,9 @@ class RenderConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     input: Path = Field(description="Video, GIF or image to stylise.")
-    style: Path | None = Field(None, description="Painting whose style is taken; none where no style is asked for.")
+    style: Styles = Field(
+        (), description="Paintings whose style is taken, `path[:weight][@time]`; none where no style is asked for."
+    )
     output: Path | None = setting(None, "Result. Default: in.STYLE.mp4 beside the input.", DELIVERY, ("-o",))
 
     size: int | None = setting(
@@ -201,7 +210,7 @@ class RenderConfig(BaseModel):
     regions: tuple[Path, Path] | None = setting(
         None,
         "Two label images, of the source and of the painting. What has one colour in both belongs together; the first "
-        "may be a video.",
+        "may be a video, or a folder of images, for every frame.",
         STEERING,
         neutral=None,
     )
@@ -259,14 +268,17 @@ class RenderConfig(BaseModel):
         return self
 
     @property
-    def painting(self) -> Path | None:
+    def paintings(self) -> tuple[Path, ...]:
         """Where the style comes from: a texture is its own."""
-        return self.input if self.texture else self.style
+        return (self.input,) if self.texture else files(self.style)
 
     @property
     def named_after(self) -> Path:
-        """The file whose name the output takes a part of: of the painting, or what would stand for it."""
-        return self.style or Path("texture" if self.texture else self.content_layers.replace(",", "-"))
+        """The file whose name the output takes a part of: of the paintings, or what would stand for them."""
+        if not self.style:
+            return Path("texture" if self.texture else self.content_layers.replace(",", "-"))
+        first, *others = files(self.style)
+        return first.with_name("-".join([first.stem, *(path.stem for path in others)]) + first.suffix)
 
     @property
     def distances(self) -> tuple[int, ...]:
@@ -318,27 +330,6 @@ def fingerprint(parts: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def preset_values(name: str) -> dict[str, Any]:
-    """The settings of a preset, from the wheel (`vidstyle/configs`) or from the checkout (`configs`)."""
-    packaged = resources.files("vidstyle") / "configs" / f"{name}.toml"
-    text = packaged if packaged.is_file() else Path(__file__).parent.parent / "configs" / f"{name}.toml"
-    if name not in PRESETS or not text.is_file():
-        raise ConfigError(
-            f"no preset {name!r}", f"the presets are {', '.join(PRESETS)}", "pick one of them, or use -c FILE.toml"
-        )
-    values: dict[str, Any] = tomllib.loads(text.read_text(encoding="utf-8"))
-    return values
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The settings in a user's TOML file."""
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
-        raise ConfigError(f"cannot read {path}", str(e), "give a TOML file with lines like: iterations = 40") from e
-    return values
-
-
 def reconstruction(layer: str) -> dict[str, Any]:
     """The settings under which a picture is made from its features in one layer alone (Mahendran & Vedaldi 2015)."""
     return {"content_layers": layer, "content_weight": 1.0, "style_weight": 0.0, "tv_weight": 0.01, "init": "noise"}
@@ -365,20 +356,3 @@ def complaint(problem: Any) -> str:
     if problem["type"] == "string_pattern_mismatch":  # a pattern is no help, the field's own words are
         return f"{name}: {problem['input']!r} is none of {RenderConfig.model_fields[name].description}".rstrip(".")
     return f"{name}: {problem['msg'].lower()}, not {problem['input']!r}"
-
-
-def to_toml(config: RenderConfig) -> str:
-    """The settings as TOML that `-c` reads back; what is unset is left out."""
-    lines: list[str] = []
-    group = None
-    values = config.model_dump(mode="json")
-    for name in sorted(values, key=lambda name: (PICTURE, STEERING, DELIVERY, RUN, None).index(group_of(name))):
-        value = values[name]
-        # A switch that is off is left out: `restart = true` in a file would throw frames away at every run.
-        if value is None or group_of(name) is None or (value is False and group_of(name) not in FRAMES):
-            continue
-        if group_of(name) != group:
-            group = group_of(name)
-            lines += ["", f"# {group}"] if lines else [f"# {group}"]
-        lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
-    return "\n".join(lines) + "\n"

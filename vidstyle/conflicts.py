@@ -114,7 +114,7 @@ def something_to_paint(config: RenderConfig) -> None:
                 raise ValueError(f"texture takes the input itself for its style, and no picture: leave {name} out")
         if config.keep_colors != "none" or not config.style_weight:
             raise ValueError("texture is made of the style alone: leave keep_colors and style_weight out")
-    elif config.style is None and (config.style_weight or config.init == "style"):
+    elif not config.style and (config.style_weight or config.init == "style"):
         raise ValueError("style is missing: name a painting, or set style_weight = 0")
     if config.tileable and not config.texture:
         raise ValueError("tileable is for a texture: set texture = true")
@@ -137,8 +137,8 @@ def something_to_steer(config: RenderConfig) -> None:
 def something_in_regions(config: RenderConfig) -> None:
     if config.regions is None:
         return
-    if config.style_terms != "gram":
-        raise ValueError(f"regions go with style_terms = gram alone, not with {config.style_terms}")
+    if len(config.paintings) > 1:
+        raise ValueError(f"regions are of one painting, and there are {len(config.paintings)}: leave the others out")
     for name in ("texture", "tile"):
         if getattr(config, name):
             raise ValueError(f"regions do not go with {name}: leave one of them out")

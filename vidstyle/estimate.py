@@ -113,7 +113,7 @@ def optimisation(config: RenderConfig, size: tuple[int, int], costs: Costs, *, f
     """The seconds that the optimiser takes for a frame of `size` (width, height). Work goes with the area: at half the
     size it is a quarter.
     """
-    from vidstyle.stylize.step import descent, polish_iterations
+    from vidstyle.stylize.descent import descent, polish_iterations
 
     *coarse, (full, finest) = descent(config, size[::-1], fresh=fresh)
     polished = polish_iterations(config, size[::-1], fresh=fresh)
@@ -131,7 +131,7 @@ def timed_parts(
         tile: as in `Stylizer`.
     """
     from vidstyle import framefile
-    from vidstyle.frames import to_uint16
+    from vidstyle.frames import Frame, to_uint16
     from vidstyle.links import link
     from vidstyle.stylize.step import State, Stylizer
     from vidstyle.video.read import read
@@ -148,7 +148,7 @@ def timed_parts(
         few = {"first_iterations": iterations, "first_scales": 1, "polish": polish, "stop_tolerance": 0.0}
         one = Stylizer(
             stylizer.extractor,
-            job.painting,
+            job.paintings,
             (size[1], size[0]),
             config.model_copy(update=few),
             stylizer.device,
@@ -156,7 +156,7 @@ def timed_parts(
             tile,
             job.regions.painting if job.regions else None,
         )
-        return median(lambda: one.step(State(), frame, None, 0, masks))
+        return median(lambda: one.step(State(), Frame(0, frame, masks), None))
 
     once, more = optimise(1), optimise(9)  # so many, for L-BFGS to have all that it keeps
     iteration = max(1e-4, (more - once) / 8)

@@ -55,12 +55,13 @@ def evaluate(
 
     Raises InputError when the films cannot be compared, and the errors of the files and weights that it reads.
     """
-    from vidstyle import machine, metrics, pipeline, weights
+    from vidstyle import machine, metrics, weights
     from vidstyle.config import build
     from vidstyle.device import deterministic, resolve_device, resolve_precision
     from vidstyle.download import sha256
     from vidstyle.errors import StyleError
     from vidstyle.meter import CONSTANTS, SOURCE, Meter
+    from vidstyle.models import downloading
     from vidstyle.motion import flow as estimators
     from vidstyle.stylize import features as networks
     from vidstyle.video.read import read_image
@@ -75,7 +76,7 @@ def evaluate(
     compared = compare(Path(result), Path(baseline) if baseline is not None else None, config, report)
     for name in (flow, features):
         if name in weights.REGISTRY:
-            weights.fetch(name, weights_dir, progress=pipeline.downloading(name, report))
+            weights.fetch(name, weights_dir, progress=downloading(name, report))
     with contextlib.ExitStack() as stack:
         stack.enter_context(deterministic(where))
         estimator = estimators.load(flow, where, weights_dir)

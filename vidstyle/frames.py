@@ -10,7 +10,7 @@ Time    integer pts in units of a `Fraction` time base. A frame rate is never a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -25,13 +25,24 @@ TIME_BASE = Fraction(1, 90_000)
 
 @dataclass(frozen=True)
 class Frame:
-    """One source frame: its number, from 0 in the file or in the part rendered, its `image` (3, H, W), and how much of
-    each pixel belongs to each of its `regions` (k, H, W), where it has such.
+    """One source frame.
+
+    Args:
+        index: its number, from 0 in the file or in the part rendered.
+        image: (3, H, W).
+        regions: (k, H, W), how much of each pixel belongs to each of its regions; None: it is all one.
+        mixture: how much each of several paintings counts in it, 1 together; (): all the same.
     """
 
     index: int
     image: Tensor
     regions: Tensor | None = None
+    mixture: tuple[float, ...] = ()
+
+    def to(self, device: torch.device) -> Frame:
+        """The same on `device`."""
+        regions = None if self.regions is None else self.regions.to(device)
+        return replace(self, image=self.image.to(device), regions=regions)
 
 
 @dataclass(frozen=True)

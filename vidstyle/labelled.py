@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import itertools
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
@@ -11,41 +12,67 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, InputError, StyleError
 from vidstyle.stylize.regions import REST, labels, named, paired
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 from vidstyle.video.scan import scan
 
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+"""Suffixes of what counts as a frame in a folder."""
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, or of all the pictures of a folder."""
+    if not path.is_dir():
+        return sha256(path)
+    return hashlib.sha256("".join(sha256(picture) for picture in pictures(path)).encode()).hexdigest()
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The frames of a folder, in the order of their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+
 
 class Regions:
     """The painting's regions, and the source's that take their style from them.
 
     Args:
-        files: the source's labels, an image or a video that has them for every frame, and the painting's.
+        files: the source's labels, an image, or a video or a folder of images that has them for every frame; and the
+            painting's.
         size: (width, height) of the render.
         stop: one more than the last frame that is rendered.
         fixed: the source's labels must be an image.
 
     Raises:
-        InputError, StyleError: they cannot be read, or the video is too short.
+        InputError, StyleError: they cannot be read, or are too few.
         ConfigError: they have no colour in common.
     """
 
     def __init__(self, files: tuple[Path, Path], size: tuple[int, int], stop: int, *, fixed: bool) -> None:
-        self.size, self.source = size, probe(files[0])
+        self.size, self.path = size, files[0]
+        self.folder = pictures(files[0]) if files[0].is_dir() else []
+        if files[0].is_dir() and not self.folder:
+            why = f"it has none of {', '.join(sorted(PICTURES))}"
+            raise InputError(f"no pictures in {files[0]}", why, "give a folder with a picture for every frame")
+        self.source = probe(self.folder[0] if self.folder else files[0])
         self.style = labels(read_image(files[1], StyleError))
         self.names = [*named(self.style.palette), REST]
-        if self.source.kind != "image" and fixed:
+        self.fixed: Tensor | None = None
+        if self.source.kind == "image" and not self.folder:
+            self.fixed = self.masks(self.picture(self.path), must_match=True)
+        elif fixed:
             why = "passes go over the video forth and back, and its labels would have to come along"
-            raise ConfigError(f"{files[0]} is a {self.source.kind}", why, "give an image of the labels, or one pass")
-        if self.source.kind != "image" and (count := len(scan(self.source).timeline)) < stop:
+            kind = "folder" if self.folder else self.source.kind
+            raise ConfigError(f"{files[0]} is a {kind}", why, "give an image of the labels, or one pass")
+        elif (count := len(self.folder) or len(scan(self.source).timeline)) < stop:
             why = f"it has {count} frames, and frames up to {stop} are to be rendered"
             raise InputError(f"{files[0]} is too short", why, "give an image, or labels for every frame")
-        self.fixed: Tensor | None = None
-        if self.source.kind == "image":
-            with contextlib.closing(read(self.source, size, 0, 1)) as frames:
-                self.fixed = self.masks(next(frames).image, must_match=True)
+
+    def picture(self, path: Path) -> Tensor:
+        with contextlib.closing(read(probe(path), self.size, 0, 1)) as frames:
+            return next(frames).image
 
     @property
     def painting(self) -> Tensor:
@@ -67,10 +94,17 @@ class Regions:
             whole[self.names.index(name)] = mask[0]
         return whole
 
+    def masks_of(self, path: Path) -> Tensor:
+        return self.masks(self.picture(path))
+
     def frames(self, first: int, stop: int) -> Generator[Callable[[], Tensor], None, None]:
         """What makes those of the source's frames `first` .. `stop` - 1: not every frame's are asked for."""
         if (fixed := self.fixed) is not None:
             yield from itertools.repeat(lambda: fixed, stop - first)
+            return
+        if self.folder:
+            for path in self.folder[first:stop]:
+                yield functools.partial(self.masks_of, path)
             return
         with contextlib.closing(read(self.source, self.size, first, stop)) as frames:
             for frame in frames:

@@ -148,7 +148,7 @@ def decoded(
 ) -> Generator[Frame, None, None]:
     """The wanted source frames in order; those of `unkept` are written to the disk on the way, for the decoder goes
     only forward and later passes do not."""
-    todo = {*wanted, *unkept}
+    todo, regions = {*wanted, *unkept}, job.regions.fixed if job.regions else None
     if not todo:
         return
     if unkept:
@@ -162,7 +162,7 @@ def decoded(
             if index in unkept:
                 store.source.save(index, frame.image)
             if index in wanted:
-                yield Frame(index, frame.image)
+                yield job.frame(index, frame.image, regions)
 
 
 def keep_sources(job: Job, store: Checkpoint, unkept: Collection[int], tally: Tally) -> None:
@@ -177,11 +177,10 @@ def first_pass(
 ) -> None:
     """Every frame by itself, like the first of a shot."""
     wanted, unkept = set(left[0].frames), set(sources(store, left, job.shots))
-    regions = job.regions.fixed if job.regions else None
     with ahead(decoded(job, store, wanted, unkept)) as frames, Behind() as behind:
         for frame in frames:
             tally.ask()
-            _, image, iterations = stylizer.step(State(), frame.image, None, frame.index, regions)
+            _, image, iterations = stylizer.step(State(), frame, None)
             behind.submit(lambda index=frame.index, image=image: made.save(index, image))  # type: ignore[misc]
             tally.add(frame.index, iterations)
 
@@ -224,9 +223,8 @@ def later_pass(
             if frame.neighbour is not None:
                 # What this run rendered may still be on its way to the disk; what an earlier one did is there.
                 beside = last[1] if last and last[0] == frame.neighbour else made.load(frame.neighbour)
-            image, iterations = stylizer.revise(
-                frame.source, frame.image, beside, frame.motion, hold=hold, regions=regions
-            )
+            source = job.frame(frame.index, frame.source, regions)
+            image, iterations = stylizer.revise(source, frame.image, beside, frame.motion, hold=hold)
             last = frame.index, image
             behind.submit(lambda index=frame.index, image=image: made.save(index, image))  # type: ignore[misc]
             tally.add(frame.index, iterations)

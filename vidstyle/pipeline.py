@@ -9,8 +9,7 @@ deliver   checkpoints -> output, atomically
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,22 +20,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidstyle import checkpoint, colours, machine, memory, paintings, passes, space, streams, weights
-from vidstyle.ahead import Behind, ahead
+from vidstyle import checkpoint, colours, machine, memory, paintings, passes, space, streams
+from vidstyle.ahead import Behind
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import RenderConfig
 from vidstyle.device import deterministic, resolve_device, resolve_precision, return_memory, spare_memory
 from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, DecodeError, Interrupted
-from vidstyle.frames import Frame, Motion, Timeline
-from vidstyle.labelled import Regions, masks_beside
-from vidstyle.links import long_link
-from vidstyle.motion import flow as flow_estimators
+from vidstyle.frames import Frame, Timeline
+from vidstyle.labelled import Regions, digest
+from vidstyle.mixture import identity, shares
+from vidstyle.models import Models
 from vidstyle.motion import shots
-from vidstyle.motion.rest import Register
-from vidstyle.progress import Download, Encoding, Note, Report, Started, disk_space, silent
+from vidstyle.motion.flow import Flow
+from vidstyle.moving import moving_frames, recall
+from vidstyle.progress import Encoding, Note, Report, Started, disk_space, silent
 from vidstyle.shares import POLISHER
-from vidstyle.stylize import features
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.tally import Tally
 from vidstyle.video import delivery as deliveries
@@ -64,7 +63,7 @@ class Job:
     config: RenderConfig
     source: Source
     delivery: Delivery
-    painting: Tensor | None
+    paintings: tuple[Tensor, ...]
     whole: Timeline
     cuts: tuple[int, ...]
     first: int
@@ -82,6 +81,19 @@ class Job:
     def shots(self) -> frozenset[int]:
         """The rendered frames that start afresh."""
         return frozenset({0, *(t - self.first for t in self.cuts if self.first < t < self.stop)})
+
+    def frame(self, index: int, image: Tensor, masks: Tensor | None = None) -> Frame:
+        """A source frame with all that its style depends on."""
+        return Frame(index, image, masks, self.mixture(index))
+
+    def mixture(self, index: int) -> tuple[float, ...]:
+        """How much each painting counts in a rendered frame."""
+        return shares(self.config.style, self.whole.pts[self.first + index] * self.whole.time_base)
+
+    def restyled(self, index: int) -> bool:
+        """Whether the mixture has moved within the time that what does not move is painted on."""
+        lately = range(max(0, index - self.config.settling), index + 1)
+        return len({self.mixture(i) for i in lately}) > 1
 
     @property
     def trim(self) -> tuple[Fraction, Fraction] | None:
@@ -105,9 +117,11 @@ class Result:
     seconds_per_frame: float | None
 
 
-def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: False) -> Result:
+def render(
+    config: RenderConfig, report: Report = silent, stop: Stop = lambda: False, models: Models | None = None
+) -> Result:
     """Render `config.input` in the style of `config.style`; continue where an interrupted run of the same render
-    stopped.
+    stopped. `models` are those of earlier renders.
 
     Raises the errors of `vidstyle.errors`; finished frames are kept whatever happens.
     """
@@ -118,7 +132,7 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
     with contextlib.ExitStack() as stack:
         stack.enter_context(deterministic(device))
         spare_memory(sparing=job.memory.tile > 0)
-        stylizer, flow, parts = build(job, device, report)
+        stylizer, flow, parts = build(job, device, models or Models(report))
         store = stack.enter_context(checkpoint.hold(Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))))
         # The output is looked for again: another run may have ended since `prepare`.
         for warning in store.begin(machine.versions(), restart=config.restart, overwrite=config.overwrite):
@@ -145,7 +159,7 @@ def render(config: RenderConfig, report: Report = silent, stop: Stop = lambda: F
 def prepare(config: RenderConfig) -> Job:
     """Look at everything that can refuse the render, the cheap things first."""
     source = probe(config.input)
-    painting = paintings.load(config, source)
+    loaded = paintings.load(config, source)
     size = read.fit(source.width, source.height, config.size)
 
     def decide(timeline: Timeline | None = None) -> Delivery:
@@ -181,7 +195,7 @@ def prepare(config: RenderConfig) -> Job:
         config=config,
         source=source,
         delivery=delivery,
-        painting=paintings.in_colours_of(painting, config, seen.statistics),
+        paintings=paintings.in_colours_of(loaded, config, seen.statistics),
         whole=scanned.timeline,
         cuts=shots.cuts(differences.scores),
         first=first,
@@ -226,53 +240,31 @@ def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
     return inside[0], inside[-1] + 1
 
 
-def build(job: Job, device: Any, report: Report = silent) -> tuple[Stylizer, flow_estimators.Flow, dict[str, Any]]:
+def build(job: Job, device: torch.device, models: Models) -> tuple[Stylizer, Flow, dict[str, Any]]:
     """The models, once, and all that makes up the render's fingerprint."""
     config = job.config
-    precision = resolve_precision(config.precision, device)
-    for name in weight_files(config):
-        weights.fetch(name, config.weights_dir, progress=downloading(name, report))
-
-    def load(name: str) -> features.Network:
-        return features.load(
-            name, pooling=config.pooling, device=device, precision=precision, weights_dir=config.weights_dir
-        )
-
-    extractor, polisher = load(config.features), load(POLISHER) if config.polish else None
-    flow = flow_estimators.load(flow_name(config), device, config.weights_dir)
+    models.fetch(config)
+    extractor = models.network(config.features, config, device)
+    polisher = models.network(POLISHER, config, device) if config.polish else None
+    flow = models.flow(config, device)
     width, height = job.size
     masks = job.regions.painting if job.regions else None
-    stylizer = Stylizer(extractor, job.painting, (height, width), config, device, polisher, job.memory.tile, masks)
+    stylizer = Stylizer(extractor, job.paintings, (height, width), config, device, polisher, job.memory.tile, masks)
     parts = {
         "input": sha256(config.input),
-        **({"style": sha256(config.style)} if config.style else {}),
+        **({"style": identity(config.style, [sha256(path) for path in config.paintings])} if config.style else {}),
         **config.picture_settings(),
-        **({"regions": [sha256(path) for path in config.regions]} if config.regions else {}),
+        **({"regions": [digest(path) for path in config.regions]} if config.regions else {}),
         "start": job.first,  # what is rendered, not how it was asked for
         "duration": job.stop - job.first,
         "weights": extractor.digest,
         "polish_weights": polisher.digest if polisher else None,
         "flow_weights": flow.digest,
-        "precision": precision,
+        "precision": resolve_precision(config.precision, device),
         "device": device.type,
         **({"tile": job.memory.tile} if job.memory.tile else {}),
     }
     return stylizer, flow, parts
-
-
-def weight_files(config: RenderConfig) -> tuple[str, ...]:
-    """Names of the weight files that a render reads."""
-    networks = (config.features, *((POLISHER,) if config.polish else ()), flow_name(config))
-    return tuple(name for name in networks if name in weights.REGISTRY)  # DIS has none
-
-
-def flow_name(config: RenderConfig) -> str:
-    """The estimator that a render loads. Without links between frames none is asked: DIS costs nothing."""
-    return "dis" if config.per_frame else config.flow
-
-
-def downloading(name: str, report: Report) -> Callable[[int, int], None]:
-    return lambda done, total: report(Download(name, done, total))
 
 
 def disk_needed(job: Job, missing: int) -> int:
@@ -289,54 +281,10 @@ def check_space(job: Job, missing: int) -> None:
         space.check(disk_needed(job, missing), missing, job.delivery.path.parent)
 
 
-def moving_frames(
-    job: Job, flow: flow_estimators.Flow, wanted: list[int], device: torch.device
-) -> Generator[tuple[Frame, Motion | None], None, None]:
-    """The source frames of the wanted indices with what links each to those before it, None where it starts afresh;
-    both on the device if that is CUDA, else on the CPU.
-    """
-    fresh = set(wanted) if job.config.per_frame else job.shots
-    distances, begin = job.config.distances, min(wanted)
-    shot = max((t for t in fresh if t <= begin), default=0)
-    hold = job.config.rest == "hold" and not job.config.per_frame
-    needed = shot if hold else max(shot, begin - distances[-1])
-    register = Register(job.config.settling)
-    recent: deque[Tensor] = deque(maxlen=distances[-1])  # source frames, the last one first
-    todo = set(wanted)
-    # Left, it closes the decoder, which must be gone when the render is.
-    span = job.first + needed, job.first + max(wanted) + 1
-    with ahead(read.read(job.source, job.size, *span), 1) as frames, masks_beside(job.regions, *span) as regions:
-        for frame, masks in zip(frames, regions, strict=False):
-            index = frame.index - job.first
-            if index in fresh:
-                recent.clear()
-                register.begin()
-            image = streams.brought(frame.image, device)
-            resting = register.take(image) if hold else None
-            if index in todo:
-                motion = long_link(image, recent, flow, distances, job.config.mask, resting) if recent else None
-                del resting  # its reference is held no longer than it is looked at
-                yield Frame(index, image, masks and masks()), motion
-            recent.appendleft(image)
-
-
-def recall(state: State, at: int, index: int, motion: Motion | None, store: Checkpoint) -> State:
-    """The state that frame `index` starts from, when `state` is that after frame `at`: what an earlier run has rendered
-    since, or before, comes from its checkpoints.
-    """
-    if motion is None:
-        return State()
-    at_hand = {j + index - at - 1: image for j, image in state.images.items()}
-    for j in (1, *motion.farther):
-        if j not in at_hand:
-            at_hand[j] = store.load(index - j)
-    return State(at_hand.pop(1), at_hand)
-
-
 def stylize(
     job: Job,
     stylizer: Stylizer,
-    flow: flow_estimators.Flow,
+    flow: Flow,
     store: Checkpoint,
     missing: list[int],
     report: Report,
@@ -356,7 +304,7 @@ def stylize(
             tally.ask()
             streams.taken_over(frame.image, motion)
             state = recall(state, at, frame.index, motion, store)
-            state, image, iterations = stylizer.step(state, frame.image, motion, frame.index, frame.regions)
+            state, image, iterations = stylizer.step(state, frame, motion)
             at = frame.index
             if motion is None:
                 return_memory()  # the coarser scales' holes would stay open

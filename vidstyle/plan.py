@@ -8,9 +8,10 @@ from vidstyle import pipeline, space, weights
 from vidstyle.checkpoint import state_folder
 from vidstyle.config import RenderConfig
 from vidstyle.device import resolve_device, resolve_precision
+from vidstyle.models import weight_files
 from vidstyle.progress import disk_space
 from vidstyle.shares import POLISHER
-from vidstyle.stylize.step import polish_iterations
+from vidstyle.stylize.descent import polish_iterations
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def of(config: RenderConfig) -> Plan:
     again = linked or config.passes > 1  # some frames do not start afresh
     first_polish, polish = (polish_iterations(config, job.size[::-1], fresh=fresh) for fresh in (True, False))
     pipeline.check_space(job, missing)
-    absent = [name for name in pipeline.weight_files(config) if not weights.locate(name, config.weights_dir)]
+    absent = [name for name in weight_files(config) if not weights.locate(name, config.weights_dir)]
     fetching = [f"{name}: {weights.REGISTRY[name].size / 1e6:.0f} MB of weights will be downloaded" for name in absent]
     return Plan(
         input=str(config.input),

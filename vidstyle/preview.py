@@ -69,6 +69,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     from vidstyle import checkpoint, machine, pipeline, space
     from vidstyle.device import deterministic, resolve_device
     from vidstyle.estimate import LinkedFrames, full_render
+    from vidstyle.models import Models
     from vidstyle.video import delivery
     from vidstyle.video.probe import probe
     from vidstyle.video.read import fit
@@ -96,7 +97,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
         report(note)
     with contextlib.ExitStack() as stack:
         stack.enter_context(deterministic(device))
-        stylizer, flow, parts = pipeline.build(job, device, report)
+        stylizer, flow, parts = pipeline.build(job, device, Models(report))
         state = checkpoint.Checkpoint(clip, parts, job.size, len(job.timeline))
         store = stack.enter_context(checkpoint.hold(state))
         # An earlier preview's frames are nothing to keep: other settings simply start over.
@@ -194,7 +195,7 @@ def side_by_side(job: Job, store: Checkpoint) -> list[Path]:
 
 
 def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
-    """The contact sheet: the painting, source frames above, result frames below, evenly spread over the preview."""
+    """The contact sheet: the paintings, source frames above, result frames below, evenly spread over the preview."""
     import torch
     import torch.nn.functional as F
 
@@ -206,12 +207,18 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
     count = len(job.timeline)
     columns = sorted({round(i * (count - 1) / max(1, COLUMNS - 1)) for i in range(COLUMNS)})
     tall = 2 * height + GAP
-    beside = job.painting if job.painting is not None else torch.ones(3, tall, 1)  # nothing to show
-    _, h, w = beside.shape
-    painting = F.interpolate(beside[None], size=(tall, max(1, round(w * tall / h))), mode="bilinear", antialias=True)[0]
-    sheet = torch.ones(3, tall + 2 * GAP, painting.shape[2] + 2 * GAP + len(columns) * (width + GAP))
-    sheet[:, GAP : GAP + tall, GAP : GAP + painting.shape[2]] = painting
-    x = painting.shape[2] + 2 * GAP
+    paintings = [
+        F.interpolate(
+            one[None], (tall, max(1, round(one.shape[2] * tall / one.shape[1]))), mode="bilinear", antialias=True
+        )[0]
+        for one in job.paintings
+    ]
+    beside = sum(one.shape[2] + GAP for one in paintings)
+    sheet = torch.ones(3, tall + 2 * GAP, GAP + beside + len(columns) * (width + GAP))
+    x = GAP
+    for painting in paintings:
+        sheet[:, GAP : GAP + tall, x : x + painting.shape[2]] = painting
+        x += painting.shape[2] + GAP
     for frame in read(job.source, job.size, job.first, job.stop):
         i = frame.index - job.first
         if i in columns:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from benchmarks.consistency import VARIANTS, Remembered, average, cells, in_turn, rendered, row, wished
 from sample_videos import scene
-from vidstyle.config import build, preset_values
+from vidstyle.config import build
 from vidstyle.films import opened
+from vidstyle.presets import preset_values
 from vidstyle.scorecard import Scores
 
 FRAMES = 4

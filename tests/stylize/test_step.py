@@ -11,8 +11,9 @@ from torch import Tensor
 from tests.stylize.conftest import TinyFeatures
 from vidstyle.config import RenderConfig
 from vidstyle.errors import StyleError
-from vidstyle.frames import Motion, quantise
+from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.motion.warp import warp
+from vidstyle.stylize import descent as descending
 from vidstyle.stylize import features as networks
 from vidstyle.stylize import losses
 from vidstyle.stylize import step as stepping
@@ -35,7 +36,7 @@ def still(mask: float = 1.0) -> Motion:
 def stylizer(
     features: TinyFeatures, picture: Picture, config: RenderConfig, polisher: TinyFeatures | None = None
 ) -> Stylizer:
-    return Stylizer(features, picture(40, 56, 9), (H, W), config, torch.device("cpu"), polisher)
+    return Stylizer(features, [picture(40, 56, 9)], (H, W), config, torch.device("cpu"), polisher)
 
 
 def test_the_start_is_the_warped_previous_frame_wherever_the_mask_is_above_zero(picture: Picture) -> None:
@@ -77,7 +78,7 @@ def test_an_occluded_pixel_is_still_optimised(tiny: TinyFeatures, picture: Pictu
     motion.mask[:, 10:30, 10:30] = 0
     s = stylizer(tiny, picture, settings(temporal_weight=100.0))
     start, _ = start_image(frame, [(picture(H, W, 1), motion)])
-    _, image, _ = s.step(State(picture(H, W, 1)), frame, motion)
+    _, image, _ = s.step(State(picture(H, W, 1)), Frame(0, frame), motion)
     inside = (image - start)[:, 12:28, 12:28].abs()
     assert inside.mean() > 0.01
     assert (inside > 0).float().mean() > 0.9
@@ -89,7 +90,7 @@ def test_a_larger_temporal_weight_holds_the_frame_closer(
     previous, distances = quantise(picture(H, W, 1)), []
     for weight in (0.0, 2.0, 50.0):
         s = stylizer(tiny, picture, settings(temporal_weight=weight))
-        _, image, _ = s.step(State(previous), picture(H, W, 2), still())
+        _, image, _ = s.step(State(previous), Frame(0, picture(H, W, 2)), still())
         distances.append(float((image - previous).square().mean()))
     assert distances[0] > 1.5 * distances[1] > 1.5 * distances[2]
 
@@ -99,7 +100,7 @@ def test_a_larger_temporal_weight_holds_the_frame_closer(
 def test_the_temporal_term_is_there_at_every_scale_of_a_later_frame_and_never_of_a_first_one(
     tiny: TinyFeatures, picture: Picture, settings: Settings, scales: int, polish: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stepping, "COARSEST", 16)
+    monkeypatch.setattr(descending, "COARSEST", 16)
     seen: list[bool] = []
     real = stepping.minimise
 
@@ -112,15 +113,15 @@ def test_the_temporal_term_is_there_at_every_scale_of_a_later_frame_and_never_of
     monkeypatch.setattr(stepping, "minimise", spy)
     s = stylizer(tiny, picture, settings(first_scales=3, scales=scales, polish=polish), TinyFeatures())
     extra = bool(polish)
-    state, _, done = s.step(State(), picture(H, W, 1), None)
+    state, _, done = s.step(State(), Frame(0, picture(H, W, 1)), None)
     assert (seen, done) == ([False] * (3 + extra), 12)
     seen.clear()
-    _, _, done = s.step(state, picture(H, W, 2), still())
+    _, _, done = s.step(state, Frame(0, picture(H, W, 2)), still())
     assert (seen, done) == ([True] * (scales + extra), 8)
 
 
 def test_the_state_is_what_the_checkpoint_holds(tiny: TinyFeatures, picture: Picture, settings: Settings) -> None:
-    state, image, _ = stylizer(tiny, picture, settings()).step(State(), picture(H, W, 1), None)
+    state, image, _ = stylizer(tiny, picture, settings()).step(State(), Frame(0, picture(H, W, 1)), None)
     assert state.image is image
     assert torch.equal(image, quantise(image))
 
@@ -131,8 +132,8 @@ def test_the_same_step_twice_gives_the_same_bytes(
 ) -> None:
     def run(seed: int, index: int) -> Tensor:
         s = stylizer(tiny, picture, settings(init=init, seed=seed))
-        state, _, _ = s.step(State(), picture(H, W, 1), None, index)
-        return s.step(state, picture(H, W, 2), still(0.5), index + 1)[1]
+        state, _, _ = s.step(State(), Frame(index, picture(H, W, 1)), None)
+        return s.step(state, Frame(index + 1, picture(H, W, 2)), still(0.5))[1]
 
     assert torch.equal(run(1, 5), run(1, 5))
     assert torch.equal(run(1, 5), run(2, 5)) is (init == "content")
@@ -141,10 +142,10 @@ def test_the_same_step_twice_gives_the_same_bytes(
 
 def test_a_still_clip_stays_still(tiny: TinyFeatures, picture: Picture, settings: Settings) -> None:
     s, frame = stylizer(tiny, picture, settings(first_iterations=60)), picture(H, W, 1)
-    state, _, _ = s.step(State(), frame, None)
+    state, _, _ = s.step(State(), Frame(0, frame), None)
     for t in range(5):
         before = state.image
-        state, image, _ = s.step(state, frame, still(), t + 1)
+        state, image, _ = s.step(state, Frame(t + 1, frame), still())
         assert before is not None
         assert (image - before).abs().mean() < 2 / 255
 
@@ -154,7 +155,7 @@ def test_style_targets_are_computed_once(tiny: TinyFeatures, picture: Picture, s
     before = len(tiny.asked)
     state = State()
     for t in range(3):
-        state, _, _ = s.step(state, picture(H, W, t), still() if t else None, t)
+        state, _, _ = s.step(state, Frame(t, picture(H, W, t)), still() if t else None)
     evaluations = 12 + 8 + 8
     contents = 3
     assert len(tiny.asked) - before == evaluations + contents
@@ -192,7 +193,7 @@ def test_the_last_iterations_of_every_frame_and_no_others_are_the_polishers(
     of_a_later: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stepping, "COARSEST", 16)
+    monkeypatch.setattr(descending, "COARSEST", 16)
     small, large = Counted(), Counted(full_only=True)
     s = stylizer(small, picture, settings(first_scales=3, polish=polish, optimizer=optimizer, budget="fixed"), large)
     assert large.asked == ([networks.STYLE_LAYERS] if polish else [])
@@ -200,9 +201,9 @@ def test_the_last_iterations_of_every_frame_and_no_others_are_the_polishers(
     for t, (motion, total, expected) in enumerate(
         [(None, 12, of_a_first), (still(), 8, of_a_later), (None, 12, of_a_first), (still(0.5), 8, of_a_later)]
     ):
-        assert stepping.polish_iterations(s.config, (H, W), fresh=motion is None) == expected
+        assert descending.polish_iterations(s.config, (H, W), fresh=motion is None) == expected
         before = small.evaluations, large.evaluations
-        state, _, done = s.step(state, picture(H, W, t), motion, t)
+        state, _, done = s.step(state, Frame(t, picture(H, W, t)), motion)
         mended = large.since(before[1])
         assert small.since(before[0]) + mended == done
         assert (done, mended) == (total, expected)
@@ -219,7 +220,7 @@ def test_a_frame_gets_the_more_iterations_the_more_of_it_is_new(
         s = stylizer(tiny, picture, config)
         mask = torch.zeros(1, H, W)
         mask[:, :, : round(shown * W)] = 1
-        return s.step(State(picture(H, W, 1)), picture(H, W, 2), Motion(torch.full((2, H, W), 0.3), mask))[2]
+        return s.step(State(picture(H, W, 1)), Frame(0, picture(H, W, 2)), Motion(torch.full((2, H, W), 0.3), mask))[2]
 
     counts = [iterations(shown, "adaptive") for shown in (1.0, 0.75, 0.5, 0.0)]
     assert counts[0] == 8
@@ -236,7 +237,7 @@ def test_what_is_new_may_change_faster_than_what_the_last_frame_shows(
     s, mask = stylizer(tiny, picture, config), torch.zeros(1, H, W)
     mask[:, :, : W // 2] = 1
     grey = 0.25 + picture(H, W, 1) / 2
-    _, image, _ = s.step(State(grey), grey, Motion(torch.zeros(2, H, W), mask))
+    _, image, _ = s.step(State(grey), Frame(0, grey), Motion(torch.zeros(2, H, W), mask))
     start, _ = stepping.start_image(grey, [(grey, Motion(torch.zeros(2, H, W), mask))])
     change = (image - start).abs()
     held, new = change[:, :, : W // 2].amax(), change[:, :, W // 2 :].amax()
@@ -262,8 +263,8 @@ def test_noise_is_noise_at_the_scale_at_which_it_begins(
 
     monkeypatch.setattr(stepping, "minimise", minimise)
     config = settings(first_iterations=iterations, first_scales=3, init="noise")
-    s = Stylizer(tiny, picture(40, 56, 9), (256, 300), config, torch.device("cpu"))
-    s.step(State(), picture(256, 300, 0), None)
+    s = Stylizer(tiny, [picture(40, 56, 9)], (256, 300), config, torch.device("cpu"))
+    s.step(State(), Frame(0, picture(256, 300, 0)), None)
     assert len(begun) == min(iterations, 3)
     assert begun[0].std() > 0.25  # 0.29 is that of a uniform distribution
 
@@ -286,9 +287,9 @@ def test_noise_is_noise_at_the_scale_at_which_it_begins(
 def test_scales_go_down_to_where_strokes_cover_a_flat_sky(
     size: tuple[int, int], shorter_sides: list[int], count: int
 ) -> None:
-    found = stepping.factors(size, count)
+    found = descending.factors(size, count)
     assert [min(stepping.scaled(size, factor)) for factor in found] == shorter_sides[-count:]
-    assert all(coarse * stepping.SMALLEST_STEP <= fine <= 2 * coarse for coarse, fine in pairwise(found))
+    assert all(coarse * descending.SMALLEST_STEP <= fine <= 2 * coarse for coarse, fine in pairwise(found))
 
 
 @pytest.mark.parametrize(
@@ -299,13 +300,13 @@ def test_a_small_frame_has_fewer_scales_and_more_to_polish(
     tiny: TinyFeatures, picture: Picture, settings: Settings, h: int, w: int, at_full_size: tuple[int, int]
 ) -> None:
     config = settings(first_iterations=200, iterations=80, first_scales=3, scales=2, polish=999)
-    pyramid = Stylizer(tiny, picture(40, 56, 9), (h, w), config, torch.device("cpu"), tiny).pyramid
+    pyramid = Stylizer(tiny, [picture(40, 56, 9)], (h, w), config, torch.device("cpu"), tiny).pyramid
     for fresh, expected, most in zip((True, False), at_full_size, (3, 2), strict=True):
-        way = stepping.descent(config, (h, w), fresh=fresh)
+        way = descending.descent(config, (h, w), fresh=fresh)
         assert sum(iterations for _, iterations in way) == (200 if fresh else 80)
         assert [stepping.scaled((h, w), factor) for factor, _ in way] == [scale.size for scale in pyramid[-len(way) :]]
         assert len(way) == min(most, len(pyramid))
-        assert stepping.polish_iterations(config, (h, w), fresh=fresh) == expected
+        assert descending.polish_iterations(config, (h, w), fresh=fresh) == expected
     assert len({scale.size for scale in pyramid}) == len(pyramid)
     assert pyramid[-1].size == (h, w)
 
@@ -313,7 +314,7 @@ def test_a_small_frame_has_fewer_scales_and_more_to_polish(
 def test_a_frame_that_settles_early_still_gets_its_polish(picture: Picture, settings: Settings) -> None:
     small, large = Counted(), Counted(full_only=True)
     config = settings(first_iterations=100, first_scales=1, stop_tolerance=0.9, polish=5)
-    _, _, done = stylizer(small, picture, config, large).step(State(), picture(H, W, 1), None)
+    _, _, done = stylizer(small, picture, config, large).step(State(), Frame(0, picture(H, W, 1)), None)
     assert (small.evaluations, large.evaluations, done) == (2 * CHECK_EVERY, 5, 2 * CHECK_EVERY + 5)
 
 
@@ -323,7 +324,7 @@ def test_polish_goes_on_with_the_small_steps_of_the_end(
 ) -> None:
     def image(polish: int, iterations: int, polisher: TinyFeatures | None = tiny) -> Tensor:
         config = settings(first_iterations=iterations, first_scales=1, polish=polish, optimizer=optimizer)
-        return stylizer(tiny, picture, config, polisher).step(State(), picture(H, W, 1), None)[1]
+        return stylizer(tiny, picture, config, polisher).step(State(), Frame(0, picture(H, W, 1)), None)[1]
 
     assert torch.equal(image(0, 12), image(0, 12, None))
     # Only the last step is another one, if on the same network. One of L-BFGS in full has whatever size it takes: there
@@ -343,8 +344,8 @@ def test_polish_comes_closer_to_the_style_as_vgg19_sees_it(settings: Settings, s
 
     def distance(polish: int) -> float:
         config = settings(first_iterations=20, first_scales=1, polish=polish)
-        s = Stylizer(lite, painting, size, config, torch.device("cpu"), vgg19)
-        _, image, done = s.step(State(), frame, None)
+        s = Stylizer(lite, [painting], size, config, torch.device("cpu"), vgg19)
+        _, image, done = s.step(State(), Frame(0, frame), None)
         assert done == 20
         maps = vgg19(image[None], networks.STYLE_LAYERS)
         return float(sum(losses.style(losses.gram(maps[name]), targets[name]) for name in targets))
@@ -357,8 +358,8 @@ def test_polish_comes_closer_to_the_style_as_vgg19_sees_it(settings: Settings, s
 def test_every_size_down_to_16_pixels_is_stylised(picture: Picture, settings: Settings, h: int, w: int) -> None:
     from vidstyle.stylize import features
 
-    s = Stylizer(features.load("lite"), picture(40, 300, 9), (h, w), settings(first_scales=6), torch.device("cpu"))
-    state, image, _ = s.step(State(), picture(h, w, 1), None)
+    s = Stylizer(features.load("lite"), [picture(40, 300, 9)], (h, w), settings(first_scales=6), torch.device("cpu"))
+    state, image, _ = s.step(State(), Frame(0, picture(h, w, 1)), None)
     assert image.shape == (3, h, w)
     motion = Motion(torch.zeros(2, h, w), torch.ones(1, h, w))
-    assert bool(s.step(state, picture(h, w, 2), motion)[1].isfinite().all())
+    assert bool(s.step(state, Frame(0, picture(h, w, 2)), motion)[1].isfinite().all())

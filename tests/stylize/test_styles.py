@@ -10,15 +10,16 @@ from torch import Tensor
 
 from vidstyle import colours
 from vidstyle.config import RenderConfig
-from vidstyle.frames import Motion
+from vidstyle.frames import Frame, Motion
 from vidstyle.shares import TERMS, WHOLE, parsed
 from vidstyle.stylize import features, losses
 from vidstyle.stylize.features import STYLE_LAYERS
+from vidstyle.stylize.kinds import SEARCH_EVERY
 from vidstyle.stylize.matting import Laplacian, affine
 from vidstyle.stylize.objective import Objective, Style
-from vidstyle.stylize.patches import Patches
+from vidstyle.stylize.patches import Match, Patches
 from vidstyle.stylize.step import State, Stylizer, fitted
-from vidstyle.stylize.styles import SEARCH_EVERY, Painting
+from vidstyle.stylize.styles import Mixture, Painting
 from vidstyle.stylize.tiles import tiles
 
 H, W = 64, 96
@@ -34,7 +35,7 @@ def lite() -> features.Network:
 
 def objective(network: features.Network, painting: Tensor, config: RenderConfig, side: int = 0) -> Objective:
     over = tiles(painting.shape[1:], side, network.halo) if side else None
-    return Objective(network, Painting(network, painting[None], config, over).terms(), over)
+    return Objective(network, Mixture([Painting(network, painting[None], config, over)]).terms(), over)
 
 
 def test_the_default_is_the_mean_of_the_relative_gram_losses_to_the_last_bit(
@@ -90,14 +91,14 @@ def test_matches_of_patches_stay_for_some_evaluations_and_are_each_pictures_own(
     searches = 0
     search = Patches.search
 
-    def counted(self: Patches, found: Tensor) -> tuple[Tensor, Tensor]:
+    def counted(self: Patches, found: Tensor, labels: Tensor | None) -> Match:
         nonlocal searches
         searches += 1
-        return search(self, found)
+        return search(self, found, labels)
 
     monkeypatch.setattr(Patches, "search", counted)
     config = settings(style_terms="mrf", style_layers="relu4_1")
-    known = Painting(lite, picture(H, W, 1)[None], config, None)
+    known = Mixture([Painting(lite, picture(H, W, 1)[None], config, None)])
     for _ in range(2):
         of = Objective(lite, known.terms())
         for _ in range(SEARCH_EVERY + 1):
@@ -124,9 +125,9 @@ def test_every_choice_makes_another_picture_the_same_one_every_time_and_on_video
     motion = Motion(torch.ones(2, H, W), torch.ones(1, H, W))
 
     def rendered(**given: object) -> tuple[Tensor, Tensor]:
-        stylizer = Stylizer(lite, painting, (H, W), settings(**few, **given), CPU)
-        state, image, _ = stylizer.step(State(), frame, None)
-        return image, stylizer.step(state, frame.roll((1, 1), (1, 2)), motion)[1]
+        stylizer = Stylizer(lite, [painting], (H, W), settings(**few, **given), CPU)
+        state, image, _ = stylizer.step(State(), Frame(0, frame), None)
+        return image, stylizer.step(state, Frame(0, frame.roll((1, 1), (1, 2))), motion)[1]
 
     first, second = rendered(**chosen)
     assert all(torch.equal(a, b) for a, b in zip(rendered(**chosen), (first, second), strict=True))
@@ -146,7 +147,7 @@ def test_luminance_keeps_the_sources_hue_and_chroma_and_paints_its_lightness(
 ) -> None:
     frame = 0.3 + 0.4 * picture(H, W, 2)
     config = settings(keep_colors="luminance", first_iterations=20, first_scales=1)
-    _, image, _ = Stylizer(lite, picture(H, W, 1), (H, W), config, CPU).step(State(), frame, None)
+    _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(State(), Frame(0, frame), None)
     before, after = colours.to_oklab(frame), colours.to_oklab(image)
     assert (after[1:] - before[1:]).abs().mean() < 0.005
     assert (after[:1] - before[:1]).abs().mean() > 0.02
@@ -159,7 +160,7 @@ def test_photorealism_keeps_the_picture_a_locally_affine_recolouring(
     found = []
     for weight in (0.0, 1e4):
         config = settings(photorealism=weight, first_iterations=20, first_scales=1)
-        _, image, _ = Stylizer(lite, picture(H, W, 1), (H, W), config, CPU).step(State(), frame, None)
+        _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(State(), Frame(0, frame), None)
         found.append(float(affine(image, Laplacian(frame))))
     assert found[1] < 0.2 * found[0]
 
@@ -185,7 +186,7 @@ def test_a_region_that_is_smaller_than_a_cell_takes_the_whole_paintings_style(
     painting, image = picture(47, 87, 1), picture(64, 64, 2)
     strip = torch.zeros(2, 47, 87)
     strip[0, :35], strip[1, 35:] = 1, 1
-    known = Painting(lite, painting[None], settings(), None, strip)
+    known = Mixture([Painting(lite, painting[None], settings(), None, strip)])
     half = torch.zeros(2, 64, 64)
     half[0, :32], half[1, 32:] = 1, 1
     assert float(Objective(lite, known.terms(half))(image[None])) < 5
@@ -193,7 +194,9 @@ def test_a_region_that_is_smaller_than_a_cell_takes_the_whole_paintings_style(
 
 def test_a_small_painting_still_has_patches(lite: features.Network, picture: Picture, settings: Settings) -> None:
     config = settings(style_terms="mrf", style_scale=0.3, first_iterations=6, first_scales=3)
-    _, image, _ = Stylizer(lite, picture(20, 20, 1), (H, W), config, CPU).step(State(), picture(H, W, 2), None)
+    _, image, _ = Stylizer(lite, [picture(20, 20, 1)], (H, W), config, CPU).step(
+        State(), Frame(0, picture(H, W, 2)), None
+    )
     assert image.isfinite().all()
 
 
@@ -201,7 +204,9 @@ def test_a_tileable_texture_goes_on_where_it_ends(lite: features.Network, pictur
     jumps = []
     for tileable in (True, False):
         config = settings(texture=True, tileable=tileable, style=None, first_iterations=40, tv_weight=3)
-        _, image, _ = Stylizer(lite, picture(H, W, 1), (H, W), config, CPU).step(State(), picture(H, W, 1), None)
+        _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(
+            State(), Frame(0, picture(H, W, 1)), None
+        )
         inside = (image[:, :, 1:] - image[:, :, :-1]).abs().mean()
         jumps.append(float((image[:, :, 0] - image[:, :, -1]).abs().mean() / inside))
     assert jumps[0] < 0.6 * jumps[1]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.stylize.conftest import TinyFeatures
 from vidstyle.config import RenderConfig
-from vidstyle.frames import Motion, quantise
+from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.stylize import step as stepping
 from vidstyle.stylize.objective import Objective, Temporal
 from vidstyle.stylize.optimize import Schedule
@@ -111,12 +111,12 @@ def test_a_frame_has_one_temporal_term_for_each_link_with_its_own_mask(
     tiny: TinyFeatures, picture: Picture, settings: Settings, seen: Seen, norm: str
 ) -> None:
     config = settings(long_term=4, temporal_weight=7.0, temporal_norm=norm)
-    s = Stylizer(tiny, picture(40, 56, 9), (H, W), config, torch.device("cpu"))
+    s = Stylizer(tiny, [picture(40, 56, 9)], (H, W), config, torch.device("cpu"))
     images = {j: picture(H, W, j) for j in (1, 2, 3, 4)}
     masks = {1: left_of(10), 2: left_of(30) - left_of(10), 4: left_of(60) - left_of(30)}
     farther = {j: linked(masks[j]) for j in (2, 4)}
     motion = Motion(torch.zeros(2, H, W), masks[1], farther)
-    state, image, _ = s.step(State(images[1], {j: images[j] for j in (2, 3, 4)}), picture(H, W, 8), motion)
+    state, image, _ = s.step(State(images[1], {j: images[j] for j in (2, 3, 4)}), Frame(0, picture(H, W, 8)), motion)
     assert len(seen.terms[0]) == 3
     for term, j in zip(seen.terms[0], (1, 2, 4), strict=True):
         assert (term.weight, term.norm) == (7.0, norm)
@@ -132,16 +132,16 @@ def test_a_frame_has_one_temporal_term_for_each_link_with_its_own_mask(
 def test_a_later_pass_starts_from_the_blend_and_is_held_to_its_neighbour_only_when_asked(
     tiny: TinyFeatures, picture: Picture, settings: Settings, seen: Seen, hold: bool
 ) -> None:
-    s = Stylizer(tiny, picture(40, 56, 9), (H, W), settings(passes=4, blend=0.25), torch.device("cpu"))
+    s = Stylizer(tiny, [picture(40, 56, 9)], (H, W), settings(passes=4, blend=0.25), torch.device("cpu"))
     frame, image, beside = (picture(H, W, seed) for seed in range(3))
     motion = linked(left_of(30), 2, 0)
-    made, done = s.revise(frame, image, beside, motion, hold=hold)
+    made, done = s.revise(Frame(0, frame), image, beside, motion, hold=hold)
     warped = torch.cat([beside[:, :, 2:], beside[:, :, -1:], beside[:, :, -1:]], 2)
     assert done == 8  # those of a frame that has a predecessor
     assert torch.equal(seen.starts[0], blended(image, warped, motion.mask, 0.25))
     assert [torch.equal(inner(term.warped), warped) for term in seen.terms[0]] == [True] * hold
     assert torch.equal(made, quantise(seen.starts[0]))
-    s.revise(frame, image, None, None, hold=hold)  # the first of a shot
+    s.revise(Frame(0, frame), image, None, None, hold=hold)  # the first of a shot
     assert torch.equal(seen.starts[1], image)
     assert seen.terms[1] == []
 

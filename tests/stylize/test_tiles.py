@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.config import RenderConfig
-from vidstyle.frames import Motion
+from vidstyle.frames import Frame, Motion
 from vidstyle.stylize import features
 from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
 from vidstyle.stylize.features.vgg19 import VGG19
@@ -91,13 +91,13 @@ def test_every_cell_of_every_map_belongs_to_one_tile(h: int, w: int, side: int) 
 def test_no_more_than_a_tile_and_its_overlap_is_computed_at_once(picture: Picture, settings: Settings) -> None:
     spy, side, (h, w) = Seen(features.load("lite")), 48, (96, 412)
     config = settings(first_iterations=2, iterations=1, first_scales=1)
-    whole, divided = (Stylizer(spy, picture(h, w, 9), (h, w), config, torch.device("cpu"), tile=t) for t in (0, side))
+    whole, divided = (Stylizer(spy, [picture(h, w, 9)], (h, w), config, torch.device("cpu"), tile=t) for t in (0, side))
     images = []
     for s in (divided, whole):
         spy.sizes.clear()
-        state, _, _ = s.step(State(), picture(h, w, 1), None)
+        state, _, _ = s.step(State(), Frame(0, picture(h, w, 1)), None)
         motion = Motion(torch.full((2, h, w), 0.5), torch.ones(1, h, w))
-        images.append(s.step(state, picture(h, w, 2), motion)[1])
+        images.append(s.step(state, Frame(0, picture(h, w, 2)), motion)[1])
         largest = max(max(size) for size in spy.sizes)
         assert largest <= side + STRIDE + 2 * spy.halo if s is divided else largest == w + 2 * MARGIN
     assert (images[0] - images[1]).abs().mean() < 0.2 / 255

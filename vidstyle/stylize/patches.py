@@ -6,14 +6,15 @@ A patch is named by its place among all of its map (h, w), in rows: y (w - 2) + 
 References: Li, Wand 2016 "Combining Markov random fields and convolutional neural networks for image synthesis" ("Li");
 Ashikhmin 2001 "Synthesizing natural textures"; Luan, Paris, Shechtman, Bala 2018 "Deep painterly harmonization"
 ("Luan"); Simakov, Caspi, Shechtman, Irani 2008 "Summarizing visual data using bidirectional similarity" ("Simakov");
-Liao, Yao, Yuan, Hua, Kang 2017 "Visual attribute transfer through deep image analogy".
+Liao, Yao, Yuan, Hua, Kang 2017 "Visual attribute transfer through deep image analogy"; Champandard 2016 "Semantic style
+transfer and turning two-bit doodles into fine artworks".
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -30,8 +31,26 @@ STEPS = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))
 ROUNDS = 3
 """How often each patch may take over what its neighbours are matched with."""
 
+BELONGING = 10.0
+"""What it adds to the similarity of two patches, at most 1, that they belong to one region: with labels no patch takes
+its match from another region, unless its own has none. Champandard 2016 has a weight for it."""
+
 AT_ONCE = 2**24
 """Similarities that are held at once, or values of patches."""
+
+
+class Match(NamedTuple):
+    """What a search has found.
+
+    Args:
+        patch: the painting's for each of the image's, (n,).
+        similarity: of those two, (n,).
+        back: the image's for each that is searched of the painting's, (m,).
+    """
+
+    patch: Tensor
+    similarity: Tensor
+    back: Tensor
 
 
 class Patches:
@@ -42,9 +61,10 @@ class Patches:
         stride: in y and x, of the patches that are searched; every one of them is searched for every patch of the
             image, so some thousands are many.
         coherence: bonus, in units of the similarity (at most 1), for each of the neighbours whose match it continues.
+        labels: (k, 1, h, w) in [0, 1], how much of each cell belongs to each region; None: there are none.
     """
 
-    def __init__(self, style: Tensor, stride: int = 1, coherence: float = 0.0) -> None:
+    def __init__(self, style: Tensor, stride: int = 1, coherence: float = 0.0, labels: Tensor | None = None) -> None:
         with torch.no_grad():
             whole = plane(style)
             self.height, self.width, self.coherence = whole.shape[0] - SIDE + 1, whole.shape[1] - SIDE + 1, coherence
@@ -54,70 +74,83 @@ class Patches:
             names = torch.arange(self.height * self.width, device=style.device).view(self.height, self.width)
             self.searched = names[::stride, ::stride].flatten()
             self.directions = F.normalize(patches(style, stride), dim=1, eps=losses.TINY)
+            self.labels = None if labels is None else middles(labels)
 
     def match(self, features: Tensor) -> Tensor:
         """The painting's patch for each of the image's, (n,)."""
-        return self.search(features)[0]
+        return self.search(features).patch
 
-    def loss(self, features: Tensor, match: Tensor | None = None) -> Tensor:
+    def loss(self, features: Tensor, match: Tensor | None = None, own: Tensor | None = None) -> Tensor:
         """Mean of |Psi_i(F) - Psi_m(i)(S)|^2 over the image's patches, relative to the mean of |Psi(S)|^2, a scalar (Li
-        eq. 2, a sum). The match m, where it is known that of `match`, is held fixed for the gradient.
+        eq. 2, a sum). The match m, where it is known that of `match`, is held fixed for the gradient. The others than
+        `own`, (n,) of 0 and 1, count as if they were at no distance.
         """
         m = self.match(features) if match is None else match
-        distance: Tensor = Distance.apply(plane(features), self.cells, corners(m, self.width), self.width)
+        distance: Tensor = Distance.apply(plane(features), self.cells, corners(m, self.width), self.width, own)
         return distance / (len(m) * self.energy)
 
     def bidirectional(self, features: Tensor) -> Tensor:
-        """Mean of `loss` and of its like over the painting's patches, each against the image's nearest, a scalar
-        (Simakov eq. 1): nothing of the painting may be missing either.
-        """
-        return self.both(features, *self.search(features))
+        """Mean of `loss` and `missed`, a scalar (Simakov eq. 1): nothing of the painting may be missing either."""
+        found = self.search(features)
+        return (self.loss(features, found.patch) + self.missed(features, found.back)) / 2
 
-    def both(self, features: Tensor, match: Tensor, back: Tensor) -> Tensor:
-        """`bidirectional` with what `search` has found, which is held fixed for the gradient."""
+    def missed(self, features: Tensor, back: Tensor) -> Tensor:
+        """The like of `loss` over the painting's patches, each against the image's nearest, which is held fixed for the
+        gradient.
+        """
         f = plane(features)
         width = f.shape[1] - SIDE + 1
         # Indexing would add up its gradient in any order on a GPU; this does not.
         found = F.embedding(around(corners(back, width), width), f.flatten(0, 1))  # (n, 9, c)
         missed = losses.distance(found, self.cells[around(corners(self.searched, self.width), self.width)])
-        return (self.loss(features, match) + missed / (len(back) * self.energy)) / 2
+        return missed / (len(back) * self.energy)
 
     @torch.no_grad()
-    def search(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The painting's nearest patch for each of the image's, (n,), and the image's for each that is searched of the
-        painting's, (m,), by normalised cross-correlation (Li eq. 3): patches of any length, in the same direction.
+    def search(self, features: Tensor, labels: Tensor | None = None) -> Match:
+        """What of the painting is nearest, by normalised cross-correlation (Li eq. 3): patches of any length, in the
+        same direction. `labels` are those of the image, where the painting has such.
         """
-        nearest, first = [], 0
+        own = None if labels is None else middles(labels)
+        nearest, alike, first = [], [], 0
         highest = torch.full_like(self.directions[:, 0], -torch.inf)
         back = torch.zeros_like(self.searched)
-        for block in self.similarities(features):
-            nearest.append(block.argmax(1))
+        for block in self.similarities(features, own):
+            value, place = block.max(1)
+            alike.append(value)
+            nearest.append(place)
             value, place = block.max(0)
             back = torch.where(value > highest, place + first, back)
             highest = torch.maximum(value, highest)
             first += len(block)
         match = self.searched[torch.cat(nearest)]
-        return (self.coherent(plane(features), match) if self.coherence else match), back
+        if self.coherence:
+            match = self.coherent(plane(features), match, own)
+        return Match(match, torch.cat(alike), back)
 
-    def similarities(self, features: Tensor) -> Iterator[Tensor]:
-        """Of the image's patches, some rows after the other, with all that are searched: (some, m)."""
+    def similarities(self, features: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
+        """Of the image's patches, whose `labels` are (n, k), some rows after the other, with all that are searched:
+        (some, m).
+        """
         height, width = features.shape[2] - SIDE + 1, features.shape[3] - SIDE + 1
         rows = max(1, AT_ONCE // (width * max(self.directions.shape)))
         for y in range(0, height, rows):
             own = patches(features[:, :, y : y + rows + SIDE - 1])
-            yield F.normalize(own, dim=1, eps=losses.TINY) @ self.directions.mT
+            found = F.normalize(own, dim=1, eps=losses.TINY) @ self.directions.mT
+            if labels is not None and self.labels is not None:
+                found += BELONGING * labels[y * width : (y + rows) * width] @ self.labels[self.searched].mT
+            yield found
 
-    def coherent(self, f: Tensor, match: Tensor) -> Tensor:
-        """The matches (n,) of a map (h, w, c), with runs of the painting instead of single patches: each patch may have
-        its neighbour's match, moved by as much as the two lie apart, if its similarity and the bonus together are
-        higher (Luan section 4.1, after Ashikhmin).
+    def coherent(self, f: Tensor, match: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The matches (n,) of a map (h, w, c), whose patches' `labels` are (n, k), with runs of the painting instead of
+        single patches: each patch may have its neighbour's match, moved by as much as the two lie apart, if its
+        similarity and the bonus together are higher (Luan section 4.1, after Ashikhmin).
 
         Luan takes what is most like the eight neighbours' proposals, however like the image. What is proposed need not
         be searched. No two neighbours choose at once, so that the sum of similarities and bonuses only rises.
         """
         height, width = f.shape[0] - SIDE + 1, f.shape[1] - SIDE + 1
         ys, xs = (match // self.width).view(height, width), (match % self.width).view(height, width)
-        own = lengths(f)
+        own, of_image = lengths(f), None if labels is None else labels.view(height, width, -1)
         for _, a, b in itertools.product(range(ROUNDS), range(2), range(2)):
             some = (slice(a, None, 2), slice(b, None, 2))
             y = torch.stack([beside(ys, step, a, b) - step[0] for step in STEPS])  # (5, h / 2, w / 2)
@@ -126,6 +159,8 @@ class Patches:
             name = torch.where(there, y * self.width + x, -1)
             agreeing = (name[:, None] == name[None, 1:]).sum(1)
             score = self.similarity(f[a:, b:], own[some], name.clamp_min(0)) + self.coherence * agreeing
+            if of_image is not None and self.labels is not None:
+                score += BELONGING * (of_image[some] * self.labels[name.clamp_min(0)]).sum(-1)
             best = score.masked_fill(~there, -torch.inf).argmax(0)[None]
             ys[some], xs[some] = y.gather(0, best)[0], x.gather(0, best)[0]
         return (ys * self.width + xs).flatten()
@@ -149,6 +184,11 @@ def patches(features: Tensor, stride: int = 1) -> Tensor:
     """(1, c, h, w) -> its 3x3 patches, every stride-th in y and x, (n, 9 c), in fp32 at least."""
     windows = plane(features).unfold(0, SIDE, stride).unfold(1, SIDE, stride)  # (h', w', c, 3, 3)
     return windows.permute(0, 1, 3, 4, 2).flatten(0, 1).flatten(1)
+
+
+def middles(labels: Tensor) -> Tensor:
+    """(k, 1, h, w) -> the labels of every patch, those of its middle cell, (n, k)."""
+    return labels[:, 0, 1:-1, 1:-1].flatten(1).mT.contiguous()
 
 
 def lengths(f: Tensor) -> Tensor:
@@ -179,24 +219,29 @@ class Distance(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, f: Tensor, cells: Tensor, corner: Tensor, width: int) -> Tensor:
-        ctx.save_for_backward(f, cells, corner)
+    def forward(ctx: Any, f: Tensor, cells: Tensor, corner: Tensor, width: int, own: Tensor | None) -> Tensor:
+        ctx.save_for_backward(f, cells, corner, own)
         ctx.width = width
-        return sum((d.square_().sum() for _, d in differences(f, cells, corner, width)), f.new_zeros(()))
+        return sum((d.square_().sum() for _, d in differences(f, cells, corner, width, own)), f.new_zeros(()))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        f, cells, corner = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        f, cells, corner, own = ctx.saved_tensors
         result = torch.zeros_like(f)
-        for own, d in differences(f, cells, corner, ctx.width):
-            result[own] += d
-        return result.mul_(2 * grad), None, None, None
+        for where, d in differences(f, cells, corner, ctx.width, own):
+            result[where] += d
+        return result.mul_(2 * grad), None, None, None, None
 
 
-def differences(f: Tensor, cells: Tensor, corner: Tensor, width: int) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
-    """Where one cell of all patches lies in a map (h, w, c), and how far it is from its match's, (h - 2, w - 2, c)."""
+def differences(
+    f: Tensor, cells: Tensor, corner: Tensor, width: int, counted: Tensor | None
+) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
+    """Where one cell of all patches lies in a map (h, w, c), and how far it is from its match's, (h - 2, w - 2, c); 0
+    for those that are not counted.
+    """
     height, across = f.shape[0] - SIDE + 1, f.shape[1] - SIDE + 1
     for y, x in OFFSETS:
         own = slice(y, y + height), slice(x, x + across)
         found = cells[corner + y * (width + SIDE - 1) + x].view(height, across, -1)
-        yield own, f[own] - found
+        apart = f[own] - found
+        yield own, apart if counted is None else apart * counted.view(height, across, 1)

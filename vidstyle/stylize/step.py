@@ -7,7 +7,7 @@ everything that does is the state, and the state is what the checkpoint holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -15,20 +15,16 @@ from torch import Tensor
 
 from vidstyle import colours
 from vidstyle.config import RenderConfig
-from vidstyle.frames import Motion, quantise
+from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.shares import parsed
+from vidstyle.stylize.descent import descent, factors, scaled
 from vidstyle.stylize.features import Extractor
 from vidstyle.stylize.matting import Laplacian
 from vidstyle.stylize.objective import Affine, Content, Objective, Smoothness, Temporal, Term, maps
 from vidstyle.stylize.optimize import Schedule, minimise
-from vidstyle.stylize.styles import Painting
+from vidstyle.stylize.styles import Mixture, Painting
 from vidstyle.stylize.temporal import blended, carried, kept_where_settled, start_image
 from vidstyle.stylize.tiles import Tile, tiles
-
-COARSEST = 64
-"""No scale has a shorter side below this: relu5_1 sees 1/16 of it."""
-SMALLEST_STEP = 1.4
-"""From a scale to the next: a smaller one brings nothing new."""
 
 LARGEST_ENLARGEMENT = 2.0
 """A painting is brought to the frame's size, so that strokes keep their size relative to the picture at every
@@ -47,10 +43,6 @@ WARM_RATE, NEW_RATE = 0.25, 0.5
 """Step sizes of a frame that starts from its predecessor, as shares of a fresh frame's: where it can follow that one,
 which has been optimised already, and where it cannot. With one rate for both, what is held trembles, or what is new
 stays bare."""
-
-NEW_ITERATIONS = 0.4
-"""How much of a fresh frame's additional iterations a frame gets in which everything is new: it still has its
-predecessor's colours to start from. Where less is new, in proportion."""
 
 FINAL_RATE = 0.1
 """Adam's steps have the size of its rate even where nothing is left to gain; letting it fall leaves no such noise
@@ -86,48 +78,13 @@ class State:
 
 @dataclass(frozen=True)
 class Scale:
-    """One level of the coarse-to-fine pyramid: its size (h, w), the features that are matched at it, and what is known
-    of the painting in them; `tiles` as in `Objective`, of the canvas."""
+    """One level of the coarse-to-fine pyramid: its size (h, w), the features that are matched at it, and the style of
+    the paintings in them; `tiles` as in `Objective`, of the canvas."""
 
     size: tuple[int, int]
     extractor: Extractor
-    style: Painting | None
+    style: Mixture | None
     tiles: Sequence[Tile] | None
-
-
-def factors(size: tuple[int, int], count: int) -> list[float]:
-    """Of the full size (h, w), the share of each of at most `count` scales from coarse to fine: ..., 1/4, 1/2, 1. The
-    coarsest may be nearer to the next, for `COARSEST`'s sake, but no nearer than `SMALLEST_STEP`.
-    """
-    least = COARSEST / min(size)
-    chosen = [1.0]
-    while len(chosen) < count and (coarser := max(chosen[0] / 2, least)) * SMALLEST_STEP <= chosen[0]:
-        chosen.insert(0, coarser)
-    return chosen
-
-
-def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    return round(size[0] * factor), round(size[1] * factor)
-
-
-def descent(config: RenderConfig, size: tuple[int, int], *, fresh: bool, new: float = 0.0) -> list[tuple[float, int]]:
-    """A frame's way from coarse to fine: the factor of each scale, and the iterations there.
-
-    Args:
-        fresh: the frame has no predecessor.
-        new: the share of it that the predecessor does not show.
-    """
-    total, count = (config.first_iterations, config.first_scales) if fresh else (config.iterations, config.scales)
-    if not fresh and config.budget == "adaptive":
-        total += round(NEW_ITERATIONS * new * max(0, config.first_iterations - config.iterations))
-    chosen = factors(size, count)
-    ends = [total * i // len(chosen) for i in range(len(chosen) + 1)]
-    return [(factor, end - begin) for factor, begin, end in zip(chosen, ends, ends[1:], strict=False)]
-
-
-def polish_iterations(config: RenderConfig, size: tuple[int, int], *, fresh: bool) -> int:
-    """How many of a frame's iterations are the polisher's: the last `config.polish`, at most those at full size."""
-    return min(config.polish, descent(config, size, fresh=fresh)[-1][1])
 
 
 def fitted(
@@ -147,11 +104,11 @@ def fitted(
 
 
 class Stylizer:
-    """Stylises frames of one size with one painting.
+    """Stylises frames of one size with one painting, or a mixture of several.
 
     Args:
         extractor: the features to match.
-        painting: (3, H, W), any size; None where no style is asked for.
+        paintings: each (3, H, W), any size; none where no style is asked for.
         size: (h, w) of the frames.
         config: its optimisation and its weights; nothing of it that is about the video or its motion.
         polisher: the features of the last iterations, see `polish_iterations`; None: `extractor` does them too.
@@ -163,7 +120,7 @@ class Stylizer:
     def __init__(
         self,
         extractor: Extractor,
-        painting: Tensor | None,
+        paintings: Sequence[Tensor],
         size: tuple[int, int],
         config: RenderConfig,
         device: torch.device,
@@ -173,21 +130,23 @@ class Stylizer:
     ) -> None:
         self.extractor, self.config, self.device, self.polisher, self.tile = extractor, config, device, polisher, tile
         self.regions = None if regions is None else regions.to(device)
-        self.painting = None if painting is None else self.as_looked_at(painting.to(device))
+        self.paintings = [self.as_looked_at(painting.to(device)) for painting in paintings]
         count = max(config.first_scales, config.scales)
         self.pyramid = [self.scale(extractor, size, factor) for factor in factors(size, count)]
         self.polished = self.scale(polisher, size, 1.0) if polisher and config.polish else None
 
     def scale(self, extractor: Extractor, size: tuple[int, int], factor: float) -> Scale:
         """The frames' size and the painting's statistics at `factor` times the full size."""
-        (h, w), style = scaled(size, factor), None
-        if self.painting is not None and self.config.style_weight:
+        (h, w), known = scaled(size, factor), []
+        for painting in self.paintings if self.config.style_weight else ():
             # A texture keeps the scale of what it is made from: there is more of it, not a larger one.
-            own = (int(self.painting.shape[1]), int(self.painting.shape[2]))
+            own = (int(painting.shape[1]), int(painting.shape[2]))
             as_large_as, smallest = own if self.config.texture else size, 24 if "mrf" in self.config.style_terms else 16
-            small = fitted(self.painting, as_large_as, factor, self.config.style_scale, smallest)  # patches: 3x3 cells
-            style = Painting(extractor, small[None], self.config, self.tiles(extractor, small.shape[1:]), self.regions)
-        return Scale((h, w), extractor, style, self.tiles(extractor, (h + 2 * MARGIN, w + 2 * MARGIN)))
+            small = fitted(painting, as_large_as, factor, self.config.style_scale, smallest)  # patches: 3x3 cells
+            over = self.tiles(extractor, small.shape[1:])
+            known.append(Painting(extractor, small[None], self.config, over, self.regions))
+        over = self.tiles(extractor, (h + 2 * MARGIN, w + 2 * MARGIN))
+        return Scale((h, w), extractor, Mixture(known) if known else None, over)
 
     def tiles(self, extractor: Extractor, size: Sequence[int]) -> Sequence[Tile] | None:
         """How the features of a picture of `size` (h, w) are divided."""
@@ -196,17 +155,14 @@ class Stylizer:
         divided = tiles(size, self.tile, extractor.halo)
         return divided if len(divided) > 1 else None
 
-    def step(
-        self, state: State, frame: Tensor, motion: Motion | None, index: int = 0, regions: Tensor | None = None
-    ) -> tuple[State, Tensor, int]:
+    def step(self, state: State, frame: Frame, motion: Motion | None) -> tuple[State, Tensor, int]:
         """Stylise one frame.
 
         Args:
             state: of the previous frame, with the earlier ones that `motion.farther` names.
-            frame: the source frame (3, H, W).
+            frame: the source frame; its number and the seed fix the noise of `init = "noise"`, and its regions are the
+                same as the painting's.
             motion: what links it to the frames before it; None for the first frame of a shot, which starts afresh.
-            index: the frame's number, which with the seed fixes the noise of `init = "noise"`.
-            regions: (k, H, W), the same of the frame as the painting's.
 
         Returns:
             the new state, its image (3, H, W), and the iterations done.
@@ -214,39 +170,37 @@ class Stylizer:
         frame = frame.to(self.device)
         if motion is None or state.image is None:
             state = State()
-            image, done = self.optimised(frame, self.first_image(frame, index), (), fresh=True, regions=regions)
+            image, done = self.optimised(frame, self.first_image(frame), (), fresh=True)
         elif motion.still:
             image, done = state.image.to(self.device), 0  # nothing asks for another picture
         else:
             motion = motion.to(self.device)
             followed = [(state.images[j].to(self.device), link) for j, link in {1: motion, **motion.farther}.items()]
-            start, warped = start_image(frame, followed)
+            start, warped = start_image(frame.image, followed)
             held = [(w, link.mask) for w, (_, link) in zip(warped, followed, strict=True)]
             shown = torch.stack([mask for _, mask in held]).sum(0).clamp(0, 1)  # (1, H, W)
-            image, done = self.optimised(frame, start, held, fresh=False, shown=shown, regions=regions)
+            image, done = self.optimised(frame, start, held, fresh=False, shown=shown)
             image = kept_where_settled(image, warped[0], motion)
         image = quantise(image)
         return state.followed_by(image, self.config.distances[-1]), image, done
 
     def revise(
         self,
-        frame: Tensor,
+        frame: Frame,
         image: Tensor,
         neighbour: Tensor | None,
         motion: Motion | None,
         *,
         hold: bool,
-        regions: Tensor | None = None,
     ) -> tuple[Tensor, int]:
         """One frame of a later pass (Ruder 2016, section 4.4).
 
         Args:
-            frame: the source frame (3, H, W).
+            frame: the source frame.
             image: what the pass before made of it, (3, H, W).
             neighbour: the stylised frame (3, H, W) that this pass has just made, with the `motion` that links the frame
                 to it; None for the first frame of a shot in this pass's direction, which is only optimised again.
             hold: whether the frame is held to the neighbour by the temporal loss too.
-            regions: see `step`.
 
         Returns:
             its image (3, H, W) as the checkpoint will hold it, and the iterations done.
@@ -258,53 +212,52 @@ class Stylizer:
             warped = carried(neighbour.to(self.device), motion)
             start = blended(start, warped, motion.mask, self.config.blend)
             held = [(warped, motion.mask)] if hold else []
-        made, done = self.optimised(frame, start, held, fresh=False, regions=regions)
+        made, done = self.optimised(frame, start, held, fresh=False)
         return quantise(made), done
 
     def optimised(
         self,
-        frame: Tensor,
+        frame: Frame,
         start: Tensor,
         held: Sequence[Held],
         *,
         fresh: bool,
         shown: Tensor | None = None,
-        regions: Tensor | None = None,
     ) -> tuple[Tensor, int]:
         """`descend`, and what the colours of the source have to do with it."""
-        regions = None if regions is None else regions.to(self.device)
         if self.config.keep_colors != "luminance":
-            return self.descend(frame, start, held, fresh=fresh, shown=shown, regions=regions)
+            return self.descend(frame, start, held, fresh=fresh, shown=shown)
         grey = colours.grey
         lightness = [(grey(w), mask) for w, mask in held]
-        made, done = self.descend(grey(frame), grey(start), lightness, fresh=fresh, shown=shown, regions=regions)
-        return colours.with_colours_of(made, frame), done
+        looked_at = replace(frame, image=grey(frame.image))
+        made, done = self.descend(looked_at, grey(start), lightness, fresh=fresh, shown=shown)
+        return colours.with_colours_of(made, frame.image), done
 
     def as_looked_at(self, painting: Tensor) -> Tensor:
         """What of the painting (3, H, W) its style is taken from."""
         return colours.grey(painting) if self.config.keep_colors == "luminance" else painting
 
-    def first_image(self, frame: Tensor, index: int) -> Tensor:
+    def first_image(self, frame: Frame) -> Tensor:
         if self.config.init == "content" and not self.config.texture:
-            return frame
-        if self.config.init == "style" and self.painting is not None:
-            return resize(self.painting, tuple(frame.shape[1:]))
+            return frame.image
+        if self.config.init == "style" and self.paintings:
+            most = max(range(len(frame.mixture)), key=frame.mixture.__getitem__, default=0)
+            return resize(self.paintings[most], tuple(frame.image.shape[1:]))
         # Drawn on the CPU from the seed and the frame's number: the same on every device and after every resume. At
         # the size of the first scale: made smaller, noise is grey.
         way = descent(self.config, self.pyramid[-1].size, fresh=True)
         size = scaled(self.pyramid[-1].size, next(factor for factor, iterations in way if iterations))
-        generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + index) % 2**63)
-        return torch.rand((3, *size), generator=generator).to(frame)
+        generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + frame.index) % 2**63)
+        return torch.rand((3, *size), generator=generator).to(frame.image)
 
     def descend(
         self,
-        frame: Tensor,
+        frame: Frame,
         start: Tensor,
         held: Sequence[Held],
         *,
         fresh: bool,
         shown: Tensor | None = None,
-        regions: Tensor | None = None,
     ) -> tuple[Tensor, int]:
         """Minimise from coarse to fine; the temporal terms are there at every scale.
 
@@ -330,7 +283,7 @@ class Stylizer:
             margin = 0 if config.tileable else MARGIN
             canvas = extend(begun, margin)
             for level, part in self.parts(scale, schedule):
-                canvas, steps = minimise(self.objective(frame, held, level, regions), canvas, part, pace)
+                canvas, steps = minimise(self.objective(frame, held, level), canvas, part, pace)
                 done += steps
             made = canvas[:, margin : canvas.shape[1] - margin, margin : canvas.shape[2] - margin].contiguous()
             if not fresh and begun is not image:
@@ -346,15 +299,15 @@ class Stylizer:
         first, last = schedule.split(schedule.iterations - min(self.config.polish, schedule.iterations))
         return [(level, part) for level, part in ((scale, first), (self.polished, last)) if part.iterations]
 
-    def objective(self, frame: Tensor, held: Sequence[Held], scale: Scale, regions: Tensor | None) -> Objective:
+    def objective(self, frame: Frame, held: Sequence[Held], scale: Scale) -> Objective:
         config = self.config
-        canvas = extend(resize(frame, scale.size))
+        canvas = extend(resize(frame.image, scale.size))
         wanted = parsed(config.content_layers)
         looked_at = tuple(wanted) if config.content_weight and not config.texture else ()
         content = maps(scale.extractor, canvas[None], looked_at, scale.tiles)
-        masks = None if regions is None else extend(resize(regions, scale.size))
+        masks = None if frame.regions is None else extend(resize(frame.regions, scale.size))
         terms: list[Term] = [
-            *(scale.style.terms(masks) if scale.style else ()),
+            *(scale.style.terms(masks, frame.mixture) if scale.style else ()),
             *([Content(config.content_weight, content, wanted)] if content else []),
             Smoothness(config.tv_weight),
         ]

@@ -1,0 +1,231 @@
+"""What of a layer's map can be compared with a painting's: the kinds of style terms, with regions and without.
+
+gram        which features occur together (Gatys, Ecker, Bethge 2016, eq. 3 to 5)
+w2          their mean and covariance, as a distance of normal distributions (`statistics.wasserstein`)
+swd         their whole distribution, along fixed directions (`statistics.sliced`)
+histogram   that of each channel (`statistics.histogram`)
+mrf         their 3x3 patches, each like one of the painting's (`patches`)
+
+Each has a *target*, which is taken of the painting once; a *measure* of the picture, which is added up over tiles; and
+a *distance* of what was measured from the target. Targets of all kinds but mrf are tensors that can be mixed: Gram
+matrices and moments as if one part of the pixels were one painting's and the rest another's, and distributions along
+their quantiles, which is the way of optimal transport from one to the other.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.stylize import losses, statistics
+from vidstyle.stylize.patches import Match, Patches
+from vidstyle.stylize.regions import area, cells, guided_gram
+
+DIRECTIONS = 32
+"""Along which a layer's distribution is compared, at most as many as it has channels. Heitz 2021 takes as many as
+channels, and others in every step."""
+
+QUANTILES = 4096
+"""That are kept of the painting's distributions."""
+
+SEARCHED = 2000
+"""Patches of the painting that are searched, about."""
+
+SEARCH_EVERY = 8
+"""Evaluations for which the matches of patches stay: L-BFGS takes its curvature from an objective that stays the same.
+"""
+
+Measure = Callable[[Tensor, int], Tensor]
+"""What is taken of a layer's map, (1, c, h, w) or a tile's part of it, whole maps having so many cells."""
+
+Distance = Callable[[Tensor], Tensor]
+"""What that, added up over the tiles, says of the distance from the painting: a scalar."""
+
+Part = tuple[Measure, Distance]
+
+
+def itself(found: Tensor) -> Tensor:
+    """The distance of what is measured as one."""
+    return found
+
+
+def gram(found: Tensor, cells: int) -> Tensor:
+    return losses.products(found) / cells
+
+
+def from_gram(target: Tensor) -> Distance:
+    return lambda g: losses.style(g, target)
+
+
+def packed_moments(found: Tensor, cells: int) -> Tensor:
+    """Mean and mean product of the features, (1 + c, c)."""
+    s, p = statistics.moments(found)
+    return torch.cat([s[None].to(p), p]) / cells
+
+
+def from_moments(target: Tensor) -> Distance:
+    mean, covariance = statistics.mean_covariance(target[0], target[1:], 1)
+    root = statistics.root(covariance)
+
+    def distance(found: Tensor) -> Tensor:
+        return statistics.wasserstein(*statistics.mean_covariance(found[0], found[1:], 1), mean, covariance, root)
+
+    return distance
+
+
+ADDITIVE: Mapping[str, tuple[Measure, Callable[[Tensor], Distance]]] = {
+    "gram": (gram, from_gram),
+    "w2": (packed_moments, from_moments),
+}
+"""The kinds that come from sums over pixels: what is added up, and what the painting's says of a picture's."""
+
+
+def axes(kind: str, seed: int, like: Tensor) -> Tensor | None:
+    """The directions (c, k) along which a map (1, c, h, w) is compared; None: each channel."""
+    if kind == "histogram":
+        return None
+    return directions(like.shape[1], seed, like.device, torch.promote_types(like.dtype, torch.float32))
+
+
+@functools.lru_cache(maxsize=32)
+def directions(channels: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return statistics.directions(channels, min(channels, DIRECTIONS), seed).to(device, dtype)
+
+
+def of_patches(found: Tensor, coherence: float, regions: Tensor | None = None) -> Patches:
+    """The target of mrf."""
+    stride = max(1, round(math.sqrt(found.shape[2] * found.shape[3] / SEARCHED)))
+    labels = None if regions is None else cells(regions, (found.shape[2], found.shape[3]))
+    return Patches(found, stride, coherence, labels)
+
+
+def of_map(kind: str, seed: int, found: Tensor, regions: Tensor | None) -> Tensor:
+    """The target of every other kind from the painting's map (1, c, h, w), one for each of its `regions` (k, H, W)."""
+    if kind in ADDITIVE:
+        if regions is None:
+            return ADDITIVE[kind][0](found, found.shape[2] * found.shape[3])
+        masks = cells(regions, (found.shape[2], found.shape[3]))
+        lined = with_ones(found) if kind == "w2" else found
+        # What is smaller than a cell here, or lies in a part of one that is cut off, takes the whole painting's.
+        there = (area(masks) >= 1)[:, None, None]
+        return torch.where(there, guided_gram(lined, masks), losses.gram(lined))
+    along = axes(kind, seed, found)
+    if regions is None:
+        return statistics.quantiles(found, along, QUANTILES)
+    masks = cells(regions, (found.shape[2], found.shape[3]))
+    return torch.stack([statistics.quantiles(inside(found, mask), along, QUANTILES) for mask in masks])
+
+
+def whole(kind: str, seed: int, target: Tensor) -> Part:
+    """The part of a layer where there are no regions."""
+    if kind in ADDITIVE:
+        measure, against = ADDITIVE[kind]
+        return measure, against(target)
+    return lambda f, _: statistics.sliced(f, target, axes(kind, seed, f)), itself
+
+
+def regional(kind: str, seed: int, target: Tensor, regions: Tensor) -> Part:
+    """The part of a layer of a picture whose `regions` (k, h, w) are those of the painting. A region counts as its size
+    does.
+    """
+    shares = regions.mean((1, 2)) / regions.mean((1, 2)).sum()
+    held: dict[tuple[int, int], Tensor] = {}
+
+    def masks(f: Tensor) -> Tensor:
+        size = (f.shape[2], f.shape[3])
+        if size not in held:
+            held[size] = cells(regions, size)
+        return held[size]
+
+    def weighed(distances: list[Tensor]) -> Tensor:
+        return torch.stack([share * distance for share, distance in zip(shares, distances, strict=True)]).sum()
+
+    if kind not in ADDITIVE:
+
+        def transport(f: Tensor, _: int) -> Tensor:
+            along, parts = axes(kind, seed, f), zip(masks(f), target, strict=True)
+            return weighed([statistics.sliced(inside(f, mask), own, along) for mask, own in parts])
+
+        return transport, itself
+    packed = itself if kind == "gram" else without_ones
+    against = [ADDITIVE[kind][1](packed(own)) for own in target]
+
+    def measure(f: Tensor, _: int) -> Tensor:
+        return guided_gram(f if kind == "gram" else with_ones(f), masks(f))
+
+    def distance(found: Tensor) -> Tensor:
+        return weighed([of(packed(own)) for of, own in zip(against, found, strict=True)])
+
+    return measure, distance
+
+
+def inside(found: Tensor, mask: Tensor) -> Tensor:
+    """The cells of a map (1, c, h, w) that lie for the most part in a mask (1, h, w), (1, c, n, 1); where none do, all
+    of them.
+    """
+    own = (mask > 0.5).flatten()
+    cells = found.flatten(2)
+    return (cells[:, :, own] if bool(own.any()) else cells)[..., None]
+
+
+def with_ones(found: Tensor) -> Tensor:
+    """A map with a channel of ones before it: its Gram matrix holds the mean and the mean product."""
+    return F.pad(found, (0, 0, 0, 0, 1, 0), value=1.0)
+
+
+def without_ones(g: Tensor) -> Tensor:
+    """The Gram matrix (1 + c, 1 + c) of such a map as `packed_moments` has it."""
+    return g[:, 1:]
+
+
+class Matched:
+    """The patches of one picture against those of one painting or several, with matches that stay for some evaluations.
+
+    Args:
+        paintings: (share, patches), the shares 1 together. Between two patches lies none of either painting, so each of
+            the picture's belongs to one of them: as many as a painting's share to it, where it fits best.
+        regions: (k, H, W), those of the picture, where the paintings have such.
+    """
+
+    def __init__(
+        self, paintings: Sequence[tuple[float, Patches]], *, bidirectional: bool, regions: Tensor | None = None
+    ) -> None:
+        self.paintings, self.bidirectional, self.regions, self.seen = paintings, bidirectional, regions, 0
+
+    def __call__(self, found: Tensor, _: int) -> Tensor:
+        if self.seen % SEARCH_EVERY == 0:
+            labels = None if self.regions is None else cells(self.regions, (found.shape[2], found.shape[3]))
+            self.matches = [patches.search(found, labels) for _, patches in self.paintings]
+            self.own = allotted([share for share, _ in self.paintings], [match.similarity for match in self.matches])
+        self.seen += 1
+        parts = zip(self.paintings, self.matches, self.own, strict=True)
+        losses = [self.part(found, share, patches, match, own) for (share, patches), match, own in parts]
+        return torch.stack(losses).sum()
+
+    def part(self, found: Tensor, share: float, patches: Patches, match: Match, own: Tensor | None) -> Tensor:
+        loss = patches.loss(found, match.patch, own)
+        return (loss + share * patches.missed(found, match.back)) / 2 if self.bidirectional else loss
+
+
+def allotted(shares: Sequence[float], similarities: Sequence[Tensor]) -> list[Tensor | None]:
+    """Which patches belong to each painting, (n,) of 0 and 1, for how similar each is to it, (n,): to one after the
+    other as many as its share, of those that are left the ones in which it is ahead of all later ones by most. A lone
+    one has all: None.
+    """
+    if len(shares) == 1:
+        return [None]
+    n = len(similarities[0])
+    free, made = torch.ones_like(similarities[0]), []
+    for i, share in enumerate(shares[:-1]):
+        others = torch.stack(list(similarities[i + 1 :])).amax(0)
+        ahead = (similarities[i] - others).masked_fill(free == 0, -torch.inf)
+        own = torch.zeros_like(free)
+        own[ahead.argsort(descending=True, stable=True)[: min(round(share * n), int(free.sum()))]] = 1
+        free -= own
+        made.append(own)
+    return [*made, free]
