@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import statistics
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
-from vidstyle import mixture, presets
+from vidstyle import mixture, pipeline, presets
+from vidstyle.checkpoint import state_folder
 from vidstyle.config import build
-from vidstyle.errors import ConfigError, VidstyleError
+from vidstyle.errors import ConfigError, InputError, VidstyleError
 from vidstyle.mixture import Painting
+from vidstyle.stylize import features, losses
+from vidstyle.stylize.features import STYLE_LAYERS
+from vidstyle.stylize.step import fitted
+from vidstyle.video import ffmpeg
+from vidstyle.video.read import read_image
 
 PAINTINGS = [
     ("a.jpg", Painting(Path("a.jpg"))),
@@ -101,9 +111,41 @@ def test_what_mixes_alike_is_the_same_render() -> None:
     assert mixture.identity(mixture.paintings(["a", "b"]), digests) != same[0]
 
 
-def test_an_image_has_no_time(painting: Path, tmp_path: Path) -> None:
-    from vidstyle import pipeline
+def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
+    painting: Path, samples: Path, tmp_path: Path
+) -> None:
+    """30 frames of one picture; the style moves from 0.5 s to 2.5 s."""
+    still, second = tmp_path / "still.mkv", samples / "mosaic.jpg"
+    picture = ["-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=0.1", "-vf", "loop=29:1", "-c:v", "ffv1"]
+    ffmpeg.run(["-y", *picture, ffmpeg.local(still)], "cannot make the film")
+    few = {"first_iterations": 40, "first_scales": 2, "keep_frames": True, "device": "cpu"}
 
+    def images(*styles: str, name: str = "out") -> list[Tensor]:
+        output = tmp_path / f"{name}.mkv"
+        pipeline.render(build({"input": still, "style": list(styles), "output": output}, few))
+        files = sorted((state_folder(output) / "frames").glob("*.png"))
+        return [read_image(path, InputError) for path in files]
+
+    made = images(f"{painting}@0.5s", f"{second}@2.5s")
+    first, last = (images(str(path), name=path.stem)[0] for path in (painting, second))
+    jumps = [float((b - a).square().mean().sqrt()) for a, b in pairwise(made)]
+    assert len(jumps) == 29
+    assert max(jumps[:5]) == 0
+    assert torch.equal(made[0], first)
+    assert 0 < max(jumps) <= 1.5 * statistics.median(jumps[5:25])
+    network = features.load("lite", precision="fp32")
+
+    def grams(image: Tensor) -> list[Tensor]:
+        return [losses.gram(f) for f in network(image[None], STYLE_LAYERS).values()]
+
+    def away(image: Tensor) -> float:
+        wanted = grams(fitted(read_image(second, InputError), (64, 96)))
+        return sum(float(losses.style(g, a)) for g, a in zip(grams(image), wanted, strict=True))
+
+    assert away(made[-1]) < 1.5 * away(last) < 0.5 * away(first)
+
+
+def test_an_image_has_no_time(painting: Path, tmp_path: Path) -> None:
     styles = [f"{painting}@0s", f"{painting}@1s"]
     with pytest.raises(VidstyleError, match="an image has no time"):
         pipeline.prepare(build({"input": painting, "style": styles, "output": tmp_path / "out.png"}))

@@ -108,13 +108,18 @@ def test_an_interrupted_render_continues_to_the_same_bytes(
         {"style_terms": "w2,histogram", "init": "style", "style_scale": 1.5},
         {"photorealism": 100.0, "regions": True},
         {"keep_colors": "luminance", "passes": 2},
+        {"style": ("@0s", "@1s"), "style_terms": "gram,w2,mrf"},
+        {"style": ("@0.2s", "@0.5s"), "passes": 2},
     ],
     ids=str,
 )
 def test_a_steered_render_continues_to_the_same_bytes(
-    settings: Settings, film: Path, tmp_path: Path, steered: dict[str, Any]
+    settings: Settings, film: Path, painting: Path, samples: Path, tmp_path: Path, steered: dict[str, Any]
 ) -> None:
     """The film itself is its labels, where there are regions: they change from frame to frame."""
+    if times := steered.get("style"):
+        styles = [f"{path}{time}" for path, time in zip((painting, samples / "mosaic.jpg"), times, strict=True)]
+        steered = {**steered, "style": styles}
     if steered.get("regions"):
         labels = tmp_path / "labels.png"
         ffmpeg.run(["-y", "-i", ffmpeg.local(film), "-frames:v", "1", ffmpeg.local(labels)], "cannot take a frame")

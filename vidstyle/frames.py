@@ -32,12 +32,14 @@ class Frame:
         image: (3, H, W).
         regions: (k, H, W), how much of each pixel belongs to each of its regions; None: it is all one.
         mixture: how much each of several paintings counts in it, 1 together; (): all the same.
+        restyled: in [0, 1], how much that has been changing of late; where it has, what does not move is painted on.
     """
 
     index: int
     image: Tensor
     regions: Tensor | None = None
     mixture: tuple[float, ...] = ()
+    restyled: float = 0.0
 
     def to(self, device: torch.device) -> Frame:
         """The same on `device`."""

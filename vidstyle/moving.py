@@ -51,9 +51,9 @@ def moving_frames(
             resting = register.take(image) if hold else None
             if index in todo:
                 motion = long_link(image, recent, flow, distances, job.config.mask, resting) if recent else None
-                if motion is not None and job.restyled(index):
-                    motion = replace(motion, settled=None)  # it rests where it is, and is painted on
                 del resting  # its reference is held no longer than it is looked at
+                if motion is not None and job.restyled(index):
+                    motion = replace(motion, settled=None)
                 yield job.frame(index, image, masks and masks()), motion
             recent.appendleft(image)
 

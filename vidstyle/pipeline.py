@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +85,18 @@ class Job:
 
     def frame(self, index: int, image: Tensor, masks: Tensor | None = None) -> Frame:
         """A source frame with all that its style depends on."""
-        return Frame(index, image, masks, self.mixture(index))
+        return Frame(index, image, masks, self.mixture(index), self.restyled(index))
 
     def mixture(self, index: int) -> tuple[float, ...]:
         """How much each painting counts in a rendered frame."""
         return shares(self.config.style, self.whole.pts[self.first + index] * self.whole.time_base)
 
-    def restyled(self, index: int) -> bool:
-        """Whether the mixture has moved within the time that what does not move is painted on."""
-        lately = range(max(0, index - self.config.settling), index + 1)
-        return len({self.mixture(i) for i in lately}) > 1
+    def restyled(self, index: int) -> float:
+        """How much the mixture has been moving while what does not move is painted on, in [0, 1]: all there is to it
+        where it has in a fifth of that time. From one frame to the next, or in all of it, the picture would jump.
+        """
+        lately = [self.mixture(max(0, i)) for i in range(index - max(1, self.config.settling), index + 1)]
+        return min(1.0, 5 * sum(a != b for a, b in pairwise(lately)) / (len(lately) - 1))
 
     @property
     def trim(self) -> tuple[Fraction, Fraction] | None:

@@ -7,9 +7,7 @@ histogram   that of each channel (`statistics.histogram`)
 mrf         their 3x3 patches, each like one of the painting's (`patches`)
 
 Each has a *target*, which is taken of the painting once; a *measure* of the picture, which is added up over tiles; and
-a *distance* of what was measured from the target. Targets of all kinds but mrf are tensors that can be mixed: Gram
-matrices and moments as if one part of the pixels were one painting's and the rest another's, and distributions along
-their quantiles, which is the way of optimal transport from one to the other.
+a *distance* of what was measured from the target. Targets of all kinds but mrf are tensors that can be mixed (`mixed`).
 """
 
 from __future__ import annotations
@@ -119,6 +117,36 @@ def of_map(kind: str, seed: int, found: Tensor, regions: Tensor | None) -> Tenso
         return statistics.quantiles(found, along, QUANTILES)
     masks = cells(regions, (found.shape[2], found.shape[3]))
     return torch.stack([statistics.quantiles(inside(found, mask), along, QUANTILES) for mask in masks])
+
+
+def mixed(kind: str, counted: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """The target that lies between those of several paintings, (share, target), the shares 1 together; a lone one
+    itself.
+
+    Gram matrices and moments are mixed as if each painting had its share of the pixels, after all have been brought to
+    the same energy, for else one of low contrast would hardly count; what the mixture has of it lies between theirs as
+    the features do. So a mixture that moves evenly moves the picture evenly. Distributions are mixed along their
+    quantiles, the way of optimal transport from one to the other.
+    """
+    if len(counted) == 1:
+        return counted[0][1]
+    if kind not in ADDITIVE:
+        return torch.stack([share * target for share, target in counted]).sum(0)
+    amplitudes = [energy(target).sqrt() for _, target in counted]
+    amplitude = torch.stack([share * a for (share, _), a in zip(counted, amplitudes, strict=True)]).sum()
+    targets = zip(counted, amplitudes, strict=True)
+    return torch.stack([share * scaled(target, amplitude / a) for (share, target), a in targets]).sum(0)
+
+
+def energy(target: Tensor) -> Tensor:
+    """The mean of |F|^2, a scalar, in a Gram matrix (c, c) or in `packed_moments` (1 + c, c)."""
+    return target[-target.shape[1] :].trace().clamp_min(losses.TINY)
+
+
+def scaled(target: Tensor, factor: Tensor) -> Tensor:
+    """That of features so many times as large."""
+    mean = target.shape[0] - target.shape[1]  # whether there is a row of it
+    return torch.cat([target[:mean] * factor, target[mean:] * factor**2])
 
 
 def whole(kind: str, seed: int, target: Tensor) -> Part:

@@ -44,6 +44,10 @@ WARM_RATE, NEW_RATE = 0.25, 0.5
 which has been optimised already, and where it cannot. With one rate for both, what is held trembles, or what is new
 stays bare."""
 
+RESTYLED = 0.1
+"""How much of the temporal weight is left while the style moves: with all of it the picture stays behind by seconds,
+and keeps the shapes of the style that it has left. It goes and comes back by and by, or the picture would jump."""
+
 FINAL_RATE = 0.1
 """Adam's steps have the size of its rate even where nothing is left to gain; letting it fall leaves no such noise
 behind.
@@ -315,7 +319,8 @@ class Stylizer:
             terms.append(Affine(config.photorealism, Laplacian(canvas)))
         for pair in held:
             warped, mask = (extend(resize(x, scale.size)) for x in pair)
-            terms.append(Temporal(config.temporal_weight, warped, mask, norm=config.temporal_norm))
+            weight = config.temporal_weight * (1 - (1 - RESTYLED) * frame.restyled)
+            terms.append(Temporal(weight, warped, mask, norm=config.temporal_norm))
         return Objective(scale.extractor, terms, scale.tiles, wrapped=WRAP if config.tileable else 0)
 
 

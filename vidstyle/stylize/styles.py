@@ -14,7 +14,7 @@ from vidstyle.config import RenderConfig
 from vidstyle.shares import MRF_LAYERS, parsed
 from vidstyle.stylize import kinds
 from vidstyle.stylize.features import Extractor
-from vidstyle.stylize.kinds import ADDITIVE, Matched, Part, itself
+from vidstyle.stylize.kinds import ADDITIVE, Matched, Part, itself, mixed
 from vidstyle.stylize.objective import Sums, Term, View, even, maps, sums
 from vidstyle.stylize.patches import Patches
 from vidstyle.stylize.tiles import Tile
@@ -125,16 +125,9 @@ class Mixture:
         if kind == "mrf":
             patches = [(share, target) for share, target in counted if isinstance(target, Patches)]
             return Matched(patches, bidirectional=self.config.mrf_bidirectional, regions=regions), itself
+        tensors = [(share, target) for share, target in counted if isinstance(target, Tensor)]
         if regions is not None:
-            return kinds.regional(kind, seed, mixed(counted), regions)
+            return kinds.regional(kind, seed, mixed(kind, tensors), regions)
         if (known := self.last.get((kind, name))) is None or known[0] != mixture:
-            known = self.last[kind, name] = mixture, kinds.whole(kind, seed, mixed(counted))
+            known = self.last[kind, name] = mixture, kinds.whole(kind, seed, mixed(kind, tensors))
         return known[1]
-
-
-def mixed(counted: Sequence[tuple[float, Target]]) -> Tensor:
-    """The weighted mean of targets that can be mixed; a lone one itself."""
-    targets = [target for _, target in counted if isinstance(target, Tensor)]
-    if len(targets) == 1:
-        return targets[0]
-    return torch.stack([share * target for (share, _), target in zip(counted, targets, strict=True)]).sum(0)
