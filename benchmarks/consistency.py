@@ -114,7 +114,8 @@ def rendered(clip: Path, style: Path, frames: int, size: int, changes: Mapping[s
     end = Fraction(timeline.pts[min(frames, len(timeline)) - 1] + 1) * timeline.time_base
     wishes = {"input": clip, "style": style, "size": size, "duration": float(end), "overwrite": True}
     name = "-".join([clip.stem, style.stem, f"{size}px", str(frames), *(f"{k}={v}" for k, v in changes.items())])
-    output = folder / f"{name}.mkv"
+    output = folder / f"{name.replace('/', '_')}.mkv"
+    folder.mkdir(parents=True, exist_ok=True)
     config = build(preset_values("standard"), {**wishes, "output": output, "keep_frames": True, **changes})
     done: list[int] = []
 

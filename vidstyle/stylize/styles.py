@@ -19,7 +19,7 @@ from vidstyle.stylize.objective import Sums, Term, View, even, maps, sums
 from vidstyle.stylize.patches import Patches
 from vidstyle.stylize.tiles import Tile
 
-STRENGTH = {"mrf": 0.2}
+STRENGTH = {"mrf": 0.5}
 """What a weight of 1 means for terms whose distances lie elsewhere: a picture is further from the nearest patches than
 from any statistics, and at the same weight little would be left of its content."""
 
