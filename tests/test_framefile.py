@@ -132,6 +132,8 @@ def test_the_label_tells_our_pictures_from_others(tmp_path: Path) -> None:
     assert not framefile.has_label(ours, "preview", 1)
     assert not framefile.has_label(theirs, "preview")
     assert not framefile.has_label(tmp_path / "absent.png", "preview")
+    labels = [framefile.label_of(path) for path in (ours, theirs, tmp_path / "absent.png")]
+    assert labels == ["preview 0", "", ""]
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

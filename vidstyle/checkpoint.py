@@ -19,7 +19,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -265,12 +265,27 @@ def runs_on(pid: int, temporary: Path) -> bool:
 
 @contextlib.contextmanager
 def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
-    """Keeps other runs away from this output until the block ends. A lock of a dead process does not block: the system
-    let it go.
+    """Keeps other runs away from this output until the block ends. Raises LockedError."""
+
+    def finished() -> bool:
+        if not checkpoint.holds_frames():
+            checkpoint.remove()  # refused, or stopped before the first frame: nothing to continue from
+        return not (checkpoint.folder / "render.json").exists()
+
+    with held(checkpoint.folder, checkpoint.output, finished):
+        yield checkpoint
+
+
+@contextlib.contextmanager
+def held(folder: Path, output: Path, finished: Callable[[], bool]) -> Iterator[None]:
+    """Makes a state directory and keeps other processes away from it until the block ends. A lock of a dead process
+    does not block: the system let it go.
+
+    Args:
+        finished: asked at the end, while the lock is held: whether the directory is done with. Then it goes.
 
     Raises LockedError.
     """
-    folder = checkpoint.folder
     with disk_errors(folder, begun=False):
         folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock", timeout=0)
@@ -279,21 +294,19 @@ def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
             lock.acquire()
         except Timeout as e:  # an OSError as well, which it should not be taken for
             raise LockedError(
-                f"{checkpoint.output} is being rendered",
+                f"{output} is being rendered",
                 f"another process holds {folder / 'lock'}",
                 "wait for it, or choose another -o",
             ) from e
     try:
-        yield checkpoint
+        yield
     finally:
-        if not checkpoint.holds_frames():
-            checkpoint.remove()  # refused, or stopped before the first frame: nothing to continue from
-        finished = not (folder / "render.json").exists()
-        if finished and os.name != "nt":
+        done = finished()
+        if done and os.name != "nt":
             # While it is held: another run may take it the moment it is released. (Windows does not unlink open files.)
             (folder / "lock").unlink(missing_ok=True)
         lock.release()
-        if finished:
+        if done:
             with contextlib.suppress(OSError):
                 if os.name == "nt":
                     (folder / "lock").unlink(missing_ok=True)

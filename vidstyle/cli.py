@@ -6,23 +6,23 @@ stdout carries only the output's path (or JSON); everything else goes to stderr.
 from __future__ import annotations
 
 import errno
-import inspect
 import io
 import json
 import sys
 import traceback
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
 import typer.core
 
-from vidstyle import cli_evaluate, presets
+from vidstyle import cli_evaluate, cli_grid, presets
 from vidstyle import config as configs
 from vidstyle.device import keep_memory, share_cores
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
 from vidstyle.flags import Progress, flag
+from vidstyle.options import with_settings
 from vidstyle.progress import Event, Note, display
 from vidstyle.signals import Signals
 
@@ -71,53 +71,17 @@ class RenderCommand(typer.core.TyperCommand):
         return option
 
 
-METAVARS = {int: "N", float: "X", Path: "FILE", str: "NAME", bool: "", tuple[Path, Path]: "IMAGE IMAGE"}
-"""What stands for a value of each type in the help."""
-
 app = typer.Typer(cls=DefaultCommand, add_completion=False, pretty_exceptions_enable=False)
-
-
-def option_for(name: str) -> inspect.Parameter:
-    """The flag of one setting, from its field in the config: None unless given, so that presets and files can speak."""
-    field = configs.RenderConfig.model_fields[name]
-    extra = field.json_schema_extra
-    assert isinstance(extra, dict)
-    flags = [f"--{name.replace('_', '-')}", *map(str, extra["flags"] if isinstance(extra["flags"], list) else [])]
-    kind: Any = field.annotation
-    if get_origin(kind) not in (Literal, tuple):
-        kind = next((t for t in get_args(kind) if t is not type(None)), kind)
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
-    sentences = [str(field.description)]
-    sentences += [f"One of {', '.join(choices)}."] if choices else []
-    sentences += [f"Default: {field.default}."] if field.default is not None and field.default is not False else []
-    option = typer.Option(
-        *flags,
-        metavar="DIR" if name.endswith("_dir") else "NAME" if choices else METAVARS[kind],
-        help=" ".join(sentences),
-        rich_help_panel=str(extra["group"]),
-        show_default=False,
-    )
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
-    )
-
-
-def with_settings(command: Any) -> Any:
-    """Gives `command(input, ..., **settings)` one option for each setting of the config."""
-    written = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    generated = [option_for(name) for name in configs.RenderConfig.model_fields if configs.group_of(name)]
-    command.__signature__ = inspect.Signature(written + generated)
-    command.__annotations__ = {p.name: p.annotation for p in written + generated}
-    return command
 
 
 @app.command(
     DEFAULT,
     cls=RenderCommand,
-    epilog="Other commands: vidstyle evaluate RESULT --source IN measures a result; "
+    epilog="Other commands: vidstyle grid INPUT --style PAINTING --vary NAME=A,B compares settings; "
+    "vidstyle evaluate RESULT --source IN measures a result; "
     "vidstyle weights [NAME...] lists and fetches weight files.",
 )
-@with_settings
+@with_settings()
 def render(
     input: Annotated[Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.")] = None,  # noqa: A002
     *,
@@ -220,6 +184,7 @@ def run(
 
 
 app.command("evaluate")(cli_evaluate.evaluate)
+app.command("grid")(cli_grid.grid)
 
 
 @app.command("weights")

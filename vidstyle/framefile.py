@@ -21,6 +21,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_END = len(SIGNATURE) + 25
 """The IHDR chunk: length, type, 13 bytes, checksum."""
 KEY = b"vidstyle"
+LONGEST_LABEL = 200
+"""Bytes that are read of a file to learn its label."""
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -87,12 +89,22 @@ def is_sound(path: Path, fingerprint: str, index: int, size: tuple[int, int]) ->
 
 def has_label(path: Path, fingerprint: str, index: int = 0) -> bool:
     """Whether this PNG was written by `encode` with this label."""
+    return label_of(path) == f"{fingerprint} {index}"
+
+
+def label_of(path: Path) -> str:
+    """The fingerprint and the index that `encode` gave this PNG; nothing where it is another's."""
+    begin = HEADER_END + 8
     try:
         with path.open("rb") as f:
-            head = f.read(HEADER_END + 8 + len(label(fingerprint, index)))
+            head = f.read(begin + LONGEST_LABEL)
     except OSError:
-        return False
-    return head[HEADER_END + 8 :] == label(fingerprint, index)
+        return ""
+    if len(head) < begin or head[begin - 4 : begin] != b"tEXt":
+        return ""
+    (length,) = struct.unpack(">I", head[HEADER_END : HEADER_END + 4])
+    key, _, text = head[begin : begin + length].partition(b"\0")
+    return text.decode("latin-1") if key == KEY else ""
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidstyle import checkpoint, colours, machine, memory, paintings, passes, space, streams
+from vidstyle import checkpoint, colours, machine, memory, mixture, paintings, passes, space, streams
 from vidstyle.ahead import Behind
 from vidstyle.checkpoint import Checkpoint
 from vidstyle.config import RenderConfig
@@ -30,7 +30,6 @@ from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, DecodeError, Interrupted
 from vidstyle.frames import Frame, Timeline
 from vidstyle.labelled import Regions, digest
-from vidstyle.mixture import identity, shares
 from vidstyle.models import Models
 from vidstyle.motion import shots
 from vidstyle.motion.flow import Flow
@@ -89,7 +88,7 @@ class Job:
 
     def mixture(self, index: int) -> tuple[float, ...]:
         """How much each painting counts in a rendered frame."""
-        return shares(self.config.style, self.whole.pts[self.first + index] * self.whole.time_base)
+        return mixture.shares(self.config.style, self.whole.pts[self.first + index] * self.whole.time_base)
 
     def restyled(self, index: int) -> float:
         """How much the mixture has been moving while what does not move is painted on, in [0, 1]: all there is to it
@@ -246,28 +245,34 @@ def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
 def build(job: Job, device: torch.device, models: Models) -> tuple[Stylizer, Flow, dict[str, Any]]:
     """The models, once, and all that makes up the render's fingerprint."""
     config = job.config
-    models.fetch(config)
+    parts = identity(job, device, models)
     extractor = models.network(config.features, config, device)
     polisher = models.network(POLISHER, config, device) if config.polish else None
-    flow = models.flow(config, device)
     width, height = job.size
     masks = job.regions.painting if job.regions else None
     stylizer = Stylizer(extractor, job.paintings, (height, width), config, device, polisher, job.memory.tile, masks)
-    parts = {
+    return stylizer, models.flow(config, device), parts
+
+
+def identity(job: Job, device: torch.device, models: Models) -> dict[str, Any]:
+    """All that makes up the render's fingerprint. Loads the models, for their weights are a part of it."""
+    config = job.config
+    models.fetch(config)
+    mixed = mixture.identity(config.style, [sha256(path) for path in config.paintings]) if config.style else None
+    return {
         "input": sha256(config.input),
-        **({"style": identity(config.style, [sha256(path) for path in config.paintings])} if config.style else {}),
+        **({"style": mixed} if mixed else {}),
         **config.picture_settings(),
         **({"regions": [digest(path) for path in config.regions]} if config.regions else {}),
         "start": job.first,  # what is rendered, not how it was asked for
         "duration": job.stop - job.first,
-        "weights": extractor.digest,
-        "polish_weights": polisher.digest if polisher else None,
-        "flow_weights": flow.digest,
+        "weights": models.network(config.features, config, device).digest,
+        "polish_weights": models.network(POLISHER, config, device).digest if config.polish else None,
+        "flow_weights": models.flow(config, device).digest,
         "precision": resolve_precision(config.precision, device),
         "device": device.type,
         **({"tile": job.memory.tile} if job.memory.tile else {}),
     }
-    return stylizer, flow, parts
 
 
 def disk_needed(job: Job, missing: int) -> int:

@@ -164,13 +164,13 @@ def part_shown(job: Job, config: RenderConfig) -> dict[str, float]:
     """Start and duration in seconds: as asked, else 3 s from the middle of the longest shot (earlier, where the
     video would end).
     """
+    from vidstyle.motion.shots import middle_of_longest
+
     base, pts = job.whole.time_base, job.whole.pts
     duration = SECONDS if config.duration is None else config.duration
     if config.start is not None:
         return {"start": config.start, "duration": duration}
-    ends = (*job.cuts[1:], len(pts))
-    a, b = max(zip(job.cuts, ends, strict=True), key=lambda shot: pts[shot[1] - 1] - pts[shot[0]])
-    middle = pts[(a + b) // 2] * base
+    middle = pts[middle_of_longest(job.cuts, pts)] * base
     last = (pts[-1] + job.whole.last_duration) * base - Fraction(duration)
     return {"start": float(max(pts[0] * base, min(middle, last))), "duration": duration}
 

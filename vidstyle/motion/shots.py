@@ -48,3 +48,15 @@ def cuts(
         if scores[t] >= least and scores[t] >= ratio * calm and t - found[-1] >= shortest:
             found.append(t)
     return tuple(found) if scores else ()
+
+
+def middle_of_longest(cuts: Sequence[int], pts: Sequence[int]) -> int:
+    """The frame in the middle of the shot that is shown longest: what a video most likely is about.
+
+    Args:
+        cuts: as `cuts` gives them.
+        pts: when each frame is shown.
+    """
+    ends = (*cuts[1:], len(pts))
+    a, b = max(zip(cuts, ends, strict=True), key=lambda shot: pts[shot[1] - 1] - pts[shot[0]])
+    return (a + b) // 2

@@ -102,7 +102,7 @@ def decide(
         path = source.path.with_name(f"{source.path.stem}.{style.stem}{extension}")
     else:
         path = Path(output)
-    _check_place(path, source.path, style)
+    check_place(path, source.path, style)
     kind = _kind(path, source)
     if path.suffix.lower() == ".avi" and timeline is not None and timeline.pts[0] * timeline.time_base > _INAUDIBLE:
         late = float(timeline.pts[0] * timeline.time_base)
@@ -167,7 +167,8 @@ def _kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
     return "image" if extension in IMAGES else "gif" if extension == ".gif" else "video"
 
 
-def _check_place(path: Path, source: Path, style: Path) -> None:
+def check_place(path: Path, source: Path, style: Path) -> None:
+    """Raises OutputError when nothing can be written there, or nothing should: not over what it is made from."""
     what = f"cannot write {path!s}".replace("\n", "\\n").replace("\r", "\\r")
     if any(character in str(path.absolute()) for character in "\n\r"):
         raise OutputError(what, "its path holds a line break", "choose another name with -o")

@@ -1,0 +1,113 @@
+"""`vidstyle grid`: flags -> the settings of every cell -> one contact sheet.
+
+stdout carries only the sheet's path (or JSON); progress and notes go to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vidstyle import presets, vary
+from vidstyle.device import keep_memory
+from vidstyle.errors import ConfigError
+from vidstyle.flags import Progress, flag
+from vidstyle.options import with_settings
+from vidstyle.progress import Event, display
+
+UNUSED = vary.MOVING | {"codec", "crf", "allow_damaged"}
+"""What a grid has no use for: it is of one frame, and one picture comes out."""
+
+
+@with_settings(without=UNUSED)
+def grid(
+    input: Annotated[  # noqa: A002
+        Path | None, typer.Argument(metavar="INPUT", help="Image, or a video or GIF for a frame of it.")
+    ] = None,
+    *,
+    style: Annotated[
+        list[str] | None,
+        flag(
+            "--style", "-s", metavar="IMAGE", text="Painting whose style is taken. Again for more of them: a.jpg:0.7."
+        ),
+    ] = None,
+    vary_: Annotated[
+        list[str] | None,
+        flag(
+            "--vary",
+            metavar="NAME=A,B",
+            text="A setting and its values, one for each column; again for the rows. Values with commas in them are "
+            "divided by semicolons. style=a.jpg,b.jpg varies the painting.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str, flag("--preset", metavar="NAME", text="One of draft, standard, reference. Default: standard.")
+    ] = "standard",
+    config: Annotated[
+        Path | None, flag("--config", "-c", metavar="FILE", text="TOML file with settings; flags win over it.")
+    ] = None,
+    output: Annotated[
+        Path | None, flag("--output", "-o", metavar="FILE", text="Result. Default: in.grid.png beside the input.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        flag("--size", metavar="N", text="Long side of a cell in pixels, at most the input's. Default: 320."),
+    ] = None,
+    start: Annotated[
+        float | None,
+        flag(
+            "--start",
+            metavar="X",
+            text="Take the frame at this second. Default: the one in the middle of the longest shot.",
+        ),
+    ] = None,
+    keep_frames: Annotated[
+        bool, flag("--keep-frames", text="Keep the cells as files of their own in OUTPUT.vidstyle/ after success.")
+    ] = False,
+    progress: Progress = "auto",
+    as_json: Annotated[bool, flag("--json", text="Print the result as JSON on stdout.")] = False,
+    quiet: Annotated[bool, flag("--quiet", "-q", text="Only warnings and errors.")] = False,
+    verbose: Annotated[bool, flag("--verbose", "-v", text="Show the traceback of an error.")] = False,  # see cli.fail
+    **settings: Any,
+) -> None:
+    """Compare settings: one picture for each value, or each pair of values, on one contact sheet.
+
+    vidstyle grid photo.jpg --style munch.jpg --vary content_weight=0.01,0.1 --vary style_scale=1,2
+
+    An interrupted grid continues when the same command runs again.
+    """
+    axes = vary.axes(vary_ or [])
+    settings |= {"input": input, "style": style, "output": output, "size": size, "start": start}
+    settings |= {"keep_frames": keep_frames}
+    given = {
+        name: value for name, value in settings.items() if value is not None and value is not False and value != []
+    }
+    for axis in axes:
+        if axis.name in given:
+            why = f"{axis.name} is given and varied"
+            raise ConfigError(f"cannot vary {axis.name}", why, "leave one of the two out")
+    layers = [presets.preset_values(preset), presets.read_toml(config) if config else {}, given]
+    merged = {name: value for layer in layers for name, value in layer.items()}
+    if "input" not in merged:
+        raise ConfigError("no input given", "a grid needs a picture", f"vidstyle grid photo.jpg {vary.EXAMPLE}")
+    # torch and OpenCV come in only here.
+    from vidstyle import cli
+    from vidstyle.grid import grid as render_grid
+
+    keep_memory()
+    shown = display(progress, sys.stderr, quiet=quiet)
+
+    def report(event: Event) -> None:
+        cli.signals.watch(event)
+        shown(event)
+
+    try:
+        made = render_grid(merged, axes, report, cli.signals.asked)
+    finally:
+        shown.close()
+    print(json.dumps(asdict(made), default=str) if as_json else made.output)
