@@ -255,6 +255,12 @@ class RenderConfig(BaseModel):
     crf: int | None = setting(
         None, "Quality of the codec, lower is better. Default: 17 for h264.", DELIVERY, ge=0, le=63
     )
+    trace: bool = setting(
+        False,
+        "Show how the first frame comes about: picture and losses of every iteration, as OUT.trace.mp4, .png and .json "
+        "beside the output.",
+        DELIVERY,
+    )
     keep_frames: bool = setting(False, "Keep the 16-bit frames in OUTPUT.vidstyle/ after success.", DELIVERY)
     restart: bool = setting(False, "Throw the checkpoints of this output away and start over.", RUN)
     force: bool = setting(False, "Start although disk or memory seem too small.", RUN)

@@ -102,7 +102,7 @@ def decide(
         path = source.path.with_name(f"{source.path.stem}.{style.stem}{extension}")
     else:
         path = Path(output)
-    _check_place(path, source.path, style)
+    check_place(path, source.path, style)
     kind = _kind(path, source)
     if path.suffix.lower() == ".avi" and timeline is not None and timeline.pts[0] * timeline.time_base > _INAUDIBLE:
         late = float(timeline.pts[0] * timeline.time_base)
@@ -118,6 +118,15 @@ def decide(
         notes.append(f"--crf is not used: {name} has no such scale")
     encoder = "gif" if kind == "gif" else "opencv"
     return Delivery(path, kind, name, name, encoder, None, "pal8" if kind == "gif" else "rgb24", notes=tuple(notes))
+
+
+def film(path: Path) -> Delivery:
+    """An MP4 of pictures with even sides, with nothing of a source."""
+    container = CONTAINERS[".mp4"]
+    name = container.codecs[0]
+    codec = CODECS[name]
+    encoder = _available(path, codec.encoders)
+    return Delivery(path, "video", container.muxer, name, encoder, codec.crf, codec.pix_fmt, options=container.options)
 
 
 def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str]]:
@@ -167,7 +176,8 @@ def _kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
     return "image" if extension in IMAGES else "gif" if extension == ".gif" else "video"
 
 
-def _check_place(path: Path, source: Path, style: Path) -> None:
+def check_place(path: Path, source: Path, style: Path) -> None:
+    """Raises OutputError where no file of this name can be written, or it would replace what the render is made of."""
     what = f"cannot write {path!s}".replace("\n", "\\n").replace("\r", "\\r")
     if any(character in str(path.absolute()) for character in "\n\r"):
         raise OutputError(what, "its path holds a line break", "choose another name with -o")
