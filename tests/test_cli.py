@@ -71,7 +71,14 @@ def test_verbose_says_every_setting(command: Command, line: list[object]) -> Non
             "tile = ",
             "regions = ",
         ),  # without a value
-        *("overwrite = ", "keep_frames = ", "restart = ", "force = ", "allow_damaged = "),  # switches that are off
+        *(
+            "overwrite = ",
+            "keep_frames = ",
+            "restart = ",
+            "force = ",
+            "allow_damaged = ",
+            "trace = ",
+        ),  # switches that are off
     }
 
 

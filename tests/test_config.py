@@ -155,7 +155,7 @@ def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_ot
 
 
 def test_a_new_picture_setting_needs_a_neutral_value_or_every_half_finished_render_is_lost() -> None:
-    """These are all that there were when RENDER_FORMAT became 7."""
+    """These are all that there were when RENDER_FORMAT became 8."""
     assert " ".join(sorted(build(FILES).picture_settings())) == (
         "budget content_weight duration features first_iterations first_scales flow init iterations learning_rate mask "
         "optimizer per_frame polish pooling rest scales seed size start stop_tolerance style_weight temporal_weight "

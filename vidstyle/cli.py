@@ -149,6 +149,9 @@ def render(
         if name not in named and not (name == "style" and styleless):
             raise ConfigError(f"no {name} given", "a render needs a video and a painting", hint)
     built = configs.build(*layers)
+    if preview and built.trace:
+        why = "a preview's frames are others, with half the iterations"
+        raise ConfigError("a preview has no trace", why, "leave --trace or --preview out")
     if verbose:
         print(presets.to_toml(built), end="", file=sys.stderr)
     run(built, preview=preview, dry_run=dry_run, progress=progress, as_json=as_json, quiet=quiet)

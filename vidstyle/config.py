@@ -27,7 +27,7 @@ from vidstyle import conflicts, shares
 from vidstyle.errors import ConfigError
 from vidstyle.mixture import Painting, files, paintings
 
-RENDER_FORMAT = 7
+RENDER_FORMAT = 8
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
 PICTURE, STEERING, DELIVERY, RUN = "Picture", "Steering the style", "Delivery", "Run"
@@ -254,6 +254,12 @@ class RenderConfig(BaseModel):
     )
     crf: int | None = setting(
         None, "Quality of the codec, lower is better. Default: 17 for h264.", DELIVERY, ge=0, le=63
+    )
+    trace: bool = setting(
+        False,
+        "Show how the first frame comes about: picture and losses of every iteration, as OUT.trace.mp4, .png and .json "
+        "beside the output.",
+        DELIVERY,
     )
     keep_frames: bool = setting(False, "Keep the 16-bit frames in OUTPUT.vidstyle/ after success.", DELIVERY)
     restart: bool = setting(False, "Throw the checkpoints of this output away and start over.", RUN)

@@ -1,14 +1,17 @@
-"""The curves of a score card as a picture: what changes from frame to frame, and where."""
+"""Curves as a picture: of a score card, what changes from frame to frame, and where; of a trace, how losses fall."""
 
 from __future__ import annotations
 
 import io
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vidstyle.errors import ConfigError
 
 if TYPE_CHECKING:
     from vidstyle.scorecard import ScoreCard
+    from vidstyle.trace import Evaluation
 
 COLOURS = {"result": "#d1495b", "baseline": "#30638e", "source": "#8a8a8a"}
 PANELS = (
@@ -21,6 +24,10 @@ PANELS = (
     ("sharpness", "sharpness"),
     ("saturation,\nuncovered", "saturation_uncovered"),
 )
+
+
+LEAST = 1e-4
+"""Of the largest loss, the share down to which losses are drawn."""
 
 
 def require() -> None:
@@ -75,3 +82,52 @@ def png(card: ScoreCard) -> bytes:
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     return data.getvalue()
+
+
+def losses_png(evaluations: Sequence[Evaluation]) -> bytes:
+    """A picture of how the losses fall, in logarithms: each term and their total, of the best picture so far, anew in
+    each part. The same evaluations give the same bytes.
+    """
+    require()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    names = list(dict.fromkeys(name for one in evaluations for name in one.losses))
+    lines = {"total": "black", **{name: f"C{i}" for i, name in enumerate(names)}}
+    parts = [list(group) for _, group in itertools.groupby(evaluations, key=lambda one: one.part)]
+    networks = {one.features for one in evaluations}
+    for part in parts:
+        best = list(itertools.accumulate(part, better))
+        at = [one.iteration for one in part]
+        for name, colour in lines.items():
+            losses = [one.total if name == "total" else one.losses[name] for one in best]
+            values = [loss or float("nan") for loss in losses]  # 0 has no logarithm
+            thick = 2.0 if name == "total" else 1.2
+            axes.plot(at, values, color=colour, label=name, linewidth=thick, marker=".", ms=3)
+        axes.axvline(at[0] - 0.5, color="black", linewidth=0.5)
+        width, height = part[0].scale
+        label = f" {width}x{height}" + (f"\n {part[0].features}" if len(networks) > 1 else "")
+        axes.text(at[0] - 0.5, 1, label, transform=axes.get_xaxis_transform(), fontsize=7, va="bottom")
+    axes.set_yscale("log")
+    # A picture that starts from its content has lost nothing of it, to within a rounding.
+    least = LEAST * max((one.total for one in evaluations if one.taken), default=1.0)
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], least))
+    taken = all(one.taken for one in evaluations)
+    axes.set_ylabel("weighted loss" if taken else "weighted loss of the best so far", fontsize=8)
+    axes.set_xlabel("iteration; upright lines: another size or network, whose losses do not compare", fontsize=8)
+    axes.margins(x=0.01)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.3)
+    handles = {label: line for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=8)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return data.getvalue()
+
+
+def better(before: Evaluation, one: Evaluation) -> Evaluation:
+    """What the optimiser has after an evaluation."""
+    return one if one.taken else before

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vidstyle.motion.flow import Flow
     from vidstyle.pipeline import Job, Stop
     from vidstyle.stylize.step import Stylizer
+    from vidstyle.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,15 @@ def remaining(store: Checkpoint, shots: Collection[int], passes: int) -> list[Pa
     return left
 
 
-def render(job: Job, stylizer: Stylizer, flow: Flow, store: Checkpoint, report: Report, stop: Stop) -> list[float]:
+def render(
+    job: Job,
+    stylizer: Stylizer,
+    flow: Flow,
+    store: Checkpoint,
+    report: Report,
+    stop: Stop,
+    trace: Trace | None = None,
+) -> list[float]:
     """Render what is missing, pass after pass. Returns the seconds that each frame of each pass took."""
     passes, shots = job.config.passes, job.shots
     left = remaining(store, shots, passes)
@@ -126,7 +135,7 @@ def render(job: Job, stylizer: Stylizer, flow: Flow, store: Checkpoint, report: 
         made = folder(store, one.number, passes)
         made.open()
         if one.number == 1:
-            first_pass(job, stylizer, store, left, made, tally)
+            first_pass(job, stylizer, store, left, made, tally, trace)
             continue
         if one is left[0]:  # an earlier run did the first pass, and mostly all of them are there
             keep_sources(job, store, sources(store, left, shots), tally)
@@ -173,16 +182,24 @@ def keep_sources(job: Job, store: Checkpoint, unkept: Collection[int], tally: Ta
 
 
 def first_pass(
-    job: Job, stylizer: Stylizer, store: Checkpoint, left: list[Pass], made: FrameFolder, tally: Tally
+    job: Job,
+    stylizer: Stylizer,
+    store: Checkpoint,
+    left: list[Pass],
+    made: FrameFolder,
+    tally: Tally,
+    trace: Trace | None,
 ) -> None:
     """Every frame by itself, like the first of a shot."""
     wanted, unkept = set(left[0].frames), set(sources(store, left, job.shots))
     with ahead(decoded(job, store, wanted, unkept)) as frames, Behind() as behind:
         for frame in frames:
             tally.ask()
-            _, image, iterations = stylizer.step(State(), frame, None)
+            _, image, iterations = (trace or stylizer).step(State(), frame, None)
             behind.submit(lambda index=frame.index, image=image: made.save(index, image))  # type: ignore[misc]
             tally.add(frame.index, iterations)
+            if trace:
+                trace.deliver()
 
 
 def revisions(

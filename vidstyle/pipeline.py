@@ -38,6 +38,8 @@ from vidstyle.progress import Encoding, Note, Report, Started, disk_space, silen
 from vidstyle.shares import POLISHER
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.tally import Tally
+from vidstyle.trace import Trace
+from vidstyle.trace import check as check_trace
 from vidstyle.video import delivery as deliveries
 from vidstyle.video import read, write
 from vidstyle.video.delivery import Delivery
@@ -141,6 +143,7 @@ def render(
             report(Note(warning, warning=True))
         store.end_orphan()
         settings = delivery_settings(job.delivery)
+        trace = Trace(job, stylizer, store, report) if config.trace else None
         seconds: list[float] = []
         if not store.is_delivered(settings):
             missing = store.scan()
@@ -149,9 +152,11 @@ def render(
                 f"rendering {len(missing)} of {len(job.timeline)} frames of {config.input} as {store.fingerprint}"
                 + (f" in {config.passes} passes" if config.passes > 1 else "")
             )
-            seconds = stylize(job, stylizer, flow, store, missing, report, stop)
+            seconds = stylize(job, stylizer, flow, store, missing, report, stop, trace)
             deliver(job, store, settings, report, stop)
             store.log(f"delivered {store.output}")
+        if trace:
+            trace.tell()
         if not config.keep_frames:
             store.remove()
     mean = sum(seconds) / len(seconds) if seconds else None
@@ -166,11 +171,13 @@ def prepare(config: RenderConfig) -> Job:
 
     def decide(timeline: Timeline | None = None) -> Delivery:
         wishes = config.output, config.named_after, config.codec, config.crf
-        return deliveries.decide(source, *wishes, size=size, timeline=timeline)
+        return deliveries.decide(source, *wishes, size=size, timeline=timeline, paintings=config.paintings)
 
     delivery = decide()
     if delivery.path.exists() and not config.overwrite and not checkpoint.is_own_output(delivery.path):
         raise checkpoint.existing(delivery.path)
+    if config.trace:
+        check_trace(delivery.path, config)
     differences, seen = shots.ContentDifference(), colours.Gathered()
 
     def look(thumbnail: NDArray[np.uint8]) -> None:
@@ -280,7 +287,8 @@ def disk_needed(job: Job, missing: int) -> int:
     frames, number = len(job.timeline), job.config.passes
     if missing and number > 1:  # earlier passes and the source come as well
         missing = max(missing, space.checkpoints(frames, number) - checkpoint.written(job.delivery.path))
-    return space.needed(job.size, frames, missing, job.delivery.codec)
+    traced = job.config.first_iterations + 2 if missing and job.config.trace else 0  # with the start and the result
+    return space.needed(job.size, frames, missing + traced, job.delivery.codec)
 
 
 def check_space(job: Job, missing: int) -> None:
@@ -297,10 +305,11 @@ def stylize(
     missing: list[int],
     report: Report,
     stop: Stop,
+    trace: Trace | None = None,
 ) -> list[float]:
     """Render the missing frames in order. Returns the seconds each took."""
     if job.config.passes > 1:
-        return passes.render(job, stylizer, flow, store, report, stop)
+        return passes.render(job, stylizer, flow, store, report, stop, trace)
     report(Started(store.count, store.count - len(missing), *job.size))
     if not missing:
         return []
@@ -312,12 +321,14 @@ def stylize(
             tally.ask()
             streams.taken_over(frame.image, motion)
             state = recall(state, at, frame.index, motion, store)
-            state, image, iterations = stylizer.step(state, frame, motion)
+            state, image, iterations = (trace or stylizer).step(state, frame, motion)
             at = frame.index
             if motion is None:
                 return_memory()  # the coarser scales' holes would stay open
             behind.submit(lambda index=at, image=image: store.save(index, image))  # type: ignore[misc]
             tally.add(at, iterations)
+            if trace:
+                trace.deliver()
     return tally.seconds
 
 

@@ -22,6 +22,9 @@ from vidstyle.stylize.tiles import Tile, cells, stride, summed
 Maps = Mapping[str, Tensor]
 Sums = Sequence[Tensor]
 
+Observer = Callable[[Tensor, Mapping[str, Tensor]], None]
+"""Gets what an objective is evaluated on, and {name of a term: its weighted value, a scalar}; without gradients."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -43,9 +46,12 @@ class View:
 
 
 class Term(Protocol):
-    """One term: the layers it looks at, its weight, what it adds up over their pixels, and its value for an image
-    (1, 3, h, w) with these sums.
+    """One term: what it is called, the layers it looks at, its weight, what it adds up over their pixels, and its value
+    for an image (1, 3, h, w) with these sums.
     """
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def layers(self) -> tuple[str, ...]: ...
@@ -70,6 +76,8 @@ class Content:
     Args:
         shares: {layer: its weight}; None: all alike.
     """
+
+    name = "content"
 
     def __init__(self, weight: float, targets: Maps, shares: Mapping[str, float] | None = None) -> None:
         self.weight, self.targets = weight, targets
@@ -96,6 +104,7 @@ class Style:
 
     weight: float
     targets: Maps
+    name = "style"
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -116,6 +125,7 @@ def grams(view: View, layers: Sequence[str]) -> list[Tensor]:
 class PixelTerm:
     """A term that looks at the image alone."""
 
+    name: str
     layers: tuple[str, ...] = ()
 
     def sums(self, view: View) -> Sums:
@@ -127,6 +137,7 @@ class Smoothness(PixelTerm):
     """Total variation."""
 
     weight: float
+    name = "total variation"
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         return losses.total_variation(image)
@@ -140,6 +151,7 @@ class Temporal(PixelTerm):
     warped: Tensor
     mask: Tensor
     norm: str = "squared"
+    name = "temporal"
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         return losses.TEMPORAL[self.norm](image, self.warped, self.mask)
@@ -151,6 +163,7 @@ class Affine(PixelTerm):
 
     weight: float
     laplacian: Laplacian
+    name = "photorealism"
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         return affine(image, self.laplacian)
@@ -162,16 +175,23 @@ class Objective:
     Args:
         tiles: how the features of the image are divided; None: they are computed all at once.
         wrapped: pixels by which the image goes on on each side as it begins on the other, at most its size.
+        observer: gets every evaluation; terms of one name are added up for it.
     """
 
     def __init__(
-        self, extractor: Extractor, terms: Sequence[Term], tiles: Sequence[Tile] | None = None, wrapped: int = 0
+        self,
+        extractor: Extractor,
+        terms: Sequence[Term],
+        tiles: Sequence[Tile] | None = None,
+        wrapped: int = 0,
+        observer: Observer | None = None,
     ) -> None:
-        self.extractor, self.tiles, self.wrapped = extractor, tiles, wrapped
+        self.extractor, self.tiles, self.wrapped, self.observer = extractor, tiles, wrapped, observer
         self.terms = tuple(term for term in terms if term.weight > 0)
         self.layers = tuple(dict.fromkeys(name for term in self.terms for name in term.layers))
 
     def __call__(self, image: Tensor) -> Tensor:
+        given, values = image.detach(), dict[str, Tensor]()
         if self.wrapped:
             y, x = (min(self.wrapped, n) for n in image.shape[2:])
             image = F.pad(image, (x, x, y, y), mode="circular")
@@ -179,7 +199,12 @@ class Objective:
         total = image.new_zeros(())
         for term in self.terms:
             own = [next(sums) for _ in term.layers]
-            total = total + term.weight * term(image, own)
+            value = term.weight * term(image, own)
+            total = total + value
+            if self.observer:
+                values[term.name] = values.get(term.name, 0) + value.detach()
+        if self.observer:
+            self.observer(given, values)
         return total
 
     def sums(self, image: Tensor) -> Sequence[Tensor]:

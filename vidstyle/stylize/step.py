@@ -6,7 +6,7 @@ everything that does is the state, and the state is what the checkpoint holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -20,7 +20,7 @@ from vidstyle.shares import parsed
 from vidstyle.stylize.descent import descent, factors, scaled
 from vidstyle.stylize.features import Extractor
 from vidstyle.stylize.matting import Laplacian
-from vidstyle.stylize.objective import Affine, Content, Objective, Smoothness, Temporal, Term, maps
+from vidstyle.stylize.objective import Affine, Content, Objective, Observer, Smoothness, Temporal, Term, maps
 from vidstyle.stylize.optimize import Schedule, minimise
 from vidstyle.stylize.styles import Mixture, Painting
 from vidstyle.stylize.temporal import blended, carried, kept_where_settled, start_image
@@ -53,6 +53,10 @@ FINAL_RATE = 0.1
 behind.
 """
 
+
+Watch = Callable[[Extractor, Tensor, Mapping[str, Tensor]], None]
+"""Gets every evaluation of an objective: the features that are matched, the picture (3, h, w) at the size of its scale,
+which the optimiser will change in place, and {name of a term: its weighted value, a scalar}."""
 
 Held = tuple[Tensor, Tensor]
 """What a frame is held to, (3, H, W), and where, (1, H, W)."""
@@ -119,7 +123,11 @@ class Stylizer:
         tile: features are computed for squares of about this side, one after the other; 0: for all at once.
         regions: (k, h, w), how much of each pixel of the painting belongs to each of its regions, any size; None: all
             of it is one.
+
+    `watch` may be set while a frame is stylised, and changes nothing of it.
     """
+
+    watch: Watch | None = None
 
     def __init__(
         self,
@@ -284,12 +292,11 @@ class Stylizer:
                 iterations, config.optimizer, config.learning_rate * rate, FINAL_RATE, config.stop_tolerance
             )
             begun = resize(image, scale.size)
-            margin = 0 if config.tileable else MARGIN
-            canvas = extend(begun, margin)
+            canvas = extend(begun, self.margin)
             for level, part in self.parts(scale, schedule):
                 canvas, steps = minimise(self.objective(frame, held, level), canvas, part, pace)
                 done += steps
-            made = canvas[:, margin : canvas.shape[1] - margin, margin : canvas.shape[2] - margin].contiguous()
+            made = cropped(canvas, self.margin).contiguous()
             if not fresh and begun is not image:
                 # A linked frame has its detail already; from a coarser scale it takes the change alone.
                 made = (image + resize(made - begun, tuple(image.shape[1:]))).clamp(0, 1)
@@ -321,7 +328,19 @@ class Stylizer:
             warped, mask = (extend(resize(x, scale.size)) for x in pair)
             weight = config.temporal_weight * (1 - (1 - RESTYLED) * frame.restyled)
             terms.append(Temporal(weight, warped, mask, norm=config.temporal_norm))
-        return Objective(scale.extractor, terms, scale.tiles, wrapped=WRAP if config.tileable else 0)
+        wrapped = WRAP if config.tileable else 0
+        return Objective(scale.extractor, terms, scale.tiles, wrapped, self.observer(scale.extractor))
+
+    @property
+    def margin(self) -> int:
+        """By how much the canvas reaches beyond the frame: a texture that can be laid out has nothing beyond it."""
+        return 0 if self.config.tileable else MARGIN
+
+    def observer(self, extractor: Extractor) -> Observer | None:
+        """Shows `watch` what is evaluated, without the margin."""
+        if (watch := self.watch) is None:
+            return None
+        return lambda canvas, losses: watch(extractor, cropped(canvas[0], self.margin), losses)
 
 
 def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -337,3 +356,8 @@ def resize(image: Tensor, size: tuple[int, ...]) -> Tensor:
 def extend(image: Tensor, margin: int = MARGIN) -> Tensor:
     """(c, H, W) -> (c, H + 2 margin, W + 2 margin), mirrored at the edges."""
     return F.pad(image[None], (margin,) * 4, mode="reflect")[0]
+
+
+def cropped(image: Tensor, margin: int) -> Tensor:
+    """(c, h, w) -> (c, h - 2 margin, w - 2 margin), a view."""
+    return image[:, margin : image.shape[1] - margin, margin : image.shape[2] - margin]

@@ -32,9 +32,13 @@ class LayerTerm:
     Args:
         layers: {layer: how it is measured, and what its distance is}.
         shares: {layer: its weight}, of others too; they count in relation to one another.
+        name: what it is called.
     """
 
-    def __init__(self, weight: float, layers: Mapping[str, Part], shares: Mapping[str, float]) -> None:
+    def __init__(
+        self, weight: float, layers: Mapping[str, Part], shares: Mapping[str, float], name: str = "style"
+    ) -> None:
+        self.name = name
         self.weight, self.of, self.shares = weight, layers, even({name: shares[name] for name in layers})
 
     @property
@@ -114,6 +118,7 @@ class Mixture:
                 self.config.style_weight * STRENGTH.get(kind, 1) * weight,
                 {name: self.part(kind, name, mixture, regions) for name in self.paintings[0].layers(kind)},
                 self.paintings[0].shares,
+                kind if len(self.paintings[0].kinds) > 1 else "style",
             )
             for kind, weight in self.paintings[0].kinds.items()
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -85,14 +86,17 @@ def decide(
     crf: int | None,
     size: tuple[int, int] | None = None,
     timeline: Timeline | None = None,
+    paintings: Sequence[Path] = (),
 ) -> Delivery:
     """Settles the output.
 
     Args:
         output: None for `in.STYLE.EXT` beside the input.
+        style: what the output is named after; usually the painting.
         codec: a key of `CODECS`, or None for what suits the container.
         size: width and height of the render; default the source's.
         timeline: of the whole source, where known: AVI is refused for a video that begins later than its sound.
+        paintings: what must not be replaced beside the input and `style`.
 
     Raises OutputError when it cannot be written there, or not so. An existing output is not this function's concern.
     """
@@ -102,7 +106,7 @@ def decide(
         path = source.path.with_name(f"{source.path.stem}.{style.stem}{extension}")
     else:
         path = Path(output)
-    check_place(path, source.path, style)
+    check_place(path, source.path, (style, *paintings))
     kind = _kind(path, source)
     if path.suffix.lower() == ".avi" and timeline is not None and timeline.pts[0] * timeline.time_base > _INAUDIBLE:
         late = float(timeline.pts[0] * timeline.time_base)
@@ -118,6 +122,15 @@ def decide(
         notes.append(f"--crf is not used: {name} has no such scale")
     encoder = "gif" if kind == "gif" else "opencv"
     return Delivery(path, kind, name, name, encoder, None, "pal8" if kind == "gif" else "rgb24", notes=tuple(notes))
+
+
+def film(path: Path) -> Delivery:
+    """An MP4 of pictures with even sides, with nothing of a source."""
+    container = CONTAINERS[".mp4"]
+    name = container.codecs[0]
+    codec = CODECS[name]
+    encoder = _available(path, codec.encoders)
+    return Delivery(path, "video", container.muxer, name, encoder, codec.crf, codec.pix_fmt, options=container.options)
 
 
 def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str]]:
@@ -167,8 +180,8 @@ def _kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
     return "image" if extension in IMAGES else "gif" if extension == ".gif" else "video"
 
 
-def check_place(path: Path, source: Path, style: Path) -> None:
-    """Raises OutputError when nothing can be written there, or nothing should: not over what it is made from."""
+def check_place(path: Path, source: Path, paintings: Sequence[Path]) -> None:
+    """Raises OutputError where no file of this name can be written, or it would replace what the render is made of."""
     what = f"cannot write {path!s}".replace("\n", "\\n").replace("\r", "\\r")
     if any(character in str(path.absolute()) for character in "\n\r"):
         raise OutputError(what, "its path holds a line break", "choose another name with -o")
@@ -180,7 +193,7 @@ def check_place(path: Path, source: Path, style: Path) -> None:
         if path.exists():
             if not path.is_file():
                 raise OutputError(what, "it is a device or a pipe", "name a file")
-            for other, role in ((source, "the input"), (style, "the style image")):
+            for other, role in ((source, "the input"), *((one, "the style image") for one in paintings)):
                 if other.exists() and path.samefile(other):
                     raise OutputError(what, f"it is {role} itself", "choose another name with -o")
         if not path.parent.is_dir():

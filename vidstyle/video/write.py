@@ -27,7 +27,7 @@ _CUT_SUBTITLES = r"noise=drop=lte(pts+duration\,0),setts=pts=max(PTS\,0):dts=max
 def encode(
     frames: Sequence[Path],
     timeline: Timeline,
-    source: Source,
+    source: Source | None,
     delivery: Delivery,
     scratch: Path,
     *,
@@ -41,6 +41,7 @@ def encode(
     Args:
         frames: 16-bit RGB PNGs, one per frame in order.
         timeline: their times, counted from `source.start`.
+        source: what sound and the rest are taken from; None: there are pictures alone.
         scratch: existing directory for the script that lists the frames.
         trim: begin and length in seconds, counted from `source.start`, of the part that was rendered.
         sar: pixel aspect ratio.
@@ -55,7 +56,7 @@ def encode(
     try:
         with _disk_errors(what):
             if delivery.kind == "image":
-                _write_image(frames[0], temporary, delivery, source.bits)
+                _write_image(frames[0], temporary, delivery, source.bits if source else 16)
             else:
                 args = _arguments(frames, timeline, source, delivery, scratch, trim, sar)
                 _run([*args, ffmpeg.local(temporary)], what, temporary, on_start, on_frame)
@@ -113,7 +114,7 @@ def _to_disk(path: Path) -> None:
 def _arguments(
     frames: Sequence[Path],
     timeline: Timeline,
-    source: Source,
+    source: Source | None,
     delivery: Delivery,
     scratch: Path,
     trim: tuple[Fraction, Fraction] | None,
@@ -137,8 +138,10 @@ def _arguments(
     else:
         # Seeking finds a frame of the video at or before the time; there is none if the video itself begins later.
         seek = trim is not None and first - begin < 1 / timeline.nominal_rate
-        args += [*_source_input(source, begin, seek), *_picture(times, delivery, sar)]
-        args += [*_tracks(source, delivery, begin, trim), *delivery.options]
+        args += _source_input(source, begin, seek) if source else []
+        args += _picture(times, delivery, sar)
+        args += _tracks(delivery, begin, trim) if source else []
+        args += delivery.options
     # Nothing of the day or the version: the same frames give the same bytes.
     return [*args, "-fflags", "+bitexact", "-f", delivery.container]
 
@@ -199,7 +202,7 @@ def _encoder_options(times: Clock, delivery: Delivery) -> list[str]:
     }[delivery.encoder]
 
 
-def _tracks(source: Source, delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction] | None) -> list[str]:
+def _tracks(delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction] | None) -> list[str]:
     """Sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind with its picture."""
     args = ["-map_metadata", "1", "-map_chapters", "1"]
     # What MP4 says about itself is no metadata of the film.
@@ -222,7 +225,7 @@ def _tracks(source: Source, delivery: Delivery, begin: Fraction, trim: tuple[Fra
     return args
 
 
-def _gif(times: Clock, source: Source) -> list[str]:
+def _gif(times: Clock, source: Source | None) -> list[str]:
     """One palette for the whole film, and ordered dithering: both stay still from frame to frame.
 
     The frames come as two inputs; with `split` ffmpeg would hold them all in memory until the palette is made.
@@ -236,9 +239,9 @@ def _gif(times: Clock, source: Source) -> list[str]:
     return [*args, "-c:v", "gif", "-loop", str(_loop(source)), "-final_delay", str(last)]
 
 
-def _loop(source: Source) -> int:
+def _loop(source: Source | None) -> int:
     """How often the film is repeated, in ffmpeg's terms: 0 = for ever, -1 = never; as the source GIF says."""
-    if source.container != "gif":
+    if source is None or source.container != "gif":
         return 0
     marker = b"NETSCAPE2.0\x03\x01"
     with source.path.open("rb") as file:
