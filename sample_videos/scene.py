@@ -95,6 +95,10 @@ def _balloon() -> Piece:
     return Piece(texture, to_texture)
 
 
+PIECES = ("sky", "mountains", "hills", "lake", "village", "boat", "meadow", "foreground", "balloon")
+"""What the scene is made of, back to front."""
+
+
 @lru_cache(maxsize=1)
 def _pieces() -> tuple[Piece, ...]:
     """All pieces, back to front; painted once."""
@@ -185,6 +189,12 @@ def occluded(t: int, size: Size = SIZE) -> NDArray[np.bool_]:
         alpha = cv2.remap(_alpha(k), u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR)
         hidden |= (alpha >= 0.5) & (k > owner)
     return hidden
+
+
+def pieces_seen(t: int, size: Size = SIZE) -> NDArray[np.int64]:
+    """(H, W): which of `PIECES` each pixel of frame `t` shows."""
+    _check(t, first=0)
+    return _owner(t, size)
 
 
 def _check(t: int, first: int) -> None:
