@@ -15,11 +15,13 @@ import typer.main
 
 import vidstyle
 from vidstyle import config as configs
-from vidstyle import presets, weights
+from vidstyle import mixture, presets, weights
 from vidstyle.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {page: (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docker/README.md")}
+PAGES = {
+    page: (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docker/README.md", "docs/gallery.md")
+}
 README = PAGES["README.md"]
 SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "vidstyle").rglob("*.py"))
 
@@ -78,9 +80,11 @@ def test_every_command_in_the_pages_is_understood(arguments: list[str]) -> None:
 def test_every_file_in_the_pages_exists(page: str) -> None:
     inside = ("configs", "docker", "docs", "sample_videos", "tests", "training", "benchmarks", "vidstyle", ".ci")
     folders = tuple(f"{name}/" for name in inside)
-    named = set(re.findall(r"\]\(([^)#:]+)\)", PAGES[page]))
+    links = set(re.findall(r"\]\(([^)#:]+)\)", PAGES[page]))
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
     words = {word for line in (*SHELL, *CODE) if line in PAGES[page] for word in re.split(r"[\s\"=]+", line)}
-    named |= {word for word in words if word.startswith(folders) or word in ("LICENSE", "NOTICE")}
+    named = {word for word in words if word.startswith(folders) or word in ("LICENSE", "NOTICE")}
+    named = {str(mixture.painting(word).path) for word in named}  # without weights and times
     named.discard("sample_videos/balloon.strokes.mp4")  # what the sample command writes
     assert [name for name in named if not (ROOT / name).exists()] == []
 

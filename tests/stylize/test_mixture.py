@@ -12,6 +12,7 @@ from vidstyle.config import RenderConfig
 from vidstyle.frames import Frame
 from vidstyle.shares import TERMS
 from vidstyle.stylize import features
+from vidstyle.stylize.kinds import Matched, allotted, energy, itself, mixed, of_map, of_patches, regional, scaled, whole
 from vidstyle.stylize.objective import Objective
 from vidstyle.stylize.step import State, Stylizer
 from vidstyle.stylize.styles import Mixture, Painting
@@ -92,3 +93,56 @@ def test_each_region_takes_the_style_of_its_own_whatever_is_compared(
         _, image, _ = s.step(State(), Frame(0, 0.35 + 0.3 * picture(H, W, 3), regions), None)
         found.append(float(image[:, :, W // 2 :].mean() - image[:, :, : W // 2].mean()))
     assert found[0] > 0.02 > -0.02 > found[1]
+
+
+def halves(side: int) -> Tensor:
+    """Two regions (2, side, side) with a soft border between them."""
+    left = (torch.arange(side, dtype=torch.float64) < 0.45 * side).double().expand(side, side).clone()
+    left[:, round(0.45 * side)] = 0.6
+    return torch.stack([left, 1 - left])
+
+
+@pytest.mark.parametrize("regions", [False, True])
+@pytest.mark.parametrize("kind", TERMS)
+def test_the_gradient_of_every_kind_agrees_with_finite_differences_in_regions_and_mixtures(
+    kind: str, regions: bool
+) -> None:
+    generator = torch.Generator().manual_seed(3)
+    f, *paintings = (torch.rand(1, 3, 8, 8, generator=generator, dtype=torch.float64) for _ in range(3))
+    masks = halves(32) if regions else None
+    shares = (1.0,) if regions else (0.7, 0.3)
+    if kind == "mrf":
+        patches = [(share, of_patches(p, 0.0, masks)) for share, p in zip(shares, paintings, strict=False)]
+        measure, distance = Matched(patches, bidirectional=True, regions=masks), itself
+    else:
+        targets = [(share, of_map(kind, 0, p, masks)) for share, p in zip(shares, paintings, strict=False)]
+        target = mixed(kind, targets)
+        measure, distance = whole(kind, 0, target) if masks is None else regional(kind, 0, target, masks)
+    assert torch.autograd.gradcheck(lambda x: distance(measure(x, 64)).double(), f.requires_grad_(), rtol=1e-4)
+
+
+def test_a_mixture_has_an_energy_between_and_counts_a_faint_painting_as_much() -> None:
+    generator = torch.Generator().manual_seed(3)
+    strong, other = (torch.rand(1, 4, 8, 8, generator=generator, dtype=torch.float64) for _ in range(2))
+    faint = 0.1 * other
+    for kind in ("gram", "w2"):
+        first, second, as_strong = (of_map(kind, 0, p, None) for p in (strong, faint, other))
+        middle = mixed(kind, [(0.5, first), (0.5, second)])
+        amplitudes = [float(energy(target).sqrt()) for target in (first, middle, second)]
+        assert amplitudes[1] == pytest.approx((amplitudes[0] + amplitudes[2]) / 2)
+        unscaled = mixed(kind, [(0.5, first), (0.5, as_strong)])
+        factor = energy(middle).sqrt() / energy(unscaled).sqrt()
+        assert torch.allclose(scaled(unscaled, factor), middle)
+
+
+def test_as_many_patches_belong_to_each_painting_as_its_share_where_it_fits_best() -> None:
+    similarities = [torch.tensor([0.9, 0.1, 0.5, 0.8]), torch.tensor([0.2, 0.3, 0.4, 0.9])]
+    first, second = allotted([0.5, 0.5], similarities)
+    assert first is not None
+    assert second is not None
+    assert first.tolist() == [1, 0, 1, 0]
+    assert second.tolist() == [0, 1, 0, 1]
+    thirds = allotted([0.25, 0.25, 0.5], [*similarities, torch.zeros(4)])
+    assert [int(own.sum()) for own in thirds if own is not None] == [1, 1, 2]
+    assert torch.equal(torch.stack([own for own in thirds if own is not None]).sum(0), torch.ones(4))
+    assert allotted([1.0], similarities[:1]) == [None]
