@@ -23,7 +23,9 @@ from vidstyle.errors import StyleError
 from vidstyle.evaluate import FEATURES, FLOWS, network_at_hand
 from vidstyle.motion import flow as estimators
 from vidstyle.stylize import features
+from vidstyle.video.probe import probe
 from vidstyle.video.read import read_image
+from vidstyle.video.scan import scan
 
 ROWS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -71,9 +73,11 @@ def main() -> None:
     keep_memory()
     args.folder.mkdir(parents=True, exist_ok=True)
     regions = tuple(args.regions) if args.regions else None
+    timeline = scan(probe(args.clip)).timeline
+    seconds = float(timeline.pts[min(args.frames, len(timeline)) - 1] * timeline.time_base)
     rows: Mapping[str, dict[str, Any]] = {
         **ROWS,
-        **named_files(args.style, args.second, regions, args.frames / 24),
+        **named_files(args.style, args.second, regions, seconds),
         **dict(args.trials),
     }
     device = resolve_device("auto")
@@ -83,6 +87,8 @@ def main() -> None:
     ]
     print(f"measured along {names[0]}, with features of {names[1]}\n")
     print(f"| {args.clip.stem} x {args.style.stem} | {' | '.join(COLUMNS)} |\n{'|---' * (len(COLUMNS) + 1)}|")
+    if unknown := [name for name in args.only or () if name not in rows]:
+        parser.error(f"no row {', '.join(unknown)}: there are {', '.join(rows)}")
     for name in args.only or rows:
         folders = {
             kind: rendered(args.clip, args.style, args.frames, args.size, {**rows[name], **more}, args.folder / kind)

@@ -155,7 +155,7 @@ def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_ot
 
 
 def test_a_new_picture_setting_needs_a_neutral_value_or_every_half_finished_render_is_lost() -> None:
-    """These are all that there were when RENDER_FORMAT became 8."""
+    """These are all that there were when RENDER_FORMAT became 7."""
     assert " ".join(sorted(build(FILES).picture_settings())) == (
         "budget content_weight duration features first_iterations first_scales flow init iterations learning_rate mask "
         "optimizer per_frame polish pooling rest scales seed size start stop_tolerance style_weight temporal_weight "
@@ -201,7 +201,7 @@ def test_toml_gives_back_every_setting(tmp_path: Path, but: dict[str, Any]) -> N
     full = build(FILES, values | {"features": "lite"} | but)  # the other one leaves nothing to polish
     (tmp_path / "all.toml").write_text(presets.to_toml(full), encoding="utf-8")
     read = presets.read_toml(tmp_path / "all.toml")
-    assert set(read) == set(SETTINGS) - {"regions"}
+    assert set(read) == {*SETTINGS, "style"} - {"regions"}
     assert build(FILES, read) == full
 
 

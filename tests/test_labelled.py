@@ -58,7 +58,9 @@ def test_labels_move_with_a_folder_of_them(tmp_path: Path, files: tuple[Path, Pa
         Regions((folder, files[1]), SIZE, 1, fixed=False)
     pairs = [(RED, BLUE), (BLUE, RED), (GREEN, GREEN)]
     for i, pair in enumerate(pairs):
-        halves(folder / f"{i:02d}.png", *pair, size=(96, 64))
+        halves(folder / f"frame{i + 9}.png", *pair, size=(96, 64))  # 9 comes before 10
+    (folder / "._frame9.png").write_bytes(b"what a file manager leaves")
+    (folder / "more.png").mkdir()
     (folder / "notes.txt").write_text("no picture", encoding="utf-8")
     regions = Regions((folder, files[1]), SIZE, 3, fixed=False)
     first, second, third = (masks() for masks in regions.frames(0, 3))
@@ -67,7 +69,7 @@ def test_labels_move_with_a_folder_of_them(tmp_path: Path, files: tuple[Path, Pa
     assert torch.equal(next(regions.frames(1, 3))(), second)
     before = digest(folder)
     assert digest(folder) == before
-    halves(folder / "01.png", *pairs[0])
+    halves(folder / "frame10.png", *pairs[0])
     assert digest(folder) != before
     with pytest.raises(InputError, match="too short"):
         Regions((folder, files[1]), SIZE, 4, fixed=False)

@@ -67,6 +67,10 @@ def test_a_file_of_that_very_name_comes_first(
         (["a.jpg@0s", "b.jpg:2@4s"], "nothing that it counts in relation to"),
         (["a.jpg@0s", "b.jpg"], "b.jpg has no time and a.jpg has one"),
         (["a.jpg@3s", "b.jpg@3s"], "3 s is the only time"),
+        (["a.jpg", "a.jpg"], "a.jpg is named twice"),
+        (["a.jpg@0s", "a.jpg@4s"], "the same at all times"),
+        (["a.jpg:1e999", "b.jpg"], "too large a number"),
+        (["a.jpg@1e999", "b.jpg@0"], "too large a number"),
         ([3], "neither a painting's path"),
         (7, "neither a painting's path"),
     ],
@@ -103,12 +107,18 @@ def test_the_mixture_rests_before_its_first_time_and_after_its_last_and_moves_ev
     assert mixture.shares((), Fraction(5)) == ()
 
 
+def test_a_mixture_that_is_the_same_at_two_times_does_not_move_between_them() -> None:
+    styles = mixture.paintings(["a@0s", "b:2@2s", "a@2s", "b:0.2@6s", "a:0.1@6s"])
+    assert len({mixture.shares(styles, Fraction(i, 25)) for i in range(50, 200)}) == 1
+
+
 def test_what_mixes_alike_is_the_same_render() -> None:
-    digests = ["1", "2"]
-    same = [mixture.identity(mixture.paintings(styles), digests) for styles in (["a:3", "b:1"], ["a:0.75", "b:0.25"])]
-    assert same[0] == same[1]
+    digests = ["1", "2", "3"]
+    pairs = (["a:7", "b:2", "c:1"], ["a:0.7", "b:0.2", "c:0.1"], ["a:2.1", "b:0.6", "c:0.3"])
+    same = [mixture.identity(mixture.paintings(styles), digests) for styles in pairs]
+    assert same[0] == same[1] == same[2]
     assert mixture.identity(mixture.paintings("a"), ["1"]) == "1"
-    assert mixture.identity(mixture.paintings(["a", "b"]), digests) != same[0]
+    assert mixture.identity(mixture.paintings(["a", "b", "c"]), digests) != same[0]
 
 
 def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
@@ -146,6 +156,6 @@ def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
 
 
 def test_an_image_has_no_time(painting: Path, tmp_path: Path) -> None:
-    styles = [f"{painting}@0s", f"{painting}@1s"]
+    styles = [f"{painting}@0s", "other.png@1s"]
     with pytest.raises(VidstyleError, match="an image has no time"):
         pipeline.prepare(build({"input": painting, "style": styles, "output": tmp_path / "out.png"}))

@@ -269,6 +269,21 @@ def test_an_interrupted_render_continues_with_its_trace_as_it_is(settings: Setti
     assert names(tmp_path) == {"out.mp4", *NAMES}
 
 
+def test_a_render_that_is_started_over_is_traced_anew(settings: Settings, tmp_path: Path) -> None:
+    done: list[int] = []
+
+    def report(event: object) -> None:
+        if isinstance(event, FrameDone):
+            done.append(event.frame)
+
+    with pytest.raises(Interrupted):
+        pipeline.render(settings(trace=True), report, lambda: len(done) >= 2)
+    before = {name: (tmp_path / name).stat().st_mtime_ns for name in NAMES}
+    pipeline.render(settings(trace=True, restart=True, first_iterations=4))
+    assert names(tmp_path) == {"out.mp4", *NAMES}
+    assert all((tmp_path / name).stat().st_mtime_ns != time for name, time in before.items())
+
+
 def test_a_render_that_continues_is_traced_where_it_starts_afresh(settings: Settings, tmp_path: Path) -> None:
     done: list[int] = []
 

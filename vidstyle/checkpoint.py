@@ -39,6 +39,10 @@ KINDS = ("frames", "source")
 """What the folders of frames are called, before the number of a pass."""
 
 
+OWN = frozenset({*KINDS, "trace", "pairs", "log"})
+"""What else a render leaves there for its time; a grid's cells lie in a folder of that name too."""
+
+
 def state_folder(output: Path) -> Path:
     return output.with_name(output.name + ".vidstyle")
 
@@ -138,9 +142,12 @@ class Checkpoint:
             others = compare(old.get("versions") or {}, versions).items()
             listed = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in others)
             warnings.append(f"continuing frames made with other versions ({listed})")
+        # Files beside the output that are known for this render's own stay so.
+        traced = {**(old.get("traced") or {}), **(old.get("trace") or {})}
         if restart or changed:
             old = {}
         now = {"fingerprint": self.fingerprint, "parts": self.parts, "versions": versions, "encoder": encoder}
+        now |= {"traced": traced} if traced else {}
         self.record = {**old, **now}
         self.final.open()
         self.save_record()
@@ -227,9 +234,8 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Tidy up after success; the record goes last, so that an interrupted removal is known for what it is."""
-        shutil.rmtree(self.frames, ignore_errors=True)
         for path in self.folder.iterdir():
-            if path.name not in ("lock", "render.json"):
+            if path.name.partition(".")[0] in OWN:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         (self.folder / "render.json").unlink(missing_ok=True)
 
@@ -247,9 +253,8 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[object,
 
 
 def brief(value: object) -> str:
-    """A setting as text; of a digest the first digits."""
-    text = str(value)
-    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
+    """A setting as text; of digests the first digits."""
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value))
 
 
 def runs_on(pid: int, temporary: Path) -> bool:

@@ -20,7 +20,7 @@ from vidstyle.flags import Progress, flag
 from vidstyle.options import with_settings
 from vidstyle.progress import Event, display
 
-UNUSED = vary.MOVING | {"codec", "crf", "allow_damaged"}
+UNUSED = vary.MOVING | {"codec", "crf", "allow_damaged", "trace"}
 """What a grid has no use for: it is of one frame, and one picture comes out."""
 
 

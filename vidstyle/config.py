@@ -27,7 +27,7 @@ from vidstyle import conflicts, shares
 from vidstyle.errors import ConfigError
 from vidstyle.mixture import Painting, files, paintings
 
-RENDER_FORMAT = 8
+RENDER_FORMAT = 7
 """Raised by hand whenever the same settings give other frames than before; part of every fingerprint."""
 
 PICTURE, STEERING, DELIVERY, RUN = "Picture", "Steering the style", "Delivery", "Run"
@@ -356,6 +356,8 @@ def complaint(problem: Any) -> str:
     if not problem["loc"]:  # about several settings together, and says all itself
         return str(problem["ctx"]["error"])
     name = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "value_error":  # one of ours
+        return f"{name}: {problem['ctx']['error']}"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, RenderConfig.model_fields, n=1)
         return f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")

@@ -120,7 +120,7 @@ def grid(
         paths = [folder / "cells" / f"{identified(one, folder, models)}.png" for one in shown]
         names = [one.name for one in axes]
         label = LABEL + fingerprint({"sheet": sheet.FORMAT, "axes": names, "cells": [path.stem for path in paths]})
-        there = f"{label} 0" == framefile.label_of(output)
+        there = f"{label} 0" == framefile.label_of(output) and whole(output) and not config.keep_frames
         told = Told(report, len(cells), sum(map(whole, paths)))
         if there and not config.overwrite:
             report(Note(f"{output} is this very grid; -f renders it again"))
@@ -172,9 +172,10 @@ def refuse_other(output: Path, label: str, overwrite: bool) -> None:
 
 def still_of(config: RenderConfig, source: Source, frame: Path) -> RenderConfig:
     """The render of a cell, but for its output."""
-    wanted, largest = config.size or SIZE, max(source.width, source.height)
+    wanted, largest = config.size or SIZE, max(round(source.width * source.sar), source.height)
     changes = {"input": frame, "start": None, "codec": None, "crf": None, "size": wanted if wanted < largest else None}
-    return config.model_copy(update={**changes, "overwrite": True, "keep_frames": False, "restart": False})
+    off = dict.fromkeys(("keep_frames", "restart", "trace"), False)
+    return config.model_copy(update={**changes, **off, "overwrite": True})
 
 
 def identified(config: RenderConfig, folder: Path, models: Models) -> str:
@@ -205,7 +206,7 @@ def render(
             raise Interrupted("interrupted", why, "the same command continues", 130)
         told.report(Note(f"cell {number} of {told.total}: {cell}"))
         pipeline.render(config.model_copy(update={"output": path}), told, models=models)
-        told.done = sum(whole(path) for _, _, path in cells)
+        told.done += 1
 
 
 def drawn(cells: Sequence[Cell], axes: Sequence[Axis], config: RenderConfig, paths: Sequence[Path]) -> Tensor:
@@ -242,5 +243,11 @@ def encoded(picture: Tensor, output: Path, label: str) -> bytes:
         return framefile.encode(to_uint16(picture), label, 0)
     array = np.rint(to_uint16(picture) / 257).astype(np.uint8)
     options = {".webp": [cv2.IMWRITE_WEBP_QUALITY, 95]}.get(output.suffix.lower(), [cv2.IMWRITE_JPEG_QUALITY, 95])
-    _, data = cv2.imencode(output.suffix.lower(), array[:, :, ::-1], options)
+    try:
+        done, data = cv2.imencode(output.suffix.lower(), array[:, :, ::-1], options)
+    except cv2.error:
+        done = False
+    if not done:
+        why = f"{output.suffix} holds no picture of {array.shape[1]}x{array.shape[0]}"
+        raise OutputError(f"cannot write {output}", why, "use -o with a .png: all cells are kept")
     return data.tobytes()

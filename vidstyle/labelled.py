@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
@@ -31,8 +32,14 @@ def digest(path: Path) -> str:
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The frames of a folder, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    """The frames of a folder, in the order of their names and of the numbers in them."""
+    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")]
+    return sorted(filter(Path.is_file, found), key=lambda path: (numbered(path.name), path.name))
+
+
+def numbered(name: str) -> list[tuple[int, str]]:
+    """A name as words and numbers: 2 comes before 10."""
+    return [(int(part or 0), "") if i % 2 else (0, part) for i, part in enumerate(re.split(r"(\d+)", name))]
 
 
 class Regions:

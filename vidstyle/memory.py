@@ -102,7 +102,7 @@ class Demand:
         optimizer = LBFGS_BYTES if config.optimizer == "lbfgs" else 0
         spared = SPARED_BYTES if tile and self.device == "cpu" else 0
         steering = PHOTOREAL_BYTES * bool(config.photorealism)
-        steering += WHOLE_BYTES * bool(WHOLE & set(parsed(config.style_terms)))
+        steering += WHOLE_BYTES * len(config.paintings) * bool(WHOLE & set(parsed(config.style_terms)))
         frame = (FRAME_BYTES[self.device] + optimizer + linked + steering - spared) * pixels
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
         return round(PROCESS + features + frame + flow)

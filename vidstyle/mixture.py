@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,11 +78,17 @@ def checked(styles: Sequence[Painting]) -> None:
     if timed and len({one.at for one in timed}) == 1:
         raise ValueError(f"style: {timed[0].at:g} s is the only time, which changes nothing: leave it out")
     for one in styles:
+        if not (math.isfinite(one.weight) and math.isfinite(one.at or 0)):
+            raise ValueError(f"style {one.path}: its weight or its time is too large a number")
+        if [(other.path, other.at) for other in styles].count((one.path, one.at)) > 1:
+            raise ValueError(f"style {one.path} is named twice: give it one weight")
         if one.weight != 1 and [other.at for other in styles].count(one.at) == 1:
             raise ValueError(
                 f"style {one.path} has a weight and nothing that it counts in relation to: leave it out, or use "
                 "style_weight for more or less style"
             )
+    if len(moments(styles)) > 1 and len({mixture(styles, at) for at in moments(styles)}) == 1:
+        raise ValueError("style is the same at all times, which change nothing then: leave them out")
 
 
 def files(styles: Sequence[Painting]) -> tuple[Path, ...]:
@@ -96,15 +103,14 @@ def identity(styles: Sequence[Painting], digests: Sequence[str]) -> Any:
     if len(styles) == 1:
         return digests[0]
     known = dict(zip(files(styles), digests, strict=True))
-    at_once = {at: sum(one.weight for one in styles if one.at == at) for at in {one.at for one in styles}}
-    return [[known[one.path], one.weight / at_once[one.at], one.at] for one in styles]
+    return [[known[one.path], share(one, styles), one.at] for one in styles]
 
 
 def shares(styles: Sequence[Painting], time: Fraction) -> tuple[float, ...]:
     """How much each of `files` counts at this second of the input, 1 together. Between two times the mixture moves in
     proportion, before the first and after the last it rests.
     """
-    times = sorted({one.at for one in styles if one.at is not None})
+    times = moments(styles)
     if not times:
         return mixture(styles, None)
     now = float(time)
@@ -112,10 +118,21 @@ def shares(styles: Sequence[Painting], time: Fraction) -> tuple[float, ...]:
     before = max((at for at in times if at <= now), default=times[0])
     along = (now - before) / (after - before) if after > before else 0.0
     pair = zip(mixture(styles, before), mixture(styles, after), strict=True)
-    return tuple((1 - along) * a + along * b for a, b in pair)
+    return tuple(a + along * (b - a) for a, b in pair)  # exactly a where b is the same: nothing moves then
+
+
+def moments(styles: Sequence[Painting]) -> list[float]:
+    """The times at which the mixture is known."""
+    return sorted({one.at for one in styles if one.at is not None})
 
 
 def mixture(styles: Sequence[Painting], at: float | None) -> tuple[float, ...]:
-    there = [one for one in styles if one.at == at]
-    total = sum(one.weight for one in there)
-    return tuple(sum(one.weight for one in there if one.path == path) / total for path in files(styles))
+    """How much each of `files` counts at this time."""
+    there = {one.path: share(one, styles) for one in styles if one.at == at}
+    return tuple(there.get(path, 0.0) for path in files(styles))
+
+
+def share(one: Painting, styles: Sequence[Painting]) -> float:
+    """How much a painting counts among those of its time. As written in decimals, so that 7:2:1 is 0.7:0.2:0.1."""
+    weights = [Fraction(str(other.weight)) for other in styles if other.at == one.at]
+    return float(Fraction(str(one.weight)) / sum(weights))

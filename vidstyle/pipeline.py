@@ -96,7 +96,9 @@ class Job:
         """How much the mixture has been moving while what does not move is painted on, in [0, 1]: all there is to it
         where it has in a fifth of that time. From one frame to the next, or in all of it, the picture would jump.
         """
-        lately = [self.mixture(max(0, i)) for i in range(index - max(1, self.config.settling), index + 1)]
+        reach, last = max(1, self.config.settling), self.stop - self.first - 1
+        ahead = reach if self.config.passes > 1 else 0  # passes go backward as well
+        lately = [self.mixture(min(max(0, i), last)) for i in range(index - reach, index + ahead + 1)]
         return min(1.0, 5 * sum(a != b for a, b in pairwise(lately)) / (len(lately) - 1))
 
     @property
@@ -211,9 +213,14 @@ def prepare(config: RenderConfig) -> Job:
         stop=stop,
         size=size,
         memory=fit,
-        regions=Regions(config.regions, size, stop, fixed=config.passes > 1) if config.regions else None,
+        regions=regions_of(config, size, stop),
         notes=tuple(notes),
     )
+
+
+def regions_of(config: RenderConfig, size: tuple[int, int], stop: int) -> Regions | None:
+    """The labels of the input's frames before `stop`, where there are such."""
+    return Regions(config.regions, size, stop, fixed=config.passes > 1) if config.regions else None
 
 
 def fitting(config: RenderConfig, size: tuple[int, int], output: Path) -> memory.Fit:

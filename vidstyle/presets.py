@@ -43,6 +43,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def to_toml(config: RenderConfig) -> str:
     """The settings as TOML that `-c` reads back; what is unset is left out."""
     lines: list[str] = []
+    if styles := [str(one) for one in config.style if one.path.name != "-"]:
+        lines.append(f"style = {json.dumps(styles, ensure_ascii=False)}")
     group = None
     values = config.model_dump(mode="json")
     for name in sorted(values, key=lambda name: (PICTURE, STEERING, DELIVERY, RUN, None).index(group_of(name))):

@@ -80,7 +80,8 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     refuse_foreign(clip, sheet, config.overwrite)
     source = probe(config.input)
     small = reduced(config, max(source.width, source.height))
-    job = pipeline.prepare(small.model_copy(update={"start": None, "duration": None, "overwrite": True}))
+    whole = {"start": None, "duration": None, "overwrite": True, "regions": None}
+    job = pipeline.prepare(small.model_copy(update=whole))
     full_output, full_frames, still = job.delivery.path, len(job.whole), job.source.kind == "image"
     first, stop_at = pipeline.chosen(job.whole, small.model_copy(update=part_shown(job, config)))
     target = (
@@ -92,7 +93,8 @@ def preview(config: RenderConfig, report: Report = silent, stop: Callable[[], bo
     )
     # What may be replaced was settled above.
     settled = small.model_copy(update={"overwrite": True})
-    job = replace(job, config=settled, first=first, stop=stop_at, delivery=target)
+    regions = pipeline.regions_of(settled, job.size, stop_at)  # there need be labels for this part alone
+    job = replace(job, config=settled, first=first, stop=stop_at, delivery=target, regions=regions)
     for note in job.notes:
         report(note)
     with contextlib.ExitStack() as stack:

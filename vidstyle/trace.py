@@ -76,7 +76,8 @@ def files(output: Path) -> tuple[Path, Path, Path]:
 
 def check(output: Path, config: RenderConfig) -> None:
     """Raises OutputError where the trace cannot be written, or would replace what this render did not make."""
-    known = read_record(state_folder(output)).get("trace") or {}
+    record = read_record(state_folder(output))
+    known = {**(record.get("traced") or {}), **(record.get("trace") or {})}
     for path in files(output):
         delivery.check_place(path, config.input, config.paintings)
         if path.exists() and not config.overwrite and not is_own(path, known):

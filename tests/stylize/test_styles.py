@@ -58,6 +58,20 @@ def test_a_painting_is_at_no_distance_from_itself_and_another_picture_is(
     assert float(other) > 0.02
 
 
+@pytest.mark.parametrize("kind", TERMS)
+def test_it_does_not_matter_in_which_order_layers_are_named(
+    lite: features.Network, picture: Picture, settings: Settings, kind: str
+) -> None:
+    painting, image = picture(H, W, 1), picture(H, W, 2)[None]
+    layers = ["relu1_1", "relu3_1", "relu4_1"]
+
+    def away(x: Tensor, order: list[str]) -> float:
+        return float(objective(lite, painting, settings(style_terms=kind, style_layers=",".join(order)))(x))
+
+    assert away(painting[None], layers[::-1]) == pytest.approx(0, abs=1e-4)
+    assert away(image, layers[::-1]) == pytest.approx(away(image, layers), rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", sorted(set(TERMS) - WHOLE))
 def test_terms_of_sums_do_not_notice_tiles(
     lite: features.Network, picture: Picture, settings: Settings, kind: str

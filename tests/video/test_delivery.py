@@ -132,8 +132,9 @@ def test_what_cannot_be_written_is_refused_with_its_reason(
 ) -> None:
     occupied(tmp_path)
     kind = "image" if name.endswith("png") else "video"
+    style = tmp_path / "style.jpg"
     with pytest.raises(OutputError) as caught:
-        decide(source(tmp_path / name, kind), tmp_path / output, tmp_path / "style.jpg", codec, crf)
+        decide(source(tmp_path / name, kind), tmp_path / output, style, codec, crf, paintings=[style])
     assert why in caught.value.why
     assert "\n" not in caught.value.what + caught.value.why + caught.value.hint
     assert caught.value.hint

@@ -116,7 +116,7 @@ def of_map(kind: str, seed: int, found: Tensor, regions: Tensor | None) -> Tenso
     if regions is None:
         return statistics.quantiles(found, along, QUANTILES)
     masks = cells(regions, (found.shape[2], found.shape[3]))
-    return torch.stack([statistics.quantiles(inside(found, mask), along, QUANTILES) for mask in masks])
+    return torch.stack([statistics.quantiles(taken(found, inside(mask)), along, QUANTILES) for mask in masks])
 
 
 def mixed(kind: str, counted: Sequence[tuple[float, Tensor]]) -> Tensor:
@@ -161,8 +161,10 @@ def regional(kind: str, seed: int, target: Tensor, regions: Tensor) -> Part:
     """The part of a layer of a picture whose `regions` (k, h, w) are those of the painting. A region counts as its size
     does.
     """
-    shares = regions.mean((1, 2)) / regions.mean((1, 2)).sum()
+    sizes = regions.mean((1, 2))
+    shares = (sizes / sizes.sum()).tolist()
     held: dict[tuple[int, int], Tensor] = {}
+    places: dict[tuple[int, int], list[Tensor]] = {}
 
     def masks(f: Tensor) -> Tensor:
         size = (f.shape[2], f.shape[3])
@@ -170,14 +172,16 @@ def regional(kind: str, seed: int, target: Tensor, regions: Tensor) -> Part:
             held[size] = cells(regions, size)
         return held[size]
 
-    def weighed(distances: list[Tensor]) -> Tensor:
-        return torch.stack([share * distance for share, distance in zip(shares, distances, strict=True)]).sum()
+    def weighed(distances: Callable[[int], Tensor]) -> Tensor:
+        return torch.stack([share * distances(i) for i, share in enumerate(shares) if share]).sum()
 
     if kind not in ADDITIVE:
 
         def transport(f: Tensor, _: int) -> Tensor:
-            along, parts = axes(kind, seed, f), zip(masks(f), target, strict=True)
-            return weighed([statistics.sliced(inside(f, mask), own, along) for mask, own in parts])
+            along, size = axes(kind, seed, f), (f.shape[2], f.shape[3])
+            if size not in places:  # to ask for them waits for the device
+                places[size] = [inside(mask) for mask in masks(f)]
+            return weighed(lambda i: statistics.sliced(taken(f, places[size][i]), target[i], along))
 
         return transport, itself
     packed = itself if kind == "gram" else without_ones
@@ -187,18 +191,20 @@ def regional(kind: str, seed: int, target: Tensor, regions: Tensor) -> Part:
         return guided_gram(f if kind == "gram" else with_ones(f), masks(f))
 
     def distance(found: Tensor) -> Tensor:
-        return weighed([of(packed(own)) for of, own in zip(against, found, strict=True)])
+        return weighed(lambda i: against[i](packed(found[i])))
 
     return measure, distance
 
 
-def inside(found: Tensor, mask: Tensor) -> Tensor:
-    """The cells of a map (1, c, h, w) that lie for the most part in a mask (1, h, w), (1, c, n, 1); where none do, all
-    of them.
-    """
+def inside(mask: Tensor) -> Tensor:
+    """The cells that lie for the most part in a mask (1, h, w), (n,); where none do, all of them."""
     own = (mask > 0.5).flatten()
-    cells = found.flatten(2)
-    return (cells[:, :, own] if bool(own.any()) else cells)[..., None]
+    return (own if bool(own.any()) else torch.ones_like(own)).nonzero()[:, 0]
+
+
+def taken(found: Tensor, own: Tensor) -> Tensor:
+    """Some cells (n,) of a map (1, c, h, w), (1, c, n, 1)."""
+    return found.flatten(2).index_select(2, own)[..., None]
 
 
 def with_ones(found: Tensor) -> Tensor:
@@ -247,13 +253,15 @@ def allotted(shares: Sequence[float], similarities: Sequence[Tensor]) -> list[Te
     """
     if len(shares) == 1:
         return [None]
-    n = len(similarities[0])
+    n = left = len(similarities[0])
     free, made = torch.ones_like(similarities[0]), []
     for i, share in enumerate(shares[:-1]):
         others = torch.stack(list(similarities[i + 1 :])).amax(0)
         ahead = (similarities[i] - others).masked_fill(free == 0, -torch.inf)
         own = torch.zeros_like(free)
-        own[ahead.argsort(descending=True, stable=True)[: min(round(share * n), int(free.sum()))]] = 1
+        count = min(round(share * n), left)
+        own[ahead.argsort(descending=True, stable=True)[:count]] = 1
         free -= own
+        left -= count
         made.append(own)
     return [*made, free]

@@ -89,14 +89,9 @@ class Patches:
         distance: Tensor = Distance.apply(plane(features), self.cells, corners(m, self.width), self.width, own)
         return distance / (len(m) * self.energy)
 
-    def bidirectional(self, features: Tensor) -> Tensor:
-        """Mean of `loss` and `missed`, a scalar (Simakov eq. 1): nothing of the painting may be missing either."""
-        found = self.search(features)
-        return (self.loss(features, found.patch) + self.missed(features, found.back)) / 2
-
     def missed(self, features: Tensor, back: Tensor) -> Tensor:
         """The like of `loss` over the painting's patches, each against the image's nearest, which is held fixed for the
-        gradient.
+        gradient: nothing of the painting may be missing either (Simakov eq. 1 is the mean of both).
         """
         f = plane(features)
         width = f.shape[1] - SIDE + 1

@@ -19,7 +19,7 @@ from vidstyle.stylize.objective import Sums, Term, View, even, maps, sums
 from vidstyle.stylize.patches import Patches
 from vidstyle.stylize.tiles import Tile
 
-STRENGTH = {"mrf": 0.5}
+STRENGTH = {"mrf": 0.2}
 """What a weight of 1 means for terms whose distances lie elsewhere: a picture is further from the nearest patches than
 from any statistics, and at the same weight little would be left of its content."""
 
@@ -95,7 +95,11 @@ class Painting:
         if kind == "mrf":
             coherence = self.config.mrf_coherence
             return {name: kinds.of_patches(f, coherence, self.regions) for name, f in found.items()}
-        return {name: kinds.of_map(kind, seed, f, self.regions) for seed, (name, f) in enumerate(found.items())}
+        return {name: kinds.of_map(kind, self.seed(kind, name), f, self.regions) for name, f in found.items()}
+
+    def seed(self, kind: str, name: str) -> int:
+        """Of what a kind draws by lot for a layer, the same in whatever order the layers are named."""
+        return sorted(self.layers(kind)).index(name)
 
 
 class Mixture:
@@ -126,7 +130,7 @@ class Mixture:
     def part(self, kind: str, name: str, mixture: tuple[float, ...], regions: Tensor | None) -> Part:
         """One layer's part of a kind of term."""
         counted = [(share, of.targets[kind][name]) for share, of in zip(mixture, self.paintings, strict=True) if share]
-        seed = self.paintings[0].layers(kind).index(name)
+        seed = self.paintings[0].seed(kind, name)
         if kind == "mrf":
             patches = [(share, target) for share, target in counted if isinstance(target, Patches)]
             return Matched(patches, bidirectional=self.config.mrf_bidirectional, regions=regions), itself

@@ -92,11 +92,11 @@ def decide(
 
     Args:
         output: None for `in.STYLE.EXT` beside the input.
-        style: what the output is named after; usually the painting.
+        style: what the output is named after.
         codec: a key of `CODECS`, or None for what suits the container.
         size: width and height of the render; default the source's.
         timeline: of the whole source, where known: AVI is refused for a video that begins later than its sound.
-        paintings: what must not be replaced beside the input and `style`.
+        paintings: what must not be replaced, beside the input.
 
     Raises OutputError when it cannot be written there, or not so. An existing output is not this function's concern.
     """
@@ -106,7 +106,7 @@ def decide(
         path = source.path.with_name(f"{source.path.stem}.{style.stem}{extension}")
     else:
         path = Path(output)
-    check_place(path, source.path, (style, *paintings))
+    check_place(path, source.path, paintings)
     kind = _kind(path, source)
     if path.suffix.lower() == ".avi" and timeline is not None and timeline.pts[0] * timeline.time_base > _INAUDIBLE:
         late = float(timeline.pts[0] * timeline.time_base)
