@@ -19,7 +19,7 @@ from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.shares import parsed
 from vidstyle.stylize.descent import descent, factors, scaled
 from vidstyle.stylize.features import Extractor
-from vidstyle.stylize.matting import Laplacian
+from vidstyle.stylize.matting import Laplacian, recoloured
 from vidstyle.stylize.objective import Affine, Content, Objective, Observer, Smoothness, Temporal, Term, maps
 from vidstyle.stylize.optimize import Schedule, minimise
 from vidstyle.stylize.styles import Mixture, Painting
@@ -236,13 +236,16 @@ class Stylizer:
         fresh: bool,
         shown: Tensor | None = None,
     ) -> tuple[Tensor, int]:
-        """`descend`, and what the colours of the source have to do with it."""
+        """`descend`, and what the source has to do with it afterwards."""
         if self.config.keep_colors != "luminance":
-            return self.descend(frame, start, held, fresh=fresh, shown=shown)
+            made, done = self.descend(frame, start, held, fresh=fresh, shown=shown)
+            return recoloured(made, frame.image) if self.config.photorealism else made, done
         grey = colours.grey
         lightness = [(grey(w), mask) for w, mask in held]
         looked_at = replace(frame, image=grey(frame.image))
         made, done = self.descend(looked_at, grey(start), lightness, fresh=fresh, shown=shown)
+        if self.config.photorealism:
+            made = recoloured(made, looked_at.image)
         return colours.with_colours_of(made, frame.image), done
 
     def as_looked_at(self, painting: Tensor) -> Tensor:
