@@ -125,7 +125,7 @@ SECTIONS: dict[str, tuple[Example, ...]] = {
     "Regions and photographs": (
         of_lake("regions", "Sky from sky, water from water, the balloon from the sun.", f"--regions {LABELS}", MOSAIC),
         of_lake("no-regions", "The same without regions.", "", MOSAIC),
-        of_lake("photograph", "Recolouring alone is allowed.", "--photorealism 1000"),
+        of_lake("photograph", "Recolouring alone is allowed.", "--photorealism 100"),
     ),
     "Without a picture to paint": (
         Example("texture", "More of a painting's texture.", f"{STROKES} --texture --size 512"),

@@ -278,7 +278,7 @@ def identity(job: Job, device: torch.device, models: Models) -> dict[str, Any]:
         **({"style": mixed} if mixed else {}),
         **config.picture_settings(),
         **({"regions": [digest(path) for path in config.regions]} if config.regions else {}),
-        # Photorealistic frames were others before `matting.recoloured`, and no others were.
+        # Photorealistic frames were others before `guided.recoloured`, and no others were.
         **({"recolouring": "guided filter"} if config.photorealism else {}),
         "start": job.first,  # what is rendered, not how it was asked for
         "duration": job.stop - job.first,

@@ -126,21 +126,3 @@ def test_the_strips_do_not_show(at_once: int, monkeypatch: pytest.MonkeyPatch) -
     matrix = by_definition(source, 1e-3, 1)
     monkeypatch.setattr(matting, "AT_ONCE", at_once)
     assert torch.allclose(Laplacian(source, 1e-3)(x).flatten(1), x.flatten(1) @ matrix, rtol=0, atol=1e-10)
-
-
-def test_as_many_windows_are_counted_as_lie_over_each_pixel() -> None:
-    for length, side in itertools.product(range(3, 9), (1, 3)):
-        places = [set(range(first, first + side)) for first in range(length - side + 1)]
-        assert matting.windows(length, side).tolist() == [sum(i in p for p in places) for i in range(length)]
-
-
-@pytest.mark.parametrize("size", [(3, 3), (5, 40), (48, 64)])
-def test_a_recolouring_stays_what_it_is_and_paint_on_it_goes(size: tuple[int, int]) -> None:
-    source = noise(*size, dtype=torch.float32)
-    mix = torch.tensor([[0.5, 0.2, 0.0], [0.1, 0.3, 0.2], [0.0, 0.1, 0.6]])
-    wanted = torch.einsum("ij,jhw->ihw", mix, source) + 0.1
-    assert torch.allclose(matting.recoloured(wanted, source), wanted, atol=0.01)
-    if min(size) > 40:
-        painted = (wanted + 0.2 * (noise(*size, seed=5, dtype=torch.float32) - 0.5)).clamp(0, 1)
-        left = matting.recoloured(painted, source) - wanted
-        assert left.abs().mean() < 0.6 * (painted - wanted).abs().mean()

@@ -20,11 +20,6 @@ would count as nothing too, and its own picture would cost nearly half of what a
 less exact: the largest error of L x is 2e-5 on a photograph here, and twice that with 1e-7.
 """
 
-RADIUS = 1 / 80
-"""Of the windows of `recoloured`, as a share of the long side."""
-FLAT = 1e-4
-"""Variance of the source that counts as none there: its noise, not its contrasts."""
-
 AT_ONCE = 2**14
 """Pixels whose windows are fitted at once: bounds the memory, and stays in the cache."""
 AT_ONCE_ELSEWHERE = 2**20
@@ -157,26 +152,6 @@ def solved(whitening: Tensor, right: Tensor) -> Tensor:
     r0, r1, r2 = right.unbind(1)
     y0, y1, y2 = w00 * r0, w10 * r0 + w11 * r1, w20 * r0 + w21 * r1 + w22 * r2
     return torch.stack([w00 * y0 + w10 * y1 + w20 * y2, w11 * y1 + w21 * y2, w22 * y2], 1)
-
-
-def recoloured(image: Tensor, source: Tensor) -> Tensor:
-    """The mean of the local affine recolourings of the source that come nearest to the image, all (3, H, W): He's
-    guided filter of the image, with the source as its guide.
-
-    The loss asks for it in windows of 3x3 pixels; to agree over more of them takes the optimiser long where the source
-    is smooth, and it leaves faint rings. Luan's program ends by smoothing its local affine maps too.
-    """
-    h, w = source.shape[1:]
-    radius = max(1, min(round(RADIUS * max(h, w)), (min(h, w) - 1) // 2))
-    side = 2 * radius + 1
-    laplacian = Laplacian(source, FLAT * side**2, radius)
-    return (image - laplacian(image) / (windows(h, side)[:, None] * windows(w, side)).to(image)).clamp(0, 1)
-
-
-def windows(length: int, side: int) -> Tensor:
-    """How many windows of so many pixels each pixel of a row belongs to, (length,)."""
-    place = torch.arange(length)
-    return place.clamp_max(length - side) - (place - side + 1).clamp_min(0) + 1
 
 
 def affine(image: Tensor, laplacian: Laplacian) -> Tensor:

@@ -19,7 +19,8 @@ from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.shares import parsed
 from vidstyle.stylize.descent import descent, factors, scaled
 from vidstyle.stylize.features import Extractor
-from vidstyle.stylize.matting import Laplacian, recoloured
+from vidstyle.stylize.guided import recoloured
+from vidstyle.stylize.matting import Laplacian
 from vidstyle.stylize.objective import Affine, Content, Objective, Observer, Smoothness, Temporal, Term, maps
 from vidstyle.stylize.optimize import Schedule, minimise
 from vidstyle.stylize.styles import Mixture, Painting
