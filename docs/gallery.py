@@ -150,8 +150,8 @@ Every picture here was made by the command below it, at the top of a checkout. T
 
 ![From left to right: the frame, its labels, two paintings, and the labels of the second.](gallery/given.jpg)
 
-All of it works on video as on stills, but for textures, grids and what a layer sees of nothing that moves; README.md
-says more of each setting under "Steer the style".
+All of it but textures, grids and patterns to lay out takes videos too. README.md says more of each setting under "Steer
+the style". On two cores a picture takes some twenty seconds. `--trace` draws its plot where `vidstyle[plot]` is there.
 """
 
 

@@ -124,6 +124,28 @@ def test_a_render_paints_each_region_in_its_own_style_and_knows_its_labels(
     assert "regions" in refused.err
 
 
+def test_no_output_replaces_labels(command: Command, painting: Path, tmp_path: Path) -> None:
+    labels = [halves(tmp_path / name, RED, BLUE) for name in ("a.png", "b.png")]
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    halves(folder / "0.png", RED, BLUE)
+    before = {path: path.read_bytes() for path in (*labels, folder / "0.png")}
+    for source, output in ((labels[0], labels[0]), (labels[0], labels[1]), (folder, folder / "0.png")):
+        got = command(painting, "--style", painting, "--regions", source, labels[1], "-o", output, "-f")
+        assert got.code == 2
+        assert "is what the render is made from" in got.err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_what_hardly_looks_like_labels_is_told(command: Command, painting: Path, tmp_path: Path) -> None:
+    wide = halves(tmp_path / "wide.png", RED, BLUE, (90, 20))
+    line = (painting, "--style", painting, "-o", tmp_path / "out.png", "--dry-run", "--regions")
+    assert "few flat colours" in command(*line, painting, painting).out
+    told = command(*line, wide, halves(tmp_path / "style.png", RED, GREEN))
+    assert "is stretched from 90x20" in told.out
+    assert "50% has no counterpart" in told.out
+
+
 @pytest.mark.parametrize("more", [{"tile": 256}, {"texture": True, "style": None}])
 def test_what_does_not_go_with_regions_is_refused(settings: Settings, more: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="settings do not fit"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -57,6 +59,21 @@ def test_a_file_of_that_very_name_comes_first(
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).touch()
     assert mixture.painting(text) == found
+
+
+@pytest.mark.parametrize(
+    "suffix", [":70%", ":-1", ":0,7", ":much", ":nan", ":", "@1m", "@-1s", "@0s:0.7", ":0.7:0.3x", "@2s@"]
+)
+def test_what_is_neither_a_weight_nor_a_time_is_told_from_a_file_that_is_missing(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "a.jpg").touch()
+    for text, words in ((f"{tmp_path}/a.jpg{suffix}", "is there, and"), (f"{tmp_path}/b.jpg{suffix}", "")):
+        try:
+            build({"input": "in.mp4", "style": [text]})
+            found = ""
+        except ConfigError as e:
+            found = e.why
+        assert words in found
+        assert ("is there" in found) == bool(words)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +170,17 @@ def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
         return sum(float(losses.style(g, a)) for g, a in zip(grams(image), wanted, strict=True))
 
     assert away(made[-1]) < 1.5 * away(last) < 0.5 * away(first)
+
+
+def test_a_time_that_does_not_come_is_told(
+    command: Callable[..., Any], film: Path, painting: Path, tmp_path: Path
+) -> None:
+    other = shutil.copy(painting, tmp_path / "other.png")
+    styles = ["--style", f"{other}@0s", "--style", f"{painting}@200s"]
+    got = command(film, *styles, "-o", tmp_path / "out.mp4", "--dry-run")
+    assert got.code == 0
+    assert f"style {painting} has the time 200 s" in got.out
+    assert f"{painting}@200.0s" in got.out
 
 
 def test_an_image_has_no_time(painting: Path, tmp_path: Path) -> None:

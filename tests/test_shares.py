@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vidstyle import shares
-from vidstyle.config import build
+from vidstyle.config import build, reconstruction
 from vidstyle.errors import ConfigError
 
 FILES = {"input": "in.mp4", "style": "munch.jpg"}
@@ -65,3 +65,11 @@ def test_what_cannot_be_weighed_is_refused_in_words(settings: dict[str, Any], wo
     with pytest.raises(ConfigError) as e:
         build(FILES, settings)
     assert words in e.value.why
+
+
+def test_what_contradicts_a_reconstruction_is_refused() -> None:
+    for name in ("style", "content_layers", "keep_colors", "photorealism", "regions", "style_terms", "texture"):
+        with pytest.raises(ConfigError) as e:
+            reconstruction("relu4_2", {name, "size"})
+        assert name in e.value.why
+    assert reconstruction("relu4_2", {"size", "content_weight"})["content_layers"] == "relu4_2"

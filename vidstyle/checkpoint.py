@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from vidstyle import framefile
-from vidstyle.config import RENDER_FORMAT, fingerprint
+from vidstyle.config import RENDER_FORMAT, RenderConfig, extra_of, fingerprint
 from vidstyle.errors import LockedError, OutputError, SettingsChangedError
 from vidstyle.framefolder import FrameFolder, disk_errors
 
@@ -125,7 +125,7 @@ class Checkpoint:
         differences = compare(old.get("parts") or {}, self.parts)
         kept = self.holds_frames()
         if old and changed and differences and kept and not restart:
-            names = "; ".join(f"{k}: {brief(a)} -> {brief(b)}" for k, (a, b) in differences.items())
+            names = "; ".join(f"{k}: {brief(usual(k, a))} -> {brief(usual(k, b))}" for k, (a, b) in differences.items())
             raise SettingsChangedError(
                 f"the frames in {self.folder} were made with other settings",
                 f"changed: {names}",
@@ -252,8 +252,17 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[object,
     return differences
 
 
+def usual(name: str, value: object) -> object:
+    """What a setting that is not in the fingerprint stands at."""
+    return extra_of(name).get("neutral") if value is None and name in RenderConfig.model_fields else value
+
+
 def brief(value: object) -> str:
-    """A setting as text; of digests the first digits."""
+    """A setting as text; of digests the first digits, of a mixture of styles its parts."""
+    if isinstance(value, list) and value and all(isinstance(one, list) and len(one) == 3 for one in value):
+        times = ("" if at is None else f" at {at:g} s" for _, _, at in value)
+        parts = (f"{share:.3g} of {digest}{at}" for (digest, share, _), at in zip(value, times, strict=True))
+        return brief(", ".join(parts))
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value))
 
 

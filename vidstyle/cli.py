@@ -5,6 +5,7 @@ stdout carries only the output's path (or JSON); everything else goes to stderr.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import io
 import json
@@ -42,6 +43,10 @@ class DefaultCommand(typer.core.TyperGroup):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        near = difflib.get_close_matches(args[0], self.commands, n=1) if args else []
+        if near and args[0] not in self.commands and not Path(args[0]).exists():
+            hint = f"did you mean vidstyle {near[0]}?"
+            raise ConfigError(f"no file and no command {args[0]}", "there is none of this name", hint)
         if not args or args[0] not in self.commands:
             args = [DEFAULT, *(args or ["--help"])]
         result: list[str] = super().parse_args(ctx, args)
@@ -56,19 +61,26 @@ class RenderContext(typer.Context):
         return self.parent.command_path if self.parent else "vidstyle"
 
 
-class RenderCommand(typer.core.TyperCommand):
-    """The render, with the usage line that a person would write."""
+class GridCommand(typer.core.TyperCommand):
+    """A command with the usage line that a person would write."""
 
-    context_class = RenderContext
+    pieces: tuple[str, ...] = ("[OPTIONS]", "INPUT", "--style", "PAINTING", "--vary", "NAME=A,B")
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return ["[OPTIONS]", "INPUT", "--style", "PAINTING"]
+        return [*self.pieces]
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)
         if option is not None:
             option.metavar = ""  # a flag has no value to show
         return option
+
+
+class RenderCommand(GridCommand):
+    """The render."""
+
+    context_class = RenderContext
+    pieces = GridCommand.pieces[:4]
 
 
 app = typer.Typer(cls=DefaultCommand, add_completion=False, pretty_exceptions_enable=False)
@@ -137,7 +149,7 @@ def render(
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
     given |= {name: path for name, path in (("input", input), ("style", style)) if path}
     if reconstruct is not None:
-        given = configs.reconstruction(reconstruct) | given
+        given = configs.reconstruction(reconstruct, given) | given
     layers = [presets.preset_values(preset), presets.read_toml(config) if config else {}, given]
     named = {name: value for layer in layers for name, value in layer.items()}
     styleless = bool(named.get("texture")) or named.get("style_weight") == 0
@@ -187,7 +199,7 @@ def run(
 
 
 app.command("evaluate")(cli_evaluate.evaluate)
-app.command("grid")(cli_grid.grid)
+app.command("grid", cls=GridCommand)(cli_grid.grid)
 
 
 @app.command("weights")

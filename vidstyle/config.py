@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -131,7 +132,7 @@ class RenderConfig(BaseModel):
     init: Literal["content", "noise", "style"] = setting(
         "content", "What the first frame of a shot starts from.", PICTURE
     )
-    content_weight: float = setting(0.06, "Weight of the content loss.", PICTURE, ge=0)
+    content_weight: float = setting(conflicts.DEFAULT_CONTENT, "Weight of the content loss.", PICTURE, ge=0)
     style_weight: float = setting(1.0, "Weight of the style loss.", PICTURE, ge=0)
     tv_weight: float = setting(0.3, "Weight of the total variation loss.", PICTURE, ge=0)
     temporal_weight: float = setting(100.0, "Weight of the temporal loss.", PICTURE, ge=0)
@@ -279,6 +280,11 @@ class RenderConfig(BaseModel):
         return (self.input,) if self.texture else files(self.style)
 
     @property
+    def made_from(self) -> tuple[Path, ...]:
+        """What no output may replace, beside the input."""
+        return (*self.paintings, *(self.regions or ()))
+
+    @property
     def named_after(self) -> Path:
         """The file whose name the output takes a part of: of the paintings, or what would stand for them."""
         if not self.style:
@@ -336,8 +342,21 @@ def fingerprint(parts: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def reconstruction(layer: str) -> dict[str, Any]:
-    """The settings under which a picture is made from its features in one layer alone (Mahendran & Vedaldi 2015)."""
+OF_A_PAINTING = frozenset(
+    {"style", "style_weight", "style_layers", "style_terms", "style_scale", "mrf_bidirectional", "mrf_coherence"}
+)
+UNRECONSTRUCTED = OF_A_PAINTING | {"content_layers", "texture", "tileable", "regions", "keep_colors", "photorealism"}
+"""What has no meaning where a picture is made from its features in one layer."""
+
+
+def reconstruction(layer: str, given: Collection[str] = ()) -> dict[str, Any]:
+    """The settings under which a picture is made from its features in one layer alone (Mahendran & Vedaldi 2015).
+
+    Raises ConfigError where other settings that are `given` contradict that.
+    """
+    if contrary := sorted(UNRECONSTRUCTED & set(given)):
+        why = f"it shows what {layer} sees of the input, which leaves {', '.join(contrary)} nothing to do"
+        raise ConfigError("--reconstruct stands alone", why, f"leave {', '.join(contrary)} out, or --reconstruct")
     return {"content_layers": layer, "content_weight": 1.0, "style_weight": 0.0, "tv_weight": 0.01, "init": "noise"}
 
 
@@ -348,7 +367,9 @@ def build(*layers: dict[str, Any]) -> RenderConfig:
         return RenderConfig(**merged)
     except ValidationError as e:
         why = "; ".join(complaint(problem) for problem in e.errors())
-        raise ConfigError("the settings do not fit", why, "see vidstyle --help for the names and ranges") from e
+        ours = all(problem["type"] == "value_error" for problem in e.errors())
+        hint = "change what is named there, or leave it out" if ours else "see vidstyle --help for the names and ranges"
+        raise ConfigError("the settings do not fit", why, hint) from e
 
 
 def complaint(problem: Any) -> str:
@@ -357,7 +378,8 @@ def complaint(problem: Any) -> str:
         return str(problem["ctx"]["error"])
     name = ".".join(map(str, problem["loc"]))
     if problem["type"] == "value_error":  # one of ours
-        return f"{name}: {problem['ctx']['error']}"
+        text = str(problem["ctx"]["error"])
+        return text if text.startswith(name) else f"{name}: {text}"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, RenderConfig.model_fields, n=1)
         return f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")

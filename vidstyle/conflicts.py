@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from vidstyle.config import RenderConfig
 
 
+DEFAULT_CONTENT = 0.06
+"""The usual content_weight."""
+
+
 def something_to_match(config: RenderConfig) -> None:
     if not (config.content_weight or config.style_weight or config.tv_weight):
         raise ValueError("content_weight, style_weight and tv_weight are all 0: there is nothing to optimise")
@@ -112,8 +116,11 @@ def something_to_paint(config: RenderConfig) -> None:
         for name in ("style", "per_frame", "photorealism"):
             if getattr(config, name):
                 raise ValueError(f"texture takes the input itself for its style, and no picture: leave {name} out")
-        if config.keep_colors != "none" or not config.style_weight:
-            raise ValueError("texture is made of the style alone: leave keep_colors and style_weight out")
+        for name, usual in (("keep_colors", "none"), ("content_weight", DEFAULT_CONTENT)):
+            if getattr(config, name) != usual:
+                raise ValueError(f"texture is made of the style alone: leave {name} out")
+        if not config.style_weight:
+            raise ValueError("texture is made of the style alone, and style_weight = 0 leaves it none: raise it")
     elif not config.style and (config.style_weight or config.init == "style"):
         raise ValueError("style is missing: name a painting, or set style_weight = 0")
     if config.tileable and not config.texture:

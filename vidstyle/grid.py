@@ -154,7 +154,7 @@ def check(cells: Sequence[Cell], source: Source, output: Path) -> None:
             if one.at is not None:
                 why = f"a grid is of one frame, and {one.path} has a time: {one.at:g} s"
                 raise ConfigError("a frame has no time", why, "give weights without times, as in a.jpg:0.7")
-        delivery.check_place(output, config.input, cell.config.paintings)
+        delivery.check_place(output, config.input, cell.config.made_from)
     folder = checkpoint.state_folder(output)
     if (folder / "render.json").exists():
         raise OutputError(f"cannot write {output}", f"{folder} holds the frames of a render", "choose another -o")

@@ -15,13 +15,24 @@ from torch import Tensor
 
 from vidstyle.download import sha256
 from vidstyle.errors import ConfigError, InputError, StyleError
-from vidstyle.stylize.regions import REST, labels, named, paired
+from vidstyle.progress import Note
+from vidstyle.stylize.regions import REST, flat, labels, named, paired
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 from vidstyle.video.scan import scan
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 """Suffixes of what counts as a frame in a folder."""
+
+
+STRETCHED = 0.02
+"""Change of its sides' relation from which on a picture of labels is said to be stretched."""
+
+
+def doubts(path: Path, image: Tensor) -> Generator[Note, None, None]:
+    """What speaks against an image (3, H, W) being one of labels."""
+    if float(flat(image).float().mean()) < 0.5:
+        yield Note(f"{path} has few flat colours: is it a picture of labels?", warning=True)
 
 
 def digest(path: Path) -> str:
@@ -64,11 +75,14 @@ class Regions:
             why = f"it has none of {', '.join(sorted(PICTURES))}"
             raise InputError(f"no pictures in {files[0]}", why, "give a folder with a picture for every frame")
         self.source = probe(self.folder[0] if self.folder else files[0])
-        self.style = labels(read_image(files[1], StyleError))
+        of_style = read_image(files[1], StyleError)
+        self.style, self.notes = labels(of_style), [*doubts(files[1], of_style)]
         self.names = [*named(self.style.palette), REST]
         self.fixed: Tensor | None = None
         if self.source.kind == "image" and not self.folder:
-            self.fixed = self.masks(self.picture(self.path), must_match=True)
+            first = self.picture(self.path)
+            self.fixed = self.masks(first, must_match=True)
+            self.notes += [*doubts(self.path, first), self.account(self.fixed)]
         elif fixed:
             why = "passes go over the video forth and back, and its labels would have to come along"
             kind = "folder" if self.folder else self.source.kind
@@ -76,6 +90,17 @@ class Regions:
         elif (count := len(self.folder) or len(scan(self.source).timeline)) < stop:
             why = f"it has {count} frames, and frames up to {stop} are to be rendered"
             raise InputError(f"{files[0]} is too short", why, "give an image, or labels for every frame")
+        if abs(self.source.width * size[1] / (self.source.height * size[0]) - 1) > STRETCHED:
+            own = f"{self.source.width}x{self.source.height}"
+            self.notes.append(Note(f"{files[0]} is stretched from {own} to {size[0]}x{size[1]}", warning=True))
+
+    def account(self, masks: Tensor) -> Note:
+        """Which regions there are, and how much of the picture each has."""
+        named = zip(self.names, masks.mean((1, 2)).tolist(), strict=True)
+        shares = [f"{name} {share:.0%}" for name, share in named if share and name != REST]
+        rest = float(masks[-1].mean())
+        alone = f"; {rest:.0%} has no counterpart, and takes the style of the whole painting" if rest else ""
+        return Note(f"regions: {', '.join(shares)}{alone}", warning=rest > 0)
 
     def picture(self, path: Path) -> Tensor:
         with contextlib.closing(read(probe(path), self.size, 0, 1)) as frames:

@@ -42,6 +42,14 @@ def painting(text: str) -> Painting:
         path, at = found["rest"], float(found["value"])
     if not exists(path) and (found := WEIGHT.fullmatch(path)):
         path, weight = found["rest"], float(found["value"])
+    there = path
+    while not exists(there) and (cut := max(there.rfind(mark) for mark in ":@")) > 0:
+        there = there[:cut]
+    if there != path and exists(there):
+        raise ValueError(
+            f"style {there} is there, and {text[len(there) :]!r} is neither a weight nor a time nor both: write "
+            f"{there}:0.7 or {there}@4s or {there}:0.7@4s, in seconds"
+        )
     if weight == 0:
         raise ValueError(f"the weight of {path} is 0: it must be above 0; leave {path} out instead")
     return Painting(Path(path), weight, at)

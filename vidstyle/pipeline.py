@@ -173,7 +173,7 @@ def prepare(config: RenderConfig) -> Job:
 
     def decide(timeline: Timeline | None = None) -> Delivery:
         wishes = config.output, config.named_after, config.codec, config.crf
-        return deliveries.decide(source, *wishes, size=size, timeline=timeline, paintings=config.paintings)
+        return deliveries.decide(source, *wishes, size=size, timeline=timeline, made_from=config.made_from)
 
     delivery = decide()
     if delivery.path.exists() and not config.overwrite and not checkpoint.is_own_output(delivery.path):
@@ -202,6 +202,8 @@ def prepare(config: RenderConfig) -> Job:
     if fit.tile and config.tile is None:
         within = f"to stay within {disk_space(fit.allowed)} of memory (--max-memory)"
         notes.append(Note(f"features are computed in tiles of {fit.tile} pixels, {within}"))
+    regions = regions_of(config, size, stop)
+    notes += [*(regions.notes if regions else ()), *unreached(config, scanned.timeline, first, stop)]
     return Job(
         config=config,
         source=source,
@@ -213,9 +215,17 @@ def prepare(config: RenderConfig) -> Job:
         stop=stop,
         size=size,
         memory=fit,
-        regions=regions_of(config, size, stop),
+        regions=regions,
         notes=tuple(notes),
     )
+
+
+def unreached(config: RenderConfig, timeline: Timeline, first: int, stop: int) -> list[Note]:
+    """Warns of a style whose time does not come."""
+    begin, end = (float(timeline.pts[i] * timeline.time_base) for i in (first, stop - 1))
+    late = [one for one in config.style if one.at is not None and not begin <= one.at <= end + 1]
+    shown = f"frames are shown from {begin:.2f} s to {end:.2f} s"
+    return [Note(f"style {one.path} has the time {one.at:g} s, and {shown}", warning=True) for one in late]
 
 
 def regions_of(config: RenderConfig, size: tuple[int, int], stop: int) -> Regions | None:

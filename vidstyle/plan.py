@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vidstyle import pipeline, space, weights
 from vidstyle.checkpoint import state_folder
-from vidstyle.config import RenderConfig
+from vidstyle.config import STEERING, RenderConfig, group_of
 from vidstyle.device import resolve_device, resolve_precision
 from vidstyle.models import weight_files
 from vidstyle.progress import disk_space
@@ -24,6 +24,8 @@ class Plan:
         first_polish, polish: how many of them are polished.
         held_to: how many frames back the frames are that each one is held to; none without links.
         held_from_pass: the first pass in which they are; 0 where there is no temporal loss.
+        styles: as they were given, with weights and times.
+        steering: the settings that steer the style, where they are not the usual ones.
         tile: side of the tiles that features are computed in; 0: at once.
     """
 
@@ -35,6 +37,8 @@ class Plan:
     height: int
     shots: tuple[int, ...]
     codec: str
+    styles: tuple[str, ...]
+    steering: dict[str, str]
     features: str
     first_polish: int
     polish: int
@@ -59,6 +63,8 @@ class Plan:
             f"input     {self.input}: {counted(self.frames, 'frame')}, {self.seconds:.2f} s, "
             + counted(len(self.shots), "shot"),
             f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
+            *([f"style     {', '.join(self.styles)}"] if self.styles else []),
+            *([f"steering  {', '.join(f'{k} = {v}' for k, v in self.steering.items())}"] if self.steering else []),
             f"models    {features} in {self.precision} on {self.device}, {self.flow} flow",
             *self.linking(),
             f"memory    about {disk_space(self.memory_needed)} needed, {disk_space(self.memory_allowed)} allowed"
@@ -91,6 +97,19 @@ class Plan:
         return f"{last}a shot's first frame and the last {self.polish} of every other one"
 
 
+def steered(config: RenderConfig) -> list[str]:
+    """The settings of that group that are not at their defaults."""
+    fields = type(config).model_fields
+    return [name for name in fields if group_of(name) == STEERING and getattr(config, name) != fields[name].default]
+
+
+def said(value: object) -> str:
+    """A setting as a user writes it."""
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def counted(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
@@ -119,6 +138,8 @@ def of(config: RenderConfig) -> Plan:
         height=job.size[1],
         shots=tuple(sorted(job.shots)),
         codec=job.delivery.codec,
+        styles=tuple(map(str, config.style)),
+        steering={name: said(getattr(config, name)) for name in steered(config)},
         features=config.features,
         first_polish=first_polish,
         polish=polish if again else 0,

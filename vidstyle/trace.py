@@ -79,7 +79,7 @@ def check(output: Path, config: RenderConfig) -> None:
     record = read_record(state_folder(output))
     known = {**(record.get("traced") or {}), **(record.get("trace") or {})}
     for path in files(output):
-        delivery.check_place(path, config.input, config.paintings)
+        delivery.check_place(path, config.input, config.made_from)
         if path.exists() and not config.overwrite and not is_own(path, known):
             raise existing(path)
 

@@ -119,7 +119,7 @@ def occupied(folder: Path) -> None:
         ("in.mp4", "out.png", None, None, "holds one picture"),
         ("in.png", "out.mp4", None, None, "still image"),
         ("in.png", "out.gif", None, None, "still image"),
-        ("in.png", "style.jpg", None, None, "it is the style image itself"),
+        ("in.png", "style.jpg", None, None, "is what the render is made from"),
         ("in.png", "out.png", "h264", None, "no choice of video codecs"),
         ("in.mp4", "out.gif", "h264", None, "no choice of video codecs"),
         ("in.mp4", "out.webm", "h264", None, "webm takes vp9, av1"),
@@ -134,7 +134,7 @@ def test_what_cannot_be_written_is_refused_with_its_reason(
     kind = "image" if name.endswith("png") else "video"
     style = tmp_path / "style.jpg"
     with pytest.raises(OutputError) as caught:
-        decide(source(tmp_path / name, kind), tmp_path / output, style, codec, crf, paintings=[style])
+        decide(source(tmp_path / name, kind), tmp_path / output, style, codec, crf, made_from=[style])
     assert why in caught.value.why
     assert "\n" not in caught.value.what + caught.value.why + caught.value.hint
     assert caught.value.hint

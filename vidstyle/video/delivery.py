@@ -86,7 +86,7 @@ def decide(
     crf: int | None,
     size: tuple[int, int] | None = None,
     timeline: Timeline | None = None,
-    paintings: Sequence[Path] = (),
+    made_from: Sequence[Path] = (),
 ) -> Delivery:
     """Settles the output.
 
@@ -96,7 +96,7 @@ def decide(
         codec: a key of `CODECS`, or None for what suits the container.
         size: width and height of the render; default the source's.
         timeline: of the whole source, where known: AVI is refused for a video that begins later than its sound.
-        paintings: what must not be replaced, beside the input.
+        made_from: what must not be replaced, beside the input; of a folder, what lies in it.
 
     Raises OutputError when it cannot be written there, or not so. An existing output is not this function's concern.
     """
@@ -106,7 +106,7 @@ def decide(
         path = source.path.with_name(f"{source.path.stem}.{style.stem}{extension}")
     else:
         path = Path(output)
-    check_place(path, source.path, paintings)
+    check_place(path, source.path, made_from)
     kind = _kind(path, source)
     if path.suffix.lower() == ".avi" and timeline is not None and timeline.pts[0] * timeline.time_base > _INAUDIBLE:
         late = float(timeline.pts[0] * timeline.time_base)
@@ -180,7 +180,7 @@ def _kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
     return "image" if extension in IMAGES else "gif" if extension == ".gif" else "video"
 
 
-def check_place(path: Path, source: Path, paintings: Sequence[Path]) -> None:
+def check_place(path: Path, source: Path, made_from: Sequence[Path]) -> None:
     """Raises OutputError where no file of this name can be written, or it would replace what the render is made of."""
     what = f"cannot write {path!s}".replace("\n", "\\n").replace("\r", "\\r")
     if any(character in str(path.absolute()) for character in "\n\r"):
@@ -193,9 +193,11 @@ def check_place(path: Path, source: Path, paintings: Sequence[Path]) -> None:
         if path.exists():
             if not path.is_file():
                 raise OutputError(what, "it is a device or a pipe", "name a file")
-            for other, role in ((source, "the input"), *((one, "the style image") for one in paintings)):
-                if other.exists() and path.samefile(other):
-                    raise OutputError(what, f"it is {role} itself", "choose another name with -o")
+            for other in (source, *made_from):
+                inside = other.is_dir() and path.parent.samefile(other)
+                if inside or (other.exists() and path.samefile(other)):
+                    role = "the input itself" if other == source else f"{other} is what the render is made from"
+                    raise OutputError(what, f"it is {role}" if other == source else role, "choose another name with -o")
         if not path.parent.is_dir():
             raise OutputError(what, f"there is no directory {path.parent}", f"make it first: mkdir -p '{path.parent}'")
         # Permissions and read-only mounts are best asked of the file system itself; the file stays nameless.
