@@ -22,7 +22,7 @@ from vidstyle import cli_evaluate, cli_grid, presets
 from vidstyle import config as configs
 from vidstyle.device import keep_memory, share_cores
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
-from vidstyle.flags import Progress, flag
+from vidstyle.flags import AsJson, ConfigFile, Preset, Progress, Quiet, flag
 from vidstyle.options import with_settings
 from vidstyle.progress import Event, Note, display
 from vidstyle.signals import Signals
@@ -107,12 +107,8 @@ def render(
             "style moves: a.jpg:0.7, b.jpg@4s.",
         ),
     ] = None,
-    preset: Annotated[
-        str, flag("--preset", metavar="NAME", text="One of draft, standard, reference. Default: standard.")
-    ] = "standard",
-    config: Annotated[
-        Path | None, flag("--config", "-c", metavar="FILE", text="TOML file with settings; flags win over it.")
-    ] = None,
+    preset: Preset = "standard",
+    config: ConfigFile = None,
     preview: Annotated[
         bool, flag("--preview", text="Render a short, small clip and tell what the whole will take.")
     ] = False,
@@ -127,8 +123,8 @@ def render(
         ),
     ] = None,
     progress: Progress = "auto",
-    as_json: Annotated[bool, flag("--json", text="Print the result as JSON on stdout.")] = False,
-    quiet: Annotated[bool, flag("--quiet", "-q", text="Only warnings and errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     verbose: Annotated[
         bool, flag("--verbose", "-v", text="Say every setting; show the traceback of an error.")
     ] = False,

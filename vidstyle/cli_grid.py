@@ -16,7 +16,7 @@ import typer
 from vidstyle import presets, vary
 from vidstyle.device import keep_memory
 from vidstyle.errors import ConfigError
-from vidstyle.flags import Progress, flag
+from vidstyle.flags import AsJson, ConfigFile, Preset, Progress, Quiet, flag
 from vidstyle.options import with_settings
 from vidstyle.progress import Event, display
 
@@ -45,12 +45,8 @@ def grid(
             "divided by semicolons. style=a.jpg,b.jpg varies the painting.",
         ),
     ] = None,
-    preset: Annotated[
-        str, flag("--preset", metavar="NAME", text="One of draft, standard, reference. Default: standard.")
-    ] = "standard",
-    config: Annotated[
-        Path | None, flag("--config", "-c", metavar="FILE", text="TOML file with settings; flags win over it.")
-    ] = None,
+    preset: Preset = "standard",
+    config: ConfigFile = None,
     output: Annotated[
         Path | None, flag("--output", "-o", metavar="FILE", text="Result. Default: in.grid.png beside the input.")
     ] = None,
@@ -70,8 +66,8 @@ def grid(
         bool, flag("--keep-frames", text="Keep the cells as files of their own in OUTPUT.vidstyle/ after success.")
     ] = False,
     progress: Progress = "auto",
-    as_json: Annotated[bool, flag("--json", text="Print the result as JSON on stdout.")] = False,
-    quiet: Annotated[bool, flag("--quiet", "-q", text="Only warnings and errors.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     verbose: Annotated[bool, flag("--verbose", "-v", text="Show the traceback of an error.")] = False,  # see cli.fail
     **settings: Any,
 ) -> None:

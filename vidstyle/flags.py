@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -20,3 +21,10 @@ Progress = Annotated[
         text="How progress is shown on stderr. One of auto, bar, lines, json. Default: auto.",
     ),
 ]
+
+Preset = Annotated[str, flag("--preset", metavar="NAME", text="One of draft, standard, reference. Default: standard.")]
+ConfigFile = Annotated[
+    Path | None, flag("--config", "-c", metavar="FILE", text="TOML file with settings; flags win over it.")
+]
+AsJson = Annotated[bool, flag("--json", text="Print the result as JSON on stdout.")]
+Quiet = Annotated[bool, flag("--quiet", "-q", text="Only warnings and errors.")]
