@@ -42,7 +42,7 @@ REFUSALS = {
     "an output that exists": ("in.mp4 -s s.png -o text.mp4", 2, "use -f"),
     "the input as the output": ("in.mp4 -s s.png -o in.mp4", 2, "it is the input itself"),
     "the input as the output, with force": ("in.mp4 -s s.png -f -o ./in.mp4", 2, "it is the input itself"),
-    "the style as the output": ("s.png -s s2.png -f -o s2.png", 2, "it is the style image itself"),
+    "the style as the output": ("s.png -s s2.png -f -o s2.png", 2, "is what the render is made from"),
     "an unknown extension": ("in.mp4 -s s.png -o out.xyz", 2, ".xyz"),
     "a codec that the container does not take": ("in.mp4 -s s.png -o out.mp4 --codec prores", 2, "mp4 takes"),
     "a quality out of the codec's range": ("in.mp4 -s s.png --crf 60", 2, "from 0 (best) to 51"),

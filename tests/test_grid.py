@@ -169,7 +169,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "given and varied": (["--tv-weight", 1], "tv_weight is given and varied"),
     "a film as the output": (["-o", "out.mp4"], "a grid is one picture"),
     "the input as the output": (["-o", "photo.png", "-f"], "it is the input itself"),
-    "the painting as the output": (["-o", "painting.png", "-f"], "it is the style image itself"),
+    "the painting as the output": (["-o", "painting.png", "-f"], "is what the render is made from"),
     "no folder": (["-o", "none/out.png"], "there is no directory"),
     "a time in an image": (["--start", 1], "an image has no time"),
     "a style with a time": (["-s", "painting.png@0", "-s", "other.png@4s"], "has a time"),
