@@ -9,7 +9,7 @@ from vidstyle.checkpoint import state_folder
 from vidstyle.config import STEERING, RenderConfig, group_of
 from vidstyle.device import resolve_device, resolve_precision
 from vidstyle.models import weight_files
-from vidstyle.progress import disk_space
+from vidstyle.progress import counted, disk_space
 from vidstyle.shares import POLISHER
 from vidstyle.stylize.descent import polish_iterations
 
@@ -108,10 +108,6 @@ def said(value: object) -> str:
     if isinstance(value, tuple):
         return " ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def of(config: RenderConfig) -> Plan:

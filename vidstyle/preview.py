@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidstyle.errors import OutputError
-from vidstyle.progress import Report, clock_time, disk_space, silent
+from vidstyle.progress import Report, clock_time, counted, disk_space, silent
 
 if TYPE_CHECKING:
     from vidstyle.checkpoint import Checkpoint
@@ -52,8 +52,10 @@ class Preview:
     full_bytes: int
 
     def text(self) -> str:
-        took = f"preview: {self.frames} frames, {self.seconds_per_frame:.2f} s each; contact sheet {self.sheet}"
-        whole = f"the full render: {self.full_frames} frames, {disk_space(self.full_bytes)} of disk"
+        took = (
+            f"preview: {counted(self.frames, 'frame')}, {self.seconds_per_frame:.2f} s each; contact sheet {self.sheet}"
+        )
+        whole = f"the full render: {counted(self.full_frames, 'frame')}, {disk_space(self.full_bytes)} of disk"
         if self.full_seconds is None:
             return f"{took}\n{whole}; a frame of it does not fit into memory: choose a smaller --size"
         return f"{took}\n{whole}, about {clock_time(self.full_seconds)}"

@@ -86,6 +86,11 @@ def disk_space(count: float) -> str:
     return f"{count / unit:.2f} {name}"
 
 
+def counted(number: int, what: str) -> str:
+    """1 frame, 2 frames."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
 def clock_time(seconds: float) -> str:
     """75 -> 1:15, 3700 -> 1:01:40."""
     minutes, s = divmod(round(seconds), 60)
@@ -112,7 +117,7 @@ class Lines:
         elif isinstance(event, Started):
             self.begun, self.done_before = self.clock(), event.done
             kept = f", {event.done} done already" if event.done else ""
-            self.say(f"rendering {event.total} frames at {event.width}x{event.height}{kept}")
+            self.say(f"rendering {counted(event.total, 'frame')} at {event.width}x{event.height}{kept}")
         elif event.done == event.total or self.clock() - self.last >= self.every:
             self.last = self.clock()
             if isinstance(event, Encoding):
