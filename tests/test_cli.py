@@ -340,3 +340,14 @@ def test_a_first_call_without_arguments_shows_the_help(command: Command) -> None
     got = command()
     assert (got.code, got.err) == (0, "")
     assert "Usage: vidstyle" in got.out
+
+
+@pytest.mark.parametrize("words", [["--weights-dir", "."], ["--version"], ["weights.mp4"], ["grid.png"]], ids=" ".join)
+def test_an_option_or_a_missing_file_is_no_mistyped_command(command: Command, words: list[str]) -> None:
+    assert "did you mean" not in command(*words).err
+
+
+def test_a_mistyped_command_is_told_from_a_missing_file(command: Command) -> None:
+    got = command("gird", "photo.jpg")
+    assert got.code == 2
+    assert "did you mean vidstyle grid?" in got.err

@@ -24,7 +24,7 @@ from vidstyle.device import keep_memory, share_cores
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
 from vidstyle.flags import AsJson, ConfigFile, Preset, Progress, Quiet, flag
 from vidstyle.options import with_settings
-from vidstyle.progress import Event, Note, display
+from vidstyle.progress import Note, displayed
 from vidstyle.signals import Signals
 
 DEFAULT = "render"
@@ -43,10 +43,13 @@ class DefaultCommand(typer.core.TyperGroup):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        near = difflib.get_close_matches(args[0], self.commands, n=1) if args else []
-        if near and args[0] not in self.commands and not Path(args[0]).exists():
+        word = args[0] if args else ""
+        known = [name for name in self.commands if name != DEFAULT]
+        # An option, or the name of a file that is missing, is no mistyped command.
+        near = [] if word.startswith("-") or Path(word).suffix else difflib.get_close_matches(word, known, n=1)
+        if near and word not in self.commands and not Path(word).exists():
             hint = f"did you mean vidstyle {near[0]}?"
-            raise ConfigError(f"no file and no command {args[0]}", "there is none of this name", hint)
+            raise ConfigError(f"no file and no command {word}", "there is none of this name", hint)
         if not args or args[0] not in self.commands:
             args = [DEFAULT, *(args or ["--help"])]
         result: list[str] = super().parse_args(ctx, args)
@@ -178,19 +181,11 @@ def run(
         print(json.dumps(asdict(planned)) if as_json else planned.text())
         return
     keep_memory()
-    shown = display(progress, sys.stderr, quiet=quiet)
-
-    def report(event: Event) -> None:
-        signals.watch(event)
-        shown(event)
-
-    try:
+    with displayed(progress, signals.watch, quiet=quiet) as report:
         if preview:
             made = render_preview(built, report, signals.asked)
             report(Note(made.text()))
         result = made if preview else pipeline.render(built, report, signals.asked)
-    finally:
-        shown.close()
     print(json.dumps(asdict(result), default=str) if as_json else result.output)
 
 

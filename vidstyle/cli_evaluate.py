@@ -6,7 +6,6 @@ stdout carries the table, or with `--json -` the JSON; progress and notes go to 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +14,7 @@ import typer
 from vidstyle.device import keep_memory
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.flags import Progress, flag
-from vidstyle.progress import Event, display
+from vidstyle.progress import displayed
 
 STDOUT = Path("-")
 
@@ -91,31 +90,24 @@ def evaluate(
     if plot is not None:
         curves.require()
     keep_memory()
-    shown = display(progress, sys.stderr, quiet=quiet)
-
-    def report(event: Event) -> None:
-        cli.signals.watch(event)
-        shown(event)
-
     try:
-        card = measure(
-            result,
-            source,
-            style,
-            baseline,
-            start=start,
-            flow=flow,
-            features=features,
-            weights_dir=weights_dir,
-            device=device,
-            report=report,
-            stop=cli.signals.asked,
-        )
-        picture = curves.png(card) if plot is not None else b""
+        with displayed(progress, cli.signals.watch, quiet=quiet) as report:
+            card = measure(
+                result,
+                source,
+                style,
+                baseline,
+                start=start,
+                flow=flow,
+                features=features,
+                weights_dir=weights_dir,
+                device=device,
+                report=report,
+                stop=cli.signals.asked,
+            )
+            picture = curves.png(card) if plot is not None else b""
     except Interrupted as e:  # a signal's own words are those of a render
         raise Interrupted(e.what, "nothing was written", "the same command measures anew", e.exit_code) from e
-    finally:
-        shown.close()
     print(card.to_json() if json == STDOUT else card.text(), flush=True)  # first: a full disk must not cost the figures
     if json is not None and json != STDOUT:
         framefile.write_atomically(json, f"{card.to_json()}\n".encode())

@@ -6,7 +6,6 @@ stdout carries only the sheet's path (or JSON); progress and notes go to stderr.
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from vidstyle.device import keep_memory
 from vidstyle.errors import ConfigError
 from vidstyle.flags import AsJson, ConfigFile, Preset, Progress, Quiet, flag
 from vidstyle.options import with_settings
-from vidstyle.progress import Event, display
+from vidstyle.progress import displayed
 
 UNUSED = vary.MOVING | {"codec", "crf", "allow_damaged", "trace"}
 """What a grid has no use for: it is of one frame, and one picture comes out."""
@@ -96,14 +95,6 @@ def grid(
     from vidstyle.grid import grid as render_grid
 
     keep_memory()
-    shown = display(progress, sys.stderr, quiet=quiet)
-
-    def report(event: Event) -> None:
-        cli.signals.watch(event)
-        shown(event)
-
-    try:
+    with displayed(progress, cli.signals.watch, quiet=quiet) as report:
         made = render_grid(merged, axes, report, cli.signals.asked)
-    finally:
-        shown.close()
     print(json.dumps(asdict(made), default=str) if as_json else made.output)

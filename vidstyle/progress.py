@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -202,6 +204,21 @@ class Bar:
 
     def close(self) -> None:
         self.progress.stop()
+
+
+@contextlib.contextmanager
+def displayed(kind: str, watch: Report, *, quiet: bool) -> Iterator[Report]:
+    """Reports are watched, and shown on stderr by the display called `kind` until the block ends."""
+    shown = display(kind, sys.stderr, quiet=quiet)
+
+    def report(event: Event) -> None:
+        watch(event)
+        shown(event)
+
+    try:
+        yield report
+    finally:
+        shown.close()
 
 
 def display(kind: str, stream: IO[str], *, quiet: bool) -> Display:
