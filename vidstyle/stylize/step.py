@@ -238,20 +238,16 @@ class Stylizer:
         shown: Tensor | None = None,
     ) -> tuple[Tensor, int]:
         """`descend`, and what the source has to do with it afterwards."""
-        if self.config.keep_colors != "luminance":
-            made, done = self.descend(frame, start, held, fresh=fresh, shown=shown)
-            return recoloured(made, frame.image) if self.config.photorealism else made, done
-        grey = colours.grey
-        lightness = [(grey(w), mask) for w, mask in held]
-        looked_at = replace(frame, image=grey(frame.image))
-        made, done = self.descend(looked_at, grey(start), lightness, fresh=fresh, shown=shown)
+        looked_at = replace(frame, image=self.as_looked_at(frame.image))
+        held = [(self.as_looked_at(warped), mask) for warped, mask in held]
+        made, done = self.descend(looked_at, self.as_looked_at(start), held, fresh=fresh, shown=shown)
         if self.config.photorealism:
             made = recoloured(made, looked_at.image)
-        return colours.with_colours_of(made, frame.image), done
+        return (colours.with_colours_of(made, frame.image) if self.config.keep_colors == "luminance" else made), done
 
-    def as_looked_at(self, painting: Tensor) -> Tensor:
-        """What of the painting (3, H, W) its style is taken from."""
-        return colours.grey(painting) if self.config.keep_colors == "luminance" else painting
+    def as_looked_at(self, image: Tensor) -> Tensor:
+        """What of a picture (3, H, W) is painted, and what of a painting its style is taken from."""
+        return colours.grey(image) if self.config.keep_colors == "luminance" else image
 
     def first_image(self, frame: Frame) -> Tensor:
         if self.config.init == "content" and not self.config.texture:
