@@ -123,28 +123,31 @@ def mixed(kind: str, counted: Sequence[tuple[float, Tensor]]) -> Tensor:
     """The target that lies between those of several paintings, (share, target), the shares 1 together; a lone one
     itself.
 
-    Gram matrices and moments are mixed as if each painting had its share of the pixels, after all have been brought to
-    the same energy, for else one of low contrast would hardly count; what the mixture has of it lies between theirs as
-    the features do. So a mixture that moves evenly moves the picture evenly. Distributions are mixed along their
-    quantiles, the way of optimal transport from one to the other.
+    All are brought to the same energy first, for else one of low contrast would hardly count; what the mixture has of
+    it lies between theirs as the features do. So a mixture that moves evenly moves the picture evenly. Gram matrices
+    and moments are mixed as if each painting had its share of the pixels, distributions along their quantiles, the way
+    of optimal transport.
     """
     if len(counted) == 1:
         return counted[0][1]
-    if kind not in ADDITIVE:
-        return torch.stack([share * target for share, target in counted]).sum(0)
-    amplitudes = [energy(target).sqrt() for _, target in counted]
+    amplitudes = [energy(kind, target).sqrt() for _, target in counted]
     amplitude = torch.stack([share * a for (share, _), a in zip(counted, amplitudes, strict=True)]).sum()
     targets = zip(counted, amplitudes, strict=True)
-    return torch.stack([share * scaled(target, amplitude / a) for (share, target), a in targets]).sum(0)
+    return torch.stack([share * scaled(kind, target, amplitude / a) for (share, target), a in targets]).sum(0)
 
 
-def energy(target: Tensor) -> Tensor:
-    """The mean of |F|^2, a scalar, in a Gram matrix (c, c) or in `packed_moments` (1 + c, c)."""
-    return target[-target.shape[1] :].trace().clamp_min(losses.TINY)
+def energy(kind: str, target: Tensor) -> Tensor:
+    """The mean of |F|^2, a scalar: of a Gram matrix (c, c), of `packed_moments` (1 + c, c), and of quantiles (k, n) but
+    for a factor that is the same for all paintings.
+    """
+    found = target[-target.shape[1] :].trace() if kind in ADDITIVE else target.square().mean()
+    return found.clamp_min(losses.TINY)
 
 
-def scaled(target: Tensor, factor: Tensor) -> Tensor:
+def scaled(kind: str, target: Tensor, factor: Tensor) -> Tensor:
     """That of features so many times as large."""
+    if kind not in ADDITIVE:
+        return target * factor
     mean = target.shape[0] - target.shape[1]  # whether there is a row of it
     return torch.cat([target[:mean] * factor, target[mean:] * factor**2])
 
