@@ -187,3 +187,13 @@ def test_an_image_has_no_time(painting: Path, tmp_path: Path) -> None:
     styles = [f"{painting}@0s", "other.png@1s"]
     with pytest.raises(VidstyleError, match="an image has no time"):
         pipeline.prepare(build({"input": painting, "style": styles, "output": tmp_path / "out.png"}))
+
+
+def test_a_time_before_the_part_that_is_rendered_is_no_matter(
+    command: Callable[..., Any], film: Path, painting: Path, tmp_path: Path
+) -> None:
+    other = shutil.copy(painting, tmp_path / "other.png")
+    styles = ["--style", f"{other}@0s", "--style", f"{painting}@1.1s"]
+    got = command(film, *styles, "-o", tmp_path / "out.mp4", "--dry-run", "--start", 0.4, "--duration", 0.3)
+    assert got.code == 0
+    assert "has the time" not in got.out

@@ -221,10 +221,15 @@ def prepare(config: RenderConfig) -> Job:
 
 
 def unreached(config: RenderConfig, timeline: Timeline, first: int, stop: int) -> list[Note]:
-    """Warns of a style whose time does not come."""
-    begin, end = (float(timeline.pts[i] * timeline.time_base) for i in (first, stop - 1))
-    late = [one for one in config.style if one.at is not None and not begin <= one.at <= end + 1]
-    shown = f"frames are shown from {begin:.2f} s to {end:.2f} s"
+    """Warns of a style whose time comes after the input's end, and of one that no frame to render has a part of."""
+    timed = [one for one in config.style if one.at is not None]
+    if not timed:
+        return []
+    times = [t * timeline.time_base for t in timeline.pts]
+    counted = [sum(parts) for parts in zip(*(mixture.shares(config.style, t) for t in times[first:stop]), strict=True)]
+    missing = {path for path, part in zip(config.paintings, counted, strict=True) if not part}
+    late = [one for one in timed if one.path in missing or (one.at or 0) > times[-1] + 1]
+    shown = f"frames are shown from {float(times[first]):.2f} s to {float(times[stop - 1]):.2f} s"
     return [Note(f"style {one.path} has the time {one.at:g} s, and {shown}", warning=True) for one in late]
 
 
