@@ -20,6 +20,7 @@ from torch import Tensor
 
 import vidstyle
 from tests.stylize.conftest import TinyFeatures
+from tests.watching import frames_of
 from vidstyle import checkpoint, pipeline, space
 from vidstyle.config import RenderConfig
 from vidstyle.errors import Interrupted, OutputError
@@ -33,16 +34,6 @@ from vidstyle.stylize.step import State, Stylizer
 from vidstyle.video import ffmpeg
 
 Settings = Callable[..., RenderConfig]
-
-
-def frames_of(clip: Path) -> list[NDArray[np.uint8]]:
-    """Every frame as (H, W, 3) BGR, by a decoder that is not ours."""
-    capture = cv2.VideoCapture(str(clip))
-    frames = []
-    while (got := capture.read())[0]:
-        frames.append(np.asarray(got[1], np.uint8))
-    capture.release()
-    return frames
 
 
 def contents(folder: Path) -> dict[str, bytes]:

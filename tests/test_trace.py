@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.watching import frames_of
 from vidstyle import curves, pipeline
 from vidstyle import trace as tracing
 from vidstyle.config import RenderConfig
@@ -52,16 +53,6 @@ def figures(path: Path) -> list[dict[str, Any]]:
 def parts(evaluations: list[dict[str, Any]]) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
     for key, group in itertools.groupby(evaluations, lambda one: (tuple(one["scale"]), one["features"])):
         yield key, list(group)
-
-
-def frames_of(clip: Path) -> list[NDArray[np.uint8]]:
-    """Every frame as (H, W, 3) BGR, by a decoder that is not ours."""
-    capture = cv2.VideoCapture(str(clip))
-    frames = []
-    while (got := capture.read())[0]:
-        frames.append(np.asarray(got[1], np.uint8))
-    capture.release()
-    return frames
 
 
 def away(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -250,16 +241,21 @@ def test_where_all_is_rendered_there_is_nothing_to_trace(
     assert {name: (tmp_path / name).read_bytes() for name in NAMES} == before
 
 
-def test_an_interrupted_render_continues_with_its_trace_as_it_is(settings: Settings, tmp_path: Path) -> None:
+def interrupted(config: RenderConfig) -> None:
+    """Two frames of a render."""
     done: list[int] = []
 
     def report(event: object) -> None:
         if isinstance(event, FrameDone):
             done.append(event.frame)
 
-    config = settings(trace=True)
     with pytest.raises(Interrupted):
         pipeline.render(config, report, lambda: len(done) >= 2)
+
+
+def test_an_interrupted_render_continues_with_its_trace_as_it_is(settings: Settings, tmp_path: Path) -> None:
+    config = settings(trace=True)
+    interrupted(config)
     assert names(tmp_path) == NAMES
     before = {name: (tmp_path / name).stat().st_mtime_ns for name in NAMES}
     notes: list[Note] = []
@@ -270,14 +266,7 @@ def test_an_interrupted_render_continues_with_its_trace_as_it_is(settings: Setti
 
 
 def test_a_render_that_is_started_over_is_traced_anew(settings: Settings, tmp_path: Path) -> None:
-    done: list[int] = []
-
-    def report(event: object) -> None:
-        if isinstance(event, FrameDone):
-            done.append(event.frame)
-
-    with pytest.raises(Interrupted):
-        pipeline.render(settings(trace=True), report, lambda: len(done) >= 2)
+    interrupted(settings(trace=True))
     before = {name: (tmp_path / name).stat().st_mtime_ns for name in NAMES}
     pipeline.render(settings(trace=True, restart=True, first_iterations=4))
     assert names(tmp_path) == {"out.mp4", *NAMES}
@@ -285,14 +274,7 @@ def test_a_render_that_is_started_over_is_traced_anew(settings: Settings, tmp_pa
 
 
 def test_a_render_that_continues_is_traced_where_it_starts_afresh(settings: Settings, tmp_path: Path) -> None:
-    done: list[int] = []
-
-    def report(event: object) -> None:
-        if isinstance(event, FrameDone):
-            done.append(event.frame)
-
-    with pytest.raises(Interrupted):
-        pipeline.render(settings(), report, lambda: len(done) >= 2)
+    interrupted(settings())
     notes: list[str] = []
     pipeline.render(settings(trace=True), lambda event: notes.append(event.text) if isinstance(event, Note) else None)
     assert [text.partition(":")[0] for text in notes] == ["the trace of frame 6"]
