@@ -1,17 +1,21 @@
-"""What each part of the method is worth: renders of the same clips with it and without it, measured side by side.
+"""What each part of the method is worth: renders of the same clips with it and without it, measured
+side by side.
 
     python benchmarks/consistency.py CLIP [CLIP ...] --style PAINTING [PAINTING ...] --folder FOLDER
-        [--frames 24] [--size 320] [--only NAME ...] [--try NAME:SETTING=VALUE,...] [--plot FILE.png]
+        [--frames 24] [--size 320] [--only NAME ...] [--try NAME:SETTING=VALUE,...] [--plot
+        FILE.png]
 
-Renders the first frames of each clip with each of `VARIANTS` and measures them by the score card's definitions
-(`docs/metrics.md`) against the render without links between frames. Renders are kept in FOLDER: the same command
-continues, and another one takes what is there. `--try` adds a variant: the standard preset with other settings.
-A CLIP that is a folder with frame1.png and frame2.png stands for these two in turn: fast motion, back and forth. (D(10)
-says nothing then: ten frames before everything was as it is.)
+Renders the first frames of each clip with each of `VARIANTS` and measures them by the score card's
+definitions (`docs/metrics.md`) against the render without links between frames. Renders are kept in
+FOLDER: the same command continues, and another one takes what is there. `--try` adds a variant: the
+standard preset with other settings. A CLIP that is a folder with frame1.png and frame2.png stands
+for these two in turn: fast motion, back and forth. (D(10) says nothing then: ten frames before
+everything was as it is.)
 
-`--plot` draws how near each variant comes to the painting, how much flickers, and how what comes into view is painted,
-all in relation to the render without links, over the iterations that a linked frame gets; variants whose names differ
-in the number at their end alone, "Adam 10" and "Adam 20", are one curve.
+`--plot` draws how near each variant comes to the painting, how much flickers, and how what comes
+into view is painted, all in relation to the render without links, over the iterations that a linked
+frame gets; variants whose names differ in the number at their end alone, "Adam 10" and "Adam 20",
+are one curve.
 """
 
 from __future__ import annotations
@@ -28,18 +32,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidstyle import films, framefile, render
-from vidstyle.config import build
-from vidstyle.device import deterministic, keep_memory, resolve_device, resolve_precision
+from vidstyle import render
+from vidstyle.config.settings import build
+from vidstyle.config.toml import preset_values
 from vidstyle.errors import StyleError
-from vidstyle.evaluate import FEATURES, FLOWS, network_at_hand
-from vidstyle.meter import SOURCE, Meter
+from vidstyle.evaluation import clips
+from vidstyle.evaluation.evaluate import FEATURES, FLOWS, network_at_hand
+from vidstyle.evaluation.measure import SOURCE, Meter
+from vidstyle.evaluation.scorecard import Scores, against, figure, mean, quotient
+from vidstyle.events import Event, FrameDone
+from vidstyle.features import extractor
+from vidstyle.machine.allocator import keep_memory
+from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
 from vidstyle.motion import flow as estimators
 from vidstyle.motion import shots
-from vidstyle.presets import preset_values
-from vidstyle.progress import Event, FrameDone
-from vidstyle.scorecard import Scores, against, figure, mean, quotient
-from vidstyle.stylize import features
+from vidstyle.rendering.models import load_flow, load_network
+from vidstyle.storage import atomic
 from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read_image
@@ -55,7 +63,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "multi-pass": {"passes": 5},
     "default": {},
 }
-"""Settings on top of the standard preset: first what Ruder's method is made of, one after the other, then what is ours.
+"""Settings on top of the standard preset: first what Ruder's method is made of, one after the
+other, then what is ours.
 """
 
 
@@ -68,14 +77,19 @@ COLUMNS = {
     "sharpness, last": "sharpness_last",
     "saturation, uncovered": "saturation_uncovered_ratio",
 }
-"""Of each column the name in `docs/metrics.md`; `sharpness_last` is the sharpness of the last frames alone."""
+"""Of each column the name in `docs/metrics.md`; `sharpness_last` is the sharpness of the last
+frames alone.
+"""
 
 Row = Mapping[str, "float | None"]
 """What a variant is to the baseline, by the names of `COLUMNS`; None where that is not defined."""
 
 
 def row(ours: Scores, base: Scores) -> Row:
-    found = {**against(ours, base), "sharpness_last": quotient(ours.sharpness[-1], base.sharpness[-1])}
+    found = {
+        **against(ours, base),
+        "sharpness_last": quotient(ours.sharpness[-1], base.sharpness[-1]),
+    }
     return {name: found[name] for name in COLUMNS.values()}
 
 
@@ -89,34 +103,50 @@ def cells(one: Row) -> str:
 
 
 class Remembered:
-    """A flow estimator that keeps what it found in files: every variant is measured along the same flows."""
+    """A flow estimator that keeps what it found in files: every variant is measured along the same
+    flows.
+    """
 
     def __init__(self, flow: estimators.Flow, name: str, folder: Path) -> None:
         self.flow, self.name, self.folder, self.digest = flow, name, folder, flow.digest
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        key = hashlib.sha256(self.name.encode() + a.numpy().tobytes() + b.numpy().tobytes()).hexdigest()[:24]
+        key = hashlib.sha256(
+            self.name.encode() + a.numpy().tobytes() + b.numpy().tobytes()
+        ).hexdigest()[:24]
         file = self.folder / f"{key}.pt"
         if not file.exists():
             data = io.BytesIO()
             torch.save(self.flow(a, b), data)
-            framefile.write_atomically(file, data.getvalue())
+            atomic.write_atomically(file, data.getvalue())
         found: Tensor = torch.load(file)
         return found
 
 
-def rendered(clip: Path, style: Path, frames: int, size: int, changes: Mapping[str, Any], folder: Path) -> Path:
-    """The state directory of a render with its frames; made anew only where it is not there. What it cost is written
-    beside it.
+def rendered(
+    clip: Path, style: Path, frames: int, size: int, changes: Mapping[str, Any], folder: Path
+) -> Path:
+    """The state directory of a render with its frames; made anew only where it is not there. What
+    it cost is written beside it.
     """
     timeline = scan(probe(clip)).timeline
     end = Fraction(timeline.pts[min(frames, len(timeline)) - 1] + 1) * timeline.time_base
-    wishes = {"input": clip, "style": style, "size": size, "duration": float(end), "overwrite": True}
-    name = "-".join([clip.stem, style.stem, f"{size}px", str(frames), *(f"{k}={v}" for k, v in changes.items())])
+    wishes = {
+        "input": clip,
+        "style": style,
+        "size": size,
+        "duration": float(end),
+        "overwrite": True,
+    }
+    name = "-".join(
+        [clip.stem, style.stem, f"{size}px", str(frames), *(f"{k}={v}" for k, v in changes.items())]
+    )
     output = folder / f"{name.replace('/', '_')}.mkv"
     folder.mkdir(parents=True, exist_ok=True)
-    config = build(preset_values("standard"), {**wishes, "output": output, "keep_frames": True, **changes})
+    config = build(
+        preset_values("standard"), {**wishes, "output": output, "keep_frames": True, **changes}
+    )
     done: list[int] = []
 
     def count(event: Event) -> None:
@@ -136,13 +166,19 @@ def iterations_file(output: Path) -> Path:
 
 
 def linked_iterations(folder: Path) -> float | None:
-    """The mean over all frames but the first of the render in this state directory; None where it was continued."""
+    """The mean over all frames but the first of the render in this state directory; None where it
+    was continued.
+    """
     file = iterations_file(folder.with_name(folder.name.removesuffix(".vidstyle")))
     return mean(json.loads(file.read_text())[1:]) if file.exists() else None
 
 
-def plot(rows: Mapping[str, Sequence[Row]], iterations: Mapping[str, Sequence[float | None]], file: Path) -> None:
-    """What the variants are worth, means over all clips, over the iterations that their linked frames got."""
+def plot(
+    rows: Mapping[str, Sequence[Row]], iterations: Mapping[str, Sequence[float | None]], file: Path
+) -> None:
+    """What the variants are worth, means over all clips, over the iterations that their linked
+    frames got.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -156,12 +192,18 @@ def plot(rows: Mapping[str, Sequence[Row]], iterations: Mapping[str, Sequence[fl
     for panel, key, title in zip(
         panels,
         ("style_ratio", "d_short", "saturation_uncovered_ratio"),
-        ("style distance", "D: how much of the flicker is gone", "saturation of what comes into view"),
+        (
+            "style distance",
+            "D: how much of the flicker is gone",
+            "saturation of what comes into view",
+        ),
         strict=True,
     ):
         for label, points in curves.items():
             points.sort(key=lambda point: point[0])
-            panel.plot([x for x, _ in points], [one[key] for _, one in points], marker="o", label=label)
+            panel.plot(
+                [x for x, _ in points], [one[key] for _, one in points], marker="o", label=label
+            )
         panel.set(xlabel="iterations of a linked frame", title=title)
         panel.grid(alpha=0.3)
     panels[0].legend()
@@ -169,29 +211,40 @@ def plot(rows: Mapping[str, Sequence[Row]], iterations: Mapping[str, Sequence[fl
 
 
 def in_turn(scene: Path, frames: int, folder: Path) -> Path:
-    """A film, without loss, of the two images in `scene`, one after the other; made anew only where it is not there,
-    for no two Matroska files are alike, and renders of the one are none of the other.
+    """A film, without loss, of the two images in `scene`, one after the other; made anew only where
+    it is not there, for no two Matroska files are alike, and renders of the one are none of the
+    other.
     """
     film = folder / f"{scene.name}-{frames}.mkv"
     if not film.exists():
         folder.mkdir(parents=True, exist_ok=True)
         made = film.with_suffix(".part.mkv")
         pair = ["-framerate", "24", "-loop", "1", "-i", str(scene / "frame%d.png")]
-        ffmpeg.run(["-y", *pair, "-frames:v", str(frames), "-c:v", "ffv1", ffmpeg.local(made)], f"cannot make {film}")
+        ffmpeg.run(
+            ["-y", *pair, "-frames:v", str(frames), "-c:v", "ffv1", ffmpeg.local(made)],
+            f"cannot make {film}",
+        )
         made.replace(film)
     return film
 
 
 def measured(
-    clip: Path, folders: Mapping[str, Path], painting: Tensor, flow: estimators.Flow, network: features.Network
+    clip: Path,
+    folders: Mapping[str, Path],
+    painting: Tensor,
+    flow: estimators.Flow,
+    network: extractor.Network,
 ) -> dict[str, Scores]:
     """The scores of the renders in `folders`, all in one go."""
     source, differences = probe(clip), shots.ContentDifference()
     scan(source, differences.add)
-    kept = {name: films.opened(folder) for name, folder in folders.items()}
+    kept = {name: clips.opened(folder) for name, folder in folders.items()}
     first = next(iter(kept.values()))
     meter = Meter([SOURCE, *kept], flow, network, painting, shots.cuts(differences.scores))
-    readers = [films.images(source, first.size, 0, first.count), *(film.read(first.count) for film in kept.values())]
+    readers = [
+        clips.images(source, first.size, 0, first.count),
+        *(film.read(first.count) for film in kept.values()),
+    ]
     for images in zip(*readers, strict=True):
         meter.add(dict(zip([SOURCE, *kept], images, strict=True)))
     return {name: meter.scores(name) for name in kept}
@@ -213,14 +266,18 @@ def value_of(text: str) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--style", required=True, nargs="+", type=Path)
     parser.add_argument("--folder", required=True, type=Path)
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument("--try", nargs="+", dest="trials", type=wished, default=[], metavar="NAME:SETTING=VALUE,...")
+    parser.add_argument(
+        "--try", nargs="+", dest="trials", type=wished, default=[], metavar="NAME:SETTING=VALUE,..."
+    )
     parser.add_argument("--weights-dir", type=Path)
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     args = parser.parse_args()
@@ -236,15 +293,25 @@ def main() -> None:
     rows: dict[str, list[Row]] = {name: [] for name in variants if name != BASELINE}
     iterations: dict[str, list[float | None]] = {name: [] for name in rows}
     for style in args.style:
-        for clip in (in_turn(path, args.frames, args.folder) if path.is_dir() else path for path in args.clips):
+        for clip in (
+            in_turn(path, args.frames, args.folder) if path.is_dir() else path
+            for path in args.clips
+        ):
             folders = {
                 name: rendered(clip, style, args.frames, args.size, changes, args.folder)
                 for name, changes in variants.items()
             }
             with deterministic(device):
-                flow = Remembered(estimators.load(names[0], device, args.weights_dir), names[0], args.folder / "flows")
-                network = features.load(
-                    names[1], device=device, precision=resolve_precision("auto", device), weights_dir=args.weights_dir
+                flow = Remembered(
+                    load_flow(names[0], device, args.weights_dir),
+                    names[0],
+                    args.folder / "flows",
+                )
+                network = load_network(
+                    names[1],
+                    device=device,
+                    precision=resolve_precision("auto", device),
+                    weights_dir=args.weights_dir,
                 )
                 scores = measured(clip, folders, read_image(style, StyleError), flow, network)
             for name, found in rows.items():

@@ -1,13 +1,17 @@
-"""How long one iteration takes: forward, backward and Adam's step for relu4_2 and five Gram matrices.
+"""How long one iteration takes: forward, backward and Adam's step for relu4_2 and five Gram
+matrices.
 
-    python benchmarks/iteration.py [--sizes 640x360 ...] [--weights-dir DIR] [--precision auto] [--device cpu]
+    python benchmarks/iteration.py [--sizes 640x360 ...] [--weights-dir DIR] [--precision auto]
+    [--device cpu]
 
-plain = VGG-19 as everyone writes it: fp32, NCHW, zero padding, Gram by flattening (average pooling, as ours). Each
-network is in a process of its own, ours set up as for a render, and they run in turn; medians. On CUDA with
-deterministic kernels and without TF32, as a render does. Stop whatever else computes: threads that wait for one another
-on shared cores distort the ratios, most of all at small sizes.
+plain = VGG-19 as everyone writes it: fp32, NCHW, zero padding, Gram by flattening (average pooling,
+as ours). Each network is in a process of its own, ours set up as for a render, and they run in
+turn; medians. On CUDA with deterministic kernels and without TF32, as a render does. Stop whatever
+else computes: threads that wait for one another on shared cores distort the ratios, most of all at
+small sizes.
 
-VGG-19's weights, where none are named, are taken from the folder `shared` beside the checkout, else as in a render.
+VGG-19's weights, where none are named, are taken from the folder `shared` beside the checkout, else
+as in a render.
 """
 
 from __future__ import annotations
@@ -26,13 +30,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vidstyle import weights
-from vidstyle.device import deterministic, keep_memory, resolve_device, resolve_precision
 from vidstyle.errors import VidstyleError
-from vidstyle.stylize import features, losses
-from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
-from vidstyle.stylize.features.lite import Lite
-from vidstyle.stylize.features.normalise import normalise
+from vidstyle.features import extractor as features
+from vidstyle.features.extractor import CONTENT_LAYERS, STYLE_LAYERS
+from vidstyle.features.lite import Lite
+from vidstyle.features.normalise import normalise
+from vidstyle.machine.allocator import keep_memory
+from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
+from vidstyle.rendering.models import load_network
+from vidstyle.stylize import losses
+from vidstyle.weights import fetch
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "weights"
 NETWORKS = ("plain", "vgg19", "lite")
@@ -70,7 +77,9 @@ def naive_gram(features: Tensor) -> Tensor:
     return f @ f.T / f.shape[1]
 
 
-def iteration(extractor: Extractor, gram: Gram, photo: Tensor, painting: Tensor) -> Callable[[], None]:
+def iteration(
+    extractor: Extractor, gram: Gram, photo: Tensor, painting: Tensor
+) -> Callable[[], None]:
     """One iteration of the optimiser, ready to be called again and again."""
     with torch.no_grad():
         style = {name: gram(f) for name, f in extractor(painting, STYLE_LAYERS).items()}
@@ -81,8 +90,12 @@ def iteration(extractor: Extractor, gram: Gram, photo: Tensor, painting: Tensor)
     def step() -> None:
         x.grad = None
         maps = extractor(x, (*STYLE_LAYERS, *CONTENT_LAYERS))
-        distance = torch.stack([losses.style(gram(maps[name]), a) for name, a in style.items()]).mean()
-        ((distance + 0.02 * losses.content(maps["relu4_2"], content)) * x.shape[2] * x.shape[3]).backward()  # type: ignore[no-untyped-call]
+        distance = torch.stack(
+            [losses.style(gram(maps[name]), a) for name, a in style.items()]
+        ).mean()
+        (
+            (distance + 0.02 * losses.content(maps["relu4_2"], content)) * x.shape[2] * x.shape[3]
+        ).backward()  # type: ignore[no-untyped-call]
         adam.step()
         x.data.clamp_(0, 1)
         if x.is_cuda:
@@ -95,7 +108,8 @@ def iteration(extractor: Extractor, gram: Gram, photo: Tensor, painting: Tensor)
 
 def timed(step: Callable[[], None]) -> float:
     """Seconds of a call."""
-    step()  # the other networks' maps out of the caches, as in a render, where no other network runs
+    # The other networks' maps out of the caches, as in a render, where no other network runs
+    step()
     begun = time.perf_counter()
     step()
     return time.perf_counter() - begun
@@ -110,15 +124,19 @@ def medians(timers: Sequence[Callable[[], float]], repeats: int) -> list[float]:
 def network(name: str, args: argparse.Namespace) -> tuple[Extractor, Gram]:
     device = resolve_device(args.device)
     if name == "plain":
-        return plain_vgg19(weights.load("vgg19", args.weights_dir)[0], device), naive_gram
+        return plain_vgg19(fetch.load("vgg19", args.weights_dir)[0], device), naive_gram
     precision = resolve_precision(args.precision, device)
     if name == "lite" and args.untrained:
         return features.Network(Lite(), "", device, precision), losses.gram
-    return features.load(name, device=device, precision=precision, weights_dir=args.weights_dir), losses.gram
+    return load_network(
+        name, device=device, precision=precision, weights_dir=args.weights_dir
+    ), losses.gram
 
 
 def work(pipe: Connection, name: str, args: argparse.Namespace) -> None:
-    """The process of one network: for each size that comes it makes ready, for each None it times one iteration."""
+    """The process of one network: for each size that comes it makes ready, for each None it times
+    one iteration.
+    """
     device = resolve_device(args.device)
     if name != "plain":
         keep_memory()  # as a render does
@@ -134,7 +152,9 @@ def work(pipe: Connection, name: str, args: argparse.Namespace) -> None:
             except EOFError:
                 return
             if size:
-                pictures = torch.rand((2, 1, 3, *size), generator=torch.Generator().manual_seed(0)).to(device)
+                pictures = torch.rand(
+                    (2, 1, 3, *size), generator=torch.Generator().manual_seed(0)
+                ).to(device)
                 step = iteration(extractor, gram, *pictures)
             elif step:
                 pipe.send(timed(step))
@@ -174,31 +194,51 @@ def processor(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info = CPUINFO.read_text() if CPUINFO.is_file() else ""
-    said = {key.strip(): value.strip() for key, _, value in (row.partition(":") for row in info.splitlines())}
-    fast = [x for x in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if x in said.get("flags", "").split()]
+    said = {
+        key.strip(): value.strip()
+        for key, _, value in (row.partition(":") for row in info.splitlines())
+    }
+    fast = [
+        x
+        for x in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+        if x in said.get("flags", "").split()
+    ]
     return f"{said.get('model name') or platform.machine()}, model {said.get('model', '?')}, {' '.join(fast)}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", nargs="+", default=["640x360"], help="WIDTHxHEIGHT")
     parser.add_argument("--weights-dir", type=Path, default=WEIGHTS if WEIGHTS.is_dir() else None)
-    parser.add_argument("--precision", choices=("auto", "bf16", "fp16", "fp32"), default="auto", help="of ours")
+    parser.add_argument(
+        "--precision", choices=("auto", "bf16", "fp16", "fp32"), default="auto", help="of ours"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--untrained", action="store_true", help="lite with random weights: its speed is the same")
+    parser.add_argument(
+        "--untrained", action="store_true", help="lite with random weights: its speed is the same"
+    )
     args = parser.parse_args()
     device = resolve_device(args.device)
     precision = resolve_precision(args.precision, device)
-    print(f"{processor(device)}; {torch.get_num_threads()} threads; torch {torch.__version__}; ours in {precision}\n")
-    print(f"| size | plain, s | vgg19, s | lite, s | plain / vgg19 | plain / lite | vgg19 / lite |\n|{'---|' * 7}")
+    print(
+        f"{processor(device)}; {torch.get_num_threads()} threads; torch {torch.__version__}; ours in {precision}\n"
+    )
+    print(
+        f"| size | plain, s | vgg19, s | lite, s | plain / vgg19 | plain / lite | vgg19 / lite |\n|{'---|' * 7}"
+    )
     workers = [Worker(name, args) for name in NETWORKS]
     for size in args.sizes:
         width, height = map(int, size.split("x"))
         for worker in workers:
             worker.prepare((height, width))
         a, b, c = medians([worker.time for worker in workers], args.repeats)
-        print(f"| {size} | {a:.4f} | {b:.4f} | {c:.4f} | {a / b:.1f} | {a / c:.1f} | {b / c:.1f} |", flush=True)
+        print(
+            f"| {size} | {a:.4f} | {b:.4f} | {c:.4f} | {a / b:.1f} | {a / c:.1f} | {b / c:.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

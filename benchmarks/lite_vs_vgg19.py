@@ -1,21 +1,25 @@
 """Are the embedded features as good as VGG-19? The table that decides.
 
-    python benchmarks/lite_vs_vgg19.py [--photos DIR] [--styles DIR] [--weights-dir DIR] [--lite FILE.safetensors] \
+    python benchmarks/lite_vs_vgg19.py [--photos DIR] [--styles DIR] [--weights-dir DIR] [--lite
+    FILE.safetensors] \
         [--cache DIR] [--out DIR] [--pairs N] [--size 512] [--iterations 200] [--polish 0]
 
-Each photograph takes on each painting twice, matched once on VGG-19 and once on lite, in the same way: from the
-photograph, Adam at a constant rate, no total variation, no early stop, one scale. VGG-19 in fp32 judges all three:
+Each photograph takes on each painting twice, matched once on VGG-19 and once on lite, in the same
+way: from the photograph, Adam at a constant rate, no total variation, no early stop, one scale.
+VGG-19 in fp32 judges all three:
 
-s = mean over relu1_1 .. relu5_1 of |G - A|^2 / |A|^2;
-closure = (s_photo - s_lite) / (s_photo - s_vgg19), which means something once VGG-19 has arrived (s_vgg19 small);
-content = |F - P|^2 / |P|^2 on relu4_2, and TV = the total variation, each of lite's result over that of VGG-19's.
+s = mean over relu1_1 .. relu5_1 of |G - A|^2 / |A|^2; closure = (s_photo - s_lite) / (s_photo -
+s_vgg19), which means something once VGG-19 has arrived (s_vgg19 small); content = |F - P|^2 / |P|^2
+on relu4_2, and TV = the total variation, each of lite's result over that of VGG-19's.
 
 With --polish the last so many of lite's iterations are done on VGG-19, at the same rate.
 
-Quality does not depend on the machine's load; seconds do, and those of a result from the cache are not known.
+Quality does not depend on the machine's load; seconds do, and those of a result from the cache are
+not known.
 
-A folder of photographs or paintings stands for all in it. Where none is named, the eight pairs of `PHOTOS` and `STYLES`
-are taken from the folder `shared` beside the checkout, and VGG-19's weights; without it the weights are a render's.
+A folder of photographs or paintings stands for all in it. Where none is named, the eight pairs of
+`PHOTOS` and `STYLES` are taken from the folder `shared` beside the checkout, and VGG-19's weights;
+without it the weights are a render's.
 """
 
 from __future__ import annotations
@@ -37,19 +41,22 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vidstyle import framefile
-from vidstyle.device import Precision, deterministic, keep_memory, resolve_device, resolve_precision
-from vidstyle.download import sha256
 from vidstyle.errors import InputError, StyleError, VidstyleError, WeightsError
+from vidstyle.features.extractor import CONTENT_LAYERS, STYLE_LAYERS, Network
+from vidstyle.features.lite import TAPS, Lite
 from vidstyle.frames import from_uint16, quantise, to_uint16
-from vidstyle.packing import unpack
-from vidstyle.stylize import features, losses
-from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS, Network
-from vidstyle.stylize.features.lite import TAPS, Lite
+from vidstyle.machine.allocator import keep_memory
+from vidstyle.machine.device import Precision, deterministic, resolve_device, resolve_precision
+from vidstyle.rendering.models import load_network
+from vidstyle.storage import atomic, png16
+from vidstyle.storage.atomic import sha256
+from vidstyle.stylize import losses
 from vidstyle.stylize.objective import Content, Objective, Style
-from vidstyle.stylize.optimize import Schedule, minimise
-from vidstyle.stylize.step import fitted, resize
+from vidstyle.stylize.optimise.engine import fitted
+from vidstyle.stylize.optimise.minimise import Schedule, minimise
+from vidstyle.stylize.resample import resize
 from vidstyle.video.read import fit, read_image
+from vidstyle.weights.int8 import unpack
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 WEIGHTS = SHARED / "weights"
@@ -65,7 +72,7 @@ COLUMNS = ("s photo", "s VGG-19", "s lite", "closure", "content", "TV", *STYLE_L
 def load_lite(path: Path | None, device: torch.device, precision: Precision) -> Network:
     """The embedded features, or the same network with the weights of `path`."""
     if path is None:
-        return features.load("lite", device=device, precision=precision)
+        return load_network("lite", device=device, precision=precision)
     module = Lite()
     try:
         with safe_open(path, "pt") as file:
@@ -76,12 +83,16 @@ def load_lite(path: Path | None, device: torch.device, precision: Precision) -> 
         digest = sha256(path)
     except Exception as e:  # no such file, not safetensors, other tensors
         why = " ".join(str(e).split())[:200]
-        raise WeightsError(f"cannot use {path} for lite", why, "give weights of this very architecture") from e
+        raise WeightsError(
+            f"cannot use {path} for lite", why, "give weights of this very architecture"
+        ) from e
     return Network(module, digest, device, precision)
 
 
 def sized(photo: Tensor, painting: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The photograph with its long side at `size`, and the painting at the same area, as the stylizer brings it."""
+    """The photograph with its long side at `size`, and the painting at the same area, as the
+    stylizer brings it.
+    """
     w, h = fit(photo.shape[2], photo.shape[1], size)
     return resize(photo, (h, w)), fitted(painting, (h, w))
 
@@ -92,9 +103,15 @@ def grams(extractor: Network, image: Tensor) -> dict[str, Tensor]:
 
 
 def stylise(
-    extractor: Network, photo: Tensor, painting: Tensor, schedule: Schedule, start: Tensor | None = None
+    extractor: Network,
+    photo: Tensor,
+    painting: Tensor,
+    schedule: Schedule,
+    start: Tensor | None = None,
 ) -> tuple[Tensor, float]:
-    """The result as a 16-bit file holds it, from `start` or the photograph, and the seconds per iteration."""
+    """The result as a 16-bit file holds it, from `start` or the photograph, and the seconds per
+    iteration.
+    """
     with torch.no_grad():
         target = extractor(photo[None], CONTENT_LAYERS)
     terms = (Style(STYLE_WEIGHT, grams(extractor, painting)), Content(CONTENT_WEIGHT, target))
@@ -107,21 +124,25 @@ def stylise(
 def reference(
     vgg: Network, photo: Tensor, painting: Tensor, schedule: Schedule, key: str, cache: Path | None
 ) -> tuple[Tensor, float]:
-    """`stylise` by VGG-19, kept in `cache` under a digest of all that determines it; nan seconds when it was there."""
+    """`stylise` by VGG-19, kept in `cache` under a digest of all that determines it; nan seconds
+    when it was there.
+    """
     settings = f"{key} {schedule} {STYLE_WEIGHT} {CONTENT_WEIGHT} {vgg.digest} {vgg.precision} {vgg.device.type}"
     digest = hashlib.sha256(settings.encode()).hexdigest()
     path = cache / f"{digest[:32]}.png" if cache else None
-    if path and framefile.is_sound(path, digest, 0, (photo.shape[2], photo.shape[1])):
-        return from_uint16(framefile.decode(path)).to(photo.device), math.nan
+    if path and png16.is_sound(path, digest, 0, (photo.shape[2], photo.shape[1])):
+        return from_uint16(png16.decode(path)).to(photo.device), math.nan
     image, seconds = stylise(vgg, photo, painting, schedule)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        framefile.write_atomically(path, framefile.encode(to_uint16(image), digest, 0))
+        atomic.write_atomically(path, png16.encode(to_uint16(image), digest, 0))
     return image, seconds
 
 
 @torch.no_grad()
-def measure(judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_lite: Tensor) -> list[float]:
+def measure(
+    judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_lite: Tensor
+) -> list[float]:
     """`COLUMNS` without `SECONDS`; nan where VGG-19 did nothing to compare with."""
     style, content = grams(judge, painting), judge(photo[None], CONTENT_LAYERS)["relu4_2"]
 
@@ -136,7 +157,15 @@ def measure(judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_
     s_photo, s_vgg, s_lite = (sum(x) / len(x) for x in (layers(photo), layers(by_vgg), each))
     tv_lite, tv_vgg = (float(losses.total_variation(x[None])) for x in (by_lite, by_vgg))
     closure = ratio(s_photo - s_lite, s_photo - s_vgg)
-    return [s_photo, s_vgg, s_lite, closure, ratio(moved(by_lite), moved(by_vgg)), ratio(tv_lite, tv_vgg), *each]
+    return [
+        s_photo,
+        s_vgg,
+        s_lite,
+        closure,
+        ratio(moved(by_lite), moved(by_vgg)),
+        ratio(tv_lite, tv_vgg),
+        *each,
+    ]
 
 
 def ratio(a: float, b: float) -> float:
@@ -152,7 +181,9 @@ def line(name: str, row: Sequence[float]) -> str:
 
 
 def summary(rows: Sequence[Sequence[float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean and worst of each column. Unknown seconds are left out; any other nan stays one, and no criterion holds."""
+    """Mean and worst of each column. Unknown seconds are left out; any other nan stays one, and no
+    criterion holds.
+    """
     mean, worst = {}, {}
     for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True):
         values = [x for x in column if not (name in SECONDS and math.isnan(x))] or [math.nan]
@@ -177,13 +208,18 @@ def verdict(mean: dict[str, float], worst: dict[str, float]) -> str:
 
 def side_by_side(images: Sequence[Tensor], height: int) -> Tensor:
     """[(3, h, w)] -> (3, height, W) on the CPU, with white gaps."""
-    cells = [F.pad(resize(x, (height, round(x.shape[2] * height / x.shape[1]))), (0, GAP), value=1.0) for x in images]
+    cells = [
+        F.pad(resize(x, (height, round(x.shape[2] * height / x.shape[1]))), (0, GAP), value=1.0)
+        for x in images
+    ]
     return torch.cat(cells, 2)[:, :, :-GAP].cpu()
 
 
 def contact_sheet(rows: Sequence[Tensor]) -> Tensor:
     width = max(row.shape[2] for row in rows)
-    return torch.cat([F.pad(row, (0, width - row.shape[2], 0, GAP), value=1.0) for row in rows], 1)[:, :-GAP]
+    return torch.cat([F.pad(row, (0, width - row.shape[2], 0, GAP), value=1.0) for row in rows], 1)[
+        :, :-GAP
+    ]
 
 
 def save(path: Path, image: Tensor) -> None:
@@ -196,29 +232,50 @@ def chosen(paths: Sequence[Path]) -> list[Path]:
     """Files as they are; of a folder, all pictures in it."""
     found: list[Path] = []
     for path in paths:
-        found += sorted(x for x in path.iterdir() if x.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        found += (
+            sorted(x for x in path.iterdir() if x.suffix.lower() in SUFFIXES)
+            if path.is_dir()
+            else [path]
+        )
     return found
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, files in (("photos", PHOTOS), ("styles", STYLES)):
         there = [SHARED / name / file for file in files] if (SHARED / name).is_dir() else None
-        parser.add_argument(f"--{name}", nargs="+", type=Path, default=there, help="a folder, or files")
+        parser.add_argument(
+            f"--{name}", nargs="+", type=Path, default=there, help="a folder, or files"
+        )
     parser.add_argument("--weights-dir", type=Path, default=WEIGHTS if WEIGHTS.is_dir() else None)
     parser.add_argument("--lite", type=Path, help="weights to measure instead of the embedded ones")
-    parser.add_argument("--cache", type=Path, help="keeps VGG-19's results; empty it when the optimiser's code changes")
-    parser.add_argument("--out", type=Path, help="photograph | painting | by VGG-19 | by lite, and a contact sheet")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        help="keeps VGG-19's results; empty it when the optimiser's code changes",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="photograph | painting | by VGG-19 | by lite, and a contact sheet"
+    )
     parser.add_argument("--pairs", type=int, help="only the first so many")
     parser.add_argument("--size", type=int, default=512, help="long side of the photograph")
     parser.add_argument("--iterations", type=int, default=200)
-    parser.add_argument("--polish", type=int, default=0, help="of lite's iterations, the last so many on VGG-19")
+    parser.add_argument(
+        "--polish", type=int, default=0, help="of lite's iterations, the last so many on VGG-19"
+    )
     choices = ("auto", "bf16", "fp16", "fp32")
-    parser.add_argument("--precision", choices=choices, default="auto", help="of both optimisations")
+    parser.add_argument(
+        "--precision", choices=choices, default="auto", help="of both optimisations"
+    )
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(words)
     if not (args.photos and args.styles):
-        parser.exit(2, f"give --photos and --styles a folder or files each, for {SHARED} does not have them\n")
+        parser.exit(
+            2,
+            f"give --photos and --styles a folder or files each, for {SHARED} does not have them\n",
+        )
     if not 0 <= args.polish < args.iterations:
         parser.error("--polish needs less than --iterations, and no less than 0")
     return args
@@ -226,35 +283,50 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 def compare(args: argparse.Namespace) -> None:
     files = [(p, s) for p in chosen(args.photos) for s in chosen(args.styles)][: args.pairs]
-    pictures = [(read_image(p, InputError), read_image(s, StyleError)) for p, s in files]  # all, before hours of work
+    pictures = [
+        (read_image(p, InputError), read_image(s, StyleError)) for p, s in files
+    ]  # all, before hours of work
     device = resolve_device(args.device)
     precision = resolve_precision(args.precision, device)
     lite = load_lite(args.lite, device, precision)
-    judge = features.load("vgg19", device=device, weights_dir=args.weights_dir)
-    vgg = features.load("vgg19", device=device, precision=precision, weights_dir=args.weights_dir)
+    judge = load_network("vgg19", device=device, weights_dir=args.weights_dir)
+    vgg = load_network("vgg19", device=device, precision=precision, weights_dir=args.weights_dir)
     schedule = Schedule(args.iterations, final_rate=1.0)
     millions = sum(p.numel() for p in lite.module.parameters()) / 1e6
-    print(f"lite {lite.digest[:12]}, {millions:.2f} M parameters; VGG-19 {vgg.digest[:12]}; features in {precision}")
-    print(f"on {device.type}, torch {torch.__version__}; {args.size} px, {args.iterations} iterations\n")
+    print(
+        f"lite {lite.digest[:12]}, {millions:.2f} M parameters; VGG-19 {vgg.digest[:12]}; features in {precision}"
+    )
+    print(
+        f"on {device.type}, torch {torch.__version__}; {args.size} px, {args.iterations} iterations\n"
+    )
     print(f"| pair | {' | '.join(COLUMNS)} |\n|---{'|---:' * len(COLUMNS)}|", flush=True)
     rows, strips = [], []
     for (photo_file, style_file), originals in zip(files, pictures, strict=True):
         photo, painting = (x.to(device) for x in sized(*originals, args.size))
         key = f"{sha256(photo_file)} {sha256(style_file)} {args.size}"
         by_vgg, slow = reference(vgg, photo, painting, schedule, key, args.cache)
-        by_lite, fast = stylise(lite, photo, painting, replace(schedule, iterations=args.iterations - args.polish))
+        by_lite, fast = stylise(
+            lite, photo, painting, replace(schedule, iterations=args.iterations - args.polish)
+        )
         if args.polish:
-            by_lite, _ = stylise(vgg, photo, painting, replace(schedule, iterations=args.polish), by_lite)
+            by_lite, _ = stylise(
+                vgg, photo, painting, replace(schedule, iterations=args.polish), by_lite
+            )
         rows.append([*measure(judge, photo, painting, by_vgg, by_lite), slow, fast])
         print(line(f"{photo_file.stem} x {style_file.stem}", rows[-1]), flush=True)
         if args.out:
             images = (photo, painting, by_vgg, by_lite)
-            save(args.out / f"{photo_file.stem}_{style_file.stem}.png", side_by_side(images, photo.shape[1]))
+            save(
+                args.out / f"{photo_file.stem}_{style_file.stem}.png",
+                side_by_side(images, photo.shape[1]),
+            )
             strips.append(side_by_side(images, args.size // 2))
     if strips:
         save(args.out / "contact_sheet.png", contact_sheet(strips))
     mean, worst = summary(rows)
-    print(f"{line('mean', list(mean.values()))}\n{line('worst', list(worst.values()))}\n\n{verdict(mean, worst)}")
+    print(
+        f"{line('mean', list(mean.values()))}\n{line('worst', list(worst.values()))}\n\n{verdict(mean, worst)}"
+    )
 
 
 def main() -> None:

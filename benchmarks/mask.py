@@ -1,10 +1,12 @@
-"""The reliability mask against ground truth: what is really hidden, and what the mask takes for hidden.
+"""The reliability mask against ground truth: what is really hidden, and what the mask takes for
+hidden.
 
     python benchmarks/mask.py SCENE [SCENE ...] [--flow raft-small dis] [--plot FILE.png]
 
-A SCENE is a folder with frame1.png, frame2.png, occlusions.png and invalid.png, as the MPI Sintel data set has them.
-All scenes count together. The plain formula is shown with its thresholds moved as well: they trade precision for recall
-along one frontier, and the mask of the default is meant to lie beyond it.
+A SCENE is a folder with frame1.png, frame2.png, occlusions.png and invalid.png, as the MPI Sintel
+data set has them. All scenes count together. The plain formula is shown with its thresholds moved
+as well: they trade precision for recall along one frontier, and the mask of the default is meant to
+lie beyond it.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vidstyle import framefile
 from vidstyle.errors import InputError
-from vidstyle.motion import flow as estimators
 from vidstyle.motion.occlusion import photometric_reliability, reliability, squared
 from vidstyle.motion.warp import outside, warp
+from vidstyle.rendering.models import load_flow
+from vidstyle.storage import atomic
 from vidstyle.video.read import read_image
 
 FACTORS = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0)
@@ -38,7 +40,8 @@ class Scene:
     @classmethod
     def read(cls, folder: Path) -> Scene:
         first, second, occlusions, invalid = (
-            read_image(folder / f"{name}.png", InputError) for name in ("frame1", "frame2", "occlusions", "invalid")
+            read_image(folder / f"{name}.png", InputError)
+            for name in ("frame1", "frame2", "occlusions", "invalid")
         )
         return cls(folder.name, (first, second), (occlusions[0] > 0.5) | (invalid[0] > 0.5))
 
@@ -58,7 +61,9 @@ def moved(there: Tensor, back: Tensor, factor: float) -> Tensor:
     return (squared(returned + there) >= limit) | outside(there)
 
 
-def drawn(frontiers: dict[str, list[tuple[float, float]]], points: dict[str, tuple[float, float]]) -> bytes:
+def drawn(
+    frontiers: dict[str, list[tuple[float, float]]], points: dict[str, tuple[float, float]]
+) -> bytes:
     """Precision against recall as a PNG: lines for moved thresholds, dots for the masks."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -80,7 +85,9 @@ def drawn(frontiers: dict[str, list[tuple[float, float]]], points: dict[str, tup
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("scenes", nargs="+", type=Path)
     parser.add_argument("--flow", nargs="+", default=["raft-small", "dis"])
     parser.add_argument("--weights-dir", type=Path)
@@ -92,7 +99,7 @@ def main() -> None:
     points: dict[str, tuple[float, float]] = {}
     print("| flow | mask | precision | recall | F1 |\n|---|---|---|---|---|")
     for name in args.flow:
-        flow = estimators.load(name, "cpu", args.weights_dir)
+        flow = load_flow(name, "cpu", args.weights_dir)
         flows = [(flow(*scene.frames), flow(*reversed(scene.frames))) for scene in scenes]
         masks = {
             "plain": [reliability(there, back)[0] < 0.5 for there, back in flows],
@@ -110,7 +117,7 @@ def main() -> None:
             else:
                 points[f"{name}, {kind}"] = precision, recall
     if args.plot:
-        framefile.write_atomically(args.plot, drawn(frontiers, points))
+        atomic.write_atomically(args.plot, drawn(frontiers, points))
 
 
 if __name__ == "__main__":

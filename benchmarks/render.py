@@ -1,12 +1,14 @@
 """Where the time and the memory of a whole render go.
 
-    python benchmarks/render.py CLIP [--style PAINTING] [--size 640] [--frames 90] [--set NAME=VALUE ...] [--json]
+    python benchmarks/render.py CLIP [--style PAINTING] [--size 640] [--frames 90] [--set NAME=VALUE
+    ...] [--json]
 
-Renders the first frames of the clip in a process of its own, with the default settings and those of `--set`, and times
-what its threads do: decoding, flow and mask, optimising, writing checkpoints, encoding. Some overlap, so together they
-may be more than what a frame takes. Every now and then, in the same process, one iteration alone is timed on the frame
-that was just made, for a machine is not equally fast at all times: the wall time of the frames between the first ones
-of shots, over their iterations times that, says what everything else costs.
+Renders the first frames of the clip in a process of its own, with the default settings and those of
+`--set`, and times what its threads do: decoding, flow and mask, optimising, writing checkpoints,
+encoding. Some overlap, so together they may be more than what a frame takes. Every now and then, in
+the same process, one iteration alone is timed on the frame that was just made, for a machine is not
+equally fast at all times: the wall time of the frames between the first ones of shots, over their
+iterations times that, says what everything else costs.
 
 Stop whatever else computes: threads that wait for one another on shared cores distort everything.
 """
@@ -83,7 +85,12 @@ class Watch:
             self.states.append(motion is not None)
             made = timed(stylizer, state, frame, motion)
             begun = time.perf_counter()
-            if self.wanted and motion is not None and not motion.still and sum(self.states) % EVERY == 1:
+            if (
+                self.wanted
+                and motion is not None
+                and not motion.all_static
+                and sum(self.states) % EVERY == 1
+            ):
                 self.alone.append(iteration_alone(work, stylizer, state, frame, motion))
             self.looked.append(time.perf_counter() - begun)
             return made
@@ -101,15 +108,19 @@ class Watch:
 @contextmanager
 def watched(watch: Watch) -> Iterator[None]:
     """The render's parts, timed."""
-    from vidstyle import moving
-    from vidstyle.checkpoint import Checkpoint
-    from vidstyle.motion.rest import Register
-    from vidstyle.stylize.step import Stylizer
+    from vidstyle.motion.static import StaticTracker
+    from vidstyle.rendering import sources
+    from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.stylize.optimise.engine import Stylizer
 
     with (
-        patch.object(moving.read, "read", watch.timed_items("decode", moving.read.read)),
-        patch.object(moving, "long_link", watch.timed("flow and mask", moving.long_link)),
-        patch.object(Register, "take", watch.timed("flow and mask", Register.take)),
+        patch.object(sources.read, "read", watch.timed_items("decode", sources.read.read)),
+        patch.object(
+            sources,
+            "link_earlier_frames",
+            watch.timed("flow and mask", sources.link_earlier_frames),
+        ),
+        patch.object(StaticTracker, "take", watch.timed("flow and mask", StaticTracker.take)),
         patch.object(Checkpoint, "save", watch.timed("checkpoint", Checkpoint.save)),
         patch.object(Stylizer, "step", watch.step(Stylizer.step)),
     ):
@@ -117,7 +128,9 @@ def watched(watch: Watch) -> Iterator[None]:
 
 
 def iteration_alone(step: Callable[..., Any], stylizer: Any, *of: Any) -> float:
-    """Seconds of one iteration of this frame's kind, twenty of them; what is done once a frame is taken out."""
+    """Seconds of one iteration of this frame's kind, twenty of them; what is done once a frame is
+    taken out.
+    """
     made, seconds = stylizer.config, []
     for count in (1, 21):
         few = {"iterations": count, "scales": 1, "budget": "fixed", "stop_tolerance": 0.0}
@@ -130,8 +143,10 @@ def iteration_alone(step: Callable[..., Any], stylizer: Any, *of: Any) -> float:
 
 
 def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any]:
-    """Render, in this process, which has imported nothing yet; `alone`: time an iteration alone too."""
-    from vidstyle.device import keep_memory, share_cores
+    """Render, in this process, which has imported nothing yet; `alone`: time an iteration alone
+    too.
+    """
+    from vidstyle.machine.allocator import keep_memory, share_cores
 
     share_cores()
     begun = time.perf_counter()
@@ -140,8 +155,8 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
 
     imported, base = time.perf_counter(), psutil.Process().memory_info().rss
     from vidstyle import render
-    from vidstyle.config import build
-    from vidstyle.presets import preset_values
+    from vidstyle.config.settings import build
+    from vidstyle.config.toml import preset_values
     from vidstyle.video.probe import probe
     from vidstyle.video.scan import scan
 
@@ -154,7 +169,9 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
     watch = Watch(alone=alone)
     with tempfile.TemporaryDirectory() as folder, watched(watch):
         output = Path(folder) / "out.mkv"
-        config = build(preset_values("standard"), {"duration": float(end), **settings, "output": output})
+        config = build(
+            preset_values("standard"), {"duration": float(end), **settings, "output": output}
+        )
         result = render(config, watch.report)
         done = time.perf_counter()
     # The kernel counts in batches: the two differ by some pages.
@@ -175,7 +192,9 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
         "seconds per linked frame": wall / max(1, len(linked)),
         "iterations per linked frame": iterations / max(1, len(linked)),
         "iteration alone": iteration,
-        "wall over iterations": wall / (iterations * iteration) if iteration and iterations else None,
+        "wall over iterations": wall / (iterations * iteration)
+        if iteration and iterations
+        else None,
         "frame over iteration": wall / len(linked) / iteration if iteration else None,
         **{name: seconds / result.frames for name, seconds in watch.seconds.items()},
         "encode": (done - watch.first_step - stylised) / result.frames,
@@ -218,12 +237,16 @@ def setting(text: str) -> tuple[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--style", type=Path, default=SAMPLES / "mosaic.jpg")
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--frames", type=int, default=90)
-    parser.add_argument("--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", dest="settings")
+    parser.add_argument(
+        "--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", dest="settings"
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     settings = {"input": args.clip, "style": args.style, "size": args.size, **dict(args.settings)}

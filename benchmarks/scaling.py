@@ -1,11 +1,12 @@
 """How a render's time and memory grow with the pixels of a frame and with the number of frames.
 
-    python benchmarks/scaling.py [CLIP] [--sizes 320 480 640 960 1280 1920] [--length 500] [--set NAME=VALUE ...]
+    python benchmarks/scaling.py [CLIP] [--sizes 320 480 640 960 1280 1920] [--length 500] [--set
+    NAME=VALUE ...]
 
-Renders the first frames of the clip (a sample) at each of the sizes (long side), few iterations each, and fits time to
-a power of the pixels. Then renders it again and again up to `--length` frames, at 640 and one iteration a frame, and
-compares what is resident after 20 frames and at the end. Each render is in a process of its own. Stop whatever else
-computes.
+Renders the first frames of the clip (a sample) at each of the sizes (long side), few iterations
+each, and fits time to a power of the pixels. Then renders it again and again up to `--length`
+frames, at 640 and one iteration a frame, and compares what is resident after 20 frames and at the
+end. Each render is in a process of its own. Stop whatever else computes.
 """
 
 from __future__ import annotations
@@ -19,8 +20,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = 8
-FEW = {"first_iterations": 8, "first_scales": 1, "iterations": 8, "budget": "fixed", "rest": "follow"}
-"""Iterations that are all at full size, and as many in every frame, none of which is taken as it is."""
+FEW = {
+    "first_iterations": 8,
+    "first_scales": 1,
+    "iterations": 8,
+    "budget": "fixed",
+    "rest": "follow",
+}
+"""Iterations that are all at full size, and as many in every frame, none of which is taken as it
+is.
+"""
 LENGTH_SIZE = 640
 
 
@@ -37,8 +46,20 @@ def repeated(clip: Path, frames: int, folder: Path) -> Path:
     from vidstyle.video import ffmpeg
 
     film = folder / "long.mkv"
-    again = ["-y", "-stream_loop", "-1", "-i", ffmpeg.local(clip), "-map", "0:v", "-frames:v", str(frames)]
-    ffmpeg.run([*again, "-c:v", "libx264", "-crf", "12", ffmpeg.local(film)], f"cannot repeat {clip}")
+    again = [
+        "-y",
+        "-stream_loop",
+        "-1",
+        "-i",
+        ffmpeg.local(clip),
+        "-map",
+        "0:v",
+        "-frames:v",
+        str(frames),
+    ]
+    ffmpeg.run(
+        [*again, "-c:v", "libx264", "-crf", "12", ffmpeg.local(film)], f"cannot repeat {clip}"
+    )
     return film
 
 
@@ -48,13 +69,24 @@ def main() -> None:
     from vidstyle.video.probe import probe
     from vidstyle.video.read import fit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clip", nargs="?", type=Path, default=ROOT / "sample_videos" / "balloon.mp4")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "clip", nargs="?", type=Path, default=ROOT / "sample_videos" / "balloon.mp4"
+    )
     parser.add_argument("--sizes", nargs="*", type=int, default=[320, 480, 640, 960, 1280, 1920])
     parser.add_argument("--length", type=int, default=500, help="0: only the sizes")
-    parser.add_argument("--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", dest="settings")
+    parser.add_argument(
+        "--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", dest="settings"
+    )
     args = parser.parse_args()
-    settings = {"input": args.clip, "style": ROOT / "sample_videos" / "mosaic.jpg", **FEW, **dict(args.settings)}
+    settings = {
+        "input": args.clip,
+        "style": ROOT / "sample_videos" / "mosaic.jpg",
+        **FEW,
+        **dict(args.settings),
+    }
     source = probe(args.clip)
     rows = []
     print(f"| size | s a frame | us a pixel | peak, GB | beyond torch, GB |\n|{'---|' * 5}")
@@ -63,7 +95,10 @@ def main() -> None:
         found = in_a_process({**settings, "size": size}, FRAMES, alone=False)
         rows.append((width * height, found["seconds per linked frame"]))
         each = f"{rows[-1][1]:.3f} | {rows[-1][1] / rows[-1][0] * 1e6:.3f}"
-        print(f"| {width}x{height} | {each} | {found['peak']:.2f} | {found['beyond torch']:.2f} |", flush=True)
+        print(
+            f"| {width}x{height} | {each} | {found['peak']:.2f} | {found['beyond torch']:.2f} |",
+            flush=True,
+        )
     if len(rows) > 1:
         print(f"\ntime a frame ~ pixels^{exponent(*zip(*rows, strict=True)):.3f}")
     if args.length:
@@ -72,8 +107,12 @@ def main() -> None:
             once = {**settings, "input": film, "size": LENGTH_SIZE, "iterations": 1}
             found = in_a_process(once, args.length, alone=False)
         sizes = found["resident at frame 20"], found["resident at the end"]
-        print(f"\n{found['frames']} frames: {sizes[0]:.3f} GB resident at frame 20, {sizes[1]:.3f} GB at the end")
-        print(f"seconds a frame: {found['first half']:.3f} in the first half, {found['second half']:.3f} in the second")
+        print(
+            f"\n{found['frames']} frames: {sizes[0]:.3f} GB resident at frame 20, {sizes[1]:.3f} GB at the end"
+        )
+        print(
+            f"seconds a frame: {found['first half']:.3f} in the first half, {found['second half']:.3f} in the second"
+        )
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@
         [--regions SOURCE_LABELS STYLE_LABELS] [--frames 24] [--size 320] [--only NAME ...]
         [--try NAME:SETTING=VALUE,...]
 
-Renders the first frames of the clip with each of `ROWS`, and with the same settings but no links between frames, and
-measures the one against the other by the score card's definitions (`docs/metrics.md`). The style is measured against
-the first painting. Renders are kept in FOLDER: the same command continues, and another one takes what is there.
+Renders the first frames of the clip with each of `ROWS`, and with the same settings but no links
+between frames, and measures the one against the other by the score card's definitions
+(`docs/metrics.md`). The style is measured against the first painting. Renders are kept in FOLDER:
+the same command continues, and another one takes what is there.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.consistency import COLUMNS, Remembered, cells, measured, rendered, row, wished
-from vidstyle.config import reconstruction
-from vidstyle.device import deterministic, keep_memory, resolve_device, resolve_precision
+from vidstyle.config.settings import reconstruction
 from vidstyle.errors import StyleError
-from vidstyle.evaluate import FEATURES, FLOWS, network_at_hand
-from vidstyle.motion import flow as estimators
-from vidstyle.stylize import features
+from vidstyle.evaluation.evaluate import FEATURES, FLOWS, network_at_hand
+from vidstyle.machine.allocator import keep_memory
+from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
+from vidstyle.rendering.models import load_flow, load_network
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read_image
 from vidstyle.video.scan import scan
@@ -48,7 +49,9 @@ ROWS: dict[str, dict[str, Any]] = {
 """Settings on top of the standard preset; `main` adds those that name files."""
 
 
-def named_files(style: Path, second: Path, regions: tuple[Path, Path] | None, seconds: float) -> dict[str, Any]:
+def named_files(
+    style: Path, second: Path, regions: tuple[Path, Path] | None, seconds: float
+) -> dict[str, Any]:
     """The rows with two paintings, and with regions where there are labels."""
     found: dict[str, Any] = {
         "two styles": {"style": [f"{style}:0.7", f"{second}:0.3"]},
@@ -58,7 +61,9 @@ def named_files(style: Path, second: Path, regions: tuple[Path, Path] | None, se
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clip", type=Path)
     parser.add_argument("--style", required=True, type=Path)
     parser.add_argument("--second", required=True, type=Path)
@@ -67,7 +72,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--only", nargs="+", metavar="NAME")
-    parser.add_argument("--try", nargs="+", dest="trials", type=wished, default=[], metavar="NAME:SETTING=VALUE,...")
+    parser.add_argument(
+        "--try", nargs="+", dest="trials", type=wished, default=[], metavar="NAME:SETTING=VALUE,..."
+    )
     parser.add_argument("--weights-dir", type=Path)
     args = parser.parse_args()
     keep_memory()
@@ -86,18 +93,32 @@ def main() -> None:
         network_at_hand("", None, FEATURES, args.weights_dir),
     ]
     print(f"measured along {names[0]}, with features of {names[1]}\n")
-    print(f"| {args.clip.stem} x {args.style.stem} | {' | '.join(COLUMNS)} |\n{'|---' * (len(COLUMNS) + 1)}|")
+    print(
+        f"| {args.clip.stem} x {args.style.stem} | {' | '.join(COLUMNS)} |\n{'|---' * (len(COLUMNS) + 1)}|"
+    )
     if unknown := [name for name in args.only or () if name not in rows]:
         parser.error(f"no row {', '.join(unknown)}: there are {', '.join(rows)}")
     for name in args.only or rows:
         folders = {
-            kind: rendered(args.clip, args.style, args.frames, args.size, {**rows[name], **more}, args.folder / kind)
+            kind: rendered(
+                args.clip,
+                args.style,
+                args.frames,
+                args.size,
+                {**rows[name], **more},
+                args.folder / kind,
+            )
             for kind, more in (("ours", {}), ("alone", {"per_frame": True}))
         }
         with deterministic(device):
-            flow = Remembered(estimators.load(names[0], device, args.weights_dir), names[0], args.folder / "flows")
-            network = features.load(
-                names[1], device=device, precision=resolve_precision("auto", device), weights_dir=args.weights_dir
+            flow = Remembered(
+                load_flow(names[0], device, args.weights_dir), names[0], args.folder / "flows"
+            )
+            network = load_network(
+                names[1],
+                device=device,
+                precision=resolve_precision("auto", device),
+                weights_dir=args.weights_dir,
             )
             scores = measured(args.clip, folders, read_image(args.style, StyleError), flow, network)
         print(f"| {name} | {cells(row(scores['ours'], scores['alone']))} |", flush=True)

@@ -1,9 +1,10 @@
-"""Make the gallery anew, docs/gallery.md and docs/gallery/: every way to steer the style, with its command.
+"""Make the gallery anew, docs/gallery.md and docs/gallery/: every way to steer the style, with its
+command.
 
     python -m docs.gallery [--only NAME ...] [--text]
 
-Run from the top of the checkout. Every picture is made by the command that stands below it; `--text` writes the page
-alone. The frame and its labels are made from the sample clip's own script.
+Run from the top of the checkout. Every picture is made by the command that stands below it;
+`--text` writes the page alone. The frame and its labels are made from the sample clip's own script.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ from vidstyle.video.read import read_image
 from vidstyle.video.scan import scan
 
 PAGE, FOLDER = ROOT / "docs" / "gallery.md", ROOT / "docs" / "gallery"
-LAKE, STROKES, MOSAIC = "docs/gallery/lake.jpg", "sample_videos/strokes.jpg", "sample_videos/mosaic.jpg"
+LAKE, STROKES, MOSAIC = (
+    "docs/gallery/lake.jpg",
+    "sample_videos/strokes.jpg",
+    "sample_videos/mosaic.jpg",
+)
 LABELS = "docs/gallery/lake-labels.png docs/gallery/mosaic-labels.png"
 HEIGHT = 216
 """Of a picture on the page."""
@@ -44,9 +49,13 @@ SKY, LAND, WATER, BALLOON = (80, 160, 255), (200, 80, 40), (20, 60, 120), (240, 
 PAINTED: dict[str, Colour] = {"sky": SKY, "lake": WATER, "boat": BALLOON, "balloon": BALLOON}
 """What of the scene has another label than `LAND`."""
 BANDS: tuple[tuple[float, Colour], ...] = ((0.46, SKY), (0.63, LAND), (1.0, WATER))
-"""The mosaic's labels, from its top down to these shares of its height; its sun is the balloon's."""
+"""The mosaic's labels, from its top down to these shares of its height; its sun is the
+balloon's.
+"""
 SUN = (0.615, 0.43, 0.16)
-"""Of the mosaic's sun the middle, in shares of width and height, and the radius in shares of the width."""
+"""Of the mosaic's sun the middle, in shares of width and height, and the radius in shares of the
+width.
+"""
 
 
 @dataclass(frozen=True)
@@ -91,16 +100,28 @@ SECTIONS: dict[str, tuple[Example, ...]] = {
         of_lake("from-style", "Begun from the painting.", "--init style --content-weight 0.03"),
     ),
     "Layers and sizes": (
-        of_lake("fine", "Fine layers alone: colours and small strokes.", "--style-layers relu1_1,relu2_1"),
+        of_lake(
+            "fine",
+            "Fine layers alone: colours and small strokes.",
+            "--style-layers relu1_1,relu2_1",
+        ),
         of_lake("coarse", "Coarse layers alone.", "--style-layers relu3_1,relu4_1,relu5_1"),
-        of_lake("detail", "The content of an earlier layer: more of its detail.", "--content-layers relu3_1"),
+        of_lake(
+            "detail",
+            "The content of an earlier layer: more of its detail.",
+            "--content-layers relu3_1",
+        ),
         of_lake("small", "Strokes of half the size.", "--style-scale 0.5"),
         of_lake("large", "Strokes of twice the size.", "--style-scale 2"),
     ),
     "What of the style": (
         of_lake("w2", "Mean and covariance of the features.", "--style-terms w2"),
         of_lake("swd", "Their whole distribution, along many directions.", "--style-terms swd"),
-        of_lake("histogram", "Gram matrices, and the distribution of every channel.", "--style-terms gram,histogram"),
+        of_lake(
+            "histogram",
+            "Gram matrices, and the distribution of every channel.",
+            "--style-terms gram,histogram",
+        ),
         of_lake("mrf", "Patches: whole strokes come over.", "--style-terms mrf"),
         of_lake(
             "mrf-both",
@@ -109,8 +130,15 @@ SECTIONS: dict[str, tuple[Example, ...]] = {
         ),
     ),
     "Several styles": (
-        of_lake("mixed", "Half of each of two paintings.", f"--style {MOSAIC}:0.5", f"{STROKES}:0.5"),
-        of_lake("mixed-patches", "The same with patches.", f"--style {MOSAIC}:0.5 --style-terms mrf", f"{STROKES}:0.5"),
+        of_lake(
+            "mixed", "Half of each of two paintings.", f"--style {MOSAIC}:0.5", f"{STROKES}:0.5"
+        ),
+        of_lake(
+            "mixed-patches",
+            "The same with patches.",
+            f"--style {MOSAIC}:0.5 --style-terms mrf",
+            f"{STROKES}:0.5",
+        ),
         Example(
             "moving",
             "A style that moves from one painting to the other in two seconds of film.",
@@ -123,14 +151,25 @@ SECTIONS: dict[str, tuple[Example, ...]] = {
         of_lake("match", "The painting is recoloured first.", "--keep-colors match"),
     ),
     "Regions and photographs": (
-        of_lake("regions", "Sky from sky, water from water, the balloon from the sun.", f"--regions {LABELS}", MOSAIC),
+        of_lake(
+            "regions",
+            "Sky from sky, water from water, the balloon from the sun.",
+            f"--regions {LABELS}",
+            MOSAIC,
+        ),
         of_lake("no-regions", "The same without regions.", "", MOSAIC),
         of_lake("photograph", "Recolouring alone is allowed.", "--photorealism 100"),
     ),
     "Without a picture to paint": (
         Example("texture", "More of a painting's texture.", f"{STROKES} --texture --size 512"),
-        Example("tile", "One that can be laid out; here two by two.", f"{MOSAIC} --texture --tileable --size 256"),
-        Example("seen-early", "What an early layer sees of the frame.", f"{LAKE} --reconstruct relu2_1"),
+        Example(
+            "tile",
+            "One that can be laid out; here two by two.",
+            f"{MOSAIC} --texture --tileable --size 256",
+        ),
+        Example(
+            "seen-early", "What an early layer sees of the frame.", f"{LAKE} --reconstruct relu2_1"
+        ),
         Example("seen-late", "What a late layer sees of it.", f"{LAKE} --reconstruct relu5_1"),
     ),
     "Looking closer": (
@@ -139,7 +178,11 @@ SECTIONS: dict[str, tuple[Example, ...]] = {
             "Two settings varied against each other.",
             f"grid {LAKE} --style {STROKES} --vary content_weight=0.01,0.06,0.3 --vary style_scale=0.5,1,2 --size 240",
         ),
-        of_lake("trace", "How a picture comes about: frames of the film that this writes beside it.", "--trace"),
+        of_lake(
+            "trace",
+            "How a picture comes about: frames of the film that this writes beside it.",
+            "--trace",
+        ),
     ),
 }
 
@@ -173,7 +216,10 @@ def given() -> None:
     first, second = (ROOT / path for path in LABELS.split())
     save_labels(first, palette[seen])
     save_labels(second, mosaic_labels(read_image(ROOT / MOSAIC, InputError)))
-    pictures = [read_image(ROOT / path, InputError) for path in (LAKE, str(first), STROKES, MOSAIC, str(second))]
+    pictures = [
+        read_image(ROOT / path, InputError)
+        for path in (LAKE, str(first), STROKES, MOSAIC, str(second))
+    ]
     write(FOLDER / "given.jpg", side_by_side(pictures, 150))
 
 
@@ -203,16 +249,22 @@ def make(one: Example, folder: Path) -> None:
     elif one.name == "trace":
         film = output.with_name(f"{one.name}.trace.mp4")
         count = len(scan(probe(film)).timeline)
-        pictures = frames(film, tuple(round(share * (count - 1)) for share in (0, 0.1, 0.2, 0.4, 1)))
+        pictures = frames(
+            film, tuple(round(share * (count - 1)) for share in (0, 0.1, 0.2, 0.4, 1))
+        )
     else:
         pictures = [read_image(output, InputError)]
     if one.name == "tile":
         pictures = [torch.cat([torch.cat([pictures[0]] * 2, 1)] * 2, 2)]
-    write(FOLDER / one.picture, pictures[0] if one.name == "grid" else side_by_side(pictures, HEIGHT))
+    write(
+        FOLDER / one.picture, pictures[0] if one.name == "grid" else side_by_side(pictures, HEIGHT)
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME")
     parser.add_argument("--text", action="store_true", help="write the page alone")
     args = parser.parse_args()

@@ -2,9 +2,9 @@
 
     python -m docs.pictures [--only hero|lite] [--weights-dir DIR] [--cache DIR]
 
-Run from the top of the checkout. hero.jpg: three frames of a clip, above their render with the default settings, beside
-the painting. lite.jpg: two frames in two styles, by VGG-19 and by the embedded features; made by
-`benchmarks/lite_vs_vgg19.py`, which has the last two arguments too.
+Run from the top of the checkout. hero.jpg: three frames of a clip, above their render with the
+default settings, beside the painting. lite.jpg: two frames in two styles, by VGG-19 and by the
+embedded features; made by `benchmarks/lite_vs_vgg19.py`, which has the last two arguments too.
 """
 
 from __future__ import annotations
@@ -31,11 +31,17 @@ HEIGHT, GAP = 225, 10
 
 
 def frames(video: Path, numbers: tuple[int, ...]) -> list[Tensor]:
-    return [frame.image for frame in read(probe(video), None, stop=max(numbers) + 1) if frame.index in numbers]
+    return [
+        frame.image
+        for frame in read(probe(video), None, stop=max(numbers) + 1)
+        if frame.index in numbers
+    ]
 
 
 def write(path: Path, image: Tensor) -> None:
-    array = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()  # (3, H, W) -> (H, W, 3)
+    array = (
+        (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    )  # (3, H, W) -> (H, W, 3)
     quality = [cv2.IMWRITE_JPEG_QUALITY, 85] if path.suffix == ".jpg" else []
     path.write_bytes(cv2.imencode(path.suffix, array[:, :, ::-1], quality)[1].tobytes())
     print(path, f"{image.shape[2]}x{image.shape[1]}")
@@ -43,13 +49,18 @@ def write(path: Path, image: Tensor) -> None:
 
 def hero(folder: Path) -> None:
     clip, style = SAMPLES / "balloon.mp4", SAMPLES / "strokes.jpg"
-    result = vidstyle.render(vidstyle.RenderConfig(input=clip, style=style, output=folder / "out.mp4")).output
+    result = vidstyle.render(
+        vidstyle.RenderConfig(input=clip, style=style, output=folder / "out.mp4")
+    ).output
     above, below = (side_by_side(frames(video, SHOWN), HEIGHT) for video in (clip, result))
     beside = torch.cat([above, torch.ones(3, GAP, above.shape[2]), below], 1)
     painting = side_by_side([read_image(style, StyleError)], beside.shape[1])
     width = round(0.62 * beside.shape[1])
     left = (painting.shape[2] - width) // 2
-    write(DOCS / "hero.jpg", side_by_side([painting[:, :, left : left + width], beside], beside.shape[1]))
+    write(
+        DOCS / "hero.jpg",
+        side_by_side([painting[:, :, left : left + width], beside], beside.shape[1]),
+    )
 
 
 def lite(folder: Path, more: list[str]) -> None:
@@ -63,8 +74,12 @@ def lite(folder: Path, more: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights-dir", type=Path, help="where VGG-19's weights lie; default: as for a render")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--weights-dir", type=Path, help="where VGG-19's weights lie; default: as for a render"
+    )
     parser.add_argument("--cache", type=Path, help="keeps VGG-19's results")
     parser.add_argument("--only", choices=("hero", "lite"))
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """What a painted layer of the valley is, and the coordinates that all layers share.
 
-Scene coordinates are pixels of the 640x360 reference view; a layer holds `DENSITY` texels per scene pixel and reaches
-past the view on all sides, because the camera moves.
+Scene coordinates are pixels of the 640x360 reference view; a layer holds `DENSITY` texels per scene
+pixel and reaches past the view on all sides, because the camera moves.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Layer:
-    """An RGBA texture (H, W, 4), premultiplied, whose top left corner lies at scene point (LEFT, top).
+    """An RGBA texture (H, W, 4), premultiplied, whose top left corner lies at scene point (LEFT,
+    top).
 
-    `distance` is the scene height of the layer's foot below the horizon, which sets how fast it passes: a standing
-    layer moves as one piece; a `ground` layer lies flat, so that each row moves as its own height
-    below the horizon says.
+    `distance` is the scene height of the layer's foot below the horizon, which sets how fast it
+    passes: a standing layer moves as one piece; a `ground` layer lies flat, so that each row moves
+    as its own height below the horizon says.
     """
 
     name: str

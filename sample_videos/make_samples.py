@@ -27,7 +27,9 @@ CUT_FRAME = 20  # the first frame of the second shot in cut.mp4
 CUT_SIZE = (480, 270)
 SAMPLE_RATE = 48_000
 BALLOON_CRF, CUT_CRF = 19, 20
-MELODY = [  # seconds, semitones from A4, seconds long; place between the left (-1) and the right (1) loudspeaker
+# Seconds, semitones from A4, seconds long; place between the left (-1) and the right (1)
+# loudspeaker
+MELODY = [
     (0.00, -12, 1.9, 0.0), (0.00, -5, 1.9, -0.3), (0.00, 4, 0.5, -0.6), (0.25, 7, 0.5, 0.6), (0.50, 12, 0.7, -0.4),
     (0.83, -14, 1.2, 0.0), (0.83, 2, 0.5, 0.5), (1.08, 5, 0.5, -0.6), (1.33, 9, 0.6, 0.6), (1.58, 7, 0.6, 0.0),
 ]  # fmt: skip
@@ -35,7 +37,11 @@ MELODY = [  # seconds, semitones from A4, seconds long; place between the left (
 
 def cut_picture(n: int) -> NDArray[np.uint8]:
     """Frame `n` of cut.mp4."""
-    return scene.frame(n + 20, CUT_SIZE) if n < CUT_FRAME else scene.close_up(n - CUT_FRAME + 10, CUT_SIZE)
+    return (
+        scene.frame(n + 20, CUT_SIZE)
+        if n < CUT_FRAME
+        else scene.close_up(n - CUT_FRAME + 10, CUT_SIZE)
+    )
 
 
 def melody(seconds: float) -> NDArray[np.int16]:
@@ -44,17 +50,26 @@ def melody(seconds: float) -> NDArray[np.int16]:
     for start, pitch, length, side in MELODY:
         t = np.arange(round(length * SAMPLE_RATE)) / SAMPLE_RATE
         f = 440 * 2 ** (pitch / 12)
-        note = sum(np.sin(2 * np.pi * f * k * t) * np.exp(-t * (2.2 + 1.6 * k)) / k**1.4 for k in range(1, 6))
+        note = sum(
+            np.sin(2 * np.pi * f * k * t) * np.exp(-t * (2.2 + 1.6 * k)) / k**1.4
+            for k in range(1, 6)
+        )
         note = note * np.minimum(1, t / 0.004) * np.minimum(1, (length - t) / 0.05)
         first = round(start * SAMPLE_RATE)
-        part = note[: len(sound) - first, None] * [[np.sqrt((1 - side) / 2), np.sqrt((1 + side) / 2)]]
+        part = note[: len(sound) - first, None] * [
+            [np.sqrt((1 - side) / 2), np.sqrt((1 + side) / 2)]
+        ]
         sound[first : first + len(part)] += part
     fade = np.minimum(1, np.arange(len(sound))[::-1, None] / (0.1 * SAMPLE_RATE))
     return (sound * fade / np.abs(sound).max() * 0.6 * 32767).round().astype(np.int16)
 
 
 def encode(
-    pictures: Iterable[NDArray[np.uint8]], size: tuple[int, int], path: Path, crf: int, sound: Path | None = None
+    pictures: Iterable[NDArray[np.uint8]],
+    size: tuple[int, int],
+    path: Path,
+    crf: int,
+    sound: Path | None = None,
 ) -> None:
     """H.264, BT.709, the same bytes on every run of the same ffmpeg."""
     audio = ["-i", str(sound)] if sound else []
@@ -76,8 +91,30 @@ def encode(
             *audio,
         ],
         *["-vf", f"{scale},{tags}"],
-        *["-c:v", "libx264", "-preset", "veryslow", "-crf", str(crf), "-pix_fmt", "yuv420p", "-threads", "1"],
-        *["-c:a", "aac", "-b:a", "96k", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"],
+        *[
+            "-c:v",
+            "libx264",
+            "-preset",
+            "veryslow",
+            "-crf",
+            str(crf),
+            "-pix_fmt",
+            "yuv420p",
+            "-threads",
+            "1",
+        ],
+        *[
+            "-c:a",
+            "aac",
+            "-b:a",
+            "96k",
+            "-fflags",
+            "+bitexact",
+            "-flags:v",
+            "+bitexact",
+            "-flags:a",
+            "+bitexact",
+        ],
         *["-map_metadata", "-1", "-movflags", "+faststart", str(path)],
     ]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
@@ -90,7 +127,11 @@ def encode(
 
 
 def save_jpeg(picture: NDArray[np.uint8], path: Path, quality: int) -> None:
-    cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
+    cv2.imwrite(
+        str(path),
+        picture[..., ::-1],
+        [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1],
+    )
 
 
 def main(folder: Path) -> None:

@@ -1,4 +1,6 @@
-"""mosaic.jpg: a red sun setting behind hills and a teal sea, laid in small stones whose rows follow every outline."""
+"""mosaic.jpg: a red sun setting behind hills and a teal sea, laid in small stones whose rows follow
+every outline.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,46 @@ HILLS = [  # base, swing, pitch, phase, colours of the rows
     (0.490, 0.030, 5.2, 4.6, ["#1d5560", "#266a70", "#174650"]),
 ]
 FANS = [  # from the rim inwards: two cool ones, and the sun's path
-    ["#f4ead0", "#0f4650", "#1c7378", "#2f9a94", "#1c7378", "#66bcae", "#124f5a", "#2a8a8a", "#0f4650"],
-    ["#f4ead0", "#16606a", "#3aa79c", "#8fd0bd", "#3aa79c", "#1c7378", "#0f4650", "#66bcae", "#16606a"],
-    ["#fff1c4", "#b3202c", "#e2562f", "#f7b24a", "#e2562f", "#f9d27c", "#b3202c", "#f08a3c", "#d93529"],
+    [
+        "#f4ead0",
+        "#0f4650",
+        "#1c7378",
+        "#2f9a94",
+        "#1c7378",
+        "#66bcae",
+        "#124f5a",
+        "#2a8a8a",
+        "#0f4650",
+    ],
+    [
+        "#f4ead0",
+        "#16606a",
+        "#3aa79c",
+        "#8fd0bd",
+        "#3aa79c",
+        "#1c7378",
+        "#0f4650",
+        "#66bcae",
+        "#16606a",
+    ],
+    [
+        "#fff1c4",
+        "#b3202c",
+        "#e2562f",
+        "#f7b24a",
+        "#e2562f",
+        "#f9d27c",
+        "#b3202c",
+        "#f08a3c",
+        "#d93529",
+    ],
 ]
 
 
 class Wall:
-    """Collects regions back to front; each brings coordinates (across, along) in stones, and a colour per pixel."""
+    """Collects regions back to front; each brings coordinates (across, along) in stones, and a
+    colour per pixel.
+    """
 
     def __init__(self, height: int, width: int) -> None:
         self.across = np.zeros((height, width), np.float32)
@@ -54,14 +88,18 @@ class Wall:
         return np.stack([(total / size)[label] for total in sums], -1)
 
     def stones(self) -> NDArray[np.uint8]:
-        """Cuts the regions into stones, one colour each, with bevelled edges and grout between them."""
+        """Cuts the regions into stones, one colour each, with bevelled edges and grout between
+        them.
+        """
         h, w = self.region.shape
         unit = STONE / w
         row = np.floor(self.across / unit)
         rng = np.random.default_rng(4)
         table = rng.random((4, 1 << 16))
         row_key = (self.region * 7919 + row.astype(np.int64) * 104729) & 0xFFFF
-        length = 0.9 + 0.55 * np.round(table[0][row_key] * 3) / 3  # each row has stones of its own length
+        length = (
+            0.9 + 0.55 * np.round(table[0][row_key] * 3) / 3
+        )  # each row has stones of its own length
         place = self.along / (unit * length) + table[1][row_key]
         column = np.floor(place)
         key = (row_key * 31 + column.astype(np.int64) * 15485863 + self.region * 331) & 0xFFFF
@@ -71,7 +109,9 @@ class Wall:
         a, b = a + b * tilt, b - a * tilt
         edge = np.minimum(0.5 - np.abs(a), 0.5 * length - np.abs(b))
         same = self.region.astype(np.float32)
-        border = (cv2.dilate(same, np.ones((3, 3))) != cv2.erode(same, np.ones((3, 3)))).astype(np.uint8)
+        border = (cv2.dilate(same, np.ones((3, 3))) != cv2.erode(same, np.ones((3, 3)))).astype(
+            np.uint8
+        )
         edge = np.minimum(edge, cv2.distanceTransform(1 - border, cv2.DIST_L2, 5) / STONE + 0.02)
         chip = 0.10 * (noise.fbm(h, w, 14, 5, octaves=3) - 0.5)
         solid = smoothstep(0.055, 0.095, edge + chip)
@@ -88,10 +128,14 @@ class Wall:
         relief = cv2.GaussianBlur((dome * solid + lean).astype(np.float32), (0, 0), 1.4)
         slope = cv2.Sobel(relief, cv2.CV_32F, 1, 0) + cv2.Sobel(relief, cv2.CV_32F, 0, 1)
         light = np.tanh(slope * 0.55)
-        picture = flat * (1 + 0.36 * light[..., None]) + 0.10 * (np.clip(light, 0, 1) ** 2)[..., None]
+        picture = (
+            flat * (1 + 0.36 * light[..., None]) + 0.10 * (np.clip(light, 0, 1) ** 2)[..., None]
+        )
         sand = rgb(GROUT) * (0.8 + 0.5 * noise.fbm(h, w, 6, 7, octaves=2))[..., None]
         picture = sand * (1 - solid[..., None]) + picture * solid[..., None]
-        small = cv2.resize(np.clip(picture, 0, 1).astype(np.float32), SIZE, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            np.clip(picture, 0, 1).astype(np.float32), SIZE, interpolation=cv2.INTER_AREA
+        )
         return (small * 255).round().astype(np.uint8)
 
 
@@ -106,27 +150,51 @@ def _sky(wall: Wall, x: Array, y: Array, unit: float) -> None:
     dx, dy = x - SUN[0], y - SUN[1]
     r, a = np.hypot(dx, dy), np.arctan2(dy, dx)
     ray = np.floor((a / np.pi + 0.02) * 15).astype(int)
-    glow = ramp(r, [(0.15, "#ffdf8e"), (0.26, "#f9b457"), (0.40, "#ec7a3c"), (0.58, "#d04a35"), (0.80, "#9c2a35")])
-    dusk = ramp(r, [(0.15, "#ffeebd"), (0.26, "#fbd08a"), (0.40, "#f4a161"), (0.58, "#ea7f52"), (0.80, "#cf5446")])
+    glow = ramp(
+        r,
+        [
+            (0.15, "#ffdf8e"),
+            (0.26, "#f9b457"),
+            (0.40, "#ec7a3c"),
+            (0.58, "#d04a35"),
+            (0.80, "#9c2a35"),
+        ],
+    )
+    dusk = ramp(
+        r,
+        [
+            (0.15, "#ffeebd"),
+            (0.26, "#fbd08a"),
+            (0.40, "#f4a161"),
+            (0.58, "#ea7f52"),
+            (0.80, "#cf5446"),
+        ],
+    )
     sky = np.where((ray % 2 == 0)[..., None], glow, dusk)
     turn = a * np.maximum(np.floor(r / unit) * unit, unit)
     wall.lay(np.ones(x.shape, bool), r, turn, sky)
     for cx, cy, size in CLOUDS:
         u = np.hypot((x - cx) / 1.9, (y - cy) * 1.6 + 0.010 * np.sin((x - cx) * 60))
         puff = (u < size * 0.62) & (y < cy + size * 0.20)
-        tone = ramp(u / size, [(0.0, "#fff6df"), (0.35, "#fbe3c0"), (0.5, "#f2b28c"), (0.62, "#dd7f6b")])
+        tone = ramp(
+            u / size, [(0.0, "#fff6df"), (0.35, "#fbe3c0"), (0.5, "#f2b28c"), (0.62, "#dd7f6b")]
+        )
         wall.lay(puff, y - cy - 0.2 * size, x * 0.8, tone)
     disc = r < SUN[2]
     heat = _bands(r / unit, ["#c4212b", "#d93529", "#c4212b", "#e8542c", "#d12a2a", "#b81a2c"])
     wall.lay(disc, r, turn, heat)
-    wall.lay((r > SUN[2] - unit) & disc, r, a * SUN[2], np.broadcast_to(rgb("#ffe9b0"), (*x.shape, 3)))
+    wall.lay(
+        (r > SUN[2] - unit) & disc, r, a * SUN[2], np.broadcast_to(rgb("#ffe9b0"), (*x.shape, 3))
+    )
 
 
 def _hills(wall: Wall, x: Array, y: Array, unit: float) -> None:
     """Rows of stones that run along each crest."""
     w = x.shape[1]
     for base, swing, pitch, phase, colours in HILLS:
-        crest = base - swing * (np.sin(pitch * x * 2 + phase) + 0.35 * np.sin(pitch * 5 * x + 2 * phase))
+        crest = base - swing * (
+            np.sin(pitch * x * 2 + phase) + 0.35 * np.sin(pitch * 5 * x + 2 * phase)
+        )
         steep = np.gradient(crest, axis=1) * w
         below = (y - crest) / np.sqrt(1 + steep**2)
         tone = _bands(below / unit / 1.0, colours)

@@ -1,4 +1,6 @@
-"""strokes.jpg: a bay by night, in oil: thousands of thick strokes in deep blue and ochre that swirl around the moon."""
+"""strokes.jpg: a bay by night, in oil: thousands of thick strokes in deep blue and ochre that swirl
+around the moon.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +19,36 @@ SCALE = 2  # painted at twice the size, then averaged down
 MOON = (0.735, 0.215, 0.062)  # x, y, radius as shares of the width
 STARS = [(0.075, 0.075, 0.020), (0.235, 0.105, 0.026), (0.47, 0.075, 0.021), (0.545, 0.29, 0.017), (0.93, 0.39, 0.020),
          (0.92, 0.075, 0.018), (0.15, 0.335, 0.018), (0.385, 0.40, 0.014)]  # fmt: skip
-WHIRLS = [(0.36, 0.255, 0.17, 1.0), (0.575, 0.185, 0.11, -0.9), (0.06, 0.21, 0.12, -0.8), (0.83, 0.36, 0.10, 0.8)]
+WHIRLS = [
+    (0.36, 0.255, 0.17, 1.0),
+    (0.575, 0.185, 0.11, -0.9),
+    (0.06, 0.21, 0.12, -0.8),
+    (0.83, 0.36, 0.10, 0.8),
+]
 LAMPS = [0.085, 0.15, 0.20, 0.275, 0.33, 0.41, 0.47, 0.53, 0.615, 0.675]
 
 
 def _masses(x: Array, y: Array) -> tuple[Array, Array, dict[str, Array]]:
-    """Colours (H, W, 3), directions (H, W) and the masks of the composition; x in [0, 1], y in the same unit."""
+    """Colours (H, W, 3), directions (H, W) and the masks of the composition; x in [0, 1], y in the
+    same unit.
+    """
     h, w = x.shape
     bottom = h / w
     shore = np.float32(0.565)
-    crest = 0.487 - 0.075 * noise.fbm(1, w, w / 3, 61, octaves=4)[0] - 0.055 * np.exp(-(((x[0] - 0.88) / 0.16) ** 2))
+    crest = (
+        0.487
+        - 0.075 * noise.fbm(1, w, w / 3, 61, octaves=4)[0]
+        - 0.055 * np.exp(-(((x[0] - 0.88) / 0.16) ** 2))
+    )
     crest2 = 0.515 - 0.035 * noise.fbm(1, w, w / 5, 62, octaves=4)[0]
     hill = smoothstep(0.0, 0.004, y - crest[None])
     near_hill = smoothstep(0.0, 0.004, y - crest2[None])
     sea = smoothstep(0.0, 0.003, y - shore)
 
-    flow_x, flow_y = np.ones_like(x), 0.30 * np.sin(7 * x + 1.2) + 0.9 * (noise.fbm(h, w, w / 4, 63, octaves=3) - 0.5)
+    flow_x, flow_y = (
+        np.ones_like(x),
+        0.30 * np.sin(7 * x + 1.2) + 0.9 * (noise.fbm(h, w, w / 4, 63, octaves=3) - 0.5),
+    )
     tide = np.zeros_like(x)
     rings = [(cx, cy, 2.4 * r, 1.0) for cx, cy, r in [MOON, *STARS]] + WHIRLS
     for cx, cy, r, turn in rings:
@@ -59,16 +75,22 @@ def _masses(x: Array, y: Array) -> tuple[Array, Array, dict[str, Array]]:
         colour = mix(colour, rgb("#fff4c2"), smoothstep(1.0, 0.8, d))
 
     grain = noise.fbm(h, w, w / 14, 65, octaves=4)
-    far = ramp(grain + 0.9 * (crest[None] + 0.06 - y), [(0.25, "#24437f"), (0.5, "#3f6aa0"), (0.75, "#7f9fae")])
+    far = ramp(
+        grain + 0.9 * (crest[None] + 0.06 - y),
+        [(0.25, "#24437f"), (0.5, "#3f6aa0"), (0.75, "#7f9fae")],
+    )
     colour = mix(colour, far, hill)
-    fields = ramp(grain, [(0.25, "#0e1c38"), (0.45, "#18364a"), (0.62, "#35574c"), (0.8, "#8f7f3c")])
+    fields = ramp(
+        grain, [(0.25, "#0e1c38"), (0.45, "#18364a"), (0.62, "#35574c"), (0.8, "#8f7f3c")]
+    )
     colour = mix(colour, fields, near_hill)
     slope = np.gradient(crest * w)[None] * np.ones_like(x)
     angle = np.where(hill > 0.5, np.arctan(slope) + 0.5 * (grain - 0.5), angle)
 
     wash = noise.fbm(h, w, w / 16, 66, octaves=4, stretch=5)
     water = ramp(
-        wash + 0.35 * (bottom - y), [(0.25, "#0d1c47"), (0.45, "#1a3f80"), (0.62, "#3570a8"), (0.8, "#7faeb4")]
+        wash + 0.35 * (bottom - y),
+        [(0.25, "#0d1c47"), (0.45, "#1a3f80"), (0.62, "#3570a8"), (0.8, "#7faeb4")],
     )
     gleam = np.zeros_like(x)
     wobble = 0.014 * (noise.fbm(h, w, w / 30, 67, stretch=4) - 0.5)
@@ -77,18 +99,35 @@ def _masses(x: Array, y: Array) -> tuple[Array, Array, dict[str, Array]]:
         column = np.exp(-(((x + wobble - lamp) / (spread * (1 + 2.5 * (y - shore)))) ** 2))
         gleam = np.maximum(gleam, column * smoothstep(reach, 0, y - shore))
     gleam *= 0.55 + 0.9 * smoothstep(0.40, 0.62, wash)
-    water = mix(water, ramp(gleam, [(0.0, "#c08a2c"), (0.5, "#efb93e"), (1.0, "#ffe9a0")]), np.clip(gleam * 1.25, 0, 1))
+    water = mix(
+        water,
+        ramp(gleam, [(0.0, "#c08a2c"), (0.5, "#efb93e"), (1.0, "#ffe9a0")]),
+        np.clip(gleam * 1.25, 0, 1),
+    )
     colour = mix(colour, water, sea)
-    angle = np.where(sea > 0.5, 0.16 * np.sin(26 * x + 40 * y) + 0.25 * (wash - 0.5), angle).astype(np.float32)
-    return np.clip(colour, 0, 1), angle, {"gleam": np.clip(gleam * sea * 2, 0, 1), "shore": sea, "hill": hill}
+    angle = np.where(sea > 0.5, 0.16 * np.sin(26 * x + 40 * y) + 0.25 * (wash - 0.5), angle).astype(
+        np.float32
+    )
+    return (
+        np.clip(colour, 0, 1),
+        angle,
+        {"gleam": np.clip(gleam * sea * 2, 0, 1), "shore": sea, "hill": hill},
+    )
 
 
 def _dab(
-    canvas: Canvas, a: tuple[float, float], b: tuple[float, float], tone: Array, width: float, rng: np.random.Generator
+    canvas: Canvas,
+    a: tuple[float, float],
+    b: tuple[float, float],
+    tone: Array,
+    width: float,
+    rng: np.random.Generator,
 ) -> None:
     """One straight touch of the brush from `a` to `b`."""
     k = np.linspace(0, 1, 7)
-    path = np.stack([a[0] + (b[0] - a[0]) * k, a[1] + (b[1] - a[1]) * k]) + rng.normal(0, 0.5, (2, 7))
+    path = np.stack([a[0] + (b[0] - a[0]) * k, a[1] + (b[1] - a[1]) * k]) + rng.normal(
+        0, 0.5, (2, 7)
+    )
     canvas.stroke(path, tone * rng.uniform(0.82, 1.22), width, 0.9, rng)
 
 
@@ -106,9 +145,23 @@ def _village(canvas: Canvas, rng: np.random.Generator) -> None:
         for side, tone in ((1, rgb("#5c2f38")), (-1, rgb("#b05a3c"))):
             for k in range(3):
                 drop = size * 0.28 * k
-                _dab(canvas, (cx, top - size + drop), (cx + side * size * 1.25, top + 0.1 * size + drop), tone, 10, rng)
+                _dab(
+                    canvas,
+                    (cx, top - size + drop),
+                    (cx + side * size * 1.25, top + 0.1 * size + drop),
+                    tone,
+                    10,
+                    rng,
+                )
         if n % 2:
-            _dab(canvas, (cx - 4, top + size * 0.75), (cx + 5, top + size * 0.75), rgb("#f0b840"), 9, rng)
+            _dab(
+                canvas,
+                (cx - 4, top + size * 0.75),
+                (cx + 5, top + size * 0.75),
+                rgb("#f0b840"),
+                9,
+                rng,
+            )
     x, size = 0.367 * w, w * 0.011
     for k in np.linspace(-1, 1, 5):
         tone = rgb("#5f7ba6") * (0.72 - 0.34 * k)
@@ -133,9 +186,14 @@ def _cypress(canvas: Canvas, rng: np.random.Generator) -> None:
             x, y = cx * w + u * reach, h - v * height * w
             k = np.linspace(0, 1, 9)
             rise = w * rng.uniform(0.030, 0.060)
-            path = np.stack([x - u * reach * 0.45 * k + 7 * np.sin(5 * k + 9 * v + 2 * u), y - rise * k])
+            path = np.stack(
+                [x - u * reach * 0.45 * k + 7 * np.sin(5 * k + 9 * v + 2 * u), y - rise * k]
+            )
             lit = np.clip(0.35 - 0.45 * u + rng.normal(0, 0.22), 0, 1)
-            tone = ramp(np.float32(lit), [(0.0, "#0a1420"), (0.45, "#16302c"), (0.8, "#3f5a2e"), (1.0, "#a88a35")])
+            tone = ramp(
+                np.float32(lit),
+                [(0.0, "#0a1420"), (0.45, "#16302c"), (0.8, "#3f5a2e"), (1.0, "#a88a35")],
+            )
             canvas.stroke(path, tone, rng.uniform(9, 15), 0.6, rng)
 
 
@@ -146,14 +204,26 @@ def paint() -> NDArray[np.uint8]:
     colours, angle, masks = _masses(x, y)
     canvas = Canvas.primed(h, w, rgb("#3a3322"))
     canvas.strokes(colours, angle, width=34, length=150, seed=1, coverage=4, jitter=0.07)
-    canvas.strokes(colours, angle, width=24, length=105, seed=2, coverage=3.2, jitter=0.10, load=0.7)
+    canvas.strokes(
+        colours, angle, width=24, length=105, seed=2, coverage=3.2, jitter=0.10, load=0.7
+    )
     detail = np.abs(cv2.Laplacian(cv2.GaussianBlur(colours.mean(-1), (0, 0), 8), cv2.CV_32F))
     fine = np.clip(cv2.GaussianBlur(detail, (0, 0), 12) * 700, 0.10, 1).astype(np.float32)
-    canvas.strokes(colours, angle, width=15, length=64, seed=3, coverage=2.4, where=fine, jitter=0.10, load=0.9)
+    canvas.strokes(
+        colours, angle, width=15, length=64, seed=3, coverage=2.4, where=fine, jitter=0.10, load=0.9
+    )
     rng = np.random.default_rng(9)
     _village(canvas, rng)
     canvas.strokes(
-        colours, angle, width=11, length=44, seed=4, coverage=2.6, where=masks["gleam"], jitter=0.09, load=1.0
+        colours,
+        angle,
+        width=11,
+        length=44,
+        seed=4,
+        coverage=2.6,
+        where=masks["gleam"],
+        jitter=0.09,
+        load=1.0,
     )
     _cypress(canvas, rng)
     return canvas.finished(SIZE, relief=1.1)

@@ -1,4 +1,6 @@
-"""Smooth random fields: what gives the pictures their natural irregularity. Everything is seeded."""
+"""Smooth random fields: what gives the pictures their natural irregularity. Everything is
+seeded.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +12,22 @@ Field = NDArray[np.float32]
 
 
 def _interpolate(grid: Field, position: Field) -> Field:
-    """Rows of `grid` at fractional positions, by Catmull-Rom splines: cv2's own tables show 32 steps between nodes."""
+    """Rows of `grid` at fractional positions, by Catmull-Rom splines: cv2's own tables show 32
+    steps between nodes.
+    """
     node = position.astype(np.int64)
     u = (position - node).astype(np.float32)[:, None]
     taps = [-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, -(u**2) + u**3]
     rows = [grid[np.minimum(node + k, len(grid) - 1)] for k in (-1, 0, 1, 2)]
-    return sum((np.float32(0.5) * tap * row for tap, row in zip(taps, rows, strict=True)), np.float32(0))
+    return sum(
+        (np.float32(0.5) * tap * row for tap, row in zip(taps, rows, strict=True)), np.float32(0)
+    )
 
 
 def value(height: int, width: int, cell: tuple[float, float], seed: int) -> Field:
-    """Uniform random values on a grid of `cell` (x, y) pixels, cubically interpolated; about [0, 1]."""
+    """Uniform random values on a grid of `cell` (x, y) pixels, cubically interpolated; about [0,
+    1].
+    """
     columns, rows = int(width / cell[0]) + 4, int(height / cell[1]) + 4
     grid = np.random.default_rng(seed).random((rows, columns), dtype=np.float32)
     x = np.arange(width, dtype=np.float32) / np.float32(cell[0]) + np.float32(1.5)
@@ -38,7 +46,9 @@ def fbm(
     stretch: float = 1.0,
     ridged: bool = False,
 ) -> Field:
-    """A sum of octaves of `value` noise scaled to [0, 1], mean near 0.5; `stretch` > 1 draws it out along x."""
+    """A sum of octaves of `value` noise scaled to [0, 1], mean near 0.5; `stretch` > 1 draws it out
+    along x.
+    """
     total = np.zeros((height, width), np.float32)
     weight, norm = 1.0, 0.0
     for octave in range(octaves):

@@ -1,16 +1,19 @@
-"""A moving camera over a lake valley, a balloon passing in front of it, and the exact motion of every pixel.
+"""A moving camera over a lake valley, a balloon passing in front of it, and the exact motion of
+every pixel.
 
-The picture is a stack of painted layers. Each layer moves by an affine map that is known for every frame, so flow and
-occlusion are computed, not estimated. Flat ground is one layer too: under a sideways or rising camera its rows shift in
-proportion to their height below the horizon, which is a shear, and so the houses stay where they stand.
+The picture is a stack of painted layers. Each layer moves by an affine map that is known for every
+frame, so flow and occlusion are computed, not estimated. Flat ground is one layer too: under a
+sideways or rising camera its rows shift in proportion to their height below the horizon, which is a
+shear, and so the houses stay where they stand.
 
     frame(t)           (H, W, 3) uint8 RGB
     flow_t_to_prev(t)  (2, H, W) float32, pixels, channel 0 = x: where pixel (x, y) of frame t was in t-1, minus (x, y)
     flow_prev_to_t(t)  (2, H, W) float32: where pixel (x, y) of frame t-1 is in frame t, minus (x, y)
     occluded(t)        (H, W) bool, frame t's coordinates: that surface point was covered or outside the picture in t-1
 
-A pixel belongs to the topmost layer that covers at least half of it; where two layers meet, colours are mixed and only
-the owner's motion is given. Everything is seeded: the same call gives the same array.
+A pixel belongs to the topmost layer that covers at least half of it; where two layers meet, colours
+are mixed and only the owner's motion is given. Everything is seeded: the same call gives the same
+array.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ MIDDLE = (FRAMES - 1) / 2
 
 @dataclass(frozen=True)
 class Piece:
-    """A premultiplied RGBA texture, the map from view to texture coordinates being a function of the frame."""
+    """A premultiplied RGBA texture, the map from view to texture coordinates being a function of
+    the frame.
+    """
 
     texture: NDArray[np.float32]
     to_texture: Callable[[int], Matrix]
@@ -121,13 +126,17 @@ def _texel_index(piece: Piece, t: int, size: Size) -> Matrix:
 
 
 def _render(pieces: tuple[Piece, ...], t: int, size: Size) -> NDArray[np.float32]:
-    """(H, W, 3) in [0, 1]: all pieces composited at about two samples per reference pixel, then averaged down."""
+    """(H, W, 3) in [0, 1]: all pieces composited at about two samples per reference pixel, then
+    averaged down.
+    """
     fine = max(1, -(-layer.DENSITY * WIDTH // size[0]))
     big = (size[0] * fine, size[1] * fine)
     picture = np.zeros((big[1], big[0], 3), np.float32)
     for piece in pieces:
         matrix = _texel_index(piece, t, big)[:2]
-        part = cv2.warpAffine(piece.texture, matrix, big, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        part = cv2.warpAffine(
+            piece.texture, matrix, big, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
         picture *= 1 - part[..., 3:]
         picture += part[..., :3]
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
@@ -148,7 +157,9 @@ def frame(t: int, size: Size = SIZE) -> NDArray[np.uint8]:
 
 
 def close_up(t: int, size: Size = SIZE) -> NDArray[np.uint8]:
-    """The second shot of cut.mp4: the village in the evening, twice as large, panned the other way. No ground truth."""
+    """The second shot of cut.mp4: the village in the evening, twice as large, panned the other way.
+    No ground truth.
+    """
     _check(t, first=0)
     u = t - MIDDLE
     lens = _turn(2.15 - 0.003 * u, 0, (330, 196)) @ _affine(1, 0, 12 - 1.1 * u, 0, 1, -6)
@@ -160,7 +171,9 @@ def close_up(t: int, size: Size = SIZE) -> NDArray[np.uint8]:
     shot.append(_posed(boat, boat.to_texture(still) @ from_boat))
     picture = _render(tuple(shot), t, size)
     light = np.array([1.06, 0.80, 0.70], np.float32) * 0.86
-    warm = smoothstep(0.35, 0.95, picture.mean(-1, keepdims=True)) * np.array([0.10, 0.03, -0.03], np.float32)
+    warm = smoothstep(0.35, 0.95, picture.mean(-1, keepdims=True)) * np.array(
+        [0.10, 0.03, -0.03], np.float32
+    )
     return _to_uint8(picture * light + warm + np.array([0.01, 0.01, 0.045], np.float32))
 
 
@@ -213,7 +226,9 @@ def _owner(t: int, size: Size) -> NDArray[np.int64]:
     owner = np.zeros((size[1], size[0]), np.int64)
     for k, piece in enumerate(_pieces()):
         matrix = _texel_index(piece, t, size)[:2]
-        alpha = cv2.warpAffine(_alpha(k), matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        alpha = cv2.warpAffine(
+            _alpha(k), matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
         owner[alpha >= 0.5] = k
     return owner
 

@@ -1,4 +1,6 @@
-"""The near layers of the valley, as painted textures: the lake, a boat on it, the meadow, and what stands in front."""
+"""The near layers of the valley, as painted textures: the lake, a boat on it, the meadow, and what
+stands in front.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from sample_videos.noise import mix, ramp, rgb, smoothstep
 
 
 def lake(behind: list[Layer]) -> Layer:
-    """Water: the layers behind it mirrored at the shore, broken by ripples that widen towards the viewer."""
+    """Water: the layers behind it mirrored at the shore, broken by ripples that widen towards the
+    viewer.
+    """
     top, bottom = SHORE - 6, 380.0
     x, y = grid(top, bottom)
     h, w = x.shape
@@ -26,20 +30,31 @@ def lake(behind: list[Layer]) -> Layer:
         area += part[..., :3]
     depth = np.maximum(y - HORIZON, 1)
     near = np.clip((y - SHORE) / 150, 0, 1)
-    # Waves in ground coordinates: one texture row per step in 1 / depth, so that they narrow towards the horizon.
+    # Waves in ground coordinates: one texture row per step in 1 / depth, so that they narrow
+    # towards the horizon.
     waves = np.zeros((h, w), np.float32)
     for k, cell in enumerate((26.0, 11.0, 5.0)):
         field = noise.value(900, 1600, (cell * 1.6, cell * 0.55), 300 + k)
         u, v = (x - 320) * 70 / depth + 800, 26000 / depth
         waves += (
-            cv2.remap(field, u.astype(np.float32), v.astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_WRAP)
+            cv2.remap(
+                field,
+                u.astype(np.float32),
+                v.astype(np.float32),
+                cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_WRAP,
+            )
             - 0.5
         ) * 0.75**k
     blur = cv2.GaussianBlur(upright, (0, 0), sigmaX=1.2, sigmaY=3.5)
     mirror_y = (SHORE - (y - SHORE) * 1.02 + 40 + waves * (5 + 22 * near)) * DENSITY
     mirror_x = (x - LEFT + waves * (1.5 + 5 * near)) * DENSITY
     reflection = cv2.remap(
-        blur, mirror_x.astype(np.float32), mirror_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        blur,
+        mirror_x.astype(np.float32),
+        mirror_y.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
     )
     deep = ramp(near, [(0.0, "#6f98a3"), (0.5, "#2f6a7c"), (1.0, "#174a58")])
     colour = mix(
@@ -64,7 +79,9 @@ def sail_boat() -> Layer:
     mirror = canvas[:row][::-1][: h - row] * np.array([0.62, 0.72, 0.74, 1.0], np.float32)
     rows, columns = np.indices(mirror.shape[:2], np.float32)
     wave = noise.value(*mirror.shape[:2], (60, 5), 9) - 0.5
-    mirror = cv2.remap(mirror, columns + 16 * wave * (0.3 + rows / h), rows * 1.15, cv2.INTER_LINEAR)
+    mirror = cv2.remap(
+        mirror, columns + 16 * wave * (0.3 + rows / h), rows * 1.15, cv2.INTER_LINEAR
+    )
     gaps = smoothstep(0.62, 0.56, noise.value(*mirror.shape[:2], (50, 4), 10) + rows / h * 0.35)
     canvas[row - 2 : row - 2 + mirror.shape[0]] += (mirror * gaps[..., None]) * (
         1 - canvas[row - 2 : row - 2 + mirror.shape[0], :, 3:]
@@ -80,9 +97,13 @@ def meadow() -> Layer:
     rng = np.random.default_rng(31)
     depth = y - HORIZON
     u, v = ((x - 320) * 110 / depth + 900).astype(np.float32), (26000 / depth).astype(np.float32)
-    patches = cv2.remap(noise.fbm(600, 1900, 60, 33), u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    patches = cv2.remap(
+        noise.fbm(600, 1900, 60, 33), u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
     colour = ramp(patches, [(0.2, "#3f5a26"), (0.5, "#6f8434"), (0.8, "#b5a94e")])
-    edge = 318 - 16 * smoothstep(120, 760, x[0]) - 12 * (noise.fbm(1, w, 240, 34, octaves=5)[0] - 0.5)
+    edge = (
+        318 - 16 * smoothstep(120, 760, x[0]) - 12 * (noise.fbm(1, w, 240, 34, octaves=5)[0] - 0.5)
+    )
     edge += 16 * np.exp(-(((x[0] - 200) / 110) ** 2))
     inside = y - edge[None]
     colour = mix(colour, rgb("#5a4a34"), smoothstep(4, 0, inside))
@@ -118,9 +139,21 @@ def meadow() -> Layer:
             radius = size * near * near * rng.uniform(0.8, 1.5)
             axes = (max(1, round(radius)), max(1, round(radius * 0.75)))
             petal = np.clip(tone * rng.uniform(0.8, 1.1), 0, 1)
-            cv2.ellipse(canvas, (int(px), int(py)), axes, 0, 0, 360, (petal * 0.72).tolist(), -1, cv2.LINE_AA)
+            cv2.ellipse(
+                canvas,
+                (int(px), int(py)),
+                axes,
+                0,
+                0,
+                360,
+                (petal * 0.72).tolist(),
+                -1,
+                cv2.LINE_AA,
+            )
             lit = (max(1, axes[0] - 1), max(1, axes[1] - 1))
-            cv2.ellipse(canvas, (int(px) - 1, int(py) - 1), lit, 0, 0, 360, petal.tolist(), -1, cv2.LINE_AA)
+            cv2.ellipse(
+                canvas, (int(px) - 1, int(py) - 1), lit, 0, 0, 360, petal.tolist(), -1, cv2.LINE_AA
+            )
     return Layer("meadow", opaque(cv2.GaussianBlur(canvas, (0, 0), 0.6), mask), top, ground=True)
 
 
@@ -136,5 +169,7 @@ def foreground() -> Layer:
         sprites.paste(canvas, maple, (px - LEFT) * DENSITY, (foot - top) * DENSITY, width * DENSITY)
     for px in (-160, -70, 566, 604, 676, 720, 800):
         width = rng.uniform(52, 88)
-        sprites.paste(canvas, bush[px % 2], (px - LEFT) * DENSITY, (385 - top) * DENSITY, width * DENSITY)
+        sprites.paste(
+            canvas, bush[px % 2], (px - LEFT) * DENSITY, (385 - top) * DENSITY, width * DENSITY
+        )
     return Layer("foreground", canvas, top, distance=370 - HORIZON)

@@ -1,4 +1,5 @@
-"""Single things, painted large and pasted small: trees, houses, a boat, a balloon; lit from the upper left.
+"""Single things, painted large and pasted small: trees, houses, a boat, a balloon; lit from the
+upper left.
 
 Every function returns an (H, W, 4) float32 image, colours premultiplied by alpha, all in [0, 1].
 """
@@ -22,7 +23,9 @@ def _finish(colour: Image, mask: NDArray[np.uint8]) -> Image:
     return cv2.resize(full, None, fx=1 / TWICE, fy=1 / TWICE, interpolation=cv2.INTER_AREA)
 
 
-def paste(canvas: Image, sprite: Image, x: float, y: float, width: float, tint: Image | None = None) -> None:
+def paste(
+    canvas: Image, sprite: Image, x: float, y: float, width: float, tint: Image | None = None
+) -> None:
     """Puts the sprite, `width` pixels wide, on the canvas with the middle of its foot at (x, y)."""
     scale = width / sprite.shape[1]
     h, w = max(2, round(sprite.shape[0] * scale)), max(2, round(width))
@@ -64,19 +67,27 @@ def conifer(seed: int, height: int = 220) -> Image:
     return _finish(colour, mask)
 
 
-def broadleaf(seed: int, dark: str = "#1d3b1c", light: str = "#b9b552", height: int = 240, slim: float = 1.0) -> Image:
+def broadleaf(
+    seed: int, dark: str = "#1d3b1c", light: str = "#b9b552", height: int = 240, slim: float = 1.0
+) -> Image:
     """A leafy crown of several round masses on a trunk; `slim` < 1 makes a poplar."""
     rng = np.random.default_rng(seed)
     h, w = height * TWICE, int(height * TWICE * 0.95 * slim)
     colour, mask = np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.uint8)
     for side, tone in ((-1, 0.42), (1, 0.26)):
-        foot = np.array([[w / 2, h * 0.5], [w / 2 + side * w * 0.035, h * 0.7], [w / 2 + side * w * 0.05, h]])
+        foot = np.array(
+            [[w / 2, h * 0.5], [w / 2 + side * w * 0.035, h * 0.7], [w / 2 + side * w * 0.05, h]]
+        )
         shape = np.vstack([foot, [[w / 2, h]]]).astype(np.int32)
         cv2.fillPoly(colour, [shape], (tone, tone * 0.75, tone * 0.55))
         cv2.fillPoly(mask, [shape], 1)
     masses = [(0.5, 0.43, 0.34)]
     masses += [
-        (0.5 + 0.27 * np.cos(a) * rng.uniform(0.8, 1.1), 0.43 + 0.22 * np.sin(a), rng.uniform(0.15, 0.20))
+        (
+            0.5 + 0.27 * np.cos(a) * rng.uniform(0.8, 1.1),
+            0.43 + 0.22 * np.sin(a),
+            rng.uniform(0.15, 0.20),
+        )
         for a in np.linspace(0, 2 * np.pi, 8)[:-1] + rng.uniform(0, 1)
     ]
     low, high = rgb(dark), rgb(light)
@@ -87,7 +98,10 @@ def broadleaf(seed: int, dark: str = "#1d3b1c", light: str = "#b9b552", height: 
         u, v = np.cos(angle) * radius, np.sin(angle) * radius
         depth = np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
         lit = 0.32 - 0.36 * u - 0.42 * v + 0.12 * depth + 0.2 * (0.42 - cy)
-        leaves += [(cx + u * r, cy + v * r, s) for u, v, s in zip(u, v, lit + rng.normal(0, 0.16, n), strict=True)]
+        leaves += [
+            (cx + u * r, cy + v * r, s)
+            for u, v, s in zip(u, v, lit + rng.normal(0, 0.16, n), strict=True)
+        ]
     rng.shuffle(leaves)
     leaves.sort(key=lambda one: round(one[2] * 3))  # the lit ones lie on top, in three coats
     leaf = max(height / 240, 1) ** 0.4
@@ -102,7 +116,9 @@ def broadleaf(seed: int, dark: str = "#1d3b1c", light: str = "#b9b552", height: 
 
 
 def house(seed: int, wall: str, roof: str, storeys: int = 2, tower: bool = False) -> Image:  # noqa: PLR0915 - a drawing, top to bottom
-    """A gabled house in three-quarter view: lit front, long side in the shade, tiled roof; or a church with a spire."""
+    """A gabled house in three-quarter view: lit front, long side in the shade, tiled roof; or a
+    church with a spire.
+    """
     rng = np.random.default_rng(seed)
     unit = 60 * TWICE
     body = unit * storeys
@@ -126,13 +142,31 @@ def house(seed: int, wall: str, roof: str, storeys: int = 2, tower: bool = False
                  rgb("#f7efdd") * light)  # fmt: skip
             glass = rgb("#f2c463") if rng.random() < 0.3 else rgb("#3d5568") * rng.uniform(0.7, 1.2)
             fill([(x - size, y0), (x + size, y0), (x + size, y0 + 49), (x - size, y0 + 49)], glass)
-            fill([(x - 2, y0), (x + 2, y0), (x + 2, y0 + 49), (x - 2, y0 + 49)], rgb("#efe6d2") * light)
+            fill(
+                [(x - 2, y0), (x + 2, y0), (x + 2, y0 + 49), (x - 2, y0 + 49)],
+                rgb("#efe6d2") * light,
+            )
 
     ridge = left + front // 2
     lit, shade = rgb(wall), rgb(wall) * np.array([0.66, 0.68, 0.78], np.float32)
-    fill([(left, base), (left, eaves), (ridge, eaves - gable), (left + front, eaves), (left + front, base)], lit)
     fill(
-        [(left + front, base), (left + front, eaves), (left + front + side, eaves), (left + front + side, base)], shade
+        [
+            (left, base),
+            (left, eaves),
+            (ridge, eaves - gable),
+            (left + front, eaves),
+            (left + front, base),
+        ],
+        lit,
+    )
+    fill(
+        [
+            (left + front, base),
+            (left + front, eaves),
+            (left + front + side, eaves),
+            (left + front + side, base),
+        ],
+        shade,
     )
     for storey in range(storeys):
         y = base - unit * (storey + 1) + 28
@@ -150,7 +184,9 @@ def house(seed: int, wall: str, roof: str, storeys: int = 2, tower: bool = False
             start = a + np.array([side * k / 24, 0])
             stop = a + np.array([side * (k + 1) / 24 - 3, rng.uniform(-2, 2)])
             tone = tiles * rng.uniform(0.72, 1.16)
-            cv2.line(colour, start.astype(int).tolist(), stop.astype(int).tolist(), tone.tolist(), 8)
+            cv2.line(
+                colour, start.astype(int).tolist(), stop.astype(int).tolist(), tone.tolist(), 8
+            )
     fill([(left - over, eaves + over), (ridge, eaves - gable - 12), (ridge, eaves - gable + 8), (left - 2, eaves + 24)],
          tiles * 1.15)  # fmt: skip
     if tower:
@@ -169,7 +205,9 @@ def house(seed: int, wall: str, roof: str, storeys: int = 2, tower: bool = False
             fill([(x0, low), (x0, high), (x1, high), (x1, low)], rgb(brick))
     grain = noise.fbm(h, w, 40, seed, octaves=5, gain=0.7)
     colour *= (0.86 + 0.28 * grain)[..., None]
-    colour *= (1 - 0.22 * smoothstep(h - unit * 0.7, h, np.arange(h, dtype=np.float32)))[:, None, None]
+    colour *= (1 - 0.22 * smoothstep(h - unit * 0.7, h, np.arange(h, dtype=np.float32)))[
+        :, None, None
+    ]
     return _finish(colour, mask)
 
 
@@ -204,7 +242,9 @@ def boat(hull: str = "#8c3b2e", sail: str = "#f6ead0") -> Image:
 
 
 def balloon(height: int = 520) -> Image:
-    """A hot-air balloon: bulging gores with a zigzag band, shaded as a solid, its basket on ropes."""
+    """A hot-air balloon: bulging gores with a zigzag band, shaded as a solid, its basket on
+    ropes.
+    """
     h, w = height * TWICE, int(height * TWICE * 0.72)
     y, x = np.indices((h, w), np.float32)
     v = y / (h * 0.80)  # 0 = crown, 1 = mouth
@@ -241,7 +281,12 @@ def balloon(height: int = 520) -> Image:
         cv2.line(colour, a, b, (0.24, 0.19, 0.16), 5)
         cv2.line(mask, a, b, 1, 5)
     basket = np.array(
-        [[w / 2 - half, top], [w / 2 + half, top], [w / 2 + half * 0.8, bottom], [w / 2 - half * 0.8, bottom]]
+        [
+            [w / 2 - half, top],
+            [w / 2 + half, top],
+            [w / 2 + half * 0.8, bottom],
+            [w / 2 - half * 0.8, bottom],
+        ]
     )
     cv2.fillPoly(mask, [basket.astype(np.int32)], 1)
     weave = 0.55 + 0.2 * np.sign(np.sin(x / 5.5) * np.sin(y / 5.5)) + 0.18 * (w / 2 - x) / half

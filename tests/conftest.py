@@ -14,10 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
-from vidstyle import cli, config, weights
-from vidstyle.config import RenderConfig
-from vidstyle.signals import Signals
+from vidstyle.cli import main as cli
+from vidstyle.cli.signals import Signals
+from vidstyle.config import settings as configs
+from vidstyle.config.settings import RenderConfig
 from vidstyle.video import ffmpeg
+from vidstyle.weights import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -57,37 +59,48 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12 frames of 48x32 at 10 a second; frame 6 starts a second shot."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     shots = "testsrc2=s=48x32:r=10:d=0.6[a];mandelbrot=s=48x32:r=10,trim=end_frame=6,negate[b];[a][b]concat=n=2"
-    ffmpeg.run(["-y", "-filter_complex", shots, "-crf", "10", ffmpeg.local(path)], "cannot make the film")
+    ffmpeg.run(
+        ["-y", "-filter_complex", shots, "-crf", "10", ffmpeg.local(path)], "cannot make the film"
+    )
     return path
 
 
 @pytest.fixture
 def settings(tmp_path: Path, film: Path, painting: Path) -> Callable[..., RenderConfig]:
-    """Makes the settings of a render of `film` that takes about a second; its output is `tmp_path / "out.mp4"`."""
+    """Makes the settings of a render of `film` that takes about a second; its output is `tmp_path /
+    "out.mp4"`.
+    """
 
     def make(**changes: Any) -> RenderConfig:
-        quick = {"first_iterations": 3, "first_scales": 1, "iterations": 1, "output": tmp_path / "out.mp4"}
-        return config.build({"input": film, "style": painting, "device": "cpu"}, quick, changes)
+        quick = {
+            "first_iterations": 3,
+            "first_scales": 1,
+            "iterations": 1,
+            "output": tmp_path / "out.mp4",
+        }
+        return configs.build({"input": film, "style": painting, "device": "cpu"}, quick, changes)
 
     return make
 
 
 @pytest.fixture
 def small_vgg19(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with weights of a VGG-19 of a tenth of the channels, random ones that neither fade nor explode."""
+    """A folder with weights of a VGG-19 of a tenth of the channels, random ones that neither fade
+    nor explode.
+    """
     import torch
     from safetensors.torch import save_file
 
-    monkeypatch.setattr(weights, "VGG19_STAGES", ((6, 2), (12, 2), (25, 4), (51, 4), (51, 2)))
+    monkeypatch.setattr(registry, "VGG19_STAGES", ((6, 2), (12, 2), (25, 4), (51, 4), (51, 2)))
     generator = torch.Generator().manual_seed(0)
     state = {
         key: torch.randn(shape, generator=generator) * (2 / (9 * shape[1])) ** 0.5
         if len(shape) == 4
         else torch.zeros(shape)
-        for key, shape in weights.vgg19_shapes().items()
+        for key, shape in registry.vgg19_shapes().items()
     }
     folder = tmp_path_factory.mktemp("weights")
-    save_file(state, folder / weights.REGISTRY["vgg19"].filename)
+    save_file(state, folder / registry.REGISTRY["vgg19"].filename)
     return folder
 
 
@@ -100,7 +113,9 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Outcome]]:
     """Runs `vidstyle` with these arguments in this process."""
 
     def run(*args: object) -> Outcome:

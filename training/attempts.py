@@ -1,5 +1,6 @@
-"""Images that the network itself is stylizing. Optimisation finds whatever a network cannot see; so it is taught on
-what it is leading its images to, as in imitation learning on the learner's own states (DAgger, Ross et al. 2011)."""
+"""Images that the network itself is stylizing. Optimisation finds whatever a network cannot see; so
+it is taught on what it is leading its images to, as in imitation learning on the learner's own
+states (DAgger, Ross et al. 2011)."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from torch import Tensor
 from training.data import Images
 from training.grams import gram, relative
 from training.teacher import Lesson
+from vidstyle.features.extractor import STYLE_LAYERS
 from vidstyle.stylize import losses
-from vidstyle.stylize.features import STYLE_LAYERS
 
 Maps = dict[str, Tensor]
 BATCH = 4
@@ -41,7 +42,11 @@ class Attempt:
     """(rank, h', w') in bf16: the teacher's relu4_2 of `content`; likewise."""
 
     def state(self) -> dict[str, object]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("lesson", "content_target")}
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in ("lesson", "content_target")
+        }
 
 
 def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
@@ -60,7 +65,9 @@ def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
     )
 
 
-def advance(pool: list[Attempt], network: Callable[[Tensor], Maps], iterations: int, device: torch.device) -> None:
+def advance(
+    pool: list[Attempt], network: Callable[[Tensor], Maps], iterations: int, device: torch.device
+) -> None:
     """`iterations` steps of Adam on each attempt's image, in place."""
     for i in range(0, len(pool), BATCH):
         some = pool[i : i + BATCH]
@@ -80,7 +87,12 @@ def advance(pool: list[Attempt], network: Callable[[Tensor], Maps], iterations: 
             x.requires_grad_()
             maps = network(x)
             loss = relative(losses.full(maps["relu4_2"]), kept) @ content_weight
-            loss = loss + torch.stack([relative(gram(maps[name]), a) for name, a in grams.items()]).mean(0).sum()
+            loss = (
+                loss
+                + torch.stack([relative(gram(maps[name]), a) for name, a in grams.items()])
+                .mean(0)
+                .sum()
+            )
             loss = loss + torch.stack([losses.total_variation(image) for image in x]) @ tv_weight
             (gradient,) = torch.autograd.grad(loss, x)
             with torch.no_grad():

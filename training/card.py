@@ -10,13 +10,16 @@ from typing import Any
 
 from safetensors import safe_open
 
-from vidstyle.stylize.features import lite
+from vidstyle.features import lite
 
 
 def architecture() -> dict[str, Any]:
     names = ("WIDTHS", "DEPTHS", "EXPANDED", "RANKS", "TAPS")
     values = {name.lower(): getattr(lite, name) for name in names}
-    return {name: list(value) if isinstance(value, tuple) else dict(value) for name, value in values.items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else dict(value)
+        for name, value in values.items()
+    }
 
 
 def card_of(path: Path) -> dict[str, Any]:
@@ -29,7 +32,16 @@ def card_of(path: Path) -> dict[str, Any]:
 
 def commit() -> str:
     """Of the checkout, with `-dirty` where it has been changed since; empty outside of one."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+        "--exclude=*",
+    ]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     except OSError:

@@ -1,4 +1,6 @@
-"""Crops to train on, (3, size, size) RGB in [0, 1]: photographs, paintings, textures, mosaics and facets made here."""
+"""Crops to train on, (3, size, size) RGB in [0, 1]: photographs, paintings, textures, mosaics and
+facets made here.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +23,34 @@ HELD_OUT = 20
 
 
 class Images:
-    """The images of a folder; names that begin with `style` are paintings, all others photographs."""
+    """The images of a folder; names that begin with `style` are paintings, all others
+    photographs.
+    """
 
     def __init__(self, folder: Path, size: int) -> None:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        kinds = [[path for path in paths if path.name.startswith("style") is painting] for painting in (False, True)]
+        kinds = [
+            [path for path in paths if path.name.startswith("style") is painting]
+            for painting in (False, True)
+        ]
         if not all(len(kind) >= 2 for kind in kinds):
-            raise SystemExit(f"{folder} needs photographs and paintings (style*.jpg), at least two of each")
+            raise SystemExit(
+                f"{folder} needs photographs and paintings (style*.jpg), at least two of each"
+            )
         self.size = size
         held_out = [[path for path in kind if is_held_out(path)] or kind[:1] for kind in kinds]
         self.photos, self.paintings = (
-            [path for path in kind if path not in out] for kind, out in zip(kinds, held_out, strict=True)
+            [path for path in kind if path not in out]
+            for kind, out in zip(kinds, held_out, strict=True)
         )
         self.held_out = [(photo, painting) for photo in held_out[0] for painting in held_out[1]]
         """Pairs of a photograph and a painting."""
 
     def any(self, rng: random.Random) -> Tensor:
         """What a network must have seen before it meets a user's film."""
-        kind = rng.choices(("photo", "painting", "texture", "collage", "mosaic", "facets"), (5, 3, 1, 2, 1, 1))[0]
+        kind = rng.choices(
+            ("photo", "painting", "texture", "collage", "mosaic", "facets"), (5, 3, 1, 2, 1, 1)
+        )[0]
         if kind == "texture":
             return texture(rng, self.size)
         if kind == "collage":
@@ -47,7 +59,9 @@ class Images:
             return augment(self.mosaic(rng), rng)
         if kind == "facets":
             return augment(self.facets(rng), rng)
-        return augment(self.crop(rng.choice(self.photos if kind == "photo" else self.paintings), rng), rng)
+        return augment(
+            self.crop(rng.choice(self.photos if kind == "photo" else self.paintings), rng), rng
+        )
 
     def style(self, rng: random.Random) -> Tensor:
         """What an image is pulled towards: mostly paintings, and some of everything for variety."""
@@ -64,30 +78,40 @@ class Images:
         return self.crop(rng.choice(self.photos if rng.random() < 0.9 else self.paintings), rng)
 
     def collage(self, rng: random.Random) -> Tensor:
-        """Four pictures at half the size: detail as fine as that of a large photograph seen whole."""
+        """Four pictures at half the size: detail as fine as that of a large photograph seen
+        whole.
+        """
         half = self.size // 2
         parts = [self.crop(rng.choice(self.photos + self.paintings), rng, half) for _ in range(4)]
         return torch.cat([torch.cat(parts[:2], 2), torch.cat(parts[2:], 2)], 1)
 
     def mosaic(self, rng: random.Random) -> Tensor:
         """A painting, or sometimes a made texture, laid in tiles."""
-        picture = texture(rng, self.size) if rng.random() < 0.3 else self.crop(rng.choice(self.paintings), rng)
+        picture = (
+            texture(rng, self.size)
+            if rng.random() < 0.3
+            else self.crop(rng.choice(self.paintings), rng)
+        )
         return tiled(picture, rng)
 
     def facets(self, rng: random.Random) -> Tensor:
         """A painting or a photograph cut up."""
-        return faceted(self.crop(rng.choice(self.paintings if rng.random() < 0.8 else self.photos), rng), rng)
+        return faceted(
+            self.crop(rng.choice(self.paintings if rng.random() < 0.8 else self.photos), rng), rng
+        )
 
     def crop(self, path: Path, rng: random.Random, size: int | None = None) -> Tensor:
-        """A random part at a random scale. A picture that is too small goes on mirrored: enlarged until it fits, it
-        would have none of the fine detail that films have.
+        """A random part at a random scale. A picture that is too small goes on mirrored: enlarged
+        until it fits, it would have none of the fine detail that films have.
         """
         size = size or self.size
         image = read_image(path, StyleError)
         smallest = min(0.5, size / min(image.shape[1:]))
         factor = smallest * (1.4 / smallest) ** rng.random()  # log-uniform, to 1.4
         shape = tuple(max(16, round(n * factor)) for n in image.shape[1:])
-        image = F.interpolate(image[None], size=shape, mode="bilinear", antialias=True)[0].clamp(0, 1)
+        image = F.interpolate(image[None], size=shape, mode="bilinear", antialias=True)[0].clamp(
+            0, 1
+        )
         rows, columns = (mirrored(rng.randint(0, max(n - size, 0)), size, n) for n in shape)
         image = image[:, rows][:, :, columns]
         return image.flip(2).contiguous() if rng.random() < 0.5 else image
@@ -95,8 +119,12 @@ class Images:
     def centre(self, path: Path) -> Tensor:
         """The middle of a held-out image, the same at every call."""
         image = read_image(path, StyleError)
-        size = tuple(max(self.size, round(n * self.size / min(image.shape[1:]))) for n in image.shape[1:])
-        image = F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+        size = tuple(
+            max(self.size, round(n * self.size / min(image.shape[1:]))) for n in image.shape[1:]
+        )
+        image = F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0].clamp(
+            0, 1
+        )
         y, x = ((n - self.size) // 2 for n in size)
         return image[:, y : y + self.size, x : x + self.size].contiguous()
 
@@ -107,7 +135,9 @@ def is_held_out(path: Path) -> bool:
 
 
 def mirrored(start: int, count: int, length: int) -> Tensor:
-    """The indices start .. start + count - 1 into `length` pixels that go on mirrored at their end."""
+    """The indices start .. start + count - 1 into `length` pixels that go on mirrored at their
+    end.
+    """
     i = torch.arange(start, start + count) % (2 * length - 2)
     return torch.minimum(i, 2 * length - 2 - i)
 
@@ -128,11 +158,15 @@ def augment(image: Tensor, rng: random.Random, colours: float = 0.2) -> Tensor:
 
 
 def noise(rng: random.Random, size: int) -> Tensor:
-    return torch.randn((3, size, size), generator=torch.Generator().manual_seed(rng.getrandbits(48)))
+    return torch.randn(
+        (3, size, size), generator=torch.Generator().manual_seed(rng.getrandbits(48))
+    )
 
 
 def texture(rng: random.Random, size: int) -> Tensor:
-    """Noise of a random grain and direction, soft, in stripes or in flat patches, between two or more colours."""
+    """Noise of a random grain and direction, soft, in stripes or in flat patches, between two or
+    more colours.
+    """
     stretch = rng.choice((1, 1, 2, 4, 8))
     grain = 2 ** rng.uniform(0, 5)
     cells = [max(3, round(size / grain)), max(3, round(size / grain / stretch))]

@@ -1,5 +1,5 @@
-"""Pictures cut into facets by straight lines and arcs: flat or shaded fields with sharp edges, with or without a line
-around them, as in stained glass, posters and cubist paintings."""
+"""Pictures cut into facets by straight lines and arcs: flat or shaded fields with sharp edges, with
+or without a line around them, as in stained glass, posters and cubist paintings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 
 def faceted(picture: Tensor, rng: random.Random) -> Tensor:
-    """`picture`, (3, size, size), cut by 4 to 40 lines and circles; every facet shows one colour of it, a colour that
-    turns lighter or darker across the facet, or another part of it.
+    """`picture`, (3, size, size), cut by 4 to 40 lines and circles; every facet shows one colour of
+    it, a colour that turns lighter or darker across the facet, or another part of it.
     """
     size = picture.shape[1]
     count = round(4 * 10 ** rng.random())
@@ -25,11 +25,17 @@ def faceted(picture: Tensor, rng: random.Random) -> Tensor:
     facet = torch.zeros_like(x, dtype=torch.int64)
     for a, b, turn, radius, kind in torch.rand((count, 5), generator=numbers).tolist():
         if kind < round_share:
-            distance = ((x - 1.4 * a + 0.2) ** 2 + (y - 1.4 * b + 0.2) ** 2).sqrt() - 0.05 - 0.5 * radius
+            distance = (
+                ((x - 1.4 * a + 0.2) ** 2 + (y - 1.4 * b + 0.2) ** 2).sqrt() - 0.05 - 0.5 * radius
+            )
         else:
-            distance = (x - a) * math.cos(2 * math.pi * turn) + (y - b) * math.sin(2 * math.pi * turn)
+            distance = (x - a) * math.cos(2 * math.pi * turn) + (y - b) * math.sin(
+                2 * math.pi * turn
+            )
         nearest = torch.minimum(nearest, distance.abs())
-        facet = (2 * facet + (distance > 0)).unique(return_inverse=True)[1]  # each curve may cut each facet in two
+        facet = (2 * facet + (distance > 0)).unique(return_inverse=True)[
+            1
+        ]  # each curve may cut each facet in two
     areas = torch.bincount(facet.flatten())
     tone = torch.rand((len(areas), 5), generator=numbers)[facet].permute(2, 0, 1)
 

@@ -1,4 +1,6 @@
-"""Gram matrices and relative errors of a batch; `vidstyle.stylize.losses` has them for one image."""
+"""Gram matrices and relative errors of a batch; `vidstyle.stylize.losses` has them for one
+image.
+"""
 
 from __future__ import annotations
 

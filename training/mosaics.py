@@ -1,4 +1,6 @@
-"""Pictures laid in tiles: regular patterns with sharp edges, which photographs and brushwork hardly have."""
+"""Pictures laid in tiles: regular patterns with sharp edges, which photographs and brushwork hardly
+have.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,29 @@ from torch import Tensor
 
 
 def tiled(picture: Tensor, rng: random.Random) -> Tensor:
-    """`picture`, (3, size, size), laid in tiles of one colour each: squares, bricks, lozenges, pebbles or shards."""
+    """`picture`, (3, size, size), laid in tiles of one colour each: squares, bricks, lozenges,
+    pebbles or shards.
+    """
     size = picture.shape[1]
     pitch, aspect = 2 ** rng.uniform(2.5, 5.5), rng.choice((1, 1, 2, 4))
     turn = rng.choice((0.0, 0.0, rng.uniform(0, math.pi)))
-    offset, disorder, norm = rng.choice((0.0, 0.5)), rng.choice((0.0, 0.15, 0.5)), rng.choice((1, 2, math.inf))
+    offset, disorder, norm = (
+        rng.choice((0.0, 0.5)),
+        rng.choice((0.0, 0.15, 0.5)),
+        rng.choice((1, 2, math.inf)),
+    )
     cells = math.ceil(2 * size / pitch) + 4
-    seeds = torch.rand((cells, cells, 5), generator=torch.Generator().manual_seed(rng.getrandbits(48))) - 0.5
+    seeds = (
+        torch.rand((cells, cells, 5), generator=torch.Generator().manual_seed(rng.getrandbits(48)))
+        - 0.5
+    )
 
     across = torch.arange(0.25, size, 0.5) / pitch  # twice as fine, then averaged: no jagged edges
     y, x = torch.meshgrid(across, across, indexing="ij")
-    u, v = (x * math.cos(turn) + y * math.sin(turn)) / aspect, y * math.cos(turn) - x * math.sin(turn)
+    u, v = (
+        (x * math.cos(turn) + y * math.sin(turn)) / aspect,
+        y * math.cos(turn) - x * math.sin(turn),
+    )
     near = []  # (dy, dx) -> the distance to the cell's centre, and the cell
     for dy, dx in itertools.product((-1, 0, 1), repeat=2):
         i, j = v.round().long() + dy, u.round().long() + dx
@@ -35,7 +49,10 @@ def tiled(picture: Tensor, rng: random.Random) -> Tensor:
     _, cv, cu, *shade = candidates.gather(0, order[:1, None].expand(1, 6, -1, -1))[0]
 
     cu = cu * aspect
-    at = [cv * math.cos(turn) + cu * math.sin(turn), cu * math.cos(turn) - cv * math.sin(turn)]  # back to y, x
+    at = [
+        cv * math.cos(turn) + cu * math.sin(turn),
+        cu * math.cos(turn) - cv * math.sin(turn),
+    ]  # back to y, x
     row, column = ((a * pitch).floor().long().clamp(0, size - 1) for a in at)
     tiles = picture[:, row, column] + rng.choice((0.0, 0.2, 0.6)) * torch.stack(shade)
     joint = ((second - first) < rng.choice((0.0, 0.1, 0.25))).float()

@@ -1,19 +1,22 @@
 """What training minimises.
 
-For one image and one layer, with y the student's map, t the teacher's in its directions and G Gram matrices:
+For one image and one layer, with y the student's map, t the teacher's in its directions and G Gram
+matrices:
 
     w (  |E (y - t)|^2 / |E t|^2                                        what is where; E is `Teacher.emphasis`
        + GRAM |G(y) - G(t)|^2 / |G(t)|^2                                what is there
        + STYLE |(G(y) - G(y_S)) - (G(t) - G(t_S))|^2 / max(|G(t)|^2, |G(t_S)|^2) )   how far it still is to a style
 
-    and for the image GRADIENT |g_y - g_t|^2, how differently the two pull at its pixels; see `gradient_error`.
+    and for the image GRADIENT |g_y - g_t|^2, how differently the two pull at its pixels; see
+    `gradient_error`.
 
 What pulls is the distance to a style and to a content, of all layers together or of one.
 
-The second line is there for layers whose style is matched, the third also only for images on their way to a style S:
-of an image that the student takes for finished it is the style distance, as VGG-19 measures it; early on its way an
-image may hold many times the energy of a dim style, hence the larger of the two. w is `LAYER_WEIGHTS`; the terms are
-means over the images of a batch and are summed over the layers. No denominator falls below `FLOOR` of what is usual.
+The second line is there for layers whose style is matched, the third also only for images on their
+way to a style S: of an image that the student takes for finished it is the style distance, as
+VGG-19 measures it; early on its way an image may hold many times the energy of a dim style, hence
+the larger of the two. w is `LAYER_WEIGHTS`; the terms are means over the images of a batch and are
+summed over the layers. No denominator falls below `FLOOR` of what is usual.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from torch import Tensor
 from training.grams import gram, relative
 from training.student import Student
 from training.teacher import ENERGY, HINTS, PULLED, Lesson
-from vidstyle.stylize.features import STYLE_LAYERS
+from vidstyle.features.extractor import STYLE_LAYERS
 
 GRAM, STYLE, GRADIENT = 0.5, 2.0, 12.0
 LAYER_WEIGHTS = {"relu5_1": 2.0} | dict.fromkeys(HINTS, 0.3)
@@ -36,7 +39,10 @@ FLOOR = 0.05
 
 
 def objective(
-    maps: Mapping[str, Tensor], targets: Sequence[Mapping[str, Tensor]], emphasis: Mapping[str, Tensor], pairs: int
+    maps: Mapping[str, Tensor],
+    targets: Sequence[Mapping[str, Tensor]],
+    emphasis: Mapping[str, Tensor],
+    pairs: int,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch, and its parts before they are weighted.
 
@@ -84,10 +90,10 @@ def gradient_error(
 ) -> tuple[Tensor, Tensor]:
     """How far the student's gradients with respect to the images are from the teacher's.
 
-    g = J^T p, with J the Jacobian of the maps and p the lesson's `pull`; t is the teacher's own, of unit length. The
-    error is |g - t|^2: 1 for a student that knows nothing, 0 for one whose images go where the teacher's go. Its
-    gradient with respect to the weights is that of 2 <p, J r> for r = g - t held fixed, which needs no second
-    derivatives, for the rectifiers have none.
+    g = J^T p, with J the Jacobian of the maps and p the lesson's `pull`; t is the teacher's own, of
+    unit length. The error is |g - t|^2: 1 for a student that knows nothing, 0 for one whose images
+    go where the teacher's go. Its gradient with respect to the weights is that of 2 <p, J r> for r
+    = g - t held fixed, which needs no second derivatives, for the rectifiers have none.
 
     Args:
         images: (b, 3, h, w), which `maps` were made of, and have a graph to.
@@ -96,7 +102,8 @@ def gradient_error(
         A scalar with the gradient of the mean error, and the mean error itself.
     """
     pulls = {
-        name: stacked([lesson.pull[name] for lesson in lessons if lesson.pull]).to(maps[name].dtype) for name in PULLED
+        name: stacked([lesson.pull[name] for lesson in lessons if lesson.pull]).to(maps[name].dtype)
+        for name in PULLED
     }
     names = list(pulls)
     (g,) = torch.autograd.grad(

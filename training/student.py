@@ -1,5 +1,5 @@
-"""The network that is trained: `Lite`, with the heads of the hints on its trunk, and how it begins from another's
-weights."""
+"""The network that is trained: `Lite`, with the heads of the hints on its trunk, and how it begins
+from another's weights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from training.teacher import HINTS
 from vidstyle.errors import WeightsError
-from vidstyle.stylize.features.lite import DEPTHS, RANKS, TAPS, WIDTHS, Lite, place
-from vidstyle.stylize.features.normalise import constants, normalise
-from vidstyle.stylize.features.padding import replicate_pad
+from vidstyle.features.lite import DEPTHS, RANKS, TAPS, WIDTHS, Lite, place
+from vidstyle.features.normalise import constants, normalise
+from vidstyle.features.padding import replicate_pad
 
 LAYERS = (*RANKS, *HINTS)
 
@@ -22,8 +22,12 @@ class Student(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.lite = Lite()
-        assert all(place(name)[1] == DEPTHS[place(name)[0]] - 1 for name in HINTS), "the trunk yields no such map"
-        self.hints = nn.ModuleDict({name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in HINTS.items()})
+        assert all(place(name)[1] == DEPTHS[place(name)[0]] - 1 for name in HINTS), (
+            "the trunk yields no such map"
+        )
+        self.hints = nn.ModuleDict(
+            {name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in HINTS.items()}
+        )
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """(b, 3, h, w) -> {layer: (b, rank, h', w')}"""
@@ -35,8 +39,8 @@ class Student(nn.Module):
             yield from ((name, f) for name in LAYERS if place(name) == at)
 
     def changes(self, image: Tensor, change: Tensor) -> dict[str, Tensor]:
-        """How the maps of `RANKS` change, to first order, when the images (b, 3, h, w) change by `change`: the Jacobian
-        times that. Rectifiers let through what they let through at `image`.
+        """How the maps of `RANKS` change, to first order, when the images (b, 3, h, w) change by
+        `change`: the Jacobian times that. Rectifiers let through what they let through at `image`.
         """
         found: dict[str, Tensor] = {}
         x, u = normalise(image), change / constants(change.dtype, change.device)[1]
@@ -60,12 +64,16 @@ class Student(nn.Module):
 
 
 def matrices(student: Student) -> list[tuple[str, nn.Parameter, Tensor]]:
-    """The name, the parameter (o, i, k, k) and a view (o, k k i) of it for each trained convolution of the trunk."""
+    """The name, the parameter (o, i, k, k) and a view (o, k k i) of it for each trained convolution
+    of the trunk.
+    """
     found = []
     for name, p in student.named_parameters():
         if p.requires_grad and p.ndim == 4 and name.startswith(("lite.stages", "lite.expansions")):
             matrix = flat(p.detach())
-            assert matrix.data_ptr() == p.data_ptr(), "a copy, because the network is not channels_last"
+            assert matrix.data_ptr() == p.data_ptr(), (
+                "a copy, because the network is not channels_last"
+            )
             found.append((name, p, matrix))
     return found
 
@@ -78,7 +86,9 @@ def flat(weight: Tensor) -> Tensor:
 def step(convolution: nn.Module, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """x and its change u after a convolution and its rectifier; only the change has gradients."""
     assert isinstance(convolution, nn.Conv2d)
-    u = F.conv2d(u, convolution.weight)  # first: older autocasts keep the first copy of a weight, graph or not
+    u = F.conv2d(
+        u, convolution.weight
+    )  # first: older autocasts keep the first copy of a weight, graph or not
     with torch.no_grad():
         x = F.relu(convolution(x), inplace=True)
     return x, torch.ops.aten.threshold_backward(u, x, 0)  # u where x > 0, in one pass
@@ -86,17 +96,20 @@ def step(convolution: nn.Module, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def grow(lite: Lite, old: Mapping[str, Tensor], taps: Mapping[str, int]) -> set[str]:
-    """Begin from the weights of a narrower or shallower `Lite`, as the function that it was (Net2Net, Chen et al.
-    2016): its channels lead, new channels are read by none of the old ones, a new convolution is the identity.
+    """Begin from the weights of a narrower or shallower `Lite`, as the function that it was
+    (Net2Net, Chen et al. 2016): its channels lead, new channels are read by none of the old ones, a
+    new convolution is the identity.
 
     Args:
         taps: the old network's `TAPS`.
 
-    Returns the layers whose heads are still without weights, because their rank or place is another one. Raises
-    `WeightsError` where the old network has more than this one.
+    Returns the layers whose heads are still without weights, because their rank or place is another
+    one. Raises `WeightsError` where the old network has more than this one.
     """
     left = {name for name in RANKS if taps.get(name) != TAPS.get(name)}
-    modules = {name: module for name, module in lite.named_modules() if isinstance(module, nn.Conv2d)}
+    modules = {
+        name: module for name, module in lite.named_modules() if isinstance(module, nn.Conv2d)
+    }
     if more := {key.rpartition(".")[0] for key in old} - set(modules):
         raise too_large(f"it has {', '.join(sorted(more))}")
     for name, module in modules.items():
@@ -121,7 +134,11 @@ def grow(lite: Lite, old: Mapping[str, Tensor], taps: Mapping[str, int]) -> set[
 
 
 def too_large(why: str) -> WeightsError:
-    return WeightsError("cannot grow from this network", why, "give --init weights of one that is not wider or deeper")
+    return WeightsError(
+        "cannot grow from this network",
+        why,
+        "give --init weights of one that is not wider or deeper",
+    )
 
 
 Sample = tuple[Tensor, list[dict[str, Tensor]]]
@@ -149,10 +166,12 @@ def fit_heads(student: Student, samples: Iterable[Sample], layers: Collection[st
 
 
 @torch.no_grad()
-def rotations(student: Student, samples: Iterable[Sample], layers: Collection[str]) -> dict[str, Tensor]:
-    """For each layer the rotation (rank, rank) that brings the teacher's targets closest to what the heads say already
-    (orthogonal Procrustes, Schoenemann 1966). Principal directions are as good in any basis of their space, and no
-    two machines choose the same.
+def rotations(
+    student: Student, samples: Iterable[Sample], layers: Collection[str]
+) -> dict[str, Tensor]:
+    """For each layer the rotation (rank, rank) that brings the teacher's targets closest to what
+    the heads say already (orthogonal Procrustes, Schoenemann 1966). Principal directions are as
+    good in any basis of their space, and no two machines choose the same.
     """
     products: dict[str, Tensor] = {}
     for batch, targets in samples:

@@ -10,18 +10,21 @@ import torch
 from torch import Tensor
 
 from training.grams import gram, relative
-from vidstyle.device import Precision
-from vidstyle.stylize import features
-from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
-from vidstyle.stylize.features.lite import RANKS
+from vidstyle.features.extractor import CONTENT_LAYERS, STYLE_LAYERS
+from vidstyle.features.lite import RANKS
+from vidstyle.machine.device import Precision
+from vidstyle.rendering.models import load_network
 from vidstyle.stylize.losses import TINY
 
 HINTS = {"relu3_4": 96, "relu4_4": 192}
-"""Maps that no one asks of the finished network, but that VGG-19's deeper ones are made of: heads that are dropped
-after training ask its trunk for them (after the hints of FitNets, Romero et al. 2015)."""
+"""Maps that no one asks of the finished network, but that VGG-19's deeper ones are made of: heads
+that are dropped after training ask its trunk for them (after the hints of FitNets, Romero et al.
+2015)."""
 
 ENERGY = 9.0
-"""Mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold what the directions hold of it."""
+"""Mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold what the
+directions hold of it.
+"""
 
 ALL = (*RANKS, *HINTS)
 """Layers that have targets."""
@@ -40,9 +43,10 @@ class Lesson:
     Attributes:
         image: (3, h, w).
         targets: see `Targets`.
-        pull: {layer: (rank, h', w')} in bf16: what a loss says of the targets, its gradient with respect to them,
-            over the length of its gradient with respect to the image.
-        gradient: (3, h, w), of unit length: the latter, by the teacher. Both are None where no loss was asked about.
+        pull: {layer: (rank, h', w')} in bf16: what a loss says of the targets, its gradient with
+            respect to them, over the length of its gradient with respect to the image.
+        gradient: (3, h, w), of unit length: the latter, by the teacher. Both are None where no loss
+            was asked about.
     """
 
     image: Tensor
@@ -55,20 +59,28 @@ class Teacher:
     """VGG-19 with average pooling and replicate padding.
 
     Attributes:
-        basis: {layer: (channels, rank)}, orthonormal columns times the scale that gives every map the same energy.
-        emphasis: {layer: (rank, rank)}, weighs squared errors along a direction by the root of its energy. Gram
-            matrices live off the strongest few (of relu5_1's 512, 16 hold 95 % of its Gram matrix's norm and 37 % of
-            its energy); feature errors counted without it are mostly about the others. Content distances count all
-            directions alike, and so do the errors of their layers.
+        basis: {layer: (channels, rank)}, orthonormal columns times the scale that gives every map
+            the same energy.
+        emphasis: {layer: (rank, rank)}, weighs squared errors along a direction by the root of its
+            energy. Gram matrices live off the strongest few (of relu5_1's 512, 16 hold 95 % of its
+            Gram matrix's norm and 37 % of its energy); feature errors counted without it are mostly
+            about the others. Content distances count all directions alike, and so do the errors of
+            their layers.
     """
 
-    def __init__(self, weights_dir: Path | None, device: torch.device, precision: Precision) -> None:
-        self.network = features.load("vgg19", device=device, precision=precision, weights_dir=weights_dir)
+    def __init__(
+        self, weights_dir: Path | None, device: torch.device, precision: Precision
+    ) -> None:
+        self.network = load_network(
+            "vgg19", device=device, precision=precision, weights_dir=weights_dir
+        )
         self.basis: dict[str, Tensor] = {}
         self.emphasis: dict[str, Tensor] = {}
 
     def find_directions(self, batches: Iterable[Tensor]) -> None:
-        """Principal directions, uncentred: Gram matrices then keep as much of their energy as any projection can."""
+        """Principal directions, uncentred: Gram matrices then keep as much of their energy as any
+        projection can.
+        """
         moments: dict[str, Tensor] = {}
         count = 0
         for batch in batches:
@@ -80,14 +92,20 @@ class Teacher:
                 moments[name] = moments.get(name, 0) + f @ f.T / f.shape[1]
         for name, moment in moments.items():
             rank = (RANKS | HINTS)[name]
-            energies, directions = (x.flip(-1)[..., :rank] for x in torch.linalg.eigh(moment / count))
+            energies, directions = (
+                x.flip(-1)[..., :rank] for x in torch.linalg.eigh(moment / count)
+            )
             scale = (ENERGY / (moment / count).trace()).sqrt()
             self.basis[name] = (directions * scale).float().contiguous()
             power = 0.0 if name in CONTENT_LAYERS else 0.25
-            self.emphasis[name] = (energies / energies[0]).clamp_min(1e-12).pow(power).diag().float()
+            self.emphasis[name] = (
+                (energies / energies[0]).clamp_min(1e-12).pow(power).diag().float()
+            )
 
     def turn(self, layer: str, rotation: Tensor) -> None:
-        """Describe the space of a layer's directions in another basis; `rotation` is (rank, rank)."""
+        """Describe the space of a layer's directions in another basis; `rotation` is (rank,
+        rank).
+        """
         self.basis[layer] = self.basis[layer] @ rotation
         self.emphasis[layer] = self.emphasis[layer] @ rotation
 
@@ -98,13 +116,18 @@ class Teacher:
     def project(self, batch: Tensor, layers: Collection[str] = ALL) -> dict[str, Tensor]:
         """(b, 3, h, w) -> {layer: (b, rank, h', w')} in fp32."""
         maps = self.maps(batch, layers)
-        return {name: torch.einsum("bchw,cr->brhw", f, self.basis[name]) for name, f in maps.items()}
+        return {
+            name: torch.einsum("bchw,cr->brhw", f, self.basis[name]) for name, f in maps.items()
+        }
 
     @torch.no_grad()
     def lessons(self, batch: Tensor) -> list[Lesson]:
         """Of each of the images (b, 3, h, w), without a gradient."""
         maps = self.project(batch)
-        return [Lesson(image, {name: f[i].bfloat16() for name, f in maps.items()}) for i, image in enumerate(batch)]
+        return [
+            Lesson(image, {name: f[i].bfloat16() for name, f in maps.items()})
+            for i, image in enumerate(batch)
+        ]
 
     @torch.no_grad()
     def content_target(self, image: Tensor) -> Tensor:
@@ -112,8 +135,11 @@ class Teacher:
         (target,) = self.project(image[None], CONTENT_LAYERS).values()
         return target[0].bfloat16()
 
-    def pulled(self, batch: Tensor, styles: Sequence[Targets], contents: Tensor, weights: Tensor) -> list[Lesson]:
-        """Of each of the images (b, 3, h, w), with the gradient of its distances to a style and a content.
+    def pulled(
+        self, batch: Tensor, styles: Sequence[Targets], contents: Tensor, weights: Tensor
+    ) -> list[Lesson]:
+        """Of each of the images (b, 3, h, w), with the gradient of its distances to a style and a
+        content.
 
         Args:
             styles: of each style.
@@ -124,7 +150,8 @@ class Teacher:
         maps = self.project(x)
         asked = {name: maps[name] for name in PULLED}
         distances = [
-            relative(gram(maps[name]), gram(torch.stack([style[name] for style in styles]))) for name in STYLE_LAYERS
+            relative(gram(maps[name]), gram(torch.stack([style[name] for style in styles])))
+            for name in STYLE_LAYERS
         ]
         distances.append(relative(maps["relu4_2"], contents.float()))
         loss = (torch.stack(distances, 1) * weights).sum()

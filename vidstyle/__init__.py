@@ -34,15 +34,12 @@ from vidstyle.errors import (
     WeightsError,
 )
 
-# Functions of their modules' names: bound now, so that a later import of a module cannot take its place. The modules
-# are light.
-from vidstyle.evaluate import evaluate
-from vidstyle.preview import Preview, preview
-from vidstyle.scorecard import ScoreCard
-
 if TYPE_CHECKING:
-    from vidstyle.config import RenderConfig
-    from vidstyle.pipeline import Result, render
+    from vidstyle.config.settings import RenderConfig
+    from vidstyle.evaluation.evaluate import evaluate
+    from vidstyle.evaluation.scorecard import ScoreCard
+    from vidstyle.rendering.pipeline import Result, render
+    from vidstyle.rendering.preview import Preview, preview
 
 __all__ = [
     "ConfigError",
@@ -72,8 +69,18 @@ __all__ = [
     "render",
 ]
 
-LATE = {"RenderConfig": "config", "Result": "pipeline", "render": "pipeline"}
-"""Loaded when first asked for: torch and OpenCV take seconds, and `vidstyle --help` needs neither."""
+LATE = {
+    "Preview": "rendering.preview",
+    "RenderConfig": "config.settings",
+    "Result": "rendering.pipeline",
+    "ScoreCard": "evaluation.scorecard",
+    "evaluate": "evaluation.evaluate",
+    "preview": "rendering.preview",
+    "render": "rendering.pipeline",
+}
+"""Loaded when first asked for: torch and OpenCV take seconds, and `vidstyle --help` needs
+neither.
+"""
 
 
 def __getattr__(name: str) -> Any:

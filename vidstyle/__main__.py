@@ -1,4 +1,4 @@
-from vidstyle.cli import main
+from vidstyle.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -67,7 +67,9 @@ class OutputError(Refusal):
 class SettingsChangedError(Refusal):
     """`differences` maps each changed setting to (value in the checkpoints, value asked for)."""
 
-    def __init__(self, what: str, why: str, hint: str, differences: dict[str, tuple[object, object]]) -> None:
+    def __init__(
+        self, what: str, why: str, hint: str, differences: dict[str, tuple[object, object]]
+    ) -> None:
         super().__init__(what, why, hint)
         self.differences = differences
 

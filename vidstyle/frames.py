@@ -24,22 +24,35 @@ TIME_BASE = Fraction(1, 90_000)
 
 
 @dataclass(frozen=True)
+class FrameStyle:
+    """The part of the style that differs from frame to frame.
+
+    Args:
+        mixture: the share of each of several style images, 1 together; (): all have the same.
+        transition: in [0, 1], how much the mixture has changed lately; while it changes, static
+            pixels are optimised like all others.
+    """
+
+    mixture: tuple[float, ...] = ()
+    transition: float = 0.0
+
+
+@dataclass(frozen=True)
 class Frame:
     """One source frame.
 
     Args:
         index: its number, from 0 in the file or in the part rendered.
         image: (3, H, W).
-        regions: (k, H, W), how much of each pixel belongs to each of its regions; None: it is all one.
-        mixture: how much each of several paintings counts in it, 1 together; (): all the same.
-        restyled: in [0, 1], how much that has been changing of late; where it has, what does not move is painted on.
+        regions: (k, H, W), how much of each pixel belongs to each of its regions; None: it is all
+            one.
+        style: what of the style is its own.
     """
 
     index: int
     image: Tensor
     regions: Tensor | None = None
-    mixture: tuple[float, ...] = ()
-    restyled: float = 0.0
+    style: FrameStyle = FrameStyle()
 
     def to(self, device: torch.device) -> Frame:
         """The same on `device`."""
@@ -49,31 +62,32 @@ class Frame:
 
 @dataclass(frozen=True)
 class Motion:
-    """What links frame t to t-1: the warp's flow (2, H, W) and its reliability mask (1, H, W), both in frame t's
-    coordinates. In a backward pass "prev" is the frame that is rendered before it, t+1.
+    """What links frame t to t-1: the warp's flow (2, H, W) and its reliability mask (1, H, W), both
+    in frame t's coordinates. In a backward pass "prev" is the frame that is rendered before it,
+    t+1.
 
     Args:
-        farther: {j: what links it to t-j}, closest first, where it is held to more than one; the masks of all of them
-            together are at most 1.
-        settled: (1, H, W) of bool, where nothing has moved for long, and the picture stays as it is: the flow is 0 and
-            the mask 1 there. None: it was not looked for.
+        farther: {j: what links it to t-j}, closest first, where it is held to more than one; the
+            masks of all of them together are at most 1.
+        static: (1, H, W) of bool, True where nothing has moved for long: the picture stays as it is,
+            the flow is 0 and the mask 1. None: static pixels were not looked for.
     """
 
     flow_t_to_prev: Tensor
     mask: Tensor
     farther: Mapping[int, Motion] = field(default_factory=dict)
-    settled: Tensor | None = None
+    static: Tensor | None = None
 
     @property
-    def still(self) -> bool:
+    def all_static(self) -> bool:
         """Whether the whole picture stays as it is."""
-        return self.settled is not None and bool(self.settled.all())
+        return self.static is not None and bool(self.static.all())
 
     def to(self, device: torch.device) -> Motion:
         """The same on `device`."""
         farther = {j: motion.to(device) for j, motion in self.farther.items()}
-        settled = None if self.settled is None else self.settled.to(device)
-        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther, settled)
+        static = None if self.static is None else self.static.to(device)
+        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther, static)
 
 
 @dataclass(frozen=True)
@@ -81,11 +95,14 @@ class Timeline:
     """When each frame is shown.
 
     Args:
-        pts: one presentation time per frame, strictly increasing, in units of `time_base`, counted from the first
-            timestamp of the file over all its streams (so a video stream that starts late has pts[0] > 0).
+        pts: one presentation time per frame, strictly increasing, in units of `time_base`, counted
+            from the first timestamp of the file over all its streams (so a video stream that starts
+            late has pts[0] > 0).
         last_duration: how long the last frame is shown, in units of `time_base`.
-        rate: frames per second when the source is of constant rate (every gap within one tick of 1/rate), else None.
-        nominal_rate: the rate the container declares (or the mean rate), for encoders that must be told one.
+        rate: frames per second when the source is of constant rate (every gap within one tick of
+            1/rate), else None.
+        nominal_rate: the rate the container declares (or the mean rate), for encoders that must be
+            told one.
     """
 
     pts: tuple[int, ...]
@@ -111,18 +128,28 @@ class Timeline:
 def to_uint16(image: Tensor) -> NDArray[np.uint16]:
     """(3, H, W) in [0, 1] -> (H, W, 3) uint16 RGB, rounded to nearest."""
     array: NDArray[np.uint16] = (
-        (image.detach().clamp(0, 1) * 65535).round().permute(1, 2, 0).contiguous().cpu().numpy().astype("uint16")
+        (image.detach().clamp(0, 1) * 65535)
+        .round()
+        .permute(1, 2, 0)
+        .contiguous()
+        .cpu()
+        .numpy()
+        .astype("uint16")
     )
     return array
 
 
 def from_uint16(array: NDArray[np.uint16]) -> Tensor:
-    """(H, W, 3) uint16 RGB -> (3, H, W) float32 in [0, 1]; exactly undoes `to_uint16` up to its rounding."""
+    """(H, W, 3) uint16 RGB -> (3, H, W) float32 in [0, 1]; exactly undoes `to_uint16` up to its
+    rounding.
+    """
     import torch
 
     return torch.from_numpy(array.astype("float32")).permute(2, 0, 1).contiguous() / 65535
 
 
 def quantise(image: Tensor) -> Tensor:
-    """The image as the 16-bit checkpoint will hold it; what the next frame may depend on is never better than that."""
+    """The image as the 16-bit checkpoint will hold it; what the next frame may depend on is never
+    better than that.
+    """
     return from_uint16(to_uint16(image)).to(image.device)

@@ -11,12 +11,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.consistency import VARIANTS, Remembered, average, cells, in_turn, rendered, row, wished
+from benchmarks.consistency import (
+    VARIANTS,
+    Remembered,
+    average,
+    cells,
+    in_turn,
+    rendered,
+    row,
+    wished,
+)
 from sample_videos import scene
-from vidstyle.config import build
-from vidstyle.films import opened
-from vidstyle.presets import preset_values
-from vidstyle.scorecard import Scores
+from vidstyle.config.settings import build
+from vidstyle.config.toml import preset_values
+from vidstyle.evaluation.clips import opened
+from vidstyle.evaluation.scorecard import Scores
 
 FRAMES = 4
 
@@ -85,7 +94,9 @@ def test_two_images_become_a_film_that_shows_them_in_turn(tmp_path: Path) -> Non
     made = opened(film)
     assert [round(float(x.mean()) * 255) for x in made.read(5)] == [40, 200, 40, 200, 40]
     assert made.count == 5
-    assert in_turn(tmp_path, 5, tmp_path / "films").stat().st_mtime_ns == film.stat().st_mtime_ns, "it was made anew"
+    assert in_turn(tmp_path, 5, tmp_path / "films").stat().st_mtime_ns == film.stat().st_mtime_ns, (
+        "it was made anew"
+    )
     assert in_turn(tmp_path, 4, tmp_path / "films") != film
 
 
@@ -93,6 +104,9 @@ def test_two_images_become_a_film_that_shows_them_in_turn(tmp_path: Path) -> Non
 def test_a_render_is_kept_and_taken_again(tmp_path: Path) -> None:
     samples = Path(scene.__file__).parent
     quick = {"first_iterations": 1, "first_scales": 1, "iterations": 1}
-    folders = [rendered(samples / "balloon.mp4", samples / "strokes.jpg", 3, 48, quick, tmp_path) for _ in range(2)]
+    folders = [
+        rendered(samples / "balloon.mp4", samples / "strokes.jpg", 3, 48, quick, tmp_path)
+        for _ in range(2)
+    ]
     assert folders[0] == folders[1]
     assert opened(folders[0]).count == 3

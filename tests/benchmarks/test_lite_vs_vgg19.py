@@ -15,21 +15,31 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks import lite_vs_vgg19
-from benchmarks.lite_vs_vgg19 import COLUMNS, SECONDS, STYLE_LAYERS, line, measure, reference, summary, verdict
-from vidstyle.download import sha256
+from benchmarks.lite_vs_vgg19 import (
+    COLUMNS,
+    SECONDS,
+    STYLE_LAYERS,
+    line,
+    measure,
+    reference,
+    summary,
+    verdict,
+)
 from vidstyle.errors import WeightsError
+from vidstyle.features import extractor
+from vidstyle.features.extractor import Network
 from vidstyle.frames import from_uint16, quantise, to_uint16
-from vidstyle.stylize import features
-from vidstyle.stylize.features import Network
-from vidstyle.stylize.optimize import Schedule
+from vidstyle.rendering.models import load_network
+from vidstyle.storage.atomic import sha256
+from vidstyle.stylize.optimise.minimise import Schedule
 
-EMBEDDED = Path(features.__file__).parents[2] / "assets" / "lite.safetensors"
+EMBEDDED = Path(extractor.__file__).parents[1] / "assets" / "lite.safetensors"
 GOOD = {"closure": 0.97, "content": 1.05, "TV": 1.05, "s VGG-19": 0.01}
 
 
 @pytest.fixture
 def judge(small_vgg19: Path) -> Network:
-    return features.load("vgg19", weights_dir=small_vgg19)
+    return load_network("vgg19", weights_dir=small_vgg19)
 
 
 @pytest.fixture
@@ -40,7 +50,9 @@ def pair() -> tuple[Tensor, Tensor]:
     return quantise(photo), painting
 
 
-def measured(judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_lite: Tensor) -> dict[str, float]:
+def measured(
+    judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_lite: Tensor
+) -> dict[str, float]:
     return dict(zip(COLUMNS, measure(judge, photo, painting, by_vgg, by_lite), strict=False))
 
 
@@ -52,13 +64,19 @@ def test_equal_results_close_the_gap_and_the_untouched_photograph_none_of_it(
     same = measured(judge, *pair, result, result)
     assert (*same, *SECONDS) == COLUMNS
     assert (same["closure"], same["content"], same["TV"]) == (1, 1, 1)
-    assert same["s VGG-19"] == same["s lite"] == pytest.approx(sum(same[name] for name in STYLE_LAYERS) / 5)
+    assert (
+        same["s VGG-19"]
+        == same["s lite"]
+        == pytest.approx(sum(same[name] for name in STYLE_LAYERS) / 5)
+    )
     assert same["s photo"] > same["s lite"] > 0
     untouched = measured(judge, *pair, result, photo)
     assert (untouched["closure"], untouched["content"]) == (0, 0)
     assert untouched["s photo"] == untouched["s lite"]
     assert measured(judge, *pair, result, painting)["s lite"] == 0
-    assert measured(judge, *pair, painting, result)["closure"] == pytest.approx(1 - same["s lite"] / same["s photo"])
+    assert measured(judge, *pair, painting, result)["closure"] == pytest.approx(
+        1 - same["s lite"] / same["s photo"]
+    )
 
 
 def test_the_ratios_are_of_lite_over_vgg19(judge: Network, pair: tuple[Tensor, Tensor]) -> None:
@@ -83,7 +101,11 @@ def test_the_ratios_are_of_lite_over_vgg19(judge: Network, pair: tuple[Tensor, T
 )
 def test_the_verdict_asks_for_every_limit(figure: str, limit: float, where: str) -> None:
     assert verdict(GOOD, GOOD).count(": yes") == 5
-    for value, answers in ((limit, 5), (limit + (-1e-6 if figure == "closure" else 1e-6), 4), (math.nan, 4)):
+    for value, answers in (
+        (limit, 5),
+        (limit + (-1e-6 if figure == "closure" else 1e-6), 4),
+        (math.nan, 4),
+    ):
         changed = GOOD | {figure: value}
         said = verdict(changed, GOOD) if where == "mean" else verdict(GOOD, changed)
         assert (said.count(": yes"), said.count(": NO")) == (answers, 5 - answers)
@@ -98,9 +120,16 @@ def test_the_summary_takes_the_smallest_closure_and_the_largest_of_the_rest() ->
     mean, worst = summary(rows(closure=(0.9, 0.8, 1.0)))
     assert tuple(mean) == tuple(worst) == COLUMNS
     assert (mean["closure"], worst["closure"]) == (pytest.approx(0.9), 0.8)
-    assert (mean["content"], worst["content"], worst["TV"], worst["s/it lite"]) == (0.5, 0.75, 0.75, 0.75)
+    assert (mean["content"], worst["content"], worst["TV"], worst["s/it lite"]) == (
+        0.5,
+        0.75,
+        0.75,
+        0.75,
+    )
     assert math.isnan(worst["s photo"])
-    assert line("worst", list(worst.values())).startswith("| worst | – | 0.7500 | 0.7500 | 80.0% | ")
+    assert line("worst", list(worst.values())).startswith(
+        "| worst | – | 0.7500 | 0.7500 | 80.0% | "
+    )
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
@@ -113,15 +142,21 @@ def test_unknown_seconds_are_left_out_and_an_unknown_quality_is_not(at: int) -> 
         row[-2:] = [seconds, math.nan]
     mean, worst = summary(table)
     assert mean["s/it VGG-19"] == worst["s/it VGG-19"] == 2
-    assert all(math.isnan(x[name]) for x in (mean, worst) for name in ("s/it lite", "closure", "content"))
+    assert all(
+        math.isnan(x[name]) for x in (mean, worst) for name in ("s/it lite", "closure", "content")
+    )
     assert line("mean", list(mean.values())).endswith("| 2.0000 | – |")
 
 
 def test_vgg19s_result_is_kept_for_these_very_settings_and_made_again_where_it_is_damaged(
     judge: Network, pair: tuple[Tensor, Tensor], tmp_path: Path
 ) -> None:
-    def ask(iterations: int = 2, key: str = "pair", network: Network = judge) -> tuple[Tensor, float]:
-        return reference(network, *pair, Schedule(iterations, final_rate=1.0), key, tmp_path / "cache")
+    def ask(
+        iterations: int = 2, key: str = "pair", network: Network = judge
+    ) -> tuple[Tensor, float]:
+        return reference(
+            network, *pair, Schedule(iterations, final_rate=1.0), key, tmp_path / "cache"
+        )
 
     made, seconds = ask()
     [file] = (tmp_path / "cache").iterdir()
@@ -165,10 +200,15 @@ def test_a_folder_stands_for_the_pictures_in_it_and_for_nothing_else(tmp_path: P
     for name in ("b.png", "a.JPG", "notes.txt", "c.webp"):
         (tmp_path / name).touch()
     file = tmp_path / "notes.txt"  # who names a file means it
-    assert lite_vs_vgg19.chosen([file, tmp_path]) == [file, *(tmp_path / x for x in ("a.JPG", "b.png", "c.webp"))]
+    assert lite_vs_vgg19.chosen([file, tmp_path]) == [
+        file,
+        *(tmp_path / x for x in ("a.JPG", "b.png", "c.webp")),
+    ]
 
 
-def test_weights_are_measured_only_if_they_are_of_this_network(tmp_path: Path, pair: tuple[Tensor, Tensor]) -> None:
+def test_weights_are_measured_only_if_they_are_of_this_network(
+    tmp_path: Path, pair: tuple[Tensor, Tensor]
+) -> None:
     with safe_open(EMBEDDED, "pt") as file:
         card = json.loads(file.metadata()["card"])
     tensors = load_file(EMBEDDED)
@@ -180,11 +220,16 @@ def test_weights_are_measured_only_if_they_are_of_this_network(tmp_path: Path, p
 
     (tmp_path / "other").write_bytes(b"nothing")
     save_file(dict(list(tensors.items())[1:]), tmp_path / "less")
-    for name, changed in (("same", taps), ("taps", {layer: tap + 1 for layer, tap in taps.items()})):
+    for name, changed in (
+        ("same", taps),
+        ("taps", {layer: tap + 1 for layer, tap in taps.items()}),
+    ):
         card["architecture"]["taps"] = changed
         save_file(tensors, tmp_path / name, {"card": json.dumps(card)})
     image = pair[0][None]
-    mine, embedded = (x(image, STYLE_LAYERS) for x in (load("same"), features.load("lite", precision="fp32")))
+    mine, embedded = (
+        x(image, STYLE_LAYERS) for x in (load("same"), load_network("lite", precision="fp32"))
+    )
     assert all(torch.equal(mine[name], embedded[name]) for name in STYLE_LAYERS)
     for name in ("other", "less", "taps", "missing"):
         with pytest.raises(WeightsError) as e:
@@ -207,7 +252,11 @@ def test_the_last_iterations_are_vgg19s_and_go_on_from_where_lite_came_to(
     stylise = lite_vs_vgg19.stylise
 
     def watched(
-        network: Network, photo: Tensor, painting: Tensor, schedule: Schedule, start: Tensor | None = None
+        network: Network,
+        photo: Tensor,
+        painting: Tensor,
+        schedule: Schedule,
+        start: Tensor | None = None,
     ) -> tuple[Tensor, float]:
         done.append((network.digest, schedule.iterations, start is not None))
         assert start is None or torch.equal(start, results[-1])
@@ -217,7 +266,9 @@ def test_the_last_iterations_are_vgg19s_and_go_on_from_where_lite_came_to(
 
     monkeypatch.setattr(lite_vs_vgg19, "stylise", watched)
     words = f"--photos {painting} --styles {painting} --weights-dir {small_vgg19} --size 32 --iterations 5"
-    lite_vs_vgg19.compare(lite_vs_vgg19.arguments([*words.split(), "--polish", str(polish), "--precision", "fp32"]))
+    lite_vs_vgg19.compare(
+        lite_vs_vgg19.arguments([*words.split(), "--polish", str(polish), "--precision", "fp32"])
+    )
     lite = sha256(EMBEDDED)
     mended = [(judge.digest, polish, True)] if polish else []
     assert done == [(judge.digest, 5, False), (lite, 5 - polish, False), *mended]
@@ -239,12 +290,29 @@ def test_the_whole_table(
         return judge
 
     monkeypatch.setattr(lite_vs_vgg19, "load_lite", same)
-    words = ["--photos", painting, "--styles", painting, painting, "--weights-dir", small_vgg19, "--out", tmp_path]
+    words = [
+        "--photos",
+        painting,
+        "--styles",
+        painting,
+        painting,
+        "--weights-dir",
+        small_vgg19,
+        "--out",
+        tmp_path,
+    ]
     words += ["--size", 32, "--iterations", 2, "--precision", "fp32"]
     lite_vs_vgg19.compare(lite_vs_vgg19.arguments([str(word) for word in words]))
     table = [text for text in capsys.readouterr().out.splitlines() if text.startswith("| ")]
-    assert [text.split(" | ")[0] for text in table] == ["| pair", *["| stripes x stripes"] * 2, "| mean", "| worst"]
-    assert all(" | 100.0% | 1.0000 | 1.0000 | " in text for text in table[1:])  # lite is VGG-19 here
+    assert [text.split(" | ")[0] for text in table] == [
+        "| pair",
+        *["| stripes x stripes"] * 2,
+        "| mean",
+        "| worst",
+    ]
+    assert all(
+        " | 100.0% | 1.0000 | 1.0000 | " in text for text in table[1:]
+    )  # lite is VGG-19 here
     sheet = cv2.imread(str(tmp_path / "contact_sheet.png"))
     assert sheet is not None
     assert sheet.shape[0] == 2 * 16 + lite_vs_vgg19.GAP

@@ -17,12 +17,18 @@ from vidstyle.motion.warp import outside
 def test_precision_recall_and_f1_count_all_scenes_together() -> None:
     hidden = [torch.tensor([[True, True, False, False]]), torch.tensor([[True, False]])]
     found = [torch.tensor([[True, False, True, False]]), torch.tensor([[True, False]])]
-    assert scored(found, hidden) == (pytest.approx(2 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert scored(found, hidden) == (
+        pytest.approx(2 / 3),
+        pytest.approx(2 / 3),
+        pytest.approx(2 / 3),
+    )
     assert scored(hidden, hidden) == (1, 1, pytest.approx(1))
     assert scored([~h for h in hidden], hidden)[2] == 0
 
 
-def test_at_factor_1_the_moved_threshold_is_that_of_the_plain_formula_and_a_larger_one_finds_less() -> None:
+def test_at_factor_1_the_moved_threshold_is_that_of_the_plain_formula_and_a_larger_one_finds_less() -> (
+    None
+):
     there, back = torch.randn(2, 2, 40, 60, generator=torch.Generator().manual_seed(0)) * 2
     assert torch.equal(moved(there, back, 1), occluded(there, back) | outside(there))
     assert bool((moved(there, back, 4) <= moved(there, back, 1)).all())

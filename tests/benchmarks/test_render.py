@@ -17,12 +17,23 @@ FRAMES = 5
 
 @pytest.fixture(scope="module")
 def found(film: Path, painting: Path) -> dict[str, float]:
-    quick = {"size": 48, "first_iterations": 4, "first_scales": 1, "iterations": 3, "budget": "fixed", "rest": "follow"}
+    quick = {
+        "size": 48,
+        "first_iterations": 4,
+        "first_scales": 1,
+        "iterations": 3,
+        "budget": "fixed",
+        "rest": "follow",
+    }
     return in_a_process({"input": film, "style": painting, "device": "cpu", **quick}, FRAMES)
 
 
 def test_a_render_is_timed_in_its_parts(found: dict[str, float]) -> None:
-    assert (found["frames"], found["linked"], found["iterations per linked frame"]) == (FRAMES, FRAMES - 1, 3)
+    assert (found["frames"], found["linked"], found["iterations per linked frame"]) == (
+        FRAMES,
+        FRAMES - 1,
+        3,
+    )
     assert all(found[name] > 0 for name in (*PARTS, "start-up", "import torch", "encode"))
     in_all = found["seconds per linked frame"] / found["iteration alone"]
     assert found["frame over iteration"] == pytest.approx(in_all)

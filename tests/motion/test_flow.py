@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle import weights
-from vidstyle.motion import flow as estimators
+from vidstyle.rendering.models import load_flow
+from vidstyle.weights import fetch
 
 # Mean end-point errors in pixels on ground truth: (DIS, RAFT-small).
 EPE = {
@@ -22,7 +22,9 @@ EPE = {
 
 
 def image(path: Path) -> torch.Tensor:
-    return torch.from_numpy(cv2.imread(str(path))[:, :, ::-1].astype("float32") / 255).permute(2, 0, 1)
+    return torch.from_numpy(cv2.imread(str(path))[:, :, ::-1].astype("float32") / 255).permute(
+        2, 0, 1
+    )
 
 
 def ground_truth(path: Path) -> np.ndarray:
@@ -32,7 +34,7 @@ def ground_truth(path: Path) -> np.ndarray:
 
 
 def error(name: str, folder: Path) -> float:
-    flow = estimators.load(name)(image(folder / "frame1.png"), image(folder / "frame2.png"))
+    flow = load_flow(name)(image(folder / "frame1.png"), image(folder / "frame2.png"))
     truth = ground_truth(folder / "flow12.flo")
     valid = np.abs(truth).max(0) < 1e8
     if (folder / "invalid.png").exists():
@@ -47,7 +49,9 @@ def test_dis_reaches_its_known_accuracy(shared: Path, scene: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", EPE)
-def test_raft_small_reaches_its_known_accuracy_with_the_weights_of_torch_hub(shared: Path, scene: str) -> None:
+def test_raft_small_reaches_its_known_accuracy_with_the_weights_of_torch_hub(
+    shared: Path, scene: str
+) -> None:
     assert error("raft-small", shared / "flow_gt" / scene) == pytest.approx(EPE[scene][1], rel=0.1)
 
 
@@ -61,7 +65,7 @@ def shifted_pair(h: int, w: int, dx: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize(("h", "w"), [(64, 96), (33, 47), (16, 16), (20, 300)])
 def test_dis_points_from_the_first_image_into_the_second_at_every_size(h: int, w: int) -> None:
     a, b = shifted_pair(h, w, 2)  # what is at x in a is at x + 2 in b
-    flow = estimators.load("dis")(a, b)
+    flow = load_flow("dis")(a, b)
     assert flow.shape == (2, h, w)
     if min(h, w) >= 32:
         assert flow[0].median() == pytest.approx(2, abs=0.2)
@@ -69,13 +73,15 @@ def test_dis_points_from_the_first_image_into_the_second_at_every_size(h: int, w
 
 
 @pytest.mark.parametrize("name", ["raft-small", "raft-large"])
-def test_raft_takes_any_size_and_loads_a_state_dict_of_torchvision(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raft_takes_any_size_and_loads_a_state_dict_of_torchvision(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torchvision.models import optical_flow
 
     torch.manual_seed(0)
     model = getattr(optical_flow, name.replace("-", "_"))(weights=None)
-    monkeypatch.setattr(weights, "load", lambda *_: (model.state_dict(), "0" * 64))
-    flow = estimators.load(name)
+    monkeypatch.setattr(fetch, "load", lambda *_: (model.state_dict(), "0" * 64))
+    flow = load_flow(name)
     a, b = shifted_pair(50, 139, 1)
     assert flow(a, b).shape == (2, 50, 139)
     assert flow.digest == "0" * 64
@@ -84,4 +90,4 @@ def test_raft_takes_any_size_and_loads_a_state_dict_of_torchvision(name: str, mo
 
 def test_an_unknown_estimator_is_named() -> None:
     with pytest.raises(ValueError, match="deepflow"):
-        estimators.load("deepflow")
+        load_flow("deepflow")

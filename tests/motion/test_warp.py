@@ -37,13 +37,19 @@ def test_an_integer_translation_is_exact(warp: Warp, h: int, w: int, dx: int, dy
 
 def test_a_half_pixel_is_the_mean_of_two_neighbours_and_flow_channel_0_is_x() -> None:
     image = torch.arange(12.0).view(1, 3, 4)
-    assert torch.equal(warp(image, constant_flow(0.5, 0, 3, 4))[0, 1], torch.tensor([4.5, 5.5, 6.5, 7.0]))
-    assert torch.equal(warp(image, constant_flow(0, 0.5, 3, 4))[0, :, 1], torch.tensor([3.0, 7.0, 9.0]))
+    assert torch.equal(
+        warp(image, constant_flow(0.5, 0, 3, 4))[0, 1], torch.tensor([4.5, 5.5, 6.5, 7.0])
+    )
+    assert torch.equal(
+        warp(image, constant_flow(0, 0.5, 3, 4))[0, :, 1], torch.tensor([3.0, 7.0, 9.0])
+    )
 
 
 def test_a_linear_ramp_is_reproduced_at_any_subpixel_position() -> None:
     h, w = 40, 60
-    y, x = torch.meshgrid(torch.arange(h, dtype=torch.float64), torch.arange(w, dtype=torch.float64), indexing="ij")
+    y, x = torch.meshgrid(
+        torch.arange(h, dtype=torch.float64), torch.arange(w, dtype=torch.float64), indexing="ij"
+    )
     ramp = torch.stack([x, y, 2 * x - 3 * y])
     generator = torch.Generator().manual_seed(2)
     flow = torch.rand(2, h, w, generator=generator, dtype=torch.float64) * 8 - 4
@@ -57,19 +63,31 @@ def test_a_flow_of_another_size_is_refused(warp: Warp) -> None:
         warp(torch.zeros(3, 8, 8), torch.zeros(2, 8, 9))
 
 
-def test_the_sharp_warp_follows_a_smooth_picture_to_two_hundredths_at_any_subpixel_position() -> None:
+def test_the_sharp_warp_follows_a_smooth_picture_to_two_hundredths_at_any_subpixel_position() -> (
+    None
+):
     h, w = 60, 80
-    y, x = torch.meshgrid(torch.arange(h, dtype=torch.float64), torch.arange(w, dtype=torch.float64), indexing="ij")
+    y, x = torch.meshgrid(
+        torch.arange(h, dtype=torch.float64), torch.arange(w, dtype=torch.float64), indexing="ij"
+    )
 
     def picture(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.stack(
-            [0.5 + 0.4 * torch.sin(0.7 * x), 0.5 + 0.4 * torch.cos(0.5 * y), 0.5 + 0.3 * torch.sin(x - y)]
+            [
+                0.5 + 0.4 * torch.sin(0.7 * x),
+                0.5 + 0.4 * torch.cos(0.5 * y),
+                0.5 + 0.3 * torch.sin(x - y),
+            ]
         )
 
-    flow = torch.rand(2, h, w, generator=torch.Generator().manual_seed(4), dtype=torch.float64) * 8 - 4
+    flow = (
+        torch.rand(2, h, w, generator=torch.Generator().manual_seed(4), dtype=torch.float64) * 8 - 4
+    )
     inside = (slice(None), slice(8, -8), slice(8, -8))
     expected = picture(x + flow[0], y + flow[1])[inside]
-    sharp, plain = ((follow(picture(x, y), flow)[inside] - expected).abs() for follow in (warp_sharp, warp))
+    sharp, plain = (
+        (follow(picture(x, y), flow)[inside] - expected).abs() for follow in (warp_sharp, warp)
+    )
     assert sharp.max() < 0.02
     assert sharp.mean() < 0.2 * plain.mean()
 
@@ -85,7 +103,9 @@ def test_the_sharp_warp_keeps_over_many_frames_what_the_bilinear_one_loses() -> 
     def left_after_24_frames(warp: Warp) -> float:
         image = picture[0]
         for t in range(24):  # a camera that trembles by a third of a pixel
-            image = warp(image, constant_flow(*((1 / 3, 1 / 3) if t % 2 else (-1 / 3, -1 / 3)), 64, 64))
+            image = warp(
+                image, constant_flow(*((1 / 3, 1 / 3) if t % 2 else (-1 / 3, -1 / 3)), 64, 64)
+            )
         return energy(image) / energy(picture[0])
 
     assert left_after_24_frames(warp) < 0.1

@@ -1,4 +1,6 @@
-"""What a frame takes from several others: where it starts from, what it is held to, and what is remembered for it."""
+"""What a frame takes from several others: where it starts from, what it is held to, and what is
+remembered for it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ import torch
 from torch import Tensor
 
 from tests.stylize.conftest import TinyFeatures
-from vidstyle.config import RenderConfig
+from vidstyle.config.settings import RenderConfig
 from vidstyle.frames import Frame, Motion, quantise
-from vidstyle.stylize import step as stepping
 from vidstyle.stylize.objective import Objective, Temporal
-from vidstyle.stylize.optimize import Schedule
-from vidstyle.stylize.step import State, Stylizer
+from vidstyle.stylize.optimise import engine as stepping
+from vidstyle.stylize.optimise.engine import State, Stylizer
+from vidstyle.stylize.optimise.minimise import Schedule
 from vidstyle.stylize.temporal import SEAM, blended, kept_where_settled, start_image
 
 H, W = 48, 64
@@ -49,7 +51,9 @@ def test_with_one_link_or_with_others_that_show_nothing_the_start_is_that_of_one
 def test_each_pixel_starts_from_the_closest_frame_that_shows_it(picture: Picture) -> None:
     frame, images = picture(H, W, 9), [picture(H, W, seed) for seed in range(3)]
     seen = [left_of(16), left_of(32) - left_of(16), left_of(48) - left_of(32)]
-    links = [(image, linked(mask, x)) for image, mask, x in zip(images, seen, (2, 0, -3), strict=True)]
+    links = [
+        (image, linked(mask, x)) for image, mask, x in zip(images, seen, (2, 0, -3), strict=True)
+    ]
     start, held = start_image(frame, links)
     for number in range(3):
         part = (slice(None), slice(None), slice(16 * number, 16 * number + 16))
@@ -63,7 +67,9 @@ def test_the_blend_is_ruders_equation() -> None:
     mask = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 3)
     for delta in (0.0, 0.25, 0.5, 1.0):
         got = blended(image, warped, mask, delta)
-        by_hand = [delta * c * 1.0 + (1 - delta) * 0.2 + delta * (1 - c) * 0.2 for c in (0.0, 0.5, 1.0)]
+        by_hand = [
+            delta * c * 1.0 + (1 - delta) * 0.2 + delta * (1 - c) * 0.2 for c in (0.0, 0.5, 1.0)
+        ]
         assert got[0, 0].tolist() == pytest.approx(by_hand)
     assert torch.equal(blended(image, warped, mask, 0.0), image)
     assert blended(image, warped, mask, 1.0)[0, 0, 2] == 1.0
@@ -81,7 +87,9 @@ def test_the_state_reaches_as_far_back_as_it_must_and_no_farther() -> None:
 
 
 class Seen:
-    """Stands in for the optimiser: takes down its starts and its temporal terms, and changes nothing."""
+    """Stands in for the optimiser: takes down its starts and its temporal terms, and changes
+    nothing.
+    """
 
     def __init__(self) -> None:
         self.starts: list[Tensor] = []
@@ -90,7 +98,9 @@ class Seen:
     def __call__(
         self, objective: Objective, start: Tensor, schedule: Schedule, pace: Tensor | None = None
     ) -> tuple[Tensor, int]:
-        self.starts.append(start[:, stepping.MARGIN : -stepping.MARGIN, stepping.MARGIN : -stepping.MARGIN])
+        self.starts.append(
+            start[:, stepping.MARGIN : -stepping.MARGIN, stepping.MARGIN : -stepping.MARGIN]
+        )
         self.terms.append([term for term in objective.terms if isinstance(term, Temporal)])
         return start, schedule.iterations
 
@@ -116,7 +126,9 @@ def test_a_frame_has_one_temporal_term_for_each_link_with_its_own_mask(
     masks = {1: left_of(10), 2: left_of(30) - left_of(10), 4: left_of(60) - left_of(30)}
     farther = {j: linked(masks[j]) for j in (2, 4)}
     motion = Motion(torch.zeros(2, H, W), masks[1], farther)
-    state, image, _ = s.step(State(images[1], {j: images[j] for j in (2, 3, 4)}), Frame(0, picture(H, W, 8)), motion)
+    state, image, _ = s.step(
+        State(images[1], {j: images[j] for j in (2, 3, 4)}), Frame(0, picture(H, W, 8)), motion
+    )
     assert len(seen.terms[0]) == 3
     for term, j in zip(seen.terms[0], (1, 2, 4), strict=True):
         assert (term.weight, term.norm) == (7.0, norm)
@@ -132,7 +144,9 @@ def test_a_frame_has_one_temporal_term_for_each_link_with_its_own_mask(
 def test_a_later_pass_starts_from_the_blend_and_is_held_to_its_neighbour_only_when_asked(
     tiny: TinyFeatures, picture: Picture, settings: Settings, seen: Seen, hold: bool
 ) -> None:
-    s = Stylizer(tiny, [picture(40, 56, 9)], (H, W), settings(passes=4, blend=0.25), torch.device("cpu"))
+    s = Stylizer(
+        tiny, [picture(40, 56, 9)], (H, W), settings(passes=4, blend=0.25), torch.device("cpu")
+    )
     frame, image, beside = (picture(H, W, seed) for seed in range(3))
     motion = linked(left_of(30), 2, 0)
     made, done = s.revise(Frame(0, frame), image, beside, motion, hold=hold)
@@ -150,9 +164,11 @@ def test_what_rests_is_kept_what_moves_is_not_and_between_the_change_is_gradual(
     made, before = torch.full((3, H, W), 0.8), torch.full((3, H, W), 0.2)
     rest = torch.zeros(1, H, W, dtype=torch.bool)
     rest[:, :, W // 2 :] = True
-    motion = Motion(torch.zeros(2, H, W), torch.ones(1, H, W), settled=rest)
+    motion = Motion(torch.zeros(2, H, W), torch.ones(1, H, W), static=rest)
     kept = kept_where_settled(made, before, motion)
-    assert torch.equal(kept[:, :, : W // 2], made[:, :, : W // 2]), "what moves is what was made of it"
+    assert torch.equal(kept[:, :, : W // 2], made[:, :, : W // 2]), (
+        "what moves is what was made of it"
+    )
     assert torch.equal(kept[:, :, W // 2 + SEAM :], before[:, :, W // 2 + SEAM :])
     steps = kept[0, 0].diff()
     assert bool((steps <= 1e-6).all())
@@ -164,7 +180,9 @@ def test_nothing_is_kept_of_what_moves_however_small_it_is() -> None:
     for side in (1, 3, 9):
         settled = torch.ones(1, H, W, dtype=torch.bool)
         settled[:, 20 : 20 + side, 30 : 30 + side] = False
-        kept = kept_where_settled(made, before, Motion(torch.zeros(2, H, W), torch.ones(1, H, W), settled=settled))
+        kept = kept_where_settled(
+            made, before, Motion(torch.zeros(2, H, W), torch.ones(1, H, W), static=settled)
+        )
         assert torch.equal(kept[:, ~settled[0]], made[:, ~settled[0]])
         assert torch.equal(kept[:, 40:], before[:, 40:])
 

@@ -8,14 +8,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.config import RenderConfig
+from vidstyle.config.settings import RenderConfig
+from vidstyle.features import extractor
+from vidstyle.features.extractor import CONTENT_LAYERS, STRIDE, STYLE_LAYERS, position_count, stride
+from vidstyle.features.vgg19 import VGG19
 from vidstyle.frames import Frame, Motion
-from vidstyle.stylize import features
-from vidstyle.stylize.features import CONTENT_LAYERS, STYLE_LAYERS
-from vidstyle.stylize.features.vgg19 import VGG19
-from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, grams, maps, sums
-from vidstyle.stylize.step import MARGIN, State, Stylizer
-from vidstyle.stylize.tiles import STRIDE, cells, stride, tiles
+from vidstyle.rendering.models import load_network
+from vidstyle.stylize.objective import (
+    Content,
+    Objective,
+    Smoothness,
+    Style,
+    Temporal,
+    grams,
+    maps,
+    sums,
+)
+from vidstyle.stylize.optimise.engine import MARGIN, State, Stylizer
+from vidstyle.stylize.tiles import tiles
 
 Picture = Callable[..., Tensor]
 Settings = Callable[..., RenderConfig]
@@ -26,7 +36,7 @@ SIZES = [(64, 96, 32), (75, 131, 48), (33, 200, 16), (128, 128, 64), (17, 19, 16
 class Seen:
     """A network that notes the sizes of what it is shown."""
 
-    def __init__(self, network: features.Network) -> None:
+    def __init__(self, network: extractor.Network) -> None:
         self.network, self.digest, self.halo = network, network.digest, network.halo
         self.sizes: set[tuple[int, int]] = set()
 
@@ -36,14 +46,16 @@ class Seen:
 
 
 @pytest.fixture(scope="module", params=["lite", "vgg19"])
-def network(request: pytest.FixtureRequest) -> features.Network:
+def network(request: pytest.FixtureRequest) -> extractor.Network:
     if request.param == "lite":
-        return features.load("lite")
+        return load_network("lite")
     torch.manual_seed(0)  # the reference's shape; its weights are not at hand everywhere
-    return features.Network(VGG19(), "random", torch.device("cpu"), "fp32")
+    return extractor.Network(VGG19(), "random", torch.device("cpu"), "fp32")
 
 
-def objective(network: features.Network, picture: Picture, h: int, w: int, side: int | None) -> Objective:
+def objective(
+    network: extractor.Network, picture: Picture, h: int, w: int, side: int | None
+) -> Objective:
     """Every term at once, with its features in tiles of `side`."""
     over = None if side is None else tiles((h, w), side, network.halo)
     painting, frame = picture(h, w, 1)[None], picture(h, w, 2)[None]
@@ -60,7 +72,7 @@ def objective(network: features.Network, picture: Picture, h: int, w: int, side:
 
 @pytest.mark.parametrize(("h", "w", "side"), SIZES)
 def test_the_loss_and_its_gradient_are_those_of_the_whole_picture(
-    network: features.Network, picture: Picture, h: int, w: int, side: int
+    network: extractor.Network, picture: Picture, h: int, w: int, side: int
 ) -> None:
     found = []
     for divided in (None, side):
@@ -78,7 +90,7 @@ def test_the_loss_and_its_gradient_are_those_of_the_whole_picture(
 def test_every_cell_of_every_map_belongs_to_one_tile(h: int, w: int, side: int) -> None:
     for name in STYLE_LAYERS:
         size = [n // stride(name) for n in (h, w)]
-        assert size[0] * size[1] == cells(name, (h, w))
+        assert size[0] * size[1] == position_count(name, (h, w))
         counted = torch.zeros(size)
         for tile in tiles((h, w), side, 32):
             tile.place(counted, name).add_(1)
@@ -88,10 +100,15 @@ def test_every_cell_of_every_map_belongs_to_one_tile(h: int, w: int, side: int) 
         assert bool((counted == 1).all())
 
 
-def test_no_more_than_a_tile_and_its_overlap_is_computed_at_once(picture: Picture, settings: Settings) -> None:
-    spy, side, (h, w) = Seen(features.load("lite")), 48, (96, 412)
+def test_no_more_than_a_tile_and_its_overlap_is_computed_at_once(
+    picture: Picture, settings: Settings
+) -> None:
+    spy, side, (h, w) = Seen(load_network("lite")), 48, (96, 412)
     config = settings(first_iterations=2, iterations=1, first_scales=1)
-    whole, divided = (Stylizer(spy, [picture(h, w, 9)], (h, w), config, torch.device("cpu"), tile=t) for t in (0, side))
+    whole, divided = (
+        Stylizer(spy, [picture(h, w, 9)], (h, w), config, torch.device("cpu"), tile=t)
+        for t in (0, side)
+    )
     images = []
     for s in (divided, whole):
         spy.sizes.clear()
@@ -99,5 +116,7 @@ def test_no_more_than_a_tile_and_its_overlap_is_computed_at_once(picture: Pictur
         motion = Motion(torch.full((2, h, w), 0.5), torch.ones(1, h, w))
         images.append(s.step(state, Frame(0, picture(h, w, 2)), motion)[1])
         largest = max(max(size) for size in spy.sizes)
-        assert largest <= side + STRIDE + 2 * spy.halo if s is divided else largest == w + 2 * MARGIN
+        assert (
+            largest <= side + STRIDE + 2 * spy.halo if s is divided else largest == w + 2 * MARGIN
+        )
     assert (images[0] - images[1]).abs().mean() < 0.2 / 255

@@ -57,7 +57,9 @@ def test_facets_are_smooth_inside_and_sharp_between() -> None:
     for seed in range(12):
         image = faceted(picture, random.Random(seed))
         changes = image.diff(dim=2).abs().amax(0)
-        assert changes.median() < 0.04  # all of the ramp that there is between two columns, or less, and shading
+        assert (
+            changes.median() < 0.04
+        )  # all of the ramp that there is between two columns, or less, and shading
         sharp.append(bool(changes.max() > 0.25))
         grey = faceted(picture[:1].expand(3, -1, -1), random.Random(seed))
         assert torch.equal(grey[0], grey[1])
@@ -67,8 +69,12 @@ def test_facets_are_smooth_inside_and_sharp_between() -> None:
 
 def test_the_shade_of_a_facet_turns_about_its_own_middle() -> None:
     grey = torch.full((3, 96, 96), 0.5)
-    strayed = [float((faceted(grey, random.Random(seed)) - 0.5).abs().median()) for seed in range(24)]
-    assert 0.02 < sum(strayed) / 24 < 0.15  # 0.23 about the picture's middle: most facets black or white
+    strayed = [
+        float((faceted(grey, random.Random(seed)) - 0.5).abs().median()) for seed in range(24)
+    ]
+    assert (
+        0.02 < sum(strayed) / 24 < 0.15
+    )  # 0.23 about the picture's middle: most facets black or white
 
 
 @pytest.mark.parametrize("length", [2, 5, 40])
@@ -79,15 +85,29 @@ def test_mirrored_indices_go_on_where_the_picture_ends(length: int) -> None:
     assert set(i.diff().abs().tolist()) == {1}
 
 
-def test_held_out_pictures_are_never_trained_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_held_out_pictures_are_never_trained_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     images = Images(folder, SIZE)
     read: set[Path] = set()
-    monkeypatch.setattr(data, "read_image", lambda path, error: (read.add(path), read_image(path, error))[1])
-    for make in (images.any, images.style, images.content, images.collage, images.mosaic, images.facets):
+    monkeypatch.setattr(
+        data, "read_image", lambda path, error: (read.add(path), read_image(path, error))[1]
+    )
+    for make in (
+        images.any,
+        images.style,
+        images.content,
+        images.collage,
+        images.mosaic,
+        images.facets,
+    ):
         for seed in range(12):
             make(random.Random(seed))
     assert len(read) > 4
     held_out = {path for pair in images.held_out for path in pair}
     assert held_out
     assert not held_out & read
-    assert not {path for pair in images.held_out for path in pair} & {*images.photos, *images.paintings}
+    assert not {path for pair in images.held_out for path in pair} & {
+        *images.photos,
+        *images.paintings,
+    }

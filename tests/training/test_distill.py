@@ -1,4 +1,6 @@
-"""The training script on a folder of ten small pictures, at a size at which VGG-19 takes no time."""
+"""The training script on a folder of ten small pictures, at a size at which VGG-19 takes no
+time.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,15 @@ from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, gradient_error
 from training.student import Student, fit_heads, grow, rotations
 from training.teacher import ENERGY, PULLED, Lesson, Teacher
 from vidstyle.errors import WeightsError
-from vidstyle.packing import unpack
-from vidstyle.stylize import features, losses
-from vidstyle.stylize.features import lite as lites
-from vidstyle.stylize.features.lite import Lite
+from vidstyle.features import extractor
+from vidstyle.features import lite as lites
+from vidstyle.features.lite import Lite
+from vidstyle.rendering.models import load_network
+from vidstyle.stylize import losses
+from vidstyle.weights.int8 import unpack
 
 SIZE = 64
-INIT = Path(features.__file__).parents[2] / "assets" / "lite.safetensors"
+INIT = Path(extractor.__file__).parents[1] / "assets" / "lite.safetensors"
 
 
 @pytest.fixture
@@ -40,7 +44,16 @@ def arguments(folder: Path, shared: Path) -> Callable[..., list[str]]:
     def make(work: Path, *more: object) -> list[str]:
         pool = "--crop 64 --pool 2 --batch 1 --advance 1 --longest 8"
         small = f"{pool} --rounds 4 --score-every 9 --score-iterations 2 --device cpu"
-        files = ("--images", folder, "--weights-dir", shared / "weights", "--out", work / "out", "--work", work)
+        files = (
+            "--images",
+            folder,
+            "--weights-dir",
+            shared / "weights",
+            "--out",
+            work / "out",
+            "--work",
+            work,
+        )
         return [str(x) for x in (*files, *small.split(), *more)]
 
     return make
@@ -78,7 +91,10 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
     assert card["steps"] == 16
     assert card["architecture"] == json.loads(json.dumps(architecture()))
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:13] for line in lines if "held out: photo" in line] == ["0/4 held out:", "4/4 held out:"] * 2
+    assert [line[:13] for line in lines if "held out: photo" in line] == [
+        "0/4 held out:",
+        "4/4 held out:",
+    ] * 2
     out.unlink()  # as if it had been killed before the last score
     assert train("parts").read_bytes() == whole
     with pytest.raises(SystemExit, match=r"another training \(rate: 0.004 -> 0.001\)"):
@@ -90,7 +106,7 @@ def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tell
     arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = Lite()
-    old.load_state_dict(features.load("lite", precision="fp32").module.state_dict())
+    old.load_state_dict(load_network("lite", precision="fp32").module.state_dict())
     monkeypatch.setattr(distill, "commit", lambda: "one")
     monkeypatch.setattr(distill, "code", lambda: "1")
     begun = distill.Run(distill.arguments(arguments(tmp_path / "begun", "--init", INIT)))
@@ -104,7 +120,9 @@ def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tell
     share = distill.OFFSET * begun.content_mean()
     assert share.abs().max() > 0.1
     shift = back.mean((0, 2, 3))
-    assert torch.allclose(back, shift[None, :, None, None].expand_as(back), atol=1e-4)  # it is moved, and no more
+    assert torch.allclose(
+        back, shift[None, :, None, None].expand_as(back), atol=1e-4
+    )  # it is moved, and no more
     assert torch.allclose(shift, share, atol=5e-3)  # the mean is taken in bf16 where that is fast
     rates = {group["scale"] for optimizer in begun.optimizers for group in optimizer.param_groups}
     assert rates == {1.0, distill.SHALLOW_RATE, distill.OTHERS_RATE}
@@ -116,14 +134,19 @@ def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tell
             if (work, rounds) == ("changed", 2):
                 monkeypatch.setattr(distill, "commit", lambda: "two")
                 monkeypatch.setattr(distill, "code", lambda: "2")
-            run = distill.Run(distill.arguments(arguments(tmp_path / work, "--init", INIT, "--rounds", 2)))
+            run = distill.Run(
+                distill.arguments(arguments(tmp_path / work, "--init", INIT, "--rounds", 2))
+            )
             while run.round < rounds:
                 run.train_round()
                 run.save()
         run.export(tmp_path / work / "out", {})
         written.append(tmp_path / work / "out")
         shipped = unpack(load_file(written[-1]))
-        offset = {name: run.mean.lite.heads[name].bias - shipped[f"heads.{name}.bias"] for name in lites.RANKS}
+        offset = {
+            name: run.mean.lite.heads[name].bias - shipped[f"heads.{name}.bias"]
+            for name in lites.RANKS
+        }
         gone = offset.pop("relu4_2")
         assert torch.allclose(gone, 0.15 * run.content_mean(), atol=2e-3)  # fp16
         assert gone.abs().max() > 0.1
@@ -151,7 +174,9 @@ def test_steps_bring_down_what_is_deep_and_the_gradient(
     drawn = random.Random(0)
     monkeypatch.setattr(drawn, "random", lambda: 0.0)  # all layers pull together
     under_way = run.pulled(pool, drawn)
-    steps = [run.step(under_way, styles) for _ in range(130)]  # relu5_1's style and the gradient move last
+    steps = [
+        run.step(under_way, styles) for _ in range(130)
+    ]  # relu5_1's style and the gradient move last
     deep = [name for name in steps[0] if name.startswith(("relu4", "relu5"))]
     assert {"relu4_2", "relu4_4", "relu5_1 style"} < set(deep)
     assert not [name for name in [*deep, "gradient"] if steps[-1][name] >= steps[0][name]]
@@ -176,7 +201,10 @@ def test_a_network_that_grew_is_the_function_that_it_was(monkeypatch: pytest.Mon
     torch.manual_seed(0)
     old, new = narrow(monkeypatch), Lite()
     image = torch.rand(1, 3, 64, 64)
-    assert grow(new, old.state_dict(), {**lites.TAPS, "relu4_1": 1, "relu4_2": 1}) == {"relu4_1", "relu4_2"}
+    assert grow(new, old.state_dict(), {**lites.TAPS, "relu4_1": 1, "relu4_2": 1}) == {
+        "relu4_1",
+        "relu4_2",
+    }
     kept = [name for name in lites.RANKS if not name.startswith("relu4")]
     for name, before in old(image, kept).items():
         assert torch.allclose(new(image, [name])[name], before, atol=1e-5)
@@ -193,14 +221,18 @@ def test_a_network_that_grew_is_the_function_that_it_was(monkeypatch: pytest.Mon
     ("wrong", "why"),
     [("--crop 100", "no multiple of 16"), ("--init out", "would replace")],
 )
-def test_arguments_that_cannot_work_are_refused(wrong: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_that_cannot_work_are_refused(
+    wrong: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         distill.arguments(["--images", "in", "--work", "work", "--out", "out", *wrong.split()])
     assert why in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("missing", ["--images", "--init"])
-def test_a_file_that_is_not_there_is_named(missing: str, arguments: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(
+    missing: str, arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
     with pytest.raises(SystemExit, match="nowhere"):
         distill.main(arguments(tmp_path / "work", missing, tmp_path / "nowhere"))
 
@@ -231,10 +263,15 @@ def test_targets_in_a_turned_basis_are_turned_back() -> None:
     student = Student()
     batch = torch.rand(2, 3, 64, 64)
     turned = torch.linalg.qr(torch.randn(96, 96))[0]
-    targets = [{"relu3_1": torch.einsum("chw,cd->dhw", f.detach(), turned)} for f in student(batch)["relu3_1"]]
+    targets = [
+        {"relu3_1": torch.einsum("chw,cd->dhw", f.detach(), turned)}
+        for f in student(batch)["relu3_1"]
+    ]
     rotation = rotations(student, [(batch, targets)], {"relu3_1"})["relu3_1"]
     said = student(batch)["relu3_1"]
-    back = torch.stack([torch.einsum("chw,cd->dhw", target["relu3_1"], rotation) for target in targets])
+    back = torch.stack(
+        [torch.einsum("chw,cd->dhw", target["relu3_1"], rotation) for target in targets]
+    )
     assert torch.allclose(back, said, atol=1e-4)
 
 
@@ -247,7 +284,10 @@ def test_a_perfect_student_has_no_loss_and_each_term_is_what_it_says() -> None:
     loss, parts = objective({name: 1.1 * f for name, f in perfect.items()}, targets, emphasis, 1)
     t = perfect["relu3_1"]
     feature, hint = 0.1**2, 0.1**2  # |0.1 t|^2 / |t|^2, above the floor or not
-    scale = [max(1.0, FLOOR * ENERGY * 30 / float((emphasis["relu3_1"] @ f.flatten(1)).square().sum())) for f in t]
+    scale = [
+        max(1.0, FLOOR * ENERGY * 30 / float((emphasis["relu3_1"] @ f.flatten(1)).square().sum()))
+        for f in t
+    ]
     assert parts["relu3_1"] == pytest.approx(sum(feature / x for x in scale) / 3, rel=1e-4)
     assert parts["relu3_4"] == pytest.approx(hint, rel=1e-4)
     g = gram(t)
@@ -270,7 +310,9 @@ def test_the_gradient_error_reaches_every_weight_in_bf16_as_in_fp32() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             maps = student(x)
             pull = {name: torch.ones_like(maps[name][0]) for name in PULLED}
-            surrogate, _ = gradient_error(student, x, maps, [Lesson(x[0].detach(), {}, pull, torch.zeros_like(x[0]))])
+            surrogate, _ = gradient_error(
+                student, x, maps, [Lesson(x[0].detach(), {}, pull, torch.zeros_like(x[0]))]
+            )
         found.append(torch.autograd.grad(surrogate, weights))
     for exact, rough in zip(*found, strict=True):
         assert float(torch.cosine_similarity(exact.flatten(), rough.flatten(), dim=0)) > 0.95
@@ -299,7 +341,9 @@ def test_the_gradient_error_and_its_own_gradient_are_those_of_its_definition() -
     found, expected = (torch.autograd.grad(loss, weights) for loss in (surrogate, definition))
     for a, b in zip(found, expected, strict=True):
         assert (a - b).norm() < 1e-5 * b.norm()
-    perfect = [Lesson(x[i].detach(), {}, pulls[i], g) for i, g in enumerate(own(create_graph=False))]
+    perfect = [
+        Lesson(x[i].detach(), {}, pulls[i], g) for i, g in enumerate(own(create_graph=False))
+    ]
     assert float(gradient_error(student, x, maps, perfect)[1]) < 1e-20
 
 
@@ -307,7 +351,9 @@ def test_batched_statistics_are_those_of_the_losses() -> None:
     torch.manual_seed(0)
     a, b = torch.randn(2, 3, 7, 5, 6)
     assert torch.allclose(gram(a), torch.stack([losses.gram(f[None]) for f in a]))
-    assert torch.allclose(relative(a, b), torch.stack([losses.content(x, y) for x, y in zip(a, b, strict=True)]))
+    assert torch.allclose(
+        relative(a, b), torch.stack([losses.content(x, y) for x, y in zip(a, b, strict=True)])
+    )
 
 
 def test_the_teachers_directions_are_orthogonal_and_turn_together(shared: Path) -> None:
@@ -316,9 +362,14 @@ def test_the_teachers_directions_are_orthogonal_and_turn_together(shared: Path) 
     teacher.find_directions([batch])
     for name, f in teacher.maps(batch).items():
         basis = teacher.basis[name]
-        assert float((basis.T @ f.permute(1, 0, 2, 3).flatten(1)).square().sum(0).mean()) <= ENERGY * 1.01
+        assert (
+            float((basis.T @ f.permute(1, 0, 2, 3).flatten(1)).square().sum(0).mean())
+            <= ENERGY * 1.01
+        )
         squares = basis.T @ basis
-        assert torch.allclose(squares, squares[0, 0] * torch.eye(len(squares)), atol=1e-3 * float(squares[0, 0]))
+        assert torch.allclose(
+            squares, squares[0, 0] * torch.eye(len(squares)), atol=1e-3 * float(squares[0, 0])
+        )
     before = [lesson.targets["relu4_1"].float() for lesson in teacher.lessons(batch)]
     emphasis = teacher.emphasis["relu4_1"]
     teacher.turn("relu4_1", torch.linalg.qr(torch.randn(128, 128))[0])
@@ -344,7 +395,7 @@ def test_a_pull_is_the_gradient_of_the_distances(shared: Path) -> None:
         maps = teacher.project(x)
         loss = sum(
             w * relative(gram(maps[name]), gram(targets[i][name][None])).sum()
-            for w, name in zip(weights[i][:-1], features.STYLE_LAYERS, strict=True)
+            for w, name in zip(weights[i][:-1], extractor.STYLE_LAYERS, strict=True)
         )
         loss = loss + weights[i][-1] * losses.content(maps["relu4_2"], contents[i][None].float())
         assert isinstance(loss, torch.Tensor)
@@ -359,14 +410,28 @@ def test_images_are_pulled_by_all_layers_as_in_a_render_or_by_one() -> None:
     class Spy:
         rows: ClassVar[list[list[float]]] = []
 
-        def pulled(self, batch: torch.Tensor, _: object, contents: torch.Tensor, weights: torch.Tensor) -> list[None]:
+        def pulled(
+            self, batch: torch.Tensor, _: object, contents: torch.Tensor, weights: torch.Tensor
+        ) -> list[None]:
             assert len(batch) == len(contents) == len(weights)
             self.rows += weights.tolist()
             return [None] * len(batch)
 
     x, y = torch.rand(2, 3, 8, 8)  # half of the images are not, or no more, their content
     pool = [
-        Attempt(x, x, (x, y)[i % 2], x, x, 9, 0.1, 0.01 * i, tv_weight=0.0, done=i % 4 // 3, lesson=Lesson(x, {}))
+        Attempt(
+            x,
+            x,
+            (x, y)[i % 2],
+            x,
+            x,
+            9,
+            0.1,
+            0.01 * i,
+            tv_weight=0.0,
+            done=i % 4 // 3,
+            lesson=Lesson(x, {}),
+        )
         for i in range(200)
     ]
     for a in pool:
@@ -381,4 +446,6 @@ def test_images_are_pulled_by_all_layers_as_in_a_render_or_by_one() -> None:
         else:  # 5 (mean style + w content)
             assert row == pytest.approx([1, 1, 1, 1, 1, 5 * a.content_weight])
     assert len(seen) == 2 * len(distill.ALONE) - 1
-    assert ("relu4_2", False) not in seen, "the content of an image that has not moved is where it is"
+    assert ("relu4_2", False) not in seen, (
+        "the content of an image that has not moved is where it is"
+    )

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from vidstyle.errors import FFmpegError
 from vidstyle.video import ffmpeg
 
-LUMA = {"bt709": (0.2126, 0.0722), "smpte170m": (0.299, 0.114), "bt470bg": (0.299, 0.114), "bt2020nc": (0.2627, 0.0593)}
+LUMA = {
+    "bt709": (0.2126, 0.0722),
+    "smpte170m": (0.299, 0.114),
+    "bt470bg": (0.299, 0.114),
+    "bt2020nc": (0.2627, 0.0593),
+}
 """Kr and Kb of each matrix, as the standards give them."""
 
 
@@ -59,14 +64,25 @@ class Clips:
         except FFmpegError:  # before ffmpeg 6
             return self.make("turned.mp4", *given, "-metadata:s:v:0", f"rotate={degrees}")
 
-    def timed(self, name: str, expression: str, *options: str, frames: int = 10, last: int | None = None) -> Path:
-        """A clip whose frame N is shown at `expression` (in 1/90000 s); `last` is the duration of the last one."""
+    def timed(
+        self, name: str, expression: str, *options: str, frames: int = 10, last: int | None = None
+    ) -> Path:
+        """A clip whose frame N is shown at `expression` (in 1/90000 s); `last` is the duration of
+        the last one.
+        """
         filters = f"settb=1/90000,setpts={expression}"
         length = (
-            ["-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{frames - 1})\\,{last}\\,DURATION)"] if last else []
+            [
+                "-bsf:v",
+                f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{frames - 1})\\,{last}\\,DURATION)",
+            ]
+            if last
+            else []
         )
         times = ["-fps_mode", "passthrough", "-enc_time_base", "1/90000", *length]
-        return self.pattern(name, "-vf", filters, *times, "-video_track_timescale", "90000", *options, frames=frames)
+        return self.pattern(
+            name, "-vf", filters, *times, "-video_track_timescale", "90000", *options, frames=frames
+        )
 
     def patches(
         self,
@@ -79,7 +95,8 @@ class Clips:
         tile: tuple[int, int] = (32, 32),
         frames: int = 2,
     ) -> Path:
-        """Flat patches side by side, lossless, their YCbCr computed here from the standard's equations, not by ffmpeg.
+        """Flat patches side by side, lossless, their YCbCr computed here from the standard's
+        equations, not by ffmpeg.
 
         Args:
             colours: (n, 3) RGB in [0, 1].
@@ -96,7 +113,9 @@ class Clips:
         rows = [np.repeat(np.rint(plane).clip(0, top), tile[0]) for plane in planes]
         frame = np.stack([np.tile(row, (tile[1], 1)) for row in rows])  # (3, H, W)
         raw = self.folder / f"{name}.raw"
-        raw.write_bytes(np.tile(frame.astype("<u2" if bits > 8 else "u1"), (frames, 1, 1, 1)).tobytes())
+        raw.write_bytes(
+            np.tile(frame.astype("<u2" if bits > 8 else "u1"), (frames, 1, 1, 1)).tobytes()
+        )
         form = "yuv444p" if bits == 8 else f"yuv444p{bits}le"
         size = f"{tile[0] * len(colours)}x{tile[1]}"
         given = ["-f", "rawvideo", "-pixel_format", form, "-video_size", size, "-framerate", "10"]

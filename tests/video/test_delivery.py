@@ -17,10 +17,17 @@ from vidstyle.video.delivery import CODECS, decide
 from vidstyle.video.probe import Source, Stream
 
 STYLE = Path("paintings/munch.jpg")
-DEMUXERS = {".mp4": "mov,mp4,m4a,3gp,3g2,mj2", ".webm": "matroska,webm", ".mkv": "matroska,webm", ".avi": "avi"}
+DEMUXERS = {
+    ".mp4": "mov,mp4,m4a,3gp,3g2,mj2",
+    ".webm": "matroska,webm",
+    ".mkv": "matroska,webm",
+    ".avi": "avi",
+}
 
 
-def source(path: Path, kind: str = "video", container: str | None = None, *streams: Stream) -> Source:
+def source(
+    path: Path, kind: str = "video", container: str | None = None, *streams: Stream
+) -> Source:
     return Source(
         path=path,
         kind=kind,  # type: ignore[arg-type]
@@ -134,18 +141,24 @@ def test_what_cannot_be_written_is_refused_with_its_reason(
     kind = "image" if name.endswith("png") else "video"
     style = tmp_path / "style.jpg"
     with pytest.raises(OutputError) as caught:
-        decide(source(tmp_path / name, kind), tmp_path / output, style, codec, crf, made_from=[style])
+        decide(
+            source(tmp_path / name, kind), tmp_path / output, style, codec, crf, made_from=[style]
+        )
     assert why in caught.value.why
     assert "\n" not in caught.value.what + caught.value.why + caught.value.hint
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_every_codec_fits_some_container_and_its_default_quality_its_scale(tmp_path: Path, codec: str) -> None:
+def test_every_codec_fits_some_container_and_its_default_quality_its_scale(
+    tmp_path: Path, codec: str
+) -> None:
     found = decide(source(tmp_path / "in.mp4"), None, STYLE, codec, None)
     assert found.codec == codec
     assert found.crf is None or 0 < found.crf <= CODECS[codec].worst
-    assert decide(source(tmp_path / "in.mp4"), None, STYLE, codec, 9).crf == (None if found.crf is None else 9)
+    assert decide(source(tmp_path / "in.mp4"), None, STYLE, codec, 9).crf == (
+        None if found.crf is None else 9
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,7 +196,9 @@ def test_avi_is_refused_for_a_late_video(tmp_path: Path) -> None:
     late = Timeline((1890, 5490), 3600, Fraction(25), Fraction(25))
     with pytest.raises(OutputError, match=r"begins 0\.021 s after the sound"):
         decide(film, tmp_path / "out.avi", STYLE, None, None, timeline=late)
-    assert decide(film, tmp_path / "out.avi", STYLE, None, None, timeline=replace(late, pts=(0, 3600)))
+    assert decide(
+        film, tmp_path / "out.avi", STYLE, None, None, timeline=replace(late, pts=(0, 3600))
+    )
 
 
 @pytest.mark.parametrize(

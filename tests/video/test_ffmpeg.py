@@ -21,7 +21,11 @@ def fresh() -> Iterator[None]:
 
 
 def pretend(
-    folder: Path, version: str, encoders: str = "libx264", filters: str = "zscale", name: str = "ffmpeg"
+    folder: Path,
+    version: str,
+    encoders: str = "libx264",
+    filters: str = "zscale",
+    name: str = "ffmpeg",
 ) -> Path:
     """A program that answers like an ffmpeg of that version."""
     path = folder / name
@@ -92,7 +96,9 @@ def test_path_comes_before_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ffmpeg.find() == ffmpeg.Tool(str(path), "8.0", "PATH")
 
 
-def test_without_any_ffmpeg_the_error_lists_what_was_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_any_ffmpeg_the_error_lists_what_was_tried(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("VIDSTYLE_FFMPEG", "/nowhere/ffmpeg")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(pretend(tmp_path, "4.0", name="old")))
@@ -134,7 +140,9 @@ def test_the_child_has_its_own_session_so_that_ctrl_c_does_not_reach_it() -> Non
 
 
 def test_a_child_that_writes_much_to_stderr_does_not_block() -> None:
-    _, text = ffmpeg.run([*PICTURES, "-t", "3", "-vf", "showinfo", "-f", "null", "-"], "cannot count", level="info")
+    _, text = ffmpeg.run(
+        [*PICTURES, "-t", "3", "-vf", "showinfo", "-f", "null", "-"], "cannot count", level="info"
+    )
     assert len(text) > 65536 * 1.2  # more than a pipe holds
 
 
@@ -155,12 +163,18 @@ def test_the_caller_chooses_the_error() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_has_an_error_of_its_own() -> None:
     with pytest.raises(DiskFullError) as caught:
-        ffmpeg.run([*PICTURES, "-t", "1", "-y", "-f", "rawvideo", "file:/dev/full"], "cannot write", EncodeError)
+        ffmpeg.run(
+            [*PICTURES, "-t", "1", "-y", "-f", "rawvideo", "file:/dev/full"],
+            "cannot write",
+            EncodeError,
+        )
     assert "No space left on device" in caught.value.why
 
 
 def test_arguments_keep_filter_values_with_special_characters_apart() -> None:
-    args = ffmpeg.decode_arguments(Path("-a b.mp4"), 2, [("drawtext", {"text": "a:b,c'd"}), ("null", {})], f="null")
+    args = ffmpeg.decode_arguments(
+        Path("-a b.mp4"), 2, [("drawtext", {"text": "a:b,c'd"}), ("null", {})], f="null"
+    )
     assert args[: args.index("-i")] == ["-protocol_whitelist", "file,pipe"]
     graph = args[args.index("-filter_complex") + 1]
     assert graph.startswith("[0:2]drawtext=")
@@ -168,6 +182,8 @@ def test_arguments_keep_filter_values_with_special_characters_apart() -> None:
 
 
 @pytest.mark.parametrize("name", ["-dash.mp4", "a:b.mp4", "100%.mp4", "it's.mp4"])
-def test_local_names_are_absolute_urls(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_names_are_absolute_urls(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert ffmpeg.local(Path(name)) == f"file:{tmp_path}/{name}"

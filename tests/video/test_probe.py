@@ -47,7 +47,9 @@ def test_real_clips_are_described_rightly(name: str, shared: Path) -> None:
     assert source.kind == "video"
 
 
-def test_the_streams_are_listed_in_order_and_a_second_video_stream_is_warned_of(shared: Path) -> None:
+def test_the_streams_are_listed_in_order_and_a_second_video_stream_is_warned_of(
+    shared: Path,
+) -> None:
     source = probe(shared / "clips" / "nasa_320x180_two_video_streams_audio.mp4")
     assert [stream.kind for stream in source.streams] == ["video", "audio", "subtitle"] * 2
     assert [stream.index for stream in source.streams] == list(range(6))
@@ -65,7 +67,9 @@ def test_the_streams_are_listed_in_order_and_a_second_video_stream_is_warned_of(
         ((720, 1280), "bt709"),
     ],
 )
-def test_the_matrix_of_an_untagged_clip_follows_from_its_size(size: tuple[int, int], matrix: str, clips: Clips) -> None:
+def test_the_matrix_of_an_untagged_clip_follows_from_its_size(
+    size: tuple[int, int], matrix: str, clips: Clips
+) -> None:
     options = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
     source = probe(clips.pattern("untagged.mp4", *options, size=size, frames=1))
     assert (source.matrix, source.color_range, source.rgb) == (matrix, "tv", False)
@@ -94,20 +98,36 @@ def test_pixel_formats_are_understood(
     pixels: str, codec: str, expected: tuple[bool, bool, int, str], clips: Clips
 ) -> None:
     source = probe(
-        clips.pattern("clip.mov" if codec != "ffv1" else "clip.mkv", "-c:v", codec, "-pix_fmt", pixels, frames=1)
+        clips.pattern(
+            "clip.mov" if codec != "ffv1" else "clip.mkv",
+            "-c:v",
+            codec,
+            "-pix_fmt",
+            pixels,
+            frames=1,
+        )
     )
-    # prores carries alpha at 16 bit, and is decoded at the depth that ffmpeg's version decodes it at.
+    # prores carries alpha at 16 bit, and is decoded at the depth that ffmpeg's version decodes it
+    # at.
     bits = source.bits if codec == "prores_ks" else expected[2]
-    assert (source.rgb, source.has_alpha, source.bits, source.color_range) == (*expected[:2], bits, expected[3])
+    assert (source.rgb, source.has_alpha, source.bits, source.color_range) == (
+        *expected[:2],
+        bits,
+        expected[3],
+    )
     assert any("transparency" in warning for warning in source.warnings) is expected[1]
 
 
 @pytest.mark.parametrize(
-    ("transfer", "name"), [("smpte2084", "PQ"), ("arib-std-b67", "HLG"), ("bt709", None), ("bt2020-10", None)]
+    ("transfer", "name"),
+    [("smpte2084", "PQ"), ("arib-std-b67", "HLG"), ("bt709", None), ("bt2020-10", None)],
 )
 def test_hdr_is_warned_of(transfer: str, name: str | None, clips: Clips) -> None:
     tags = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc")
-    tags += ("-vf", f"format=yuv420p10le,setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc")
+    tags += (
+        "-vf",
+        f"format=yuv420p10le,setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc",
+    )
     source = probe(clips.pattern("hdr.mkv", "-c:v", "ffv1", *tags))
     assert source.hdr is (name is not None)
     assert [warning for warning in source.warnings if "HDR" in warning] == (
@@ -115,8 +135,12 @@ def test_hdr_is_warned_of(transfer: str, name: str | None, clips: Clips) -> None
     )
 
 
-@pytest.mark.parametrize(("turn", "size"), [(0, (64, 48)), (90, (48, 64)), (180, (64, 48)), (270, (48, 64))])
-def test_the_size_and_the_pixel_aspect_are_those_after_rotation(turn: int, size: tuple[int, int], clips: Clips) -> None:
+@pytest.mark.parametrize(
+    ("turn", "size"), [(0, (64, 48)), (90, (48, 64)), (180, (64, 48)), (270, (48, 64))]
+)
+def test_the_size_and_the_pixel_aspect_are_those_after_rotation(
+    turn: int, size: tuple[int, int], clips: Clips
+) -> None:
     upright = clips.pattern("upright.mp4", "-vf", "setsar=4/3")
     turned = clips.turned(upright, turn)
     source = probe(turned)
@@ -129,8 +153,12 @@ def test_an_unusable_pixel_aspect_counts_as_square(clips: Clips) -> None:
 
 
 def test_the_start_is_that_of_the_earliest_stream(clips: Clips) -> None:
-    late = clips.pattern("late.mkv", "-c:v", "ffv1", "-c:a", "flac", before=("-itsoffset", "0.5"), audio=1.0)
-    shifted = clips.make("shifted.mkv", "-i", ffmpeg.local(late), "-c", "copy", "-output_ts_offset", "3")
+    late = clips.pattern(
+        "late.mkv", "-c:v", "ffv1", "-c:a", "flac", before=("-itsoffset", "0.5"), audio=1.0
+    )
+    shifted = clips.make(
+        "shifted.mkv", "-i", ffmpeg.local(late), "-c", "copy", "-output_ts_offset", "3"
+    )
     assert probe(late).start == 0
     assert probe(shifted).start == 3
 
@@ -144,7 +172,18 @@ def test_a_cover_picture_is_not_the_video(clips: Clips) -> None:
     film = clips.pattern("film.mp4", "-c:v", "libx264", size=(128, 96))
     both = clips.make(
         "both.mp4",
-        *("-i", ffmpeg.local(cover), "-i", ffmpeg.local(film), "-map", "0", "-map", "1", "-c", "copy"),
+        *(
+            "-i",
+            ffmpeg.local(cover),
+            "-i",
+            ffmpeg.local(film),
+            "-map",
+            "0",
+            "-map",
+            "1",
+            "-c",
+            "copy",
+        ),
         *("-disposition:v:0", "attached_pic"),
     )
     source = probe(both)
@@ -162,7 +201,9 @@ def test_a_cover_picture_is_not_the_video(clips: Clips) -> None:
     ],
 )
 @pytest.mark.parametrize("suffix", [None, ".mp4", ".png", ""])
-def test_the_kind_is_told_by_content_and_not_by_name(name: str, kind: str, suffix: str | None, clips: Clips) -> None:
+def test_the_kind_is_told_by_content_and_not_by_name(
+    name: str, kind: str, suffix: str | None, clips: Clips
+) -> None:
     options = ("-c:v", "ffv1") if name.endswith("mkv") else ()
     path = clips.pattern(name, *options, frames=1 if kind == "image" else 3)
     path = path if suffix is None else path.rename(path.with_suffix(suffix))
@@ -175,7 +216,11 @@ def test_the_kind_is_told_by_content_and_not_by_name(name: str, kind: str, suffi
 def test_transparency_of_pictures_is_warned_of_only_where_something_shows_through(
     name: str, opaque: bool, warns: bool, clips: Clips
 ) -> None:
-    holes = "format=rgba" if opaque else "format=rgba,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='if(lt(X,9),0,255)'"
+    holes = (
+        "format=rgba"
+        if opaque
+        else "format=rgba,geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='if(lt(X,9),0,255)'"
+    )
     if name == "a.gif":
         holes += ",split[a][b];[a]palettegen[p];[b][p]paletteuse"
     source = probe(clips.pattern(name, "-vf", holes, frames=1 if name == "a.png" else 3))
@@ -189,13 +234,29 @@ def test_a_sixteen_bit_png_keeps_its_depth(tmp_path: Path) -> None:
     assert (source.bits, source.width, source.height) == (16, 30, 20)
 
 
-AWKWARD = ["-dash.{}", "a:b.{}", "frame%03d.{}", "100%.{}", "it's.{}", 'say "hi".{}', "two words.{}", "naïve 日本.{}"]
-AWKWARD += ["back\\slash.{}", "[0:1];x,y.{}", "line\nbreak.{}", "from 'x': Stream #0:7: Video: no.{}"]
+AWKWARD = [
+    "-dash.{}",
+    "a:b.{}",
+    "frame%03d.{}",
+    "100%.{}",
+    "it's.{}",
+    'say "hi".{}',
+    "two words.{}",
+    "naïve 日本.{}",
+]
+AWKWARD += [
+    "back\\slash.{}",
+    "[0:1];x,y.{}",
+    "line\nbreak.{}",
+    "from 'x': Stream #0:7: Video: no.{}",
+]
 
 
 @pytest.mark.parametrize("name", AWKWARD)
 @pytest.mark.parametrize("suffix", ["mp4", "gif", "png"])
-def test_any_file_name_works(name: str, suffix: str, clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_file_name_works(
+    name: str, suffix: str, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = clips.pattern(f"plain.{suffix}", frames=1)
     path = plain.rename(plain.with_name(name.format(suffix)))
     monkeypatch.chdir(path.parent)
@@ -218,11 +279,24 @@ def spoil(clips: Clips, how: str) -> Path:
         return clips.make("audio.m4a", "-f", "lavfi", "-i", "sine=duration=1")
     elif how == "cover.mp3":
         cover = clips.pattern("cover.png", frames=1)
-        tone = ("-f", "lavfi", "-i", "sine=duration=1", "-i", ffmpeg.local(cover), "-map", "0", "-map", "1")
+        tone = (
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=duration=1",
+            "-i",
+            ffmpeg.local(cover),
+            "-map",
+            "0",
+            "-map",
+            "1",
+        )
         return clips.make("cover.mp3", *tone, "-c:v", "copy", "-disposition:v:0", "attached_pic")
     elif how == "headless.mp4":
         whole = clips.pattern("whole.mp4")
-        path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])  # the index stands at the end
+        path.write_bytes(
+            whole.read_bytes()[: whole.stat().st_size // 2]
+        )  # the index stands at the end
     elif how == "torn.png":
         path.write_bytes(clips.pattern("whole.png", frames=1).read_bytes()[:400])
     elif how == "torn.jpg":
@@ -232,7 +306,9 @@ def spoil(clips: Clips, how: str) -> Path:
     elif how == "small.png":
         return clips.pattern("small.png", size=(8, 64), frames=1)
     elif how == "remote.m3u8":
-        path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+        path.write_text(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
+        )
     return path
 
 
@@ -256,7 +332,9 @@ def spoil(clips: Clips, how: str) -> Path:
         ("remote.m3u8", "only local files are opened"),
     ],
 )
-def test_what_cannot_be_rendered_is_refused_with_its_reason(how: str, line: str, clips: Clips) -> None:
+def test_what_cannot_be_rendered_is_refused_with_its_reason(
+    how: str, line: str, clips: Clips
+) -> None:
     path = spoil(clips, how)
     with pytest.raises(InputError) as caught:
         probe(path)
@@ -276,7 +354,9 @@ def test_an_ffmpeg_that_crashes_is_named(clips: Clips, monkeypatch: pytest.Monke
         probe(path)
 
 
-def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_permission_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "closed.mp4"
     path.write_bytes(b"x")
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from conftest import Clips
 
 COLOURS = np.array(
-    [[r, g, b] for r in (0, 0.5, 1) for g in (0, 0.5, 1) for b in (0, 0.5, 1)] + [[0.2, 0.4, 0.1], [0.8, 0.6, 0.5]]
+    [[r, g, b] for r in (0, 0.5, 1) for g in (0, 0.5, 1) for b in (0, 0.5, 1)]
+    + [[0.2, 0.4, 0.1], [0.8, 0.6, 0.5]]
 )
 
 
@@ -48,7 +49,9 @@ def test_tagged_colours_are_read_back(  # every decoded value against the colour
     matrix: str, full: bool, bits: int, pixels: str, codec: str, clips: Clips
 ) -> None:
     color_range = "pc" if full else "tv"
-    tags = f"setparams=colorspace={matrix}:range={color_range}:color_trc=bt709:color_primaries=bt709"
+    tags = (
+        f"setparams=colorspace={matrix}:range={color_range}:color_trc=bt709:color_primaries=bt709"
+    )
     known = {"bt709": "bt709"}.get(matrix, "bt601")
     chroma = f"scale=in_range={color_range}:out_range={color_range}:in_color_matrix={known}:out_color_matrix={known}"
     options = [
@@ -65,20 +68,28 @@ def test_tagged_colours_are_read_back(  # every decoded value against the colour
     frame = next(read(source, None))
     error = np.abs(middles(frame.image, len(COLOURS)) - COLOURS).max() * 255
     assert error < (1.9 if bits == 8 else 0.5)  # what rounding to YCbCr of so many bits costs
-    assert middles(frame.image, len(COLOURS))[26].tolist() == pytest.approx([1, 1, 1], abs=1e-4)  # white is white
+    assert middles(frame.image, len(COLOURS))[26].tolist() == pytest.approx(
+        [1, 1, 1], abs=1e-4
+    )  # white is white
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(32, "smpte170m"), (720, "bt709")])
-def test_untagged_colours_are_read_as_their_size_says(height: int, matrix: str, clips: Clips) -> None:
+def test_untagged_colours_are_read_as_their_size_says(
+    height: int, matrix: str, clips: Clips
+) -> None:
     colours = COLOURS[::3]
-    path = clips.patches("a.mkv", colours, matrix, False, "-c:v", "ffv1", tile=(32, height), frames=1)
+    path = clips.patches(
+        "a.mkv", colours, matrix, False, "-c:v", "ffv1", tile=(32, height), frames=1
+    )
     frame = next(read(probe(path), None))
     assert np.abs(middles(frame.image, len(colours)) - colours).max() * 255 < 2
 
 
 def test_ten_bits_are_not_cut_to_eight(clips: Clips) -> None:
     greys = np.linspace(0.4, 0.42, 16)[:, None].repeat(3, axis=1)
-    path = clips.patches("a.mkv", greys, "bt709", False, "-c:v", "ffv1", "-colorspace", "bt709", bits=10)
+    path = clips.patches(
+        "a.mkv", greys, "bt709", False, "-c:v", "ffv1", "-colorspace", "bt709", bits=10
+    )
     frame = next(read(probe(path), None))
     assert len(np.unique(middles(frame.image, 16)[:, 0])) > 12  # 8 bit would tell 5 of them apart
 
@@ -89,8 +100,12 @@ def test_hdr_becomes_a_picture_of_ordinary_brightness(transfer: str, clips: Clip
     signal = {"smpte2084": [0.0, 0.38, 0.58, 1.0], "arib-std-b67": [0.0, 0.38, 0.75, 1.0]}[transfer]
     greys = np.array(signal)[:, None].repeat(3, axis=1)
     tags = ("-colorspace", "bt2020nc", "-color_trc", transfer, "-color_primaries", "bt2020")
-    parameters = f"setparams=colorspace=bt2020nc:color_trc={transfer}:color_primaries=bt2020:range=tv"
-    path = clips.patches("a.mkv", greys, "bt2020nc", False, "-vf", parameters, *tags, "-c:v", "ffv1", bits=10)
+    parameters = (
+        f"setparams=colorspace=bt2020nc:color_trc={transfer}:color_primaries=bt2020:range=tv"
+    )
+    path = clips.patches(
+        "a.mkv", greys, "bt2020nc", False, "-vf", parameters, *tags, "-c:v", "ffv1", bits=10
+    )
     source = probe(path)
     assert source.hdr
     shown = middles(next(read(source, None)).image, 4)
@@ -103,24 +118,35 @@ def test_hdr_becomes_a_picture_of_ordinary_brightness(transfer: str, clips: Clip
 
 
 def test_wide_primaries_are_brought_to_ours(clips: Clips) -> None:
-    # Colours inside both gamuts, light in BT.709 as given; the matrix is that of ITU-R BT.2087, the curve BT.1886's.
+    # Colours inside both gamuts, light in BT.709 as given; the matrix is that of ITU-R BT.2087, the
+    # curve BT.1886's.
     def curve(light: np.ndarray) -> np.ndarray:
         return light ** (1 / 2.4)
 
     expected = np.array([[0.6, 0.2, 0.1], [0.1, 0.5, 0.2], [0.2, 0.3, 0.7], [0.5, 0.5, 0.5]])
-    to_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+    to_2020 = np.array(
+        [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
+    )
     tags = ("-colorspace", "bt2020nc", "-color_trc", "bt2020-10", "-color_primaries", "bt2020")
     parameters = "setparams=colorspace=bt2020nc:color_trc=bt2020-10:color_primaries=bt2020:range=tv"
     wide = curve(expected @ to_2020.T)
-    path = clips.patches("a.mkv", wide, "bt2020nc", False, "-vf", parameters, *tags, "-c:v", "ffv1", bits=10)
+    path = clips.patches(
+        "a.mkv", wide, "bt2020nc", False, "-vf", parameters, *tags, "-c:v", "ffv1", bits=10
+    )
     shown = middles(next(read(probe(path), None)).image, 4)
     assert np.abs(shown - curve(expected)).max() * 255 < 3
 
 
-@pytest.mark.parametrize("pixels", ["bgr0", "bgra", "gbrp12le", "gbrap10le", "gray", "gray16le", "yuva444p"])
+@pytest.mark.parametrize(
+    "pixels", ["bgr0", "bgra", "gbrp12le", "gbrap10le", "gray", "gray16le", "yuva444p"]
+)
 def test_other_pixel_formats_show_the_same_picture(pixels: str, clips: Clips) -> None:
-    plain = next(read(probe(clips.pattern("plain.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0")), None)).image
-    other = next(read(probe(clips.pattern("other.mkv", "-c:v", "ffv1", "-pix_fmt", pixels)), None)).image
+    plain = next(
+        read(probe(clips.pattern("plain.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0")), None)
+    ).image
+    other = next(
+        read(probe(clips.pattern("other.mkv", "-c:v", "ffv1", "-pix_fmt", pixels)), None)
+    ).image
     if pixels.startswith("gray"):
         assert torch.equal(other[0], other[1])
         plain = (plain * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
@@ -130,14 +156,40 @@ def test_other_pixel_formats_show_the_same_picture(pixels: str, clips: Clips) ->
 def marked(clips: Clips) -> Path:
     """Twenty frames at uneven times, frame n a grey of n / 100."""
     raw = clips.folder / "grey.raw"
-    raw.write_bytes(b"".join(bytes([round(16 + 2.19 * n)] * 32 * 32) + bytes([128] * 32 * 16) for n in range(20)))
-    given = ("-f", "rawvideo", "-pixel_format", "yuv420p", "-video_size", "32x32", "-i", ffmpeg.local(raw))
-    times = ("-vf", "settb=1/90000,setpts=3000*N+500*N*N", "-fps_mode", "passthrough", "-enc_time_base", "1/90000")
-    return clips.make("marked.mp4", *given, *times, "-g", "5", "-qp", "0", "-video_track_timescale", "90000")
+    raw.write_bytes(
+        b"".join(
+            bytes([round(16 + 2.19 * n)] * 32 * 32) + bytes([128] * 32 * 16) for n in range(20)
+        )
+    )
+    given = (
+        "-f",
+        "rawvideo",
+        "-pixel_format",
+        "yuv420p",
+        "-video_size",
+        "32x32",
+        "-i",
+        ffmpeg.local(raw),
+    )
+    times = (
+        "-vf",
+        "settb=1/90000,setpts=3000*N+500*N*N",
+        "-fps_mode",
+        "passthrough",
+        "-enc_time_base",
+        "1/90000",
+    )
+    return clips.make(
+        "marked.mp4", *given, *times, "-g", "5", "-qp", "0", "-video_track_timescale", "90000"
+    )
 
 
-@pytest.mark.parametrize(("first", "stop"), [(0, None), (0, 20), (7, 12), (7, None), (19, 20), (5, 5)])
-def test_the_frames_asked_for_come_by_number_whatever_their_times(first: int, stop: int | None, clips: Clips) -> None:
+@pytest.mark.parametrize(
+    ("first", "stop"), [(0, None), (0, 20), (7, 12), (7, None), (19, 20), (5, 5)]
+)
+def test_the_frames_asked_for_come_by_number_whatever_their_times(
+    first: int, stop: int | None, clips: Clips
+) -> None:
     path = marked(clips)
     frames = list(read(probe(path), (32, 32), first, stop))
     assert [frame.index for frame in frames] == list(range(first, 20 if stop is None else stop))
@@ -157,10 +209,14 @@ def test_numbers_are_those_of_the_scan(shared: Path) -> None:
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
 @pytest.mark.parametrize("size", [None, 128])
 def test_the_picture_is_turned_once(turn: int, size: int | None, clips: Clips) -> None:
-    upright = clips.patches("upright.mp4", COLOURS[[0, 6, 18, 26]], "smpte170m", False, "-qp", "0", tile=(16, 32))
+    upright = clips.patches(
+        "upright.mp4", COLOURS[[0, 6, 18, 26]], "smpte170m", False, "-qp", "0", tile=(16, 32)
+    )
     turned = clips.turned(upright, turn)
     source = probe(turned)
-    image = next(read(source, None if size is None else fit(source.width, source.height, size))).image
+    image = next(
+        read(source, None if size is None else fit(source.width, source.height, size))
+    ).image
     plain = next(read(probe(upright), None if size is None else fit(64, 32, size))).image
     expected = torch.rot90(plain, turn // 90, dims=(1, 2))  # both count counter-clockwise
     assert image.shape == expected.shape
@@ -168,17 +224,23 @@ def test_the_picture_is_turned_once(turn: int, size: int | None, clips: Clips) -
 
 
 @pytest.mark.parametrize("size", [(32, 24), (200, 100), (64, 48)])
-def test_frames_have_the_size_asked_for_and_the_same_content(size: tuple[int, int], clips: Clips) -> None:
+def test_frames_have_the_size_asked_for_and_the_same_content(
+    size: tuple[int, int], clips: Clips
+) -> None:
     source = probe(clips.pattern("a.mkv", "-vf", "gblur=3", "-c:v", "ffv1", "-pix_fmt", "bgr0"))
     whole = next(read(source, None)).image
     image = next(read(source, size)).image
     assert image.shape == (3, size[1], size[0])
-    expected = torch.nn.functional.interpolate(whole[None], (size[1], size[0]), mode="bicubic", antialias=True)[0]
+    expected = torch.nn.functional.interpolate(
+        whole[None], (size[1], size[0]), mode="bicubic", antialias=True
+    )[0]
     assert (image - expected).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize("before", [0, 1, 3])
-def test_closing_the_iterator_ends_the_decoder(before: int, clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_the_iterator_ends_the_decoder(
+    before: int, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = probe(clips.pattern("long.mp4", frames=600, rate="60", size=(160, 120)))
     pids: list[int] = []
     running = ffmpeg.running
@@ -201,7 +263,9 @@ def test_closing_the_iterator_ends_the_decoder(before: int, clips: Clips, monkey
 
 
 def test_a_decoder_that_breaks_off_says_how_many_frames_are_missing(clips: Clips) -> None:
-    whole = clips.pattern("whole.mp4", "-movflags", "+faststart", "-g", "5", frames=100, size=(160, 120))
+    whole = clips.pattern(
+        "whole.mp4", "-movflags", "+faststart", "-g", "5", frames=100, size=(160, 120)
+    )
     short = clips.folder / "short.mp4"
     short.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     source = probe(short)
@@ -234,5 +298,7 @@ def test_a_sound_file_that_is_shorter_than_asked_for_is_an_error(clips: Clips) -
         ((512, 512), 16, (16, 16)),
     ],
 )
-def test_fit_keeps_the_aspect(size: tuple[int, int], long_side: int | None, expected: tuple[int, int]) -> None:
+def test_fit_keeps_the_aspect(
+    size: tuple[int, int], long_side: int | None, expected: tuple[int, int]
+) -> None:
     assert fit(*size, long_side) == expected

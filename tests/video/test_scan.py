@@ -12,14 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError
-from vidstyle.video import cadence, ffmpeg
+from vidstyle.video import ffmpeg, timeline
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import Scan, scan
 
 if TYPE_CHECKING:
     from conftest import Clips
 
-# Before version 8 ffmpeg puts a guess from the mean rate in the place of what the file says of a packet's duration.
+# Before version 8 ffmpeg puts a guess from the mean rate in the place of what the file says of a
+# packet's duration.
 KNOWS_DURATIONS = re.match(r"n?[5-7]\.", ffmpeg.find().version) is None
 NTSC = Fraction(30000, 1001)
 
@@ -76,7 +77,9 @@ def test_a_variable_rate_in_milliseconds_is_within_half_a_millisecond(clips: Cli
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.ts", "a.mov", "a.avi", "a.flv"])
 @pytest.mark.parametrize("rate", ["30000/1001", "24000/1001", "60000/1001", "30"])
-def test_a_constant_rate_is_recognised_in_every_container(name: str, rate: str, clips: Clips) -> None:
+def test_a_constant_rate_is_recognised_in_every_container(
+    name: str, rate: str, clips: Clips
+) -> None:
     found = scan(probe(clips.pattern(name, rate=rate, frames=40))).timeline
     assert found.rate == found.nominal_rate == Fraction(rate)
     assert len(found) == 40
@@ -84,9 +87,12 @@ def test_a_constant_rate_is_recognised_in_every_container(name: str, rate: str, 
 
 
 @pytest.mark.parametrize(
-    "expression", ["3000*N+if(gte(N\\,20)\\,3000\\,0)", "3000*N+if(gte(N\\,20)\\,200\\,0)", "3004*N"]
+    "expression",
+    ["3000*N+if(gte(N\\,20)\\,3000\\,0)", "3000*N+if(gte(N\\,20)\\,200\\,0)", "3004*N"],
 )
-def test_a_gap_a_jump_or_a_drift_is_not_a_constant_rate_of_thirty(expression: str, clips: Clips) -> None:
+def test_a_gap_a_jump_or_a_drift_is_not_a_constant_rate_of_thirty(
+    expression: str, clips: Clips
+) -> None:
     path = clips.timed("a.mp4", expression, frames=40)
     assert scan(probe(path)).timeline.rate != 30
 
@@ -100,7 +106,9 @@ def test_a_last_frame_that_stays_keeps_its_duration(clips: Clips) -> None:
 def test_times_count_from_the_earliest_stream(clips: Clips) -> None:
     options = ("-c:v", "ffv1", "-c:a", "flac")
     late = clips.pattern("late.mkv", *options, before=("-itsoffset", "0.5"), audio=1.0)
-    shifted = clips.make("shifted.mkv", "-i", ffmpeg.local(late), "-c", "copy", "-output_ts_offset", "3")
+    shifted = clips.make(
+        "shifted.mkv", "-i", ffmpeg.local(late), "-c", "copy", "-output_ts_offset", "3"
+    )
     for path in (late, shifted):
         pts = scan(probe(path)).timeline.pts
         assert pts[0] == 45_000
@@ -110,7 +118,8 @@ def test_times_count_from_the_earliest_stream(clips: Clips) -> None:
 def test_times_count_from_the_earliest_stream_in_a_transport_stream_too(clips: Clips) -> None:
     late = clips.pattern("late.ts", before=("-itsoffset", "0.5"), audio=1.0)
     packets, _ = ffmpeg.run(
-        ["-copyts", "-i", ffmpeg.local(late), "-map", "0", "-c", "copy", "-f", "framecrc", "-"], "cannot list"
+        ["-copyts", "-i", ffmpeg.local(late), "-map", "0", "-c", "copy", "-f", "framecrc", "-"],
+        "cannot list",
     )
     seconds: dict[int, list[Fraction]] = {}
     units = {
@@ -151,7 +160,9 @@ def test_a_still_is_one_frame(name: str, clips: Clips) -> None:
 
 def test_thumbnails_show_the_frames_in_order_and_colour(clips: Clips) -> None:
     colours = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
-    path = clips.patches("a.mkv", colours, "bt709", False, "-c:v", "ffv1", "-vf", "negate=enable=eq(n\\,1)")
+    path = clips.patches(
+        "a.mkv", colours, "bt709", False, "-c:v", "ffv1", "-vf", "negate=enable=eq(n\\,1)"
+    )
     seen: list[NDArray[np.uint8]] = []
     scan(probe(path), lambda thumbnail: seen.append(thumbnail.copy()))
     middle = np.stack([thumbnail[16, 16::32] for thumbnail in seen])
@@ -169,7 +180,9 @@ def cut(path: Path, share: float) -> Path:
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 @pytest.mark.parametrize("audio", [0.0, 10.0])
 @pytest.mark.parametrize("share", [0.4, 0.8])
-def test_a_file_that_is_cut_short_misses_frames(name: str, audio: float, share: float, clips: Clips) -> None:
+def test_a_file_that_is_cut_short_misses_frames(
+    name: str, audio: float, share: float, clips: Clips
+) -> None:
     options = ["-movflags", "+faststart"] if name == "a.mp4" else []
     path = clips.pattern(name, *options, "-g", "5", audio=audio, frames=100, size=(160, 120))
     assert scan(probe(path)).missing == 0
@@ -198,7 +211,9 @@ def test_a_hole_in_the_middle_counts(audio: float, clips: Clips) -> None:
 
 
 def test_audio_that_outlasts_the_video_is_no_damage(clips: Clips) -> None:
-    assert scan(probe(clips.pattern(audio=5.0))) == Scan(scan(probe(clips.pattern())).timeline, 0, "")
+    assert scan(probe(clips.pattern(audio=5.0))) == Scan(
+        scan(probe(clips.pattern())).timeline, 0, ""
+    )
 
 
 @pytest.mark.parametrize("after", [0, 3])
@@ -229,7 +244,9 @@ def test_a_playlist_that_turns_to_the_network_is_refused(clips: Clips) -> None:
     lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:9", "#EXTINF:1,", "a.ts"]
     playlist.write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
     assert len(scan(probe(playlist)).timeline) == 10
-    playlist.write_text("\n".join([*lines, "#EXTINF:1,", "http://127.0.0.1:9/b.ts", "#EXT-X-ENDLIST", ""]))
+    playlist.write_text(
+        "\n".join([*lines, "#EXTINF:1,", "http://127.0.0.1:9/b.ts", "#EXT-X-ENDLIST", ""])
+    )
     with pytest.raises(InputError, match="only local files are opened"):
         scan(probe(playlist))
 
@@ -238,12 +255,14 @@ def test_a_playlist_that_turns_to_the_network_is_refused(clips: Clips) -> None:
 def test_many_large_frames_pass_without_blocking(with_thumbnails: bool, clips: Clips) -> None:
     path = clips.pattern("long.mp4", frames=2000, size=(160, 120), rate="100")
     count = [0]
-    receive: Callable[[Any], None] | None = (lambda _: count.__setitem__(0, count[0] + 1)) if with_thumbnails else None
+    receive: Callable[[Any], None] | None = (
+        (lambda _: count.__setitem__(0, count[0] + 1)) if with_thumbnails else None
+    )
     assert len(scan(probe(path), receive).timeline) == 2000
     assert count == [2000 if with_thumbnails else 0]
 
 
 def test_a_slide_every_fifty_minutes_has_a_rate() -> None:
-    found = cadence.timeline([0, 90_000 * 3000], 0, 0, Fraction(25), Fraction(1, 90_000))
+    found = timeline.timeline([0, 90_000 * 3000], 0, 0, Fraction(25), Fraction(1, 90_000))
     assert found.nominal_rate > 0
     assert found.pts == (0, 90_000 * 3000)

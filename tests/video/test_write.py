@@ -19,7 +19,17 @@ from vidstyle.video.probe import probe
 
 if TYPE_CHECKING:
     from conftest import Clips
-from tests.video.writing import MILLISECOND, STYLE, packets, pictures, render, report, sound_at, start, variable
+from tests.video.writing import (
+    MILLISECOND,
+    STYLE,
+    packets,
+    pictures,
+    render,
+    report,
+    sound_at,
+    start,
+    variable,
+)
 
 CASES = [
     *[(".mp4", codec) for codec in ("h264", "hevc", "vp9", "av1")],
@@ -55,16 +65,23 @@ def test_every_codec_in_every_container_keeps_frames_times_tags_and_shape(
 
 
 @pytest.mark.parametrize("extension", [".mp4", ".mov", ".mkv", ".webm"])
-def test_a_variable_rate_a_late_video_and_the_sound_keep_their_times(clips: Clips, extension: str) -> None:
+def test_a_variable_rate_a_late_video_and_the_sound_keep_their_times(
+    clips: Clips, extension: str
+) -> None:
     clip = variable(clips, "in.mp4", 28_890)
     path, source, timeline = render(clip, clips.folder / f"out{extension}")
     assert timeline.rate is None
     assert timeline.pts[0] == 28_890
     begin = start(path)
     shown = packets(path, "v", decode=True)
-    assert max(abs(got[0] - begin - want) for got, want in zip(shown, timeline.pts, strict=True)) <= MILLISECOND
+    assert (
+        max(abs(got[0] - begin - want) for got, want in zip(shown, timeline.pts, strict=True))
+        <= MILLISECOND
+    )
     assert abs(shown[-1][1] - timeline.last_duration) <= MILLISECOND
-    assert sound_at(path) == pytest.approx([ms + 1000 * begin / 90_000 for ms in range(0, 2600, 500)], abs=1)
+    assert sound_at(path) == pytest.approx(
+        [ms + 1000 * begin / 90_000 for ms in range(0, 2600, 500)], abs=1
+    )
     if extension != ".webm":  # which does not take AAC
         sound = [packet[2] for packet in packets(path, "a", decode=False)]
         assert sound == [packet[2] for packet in packets(source.path, "a", decode=False)]
@@ -78,7 +95,14 @@ def test_the_last_frame_of_a_variable_rate_lasts_as_long_as_the_sources(clips: C
     for extension in (".mp4", ".mkv", ".webm"):
         delivery = decide(source, clips.folder / f"out{extension}", STYLE, None, None)
         path = write.encode(
-            frames, timeline, source, delivery, clips.folder, trim=None, sar=Fraction(1), on_start=lambda *_: None
+            frames,
+            timeline,
+            source,
+            delivery,
+            clips.folder,
+            trim=None,
+            sar=Fraction(1),
+            on_start=lambda *_: None,
         ).replace(delivery.path)
         assert abs(packets(path, "v", decode=True)[-1][1] - 45_000) <= MILLISECOND
         duration = re.search(r"Duration: 00:00:([\d.]+)", report(path))
@@ -86,21 +110,37 @@ def test_the_last_frame_of_a_variable_rate_lasts_as_long_as_the_sources(clips: C
         assert float(duration[1]) == pytest.approx(0.59, abs=0.011)
 
 
-@pytest.mark.parametrize(("codec", "field", "most"), [("h264", "level_idc", 21), ("hevc", "general_level_idc", 63)])
+@pytest.mark.parametrize(
+    ("codec", "field", "most"), [("h264", "level_idc", 21), ("hevc", "general_level_idc", 63)]
+)
 @pytest.mark.parametrize("kind", ["constant", "variable"])
 def test_the_level_is_that_of_the_picture_and_not_of_the_ticks(
     clips: Clips, codec: str, field: str, most: int, kind: str
 ) -> None:
     clip = clips.pattern("in.mp4") if kind == "constant" else variable(clips, "in.mp4", 0)
     path, _, _ = render(clip, clips.folder / "out.mp4", codec)
-    args = ["-i", ffmpeg.local(path), "-map", "0:v", "-c", "copy", "-bsf:v", "trace_headers", "-f", "null", "-"]
+    args = [
+        "-i",
+        ffmpeg.local(path),
+        "-map",
+        "0:v",
+        "-c",
+        "copy",
+        "-bsf:v",
+        "trace_headers",
+        "-f",
+        "null",
+        "-",
+    ]
     _, trace = ffmpeg.run(args, "no headers", level="info")
     levels = [int(level) for level in re.findall(rf" {field}\b.*= (\d+)", trace)]
     assert levels
     assert max(levels) <= most
 
 
-def test_a_matroska_file_of_variable_rate_declares_no_ninety_thousand_frames_per_second(clips: Clips) -> None:
+def test_a_matroska_file_of_variable_rate_declares_no_ninety_thousand_frames_per_second(
+    clips: Clips,
+) -> None:
     path, _, _ = render(variable(clips, "in.mp4", 0), clips.folder / "out.mkv")
     declared = re.search(r"Video:.*?, (\S+) fps", report(path))
     assert declared is None or 10 < float(declared[1]) < 61
@@ -108,24 +148,50 @@ def test_a_matroska_file_of_variable_rate_declares_no_ninety_thousand_frames_per
 
 @pytest.mark.parametrize("extension", [".mp4", ".mkv", ".webm", ".mov"])
 @pytest.mark.parametrize("begin", [Fraction(3, 5), Fraction(0), Fraction(11, 10)])
-def test_a_part_counts_from_its_begin_with_sound_and_subtitles(clips: Clips, extension: str, begin: Fraction) -> None:
+def test_a_part_counts_from_its_begin_with_sound_and_subtitles(
+    clips: Clips, extension: str, begin: Fraction
+) -> None:
     words = clips.folder / "words.srt"
-    words.write_text("1\n00:00:00,500 --> 00:00:01,000\nhello\n\n2\n00:00:01,500 --> 00:00:02,200\nworld\n\n")
+    words.write_text(
+        "1\n00:00:00,500 --> 00:00:01,000\nhello\n\n2\n00:00:01,500 --> 00:00:02,200\nworld\n\n"
+    )
     chapters = clips.folder / "chapters.txt"
     chapters.write_text(
         ";FFMETADATA1\ntitle=my film\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1300\ntitle=one\n"
         "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1300\nEND=2600\ntitle=two\n"
     )
-    both = ["-i", str(words), "-i", str(chapters), "-map", "0:v", "-map", "1:a", "-map", "2:s", "-map_metadata", "3"]
+    both = [
+        "-i",
+        str(words),
+        "-i",
+        str(chapters),
+        "-map",
+        "0:v",
+        "-map",
+        "1:a",
+        "-map",
+        "2:s",
+        "-map_metadata",
+        "3",
+    ]
     clip = variable(clips, "in.mp4", 28_890, *both, "-c:s", "mov_text")
-    path, _, timeline = render(clip, clips.folder / f"out{extension}", trim=(begin, Fraction(9, 10)))
+    path, _, timeline = render(
+        clip, clips.folder / f"out{extension}", trim=(begin, Fraction(9, 10))
+    )
     shown = packets(path, "v", decode=True)
-    assert max(abs(g[0] - w + begin * 90_000) for g, w in zip(shown, timeline.pts, strict=True)) <= MILLISECOND
-    clicks = [ms for ms in sound_at(path) if 15 < ms < 880]  # the decoder's first packet is faded in
+    assert (
+        max(abs(g[0] - w + begin * 90_000) for g, w in zip(shown, timeline.pts, strict=True))
+        <= MILLISECOND
+    )
+    clicks = [
+        ms for ms in sound_at(path) if 15 < ms < 880
+    ]  # the decoder's first packet is faded in
     assert clicks == pytest.approx(
         [ms for ms in (500 - 1000 * begin + 500 * i for i in range(5)) if 15 < ms < 880], abs=1
     )
-    out, _ = ffmpeg.run(["-copyts", "-i", ffmpeg.local(path), "-map", "0:s", "-f", "srt", "pipe:1"], "no subtitles")
+    out, _ = ffmpeg.run(
+        ["-copyts", "-i", ffmpeg.local(path), "-map", "0:s", "-f", "srt", "pipe:1"], "no subtitles"
+    )
     said = re.findall(r"00:00:(\d\d),(\d\d\d) --> 00:00:(\d\d),(\d\d\d)\n(\w+)", out.decode())
     expected = [
         (max(0, first - 1000 * begin), last - 1000 * begin, text)
@@ -140,8 +206,12 @@ def test_a_part_counts_from_its_begin_with_sound_and_subtitles(clips: Clips, ext
     assert b"title=two" in out or begin < Fraction(2, 5)
 
 
-def test_a_transport_stream_keeps_the_offset_although_its_clock_begins_anywhere(clips: Clips) -> None:
-    clip = variable(clips, "in.ts", 1890, "-map", "0:v", "-map", "1:a", "-c:v", "libx264", "-c:a", "mp2")
+def test_a_transport_stream_keeps_the_offset_although_its_clock_begins_anywhere(
+    clips: Clips,
+) -> None:
+    clip = variable(
+        clips, "in.ts", 1890, "-map", "0:v", "-map", "1:a", "-c:v", "libx264", "-c:a", "mp2"
+    )
     path, _, timeline = render(clip, clips.folder / "out.mp4")
     begin = start(path)
     assert timeline.pts[0] > 0
@@ -152,7 +222,16 @@ def test_a_transport_stream_keeps_the_offset_although_its_clock_begins_anywhere(
 
 
 def test_streams_the_container_does_not_take_are_converted(clips: Clips) -> None:
-    sound = ["-f", "lavfi", "-i", "anoisesrc=d=1", "-af", "pan=5.1(side)|c0=c0|c1=c0", "-c:a", "ac3"]
+    sound = [
+        "-f",
+        "lavfi",
+        "-i",
+        "anoisesrc=d=1",
+        "-af",
+        "pan=5.1(side)|c0=c0|c1=c0",
+        "-c:a",
+        "ac3",
+    ]
     clip = clips.make("in.mkv", "-f", "lavfi", "-i", "testsrc=s=64x48:d=1", *sound)
     path, _, _ = render(clip, clips.folder / "out.webm")
     assert re.search(r"Audio: opus.*5\.1", report(path))
@@ -169,7 +248,16 @@ def test_rotation_is_not_applied_twice(clips: Clips) -> None:
 
 
 COLOURS = np.array(
-    [(1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0.5, 0.5, 0.5), (0.2, 0.6, 0.9), (0.9, 0.7, 0.1)]
+    [
+        (1, 1, 1),
+        (0, 0, 0),
+        (1, 0, 0),
+        (0, 1, 0),
+        (0, 0, 1),
+        (0.5, 0.5, 0.5),
+        (0.2, 0.6, 0.9),
+        (0.9, 0.7, 0.1),
+    ]
 )
 
 
@@ -191,8 +279,19 @@ def test_colours_survive(clips: Clips, name: str, codec: str, crf: int | None) -
     path, _, _ = render(clip, clips.folder / name, codec, crf=crf, frames=[frame] * 3)
     # By the tags of the file, in an equation of our own.
     form, kind, unit = ("yuv444p", "u1", 1) if crf else ("yuv444p16le", "<u2", 256)
-    args = ["-i", ffmpeg.local(path), "-vf", f"scale=flags=neighbor,format={form}", "-f", "rawvideo", "pipe:1"]
-    raw = np.frombuffer(ffmpeg.run(args, "no picture")[0], kind).reshape(-1, 3, 32, 256).astype(float) / unit
+    args = [
+        "-i",
+        ffmpeg.local(path),
+        "-vf",
+        f"scale=flags=neighbor,format={form}",
+        "-f",
+        "rawvideo",
+        "pipe:1",
+    ]
+    raw = (
+        np.frombuffer(ffmpeg.run(args, "no picture")[0], kind).reshape(-1, 3, 32, 256).astype(float)
+        / unit
+    )
     centres = np.stack([raw[1, :, 8:24, x + 8 : x + 24].mean((1, 2)) for x in range(0, 256, 32)], 1)
     y, cb, cr = (centres[0] - 16) / 219, (centres[1] - 128) / 224, (centres[2] - 128) / 224
     red, blue = y + 1.5748 * cr, y + 1.8556 * cb
@@ -202,7 +301,14 @@ def test_colours_survive(clips: Clips, name: str, codec: str, crf: int | None) -
 
 @pytest.mark.parametrize(
     ("name", "codec"),
-    [("a.mp4", "h264"), ("a.mkv", "hevc"), ("a.webm", "vp9"), ("a.mp4", "av1"), ("a.mkv", "ffv1"), ("a.gif", None)],
+    [
+        ("a.mp4", "h264"),
+        ("a.mkv", "hevc"),
+        ("a.webm", "vp9"),
+        ("a.mp4", "av1"),
+        ("a.mkv", "ffv1"),
+        ("a.gif", None),
+    ],
 )
 def test_the_same_frames_give_the_same_bytes(clips: Clips, name: str, codec: str | None) -> None:
     clip = clips.pattern("in.mp4", audio=1.0)
@@ -226,6 +332,8 @@ def test_real_clips_keep_their_frames_times_and_sound(shared: Path, tmp_path: Pa
         assert off <= MILLISECOND, given.name
         if any(stream.kind == "audio" for stream in source.streams):
             copied = [packet[2] for packet in packets(path, "a:0", decode=False)]
-            assert copied == [packet[2] for packet in packets(given, "a:0", decode=False)], given.name
+            assert copied == [packet[2] for packet in packets(given, "a:0", decode=False)], (
+                given.name
+            )
             at = [packets(file, "a:0", decode=True)[0][0] - start(file) for file in (path, given)]
             assert abs(at[0] - at[1]) <= MILLISECOND, given.name

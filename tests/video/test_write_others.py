@@ -26,13 +26,21 @@ from tests.video.writing import packets, pictures, render
 def gif_delays(path: Path) -> list[int]:
     """Centiseconds of each frame, from the file's graphic control blocks."""
     return [
-        int.from_bytes(delay, "little") for delay in re.findall(rb"!\xf9\x04.(..).\0[,!]", path.read_bytes(), re.DOTALL)
+        int.from_bytes(delay, "little")
+        for delay in re.findall(rb"!\xf9\x04.(..).\0[,!]", path.read_bytes(), re.DOTALL)
     ]
 
 
 @pytest.mark.parametrize(("loop", "expected"), [("0", b"\0\0"), ("3", b"\3\0"), ("-1", None)])
 def test_a_gif_keeps_its_delays_and_loops(clips: Clips, loop: str, expected: bytes | None) -> None:
-    times = ["-vf", "settb=1/100,setpts='4*N+10*gt(N,4)'", "-enc_time_base", "1/100", "-fps_mode", "passthrough"]
+    times = [
+        "-vf",
+        "settb=1/100,setpts='4*N+10*gt(N,4)'",
+        "-enc_time_base",
+        "1/100",
+        "-fps_mode",
+        "passthrough",
+    ]
     clip = clips.pattern("in.gif", *times, "-final_delay", "50", "-loop", loop)
     path, _, _ = render(clip, clips.folder / "out.gif")
     assert gif_delays(path) == gif_delays(clip)
@@ -43,7 +51,8 @@ def test_a_gif_keeps_its_delays_and_loops(clips: Clips, loop: str, expected: byt
 
 
 @pytest.mark.parametrize(
-    ("name", "bits", "tolerance"), [("o.png", 16, 0), ("o.tif", 16, 0), ("o.jpg", 8, 12), ("o.webp", 8, 12)]
+    ("name", "bits", "tolerance"),
+    [("o.png", 16, 0), ("o.tif", 16, 0), ("o.jpg", 8, 12), ("o.webp", 8, 12)],
 )
 @pytest.mark.parametrize("deep", [False, True])
 def test_an_image_is_written_at_the_depth_that_fits(
@@ -88,7 +97,9 @@ def attempt(clips: Clips, **more: Any) -> None:
 
 
 def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if ".tmp" in path.name or path.name.startswith("out")]
+    return [
+        path.name for path in folder.iterdir() if ".tmp" in path.name or path.name.startswith("out")
+    ]
 
 
 def test_progress_is_told_and_the_process_is_named_while_it_runs(clips: Clips) -> None:
@@ -111,7 +122,9 @@ class StopError(Exception):
 
 
 @pytest.mark.parametrize("where", ["on_start", "on_frame"])
-def test_the_callers_exception_ends_the_encoder_and_removes_the_file(clips: Clips, where: str) -> None:
+def test_the_callers_exception_ends_the_encoder_and_removes_the_file(
+    clips: Clips, where: str
+) -> None:
     pids: list[int] = []
 
     def stop(*_: object) -> NoReturn:
@@ -145,7 +158,9 @@ def test_a_killed_encoder_is_an_error(clips: Clips) -> None:
     assert leftovers(clips.folder) == []
 
 
-def test_a_file_with_too_few_frames_is_an_error(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_too_few_frames_is_an_error(
+    clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = write.script
     monkeypatch.setattr(write, "script", lambda frames, times: real(frames[:-1], times))
     with pytest.raises(EncodeError, match=r"5\d frames instead of 60"):
@@ -165,7 +180,10 @@ def test_a_full_disk_is_named(clips: Clips, monkeypatch: pytest.MonkeyPatch, cod
     assert leftovers(clips.folder) == []
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small file system")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="only root may mount a small file system",
+)
 def test_a_disk_that_fills_while_encoding_is_named(clips: Clips) -> None:
     small = clips.folder / "small"
     small.mkdir()

@@ -67,16 +67,30 @@ def render(
     scratch = clip.parent / "scratch"
     scratch.mkdir(exist_ok=True)
     more = {"on_start": lambda pid, path: None, **more}
-    temporary = write.encode(frames, timeline, source, delivery, scratch, trim=trim, sar=sar or source.sar, **more)
+    temporary = write.encode(
+        frames, timeline, source, delivery, scratch, trim=trim, sar=sar or source.sar, **more
+    )
     assert temporary.name == f".{output.name}.{os.getpid()}.tmp{output.suffix}"
     temporary.replace(output)
     return output, source, timeline
 
 
 def packets(path: Path, stream: str, *, decode: bool) -> list[tuple[int, int, str]]:
-    """(pts, duration, checksum) of every packet, or of every decoded frame in 1/90000 s, with the file's own times."""
+    """(pts, duration, checksum) of every packet, or of every decoded frame in 1/90000 s, with the
+    file's own times.
+    """
     how = [*TIMED] if decode else ["-c", "copy"]
-    args = ["-copyts", "-i", ffmpeg.local(path), "-map", f"0:{stream}", *how, "-f", "framecrc", "pipe:1"]
+    args = [
+        "-copyts",
+        "-i",
+        ffmpeg.local(path),
+        "-map",
+        f"0:{stream}",
+        *how,
+        "-f",
+        "framecrc",
+        "pipe:1",
+    ]
     out, _ = ffmpeg.run(args, f"cannot read {path}")
     fields = [line.split(",") for line in out.decode().splitlines() if not line.startswith("#")]
     return [(int(field[2]), int(field[3]), field[5].strip()) for field in fields]
@@ -85,7 +99,9 @@ def packets(path: Path, stream: str, *, decode: bool) -> list[tuple[int, int, st
 def report(path: Path) -> str:
     """What ffmpeg says about a file."""
     command = [ffmpeg.find().path, "-hide_banner", "-i", ffmpeg.local(path)]
-    return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False).stderr.decode()
+    return subprocess.run(
+        command, capture_output=True, stdin=subprocess.DEVNULL, check=False
+    ).stderr.decode()
 
 
 def start(path: Path) -> int:
@@ -97,7 +113,19 @@ def start(path: Path) -> int:
 
 def sound_at(path: Path) -> list[float]:
     """Milliseconds at which clicks begin, counted from the file's zero."""
-    args = ["-i", ffmpeg.local(path), "-map", "0:a", "-ac", "1", "-ar", "48000", "-f", "s16le", "pipe:1"]
+    args = [
+        "-i",
+        ffmpeg.local(path),
+        "-map",
+        "0:a",
+        "-ac",
+        "1",
+        "-ar",
+        "48000",
+        "-f",
+        "s16le",
+        "pipe:1",
+    ]
     samples = np.abs(np.frombuffer(ffmpeg.run(args, "no sound")[0], np.int16).astype(int))
     loud = np.flatnonzero(samples > 4000)
     first = loud[np.insert(np.diff(loud) > 4000, 0, True)]
@@ -109,4 +137,6 @@ def variable(clips: Clips, name: str, late: int, *options: str) -> Path:
     """60 frames at uneven times that begin `late` (1/90000 s) after the sound."""
     times = f"settb=1/90000,setpts='{late}+N*3000+if(gt(mod(N,3),0),1501,0)+if(gt(N,20),9000,0)'"
     picture = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=30:d=2", "-f", "lavfi", "-i", CLICKS]
-    return clips.make(name, *picture, *(options or ["-map", "0:v", "-map", "1:a"]), "-vf", times, *TIMED)
+    return clips.make(
+        name, *picture, *(options or ["-map", "0:v", "-map", "1:a"]), "-vf", times, *TIMED
+    )

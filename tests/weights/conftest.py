@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.weights.stand_ins import Web
-from vidstyle import weights
+from vidstyle.weights import registry
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     web.url = f"http://127.0.0.1:{server.server_port}/"
-    monkeypatch.setattr(weights, "BASE_URL", web.url)
+    monkeypatch.setattr(registry, "BASE_URL", web.url)
     yield web
     server.shutdown()
     server.server_close()
@@ -43,15 +43,25 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    """An empty machine with a tenth of VGG-19's channels: the folders in the order in which they are looked through."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "TORCH_MODEL_ZOO"):
+    """An empty machine with a tenth of VGG-19's channels: the folders in the order in which they
+    are looked through.
+    """
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "TORCH_MODEL_ZOO",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("VIDSTYLE_WEIGHTS", str(tmp_path / "env"))
-    monkeypatch.setattr(weights, "BASE_URL", "http://127.0.0.1:9/")
-    monkeypatch.setattr(weights, "VGG19_STAGES", ((6, 2), (12, 2), (25, 4), (51, 4), (51, 2)))
+    monkeypatch.setattr(registry, "BASE_URL", "http://127.0.0.1:9/")
+    monkeypatch.setattr(registry, "VGG19_STAGES", ((6, 2), (12, 2), (25, 4), (51, 4), (51, 2)))
     found = {
         "dir": tmp_path / "dir",
         "env": tmp_path / "env",

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle import weights
+from vidstyle.weights import registry
 
-VGG19, ARCHIVE = "vgg19_features.safetensors", weights.REGISTRY["vgg19"].remote
+VGG19, ARCHIVE = "vgg19_features.safetensors", registry.REGISTRY["vgg19"].remote
 State = dict[str, Tensor]
 
 
@@ -28,16 +28,20 @@ class Web:
 
 
 def vgg19(seed: int = 0) -> State:
-    """A whole VGG-19's state dict in small: with the convolutions and the classifier that are not used."""
+    """A whole VGG-19's state dict in small: with the convolutions and the classifier that are not
+    used.
+    """
     generator = torch.Generator().manual_seed(seed)
-    shapes = weights.vgg19_shapes() | {"features.32.bias": (51,), "classifier.0.weight": (7, 51)}
+    shapes = registry.vgg19_shapes() | {"features.32.bias": (51,), "classifier.0.weight": (7, 51)}
     return {key: torch.randn(shape, generator=generator) for key, shape in shapes.items()}
 
 
 def raft(name: str) -> State:
     from torchvision.models import optical_flow
 
-    state: State = getattr(optical_flow, name.replace("-", "_"))(weights=None, progress=False).state_dict()
+    state: State = getattr(optical_flow, name.replace("-", "_"))(
+        weights=None, progress=False
+    ).state_dict()
     return state
 
 
@@ -49,12 +53,12 @@ def pickled(state: object, zipped: bool = True) -> bytes:
 
 def know(monkeypatch: pytest.MonkeyPatch, name: str, body: bytes) -> None:
     """Let the stand-in be the file that the registry expects."""
-    changed = replace(weights.REGISTRY[name], sha256=hashlib.sha256(body).hexdigest()[:8])
-    monkeypatch.setitem(weights.REGISTRY, name, changed)
+    changed = replace(registry.REGISTRY[name], sha256=hashlib.sha256(body).hexdigest()[:8])
+    monkeypatch.setitem(registry.REGISTRY, name, changed)
 
 
 def used(state: State) -> State:
-    return {key: state[key] for key in weights.vgg19_shapes()}
+    return {key: state[key] for key in registry.vgg19_shapes()}
 
 
 def same(a: State, b: State) -> bool:

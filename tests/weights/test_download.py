@@ -9,10 +9,21 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from tests.weights.stand_ins import ARCHIVE, VGG19, Web, know, left, pickled, raft, same, used, vgg19
-from vidstyle import download, weights
-from vidstyle.download import DownloadError
+from tests.weights.stand_ins import (
+    ARCHIVE,
+    VGG19,
+    Web,
+    know,
+    left,
+    pickled,
+    raft,
+    same,
+    used,
+    vgg19,
+)
 from vidstyle.errors import WeightsError
+from vidstyle.weights import download, fetch, locate, registry
+from vidstyle.weights.download import DownloadError
 
 
 def test_vgg19_is_downloaded_once_cut_down_and_known_again(
@@ -22,30 +33,30 @@ def test_vgg19_is_downloaded_once_cut_down_and_known_again(
     know(monkeypatch, "vgg19", body)
     monkeypatch.setattr(download, "CHUNK", 100_000)
     seen: list[tuple[int, int]] = []
-    state, digest = weights.load("vgg19", progress=lambda done, total: seen.append((done, total)))
+    state, digest = fetch.load("vgg19", progress=lambda done, total: seen.append((done, total)))
     assert same(state, used(vgg19()))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert len(seen) > 2
     assert seen[-1] == (len(body), len(body))
     assert left(*places.values()) == {VGG19, VGG19 + ".sha256"}
-    assert load_file(places["cache"] / VGG19).keys() == weights.vgg19_shapes().keys()
+    assert load_file(places["cache"] / VGG19).keys() == registry.vgg19_shapes().keys()
 
-    located = weights.locate("vgg19")
+    located = locate.locate("vgg19")
     assert located is not None
     assert located.verified
     assert located.digest == digest
-    assert weights.load("vgg19")[1] == digest
+    assert fetch.load("vgg19")[1] == digest
     assert web.asked == [ARCHIVE]
 
     for name in (VGG19, VGG19 + ".sha256"):  # a note counts in the cache only
         (places["dir"] / name).write_bytes((places["cache"] / name).read_bytes())
-    located = weights.locate("vgg19", places["dir"])
+    located = locate.locate("vgg19", places["dir"])
     assert located is not None
     assert not located.verified
 
     save_file(used(vgg19(1)), places["cache"] / VGG19)
     os.utime(places["cache"] / VGG19, (0, 0))
-    located = weights.locate("vgg19")
+    located = locate.locate("vgg19")
     assert located is not None
     assert not located.verified
 
@@ -57,7 +68,7 @@ def test_cutting_down_twice_gives_the_same_bytes(
     web.files[ARCHIVE] = pickled(vgg19())
     seen = set()
     for _ in range(3):
-        weights.fetch("vgg19")
+        fetch.fetch("vgg19")
         seen.add((places["cache"] / VGG19).read_bytes())
         (places["cache"] / VGG19).unlink()
     assert len(seen) == 1
@@ -68,7 +79,7 @@ def test_an_archive_in_the_cache_is_used_without_the_network_and_kept(
 ) -> None:
     (places["cache"] / ARCHIVE).write_bytes(pickled(vgg19()))
     know(monkeypatch, "vgg19", pickled(vgg19()))
-    assert weights.fetch("vgg19").path == places["cache"] / ARCHIVE
+    assert fetch.fetch("vgg19").path == places["cache"] / ARCHIVE
     assert left(*places.values()) == {ARCHIVE}
 
 
@@ -81,14 +92,14 @@ def test_raft_comes_through_torch_hub_into_its_cache_without_a_word_on_stdout(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     state = raft(name)
-    remote = weights.REGISTRY[name].remote
+    remote = registry.REGISTRY[name].remote
     web.files[remote] = pickled(state)
     know(monkeypatch, name, web.files[remote])
     seen: list[tuple[int, int]] = []
-    got, digest = weights.load(name, progress=lambda done, total: seen.append((done, total)))
+    got, digest = fetch.load(name, progress=lambda done, total: seen.append((done, total)))
     assert same(got, state)
     assert digest == hashlib.sha256(web.files[remote]).hexdigest()
-    assert weights.fetch(name).verified
+    assert fetch.fetch(name).verified
     assert left(*places.values()) == {remote}
     assert len(web.asked) == 1
     assert seen[0][0] == 0
@@ -108,7 +119,7 @@ def test_raft_comes_through_torch_hub_into_its_cache_without_a_word_on_stdout(
 def test_a_download_that_fails_leaves_nothing_and_says_what_to_put_where(
     name: str, body: bytes | None, breaks_off: bool, why: str, web: Web, places: dict[str, Path]
 ) -> None:
-    web.files = {weights.REGISTRY[name].remote: body} if body else {}
+    web.files = {registry.REGISTRY[name].remote: body} if body else {}
     web.breaks_off = breaks_off
     check_refused(name, why, places)
 
@@ -120,12 +131,14 @@ def test_offline_the_error_says_what_to_put_where(name: str, places: dict[str, P
 
 def check_refused(name: str, why: str, places: dict[str, Path]) -> None:
     with pytest.raises(WeightsError, match=why) as caught:
-        weights.load(name, places["dir"])
+        fetch.load(name, places["dir"])
     error = caught.value
     assert all(str(place) in error.why for place in places.values())
-    assert f"put {weights.REGISTRY[name].filename}" in error.hint
+    assert f"put {registry.REGISTRY[name].filename}" in error.hint
     assert str(places["dir"]) in error.hint
-    assert error.hint.endswith("--features lite and leave out --polish" if name == "vgg19" else "--flow dis")
+    assert error.hint.endswith(
+        "--features lite and leave out --polish" if name == "vgg19" else "--flow dis"
+    )
     assert all("\n" not in line for line in (error.what, error.why, error.hint))
     assert left(*places.values()) == set()
 
@@ -141,7 +154,7 @@ def test_a_transfer_that_is_interrupted_by_the_user_leaves_nothing(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        weights.fetch("vgg19", progress=ctrl_c)
+        fetch.fetch("vgg19", progress=ctrl_c)
     assert left(*places.values()) == set()
 
 
@@ -155,7 +168,9 @@ def test_a_failed_download_keeps_the_file_that_was_there(web: Web, tmp_path: Pat
     assert (tmp_path / "file").read_text() == "new"
 
 
-def test_a_full_disk_is_one_of_the_reasons(web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_of_the_reasons(
+    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     web.files[ARCHIVE] = pickled(vgg19())
     know(monkeypatch, "vgg19", web.files[ARCHIVE])
 

@@ -1,19 +1,18 @@
-"""Optical flow estimators behind one call: `flow(a, b)` says where each pixel of image a is in image b.
+"""Optical flow estimators behind one call: `flow(a, b)` says where each pixel of image a is in
+image b.
 
 So the flow along which frame t takes its start from frame t-1 is `flow(frame_t, frame_prev)`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Protocol
 
 import cv2
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from vidstyle import weights
 
 
 class Flow(Protocol):
@@ -26,11 +25,12 @@ class Flow(Protocol):
 
 
 class DIS:
-    """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset carried on to the finest scale: accurate below
-    ~5 px.
+    """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset carried on to the finest
+    scale: accurate below ~5 px.
 
-    The preset stops at half size. To go on takes away a third of the error of what moves slowly. Patches that lie a
-    little farther apart and fewer refinements lose nothing then, and take half the time (`benchmarks/RESULTS.md`).
+    The preset stops at half size. To go on takes away a third of the error of what moves slowly.
+    Patches that lie a little farther apart and fewer refinements lose nothing then, and take half
+    the time (`benchmarks/RESULTS.md`).
     """
 
     digest = ""
@@ -49,7 +49,10 @@ class DIS:
         right, bottom = max(0, self.smallest - w), max(0, self.smallest - h)
         grey = [
             cv2.copyMakeBorder(
-                cv2.cvtColor((x.permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8"), cv2.COLOR_RGB2GRAY),
+                cv2.cvtColor(
+                    (x.permute(1, 2, 0).cpu().numpy() * 255).round().astype("uint8"),
+                    cv2.COLOR_RGB2GRAY,
+                ),
                 *(0, bottom, 0, right),
                 cv2.BORDER_REPLICATE,
             )
@@ -57,14 +60,18 @@ class DIS:
         ]
         # OpenCV's stubs ask for a flow to start from; None is allowed and starts from nothing.
         flow = self.dis.calc(grey[0], grey[1], None)  # type: ignore[call-overload, unused-ignore]
-        return torch.from_numpy(flow[:h, :w]).permute(2, 0, 1).contiguous().to(a.device)  # (h, w, 2) -> (2, h, w)
+        return (
+            torch.from_numpy(flow[:h, :w]).permute(2, 0, 1).contiguous().to(a.device)
+        )  # (h, w, 2) -> (2, h, w)
 
 
 class RAFT:
-    """Recurrent all-pairs field transforms (Teed & Deng 2020), torchvision's architectures and weights.
+    """Recurrent all-pairs field transforms (Teed & Deng 2020), torchvision's architectures and
+    weights.
 
-    Flow comes out at 1/8 of the image's size, so the images are enlarged where nothing moves too far for it: motion
-    boundaries come out sharper and small motion more exact. A first look at half size tells how far things move.
+    Flow comes out at 1/8 of the image's size, so the images are enlarged where nothing moves too
+    far for it: motion boundaries come out sharper and small motion more exact. A first look at half
+    size tells how far things move.
     """
 
     smallest = 128
@@ -76,27 +83,29 @@ class RAFT:
     reach = 128.0
     """Pixels that things may move in the images that it looks at; beyond, it loses them."""
     most = 1_100_000
-    """Pixels of the images that it looks at, as many as 1024x436 enlarged has: it compares every 8x8 pixels with all
-    others, which takes 1.6 GB then, and would take 28 at 1920x1080 enlarged."""
+    """Pixels of the images that it looks at, as many as 1024x436 enlarged has: it compares every
+    8x8 pixels with all others, which takes 1.6 GB then, and would take 28 at 1920x1080 enlarged."""
 
-    def __init__(self, name: str, device: torch.device, weights_dir: Path | None = None) -> None:
+    def __init__(
+        self, name: str, state: Mapping[str, Tensor], digest: str, device: torch.device
+    ) -> None:
         # Imported here: torchvision costs 1.7 s and only RAFT needs it.
         from torchvision.models import optical_flow  # type: ignore[import-untyped, unused-ignore]
 
         build = {"raft-small": optical_flow.raft_small, "raft-large": optical_flow.raft_large}[name]
-        state, self.digest = weights.load(name, weights_dir)
         model = build(weights=None, progress=False)
         model.load_state_dict(state)
         self.model = model.eval().requires_grad_(False).to(device)
         self.device = device
+        self.digest = digest
 
     @torch.no_grad()
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         at_most = (self.most / (a.shape[1] * a.shape[2])) ** 0.5
         smallest, largest = (min(at_most, scale) for scale in self.scales)
         distances = self.at(a, b, smallest).cpu().square().sum(0).sqrt().flatten()
-        # Most of the frame counts, not the fastest spot. quantile takes 16 million values at most, kthvalue is not
-        # deterministic on a GPU.
+        # Most of the frame counts, not the fastest spot. quantile takes 16 million values at most,
+        # kthvalue is not deterministic on a GPU.
         distance = float(distances.kthvalue(max(1, int(0.95 * distances.numel()))).values)
         scale = min(largest, max(smallest, self.reach / max(distance, 1e-6)))
         if scale < at_most:
@@ -104,29 +113,32 @@ class RAFT:
         return self.at(a, b, scale).to(a.device)
 
     def at(self, a: Tensor, b: Tensor, scale: float) -> Tensor:
-        """The flow (2, H, W) in pixels of a and b (3, H, W), as seen at `scale` times their size."""
+        """The flow (2, H, W) in pixels of a and b (3, H, W), as seen at `scale` times their
+        size.
+        """
         size = tuple(a.shape[1:])
         h, w = (max(1, round(n * scale)) for n in size)
-        # Multiples of 8 for the encoder; the image goes on beyond its right and lower edge as it was.
+        # Multiples of 8 for the encoder; the image goes on beyond its right and lower edge as it
+        # was.
         border = (0, max(self.smallest - w, -w % 8), 0, max(self.smallest - h, -h % 8))
         border = (0, border[1] + -(w + border[1]) % 8, 0, border[3] + -(h + border[3]) % 8)
-        pair = [F.pad(resize(x, (h, w))[None].to(self.device) * 2 - 1, border, mode="replicate") for x in (a, b)]
-        flow: Tensor = self.model(*pair, num_flow_updates=self.updates)[-1][0]  # (1, 2, H', W') -> (2, H', W')
+        pair = [
+            F.pad(resize(x, (h, w))[None].to(self.device) * 2 - 1, border, mode="replicate")
+            for x in (a, b)
+        ]
+        flow: Tensor = self.model(*pair, num_flow_updates=self.updates)[-1][
+            0
+        ]  # (1, 2, H', W') -> (2, H', W')
         ratio = torch.tensor([size[1] / w, size[0] / h]).view(2, 1, 1)
         return (resize(flow[:, :h, :w].cpu(), size) * ratio).to(self.device)
 
 
 def resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """(c, h, w) -> (c, *size), bilinear, antialiased when it shrinks; x itself when nothing changes."""
+    """(c, h, w) -> (c, *size), bilinear, antialiased when it shrinks; x itself when nothing
+    changes.
+    """
     if tuple(x.shape[1:]) == size:
         return x
-    return F.interpolate(x[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
-
-
-def load(name: str, device: torch.device | str = "cpu", weights_dir: Path | None = None) -> Flow:
-    """The estimator called `name` (dis, raft-small, raft-large). Raises WeightsError when its weights cannot be had."""
-    if name == "dis":
-        return DIS()
-    if name in ("raft-small", "raft-large"):
-        return RAFT(name, torch.device(device), weights_dir)
-    raise ValueError(f"no optical flow called {name!r}: dis, raft-small, raft-large")
+    return F.interpolate(x[None], size=size, mode="bilinear", antialias=True, align_corners=False)[
+        0
+    ]

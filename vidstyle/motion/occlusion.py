@@ -1,8 +1,8 @@
-"""Where a warped pixel can be trusted: Ruder, Dosovitskiy, Brox 2016, section 4.1 (eq. 5-7), after Sundaram et al.
-2010; and the same with a look at the colours.
+"""Where a warped pixel can be trusted: Ruder, Dosovitskiy, Brox 2016, section 4.1 (eq. 5-7), after
+Sundaram et al. 2010; and the same with a look at the colours.
 
-Everything lives in the coordinates of frame t. The mask is the paper's `c`: 1 = trusted, 0 = newly visible, outside or
-at a motion boundary.
+Everything lives in the coordinates of frame t. The mask is the paper's `c`: 1 = trusted, 0 = newly
+visible, outside or at a motion boundary.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from torch import Tensor
 from vidstyle.motion.warp import outside, warp
 
 OCCLUDED = -255.0
-"""Below zero, so that the smoothing of the mask eats into the reliable side; clipped to 0 afterwards."""
+"""Below zero, so that the smoothing of the mask eats into the reliable side; clipped to 0
+afterwards.
+"""
 
 EXPLAINED = 0.01
 """Colours that differ by less, in the mean over 5x5 pixels, agree."""
@@ -26,17 +28,22 @@ def squared(flow: Tensor) -> Tensor:
 
 
 def occluded(flow_t_to_prev: Tensor, flow_prev_to_t: Tensor) -> Tensor:
-    """True (H, W) where going to frame t-1 and back does not return: |w_f + w_b|^2 >= 0.01 (|w_f|^2 + |w_b|^2) + 0.5
-    (eq. 5).
+    """True (H, W) where going to frame t-1 and back does not return: |w_f + w_b|^2 >= 0.01 (|w_f|^2
+    + |w_b|^2) + 0.5 (eq. 5).
 
     w_b is `flow_t_to_prev`, w_f is `flow_prev_to_t` sampled where w_b points.
     """
     forward = warp(flow_prev_to_t, flow_t_to_prev)
-    return squared(forward + flow_t_to_prev) >= 0.01 * (squared(forward) + squared(flow_t_to_prev)) + 0.5
+    return (
+        squared(forward + flow_t_to_prev)
+        >= 0.01 * (squared(forward) + squared(flow_t_to_prev)) + 0.5
+    )
 
 
 def motion_boundary(flow_t_to_prev: Tensor) -> Tensor:
-    """True (H, W) where |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002 (eq. 7), by central differences."""
+    """True (H, W) where |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002 (eq. 7), by central
+    differences.
+    """
     padded = F.pad(flow_t_to_prev[None], (1, 1, 1, 1), mode="replicate")[0]
     dx = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
     dy = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
@@ -60,20 +67,27 @@ def reliability(flow_t_to_prev: Tensor, flow_prev_to_t: Tensor) -> Tensor:
         flow_t_to_prev: (2, H, W) pixels, in the coordinates of frame t.
         flow_prev_to_t: (2, H, W) pixels, in the coordinates of frame t-1.
 
-    Each pixel scores 255; a motion boundary 0; an occlusion -255, which wins over a boundary; a target outside the
-    frame 0, which wins over both. Then a 5x5 Gaussian, sigma 0.8, clipped to [0, 255], / 255: the scores of the
-    authors' consistencyChecker.
+    Each pixel scores 255; a motion boundary 0; an occlusion -255, which wins over a boundary; a
+    target outside the frame 0, which wins over both. Then a 5x5 Gaussian, sigma 0.8, clipped to [0,
+    255], / 255: the scores of the authors' consistencyChecker.
     """
-    return graded(motion_boundary(flow_t_to_prev), occluded(flow_t_to_prev, flow_prev_to_t), outside(flow_t_to_prev))
+    return graded(
+        motion_boundary(flow_t_to_prev),
+        occluded(flow_t_to_prev, flow_prev_to_t),
+        outside(flow_t_to_prev),
+    )
 
 
-def photometric_reliability(flow_t_to_prev: Tensor, flow_prev_to_t: Tensor, frame: Tensor, previous: Tensor) -> Tensor:
-    """`reliability`, where what looks occluded or like a boundary is believed only if the colours say so too.
+def photometric_reliability(
+    flow_t_to_prev: Tensor, flow_prev_to_t: Tensor, frame: Tensor, previous: Tensor
+) -> Tensor:
+    """`reliability`, where what looks occluded or like a boundary is believed only if the colours
+    say so too.
 
-    Two flows that disagree are more often a flow gone wrong than something covered: on Sintel two pixels in three that
-    `reliability` takes for occluded are not. Where the source frames agree along the flow, the picture painted on them
-    fits as well, wherever the pixel really went, and taking it is steadier than painting anew. A target outside
-    the frame stays outside.
+    Two flows that disagree are more often a flow gone wrong than something covered: on Sintel two
+    pixels in three that `reliability` takes for occluded are not. Where the source frames agree
+    along the flow, the picture painted on them fits as well, wherever the pixel really went, and
+    taking it is steadier than painting anew. A target outside the frame stays outside.
 
     Args:
         frame, previous: the source frames t and t-1, (3, H, W) in [0, 1].

@@ -1,7 +1,8 @@
-"""Where a video cuts: content difference in HSV against an adaptive threshold, after PySceneDetect's AdaptiveDetector.
+"""Where a video cuts: content difference in HSV against an adaptive threshold, after
+PySceneDetect's AdaptiveDetector.
 
-Written here because PySceneDetect depends on the OpenCV build with a GUI, which cannot be installed beside the
-headless one.
+Written here because PySceneDetect depends on the OpenCV build with a GUI, which cannot be installed
+beside the headless one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 
 class ContentDifference:
-    """Mean absolute change of hue, saturation and value from one thumbnail to the next, in units of 1/255."""
+    """Mean absolute change of hue, saturation and value from one thumbnail to the next, in units of
+    1/255.
+    """
 
     def __init__(self) -> None:
         self.previous: NDArray[np.int16] | None = None
@@ -27,19 +30,27 @@ class ContentDifference:
             self.scores.append(0.0)
         else:
             change = np.abs(hsv - self.previous)
-            change[..., 0] = np.minimum(change[..., 0], 180 - change[..., 0])  # hue is a circle: 179 is next to 0
+            change[..., 0] = np.minimum(
+                change[..., 0], 180 - change[..., 0]
+            )  # hue is a circle: 179 is next to 0
             self.scores.append(float(change.mean()))
         self.previous = hsv
 
 
 def cuts(
-    scores: Sequence[float], *, ratio: float = 3.0, least: float = 15.0, window: int = 2, shortest: int = 5
+    scores: Sequence[float],
+    *,
+    ratio: float = 3.0,
+    least: float = 15.0,
+    window: int = 2,
+    shortest: int = 5,
 ) -> tuple[int, ...]:
     """First frames of shots, 0 included, from the scores of `ContentDifference`.
 
-    A frame starts a shot when its score is at least `least` and at least `ratio` times the mean score of the `window`
-    frames before and after it, and the shot before it has `shortest` frames or more. The neighbourhood is what makes
-    it adaptive: fast motion raises many scores in a row, a cut raises one.
+    A frame starts a shot when its score is at least `least` and at least `ratio` times the mean
+    score of the `window` frames before and after it, and the shot before it has `shortest` frames
+    or more. The neighbourhood is what makes it adaptive: fast motion raises many scores in a row, a
+    cut raises one.
     """
     found = [0]
     for t in range(1, len(scores)):

@@ -1,8 +1,8 @@
-"""The losses: one equation, one function. All are relative or per-pixel means, so a weight means the same at every
-resolution, with every number of layers and whatever the channel count.
+"""The losses: one equation, one function. All are relative or per-pixel means, so a weight means
+the same at every resolution, with every number of layers and whatever the channel count.
 
-References: Gatys, Ecker, Bethge 2016 ("Gatys"); Ruder, Dosovitskiy, Brox 2016 ("Ruder"); Johnson, Alahi, Fei-Fei 2016
-("Johnson").
+References: Gatys, Ecker, Bethge 2016 ("Gatys"); Ruder, Dosovitskiy, Brox 2016 ("Ruder"); Johnson,
+Alahi, Fei-Fei 2016 ("Johnson").
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ TINY = 1e-12
 """Keeps the relative losses finite for targets that are zero everywhere."""
 
 KNEE = 8 / 255
-"""From here on the smooth-L1 temporal loss grows linearly, in units of the image's range. With the squared loss 99 % of
-the trusted pixels end within 8 levels of where they are held (default settings, two sample clips at 160 pixels; half of
-them within 2). So below it nothing changes, and the few above it, where the flow is wrong or the light another, do not
-pull the harder the more wrong they are."""
+"""From here on the smooth-L1 temporal loss grows linearly, in units of the image's range. With the
+squared loss 99 % of the trusted pixels end within 8 levels of where they are held (default
+settings, two sample clips at 160 pixels; half of them within 2). So below it nothing changes, and
+the few above it, where the flow is wrong or the light another, do not pull the harder the more
+wrong they are."""
 
 
 def full(features: Tensor) -> Tensor:
-    """Half precision maps in fp32, everything else unchanged: sums over pixels lose too much in bf16."""
+    """Half precision maps in fp32, everything else unchanged: sums over pixels lose too much in
+    bf16.
+    """
     return features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
 
 
 def content(features: Tensor, target: Tensor) -> Tensor:
     """|F - P|^2 / |P|^2, a scalar.
 
-    Gatys eq. 1 is 1/2 |F - P|^2, which grows with the resolution and with the layer's energy; its gradient, eq. 2, is
-    ours times |P|^2 / 2.
+    Gatys eq. 1 is 1/2 |F - P|^2, which grows with the resolution and with the layer's energy; its
+    gradient, eq. 2, is ours times |P|^2 / 2.
     """
     return distance(features, target) / energy(target)
 
@@ -53,9 +56,9 @@ AT_ONCE = 2**19
 
 
 class Products(torch.autograd.Function):
-    """F^T F of F (..., n, c), in fp32 at least. Its gradient F (D + D^T) takes one product, where torch would take one
-    for each F. F is held as it came and converted piece by piece: its fp32 copies would be the largest things that an
-    iteration holds.
+    """F^T F of F (..., n, c), in fp32 at least. Its gradient F (D + D^T) takes one product, where
+    torch would take one for each F. F is held as it came and converted piece by piece: its fp32
+    copies would be the largest things that an iteration holds.
     """
 
     @staticmethod
@@ -85,7 +88,8 @@ def pieces(f: Tensor) -> Iterator[Tensor]:
 
 
 def gram(features: Tensor) -> Tensor:
-    """(1, c, h, w) -> G = F^T F / (h w), (c, c): what the channels do together, wherever they do it (Gatys eq. 3).
+    """(1, c, h, w) -> G = F^T F / (h w), (c, c): what the channels do together, wherever they do it
+    (Gatys eq. 3).
 
     Gatys' G is not divided by the pixels.
     """
@@ -112,14 +116,17 @@ def style(g: Tensor, target: Tensor) -> Tensor:
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of neighbours in x plus that in y, a scalar (Johnson, with means for sums)."""
+    """Mean squared difference of neighbours in x plus that in y, a scalar (Johnson, with means for
+    sums).
+    """
     loss: Tensor = Variation.apply(image)
     return loss
 
 
 class Variation(torch.autograd.Function):
-    """`total_variation`; its gradient 2 dx / n, taken from one neighbour and given to the other. torch would hold both
-    differences, their gradients and a padded copy of each: a quarter of what a large picture takes.
+    """`total_variation`; its gradient 2 dx / n, taken from one neighbour and given to the other.
+    torch would hold both differences, their gradients and a padded copy of each: a quarter of what
+    a large picture takes.
     """
 
     @staticmethod
@@ -145,14 +152,17 @@ def temporal(image: Tensor, warped: Tensor, mask: Tensor) -> Tensor:
     Args:
         image: x, (1, 3, H, W), the only argument that gets a gradient.
         warped: w, (3, H, W), the previous stylised frame along the flow.
-        mask: c, (1, H, W), 1 = trusted, in the coordinates of x. It weighs every pixel inside the sum.
+        mask: c, (1, H, W), 1 = trusted, in the coordinates of x. It weighs every pixel inside the
+            sum.
     """
     loss: Tensor = Held.apply(image, warped.detach(), mask.detach())
     return loss
 
 
 class Held(torch.autograd.Function):
-    """`temporal`; its gradient 2 c (x - w) / (3HW) is made from its arguments, and nothing else is held for it."""
+    """`temporal`; its gradient 2 c (x - w) / (3HW) is made from its arguments, and nothing else is
+    held for it.
+    """
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, warped: Tensor, mask: Tensor) -> Tensor:
@@ -167,10 +177,11 @@ class Held(torch.autograd.Function):
 
 
 def temporal_smooth_l1(image: Tensor, warped: Tensor, mask: Tensor) -> Tensor:
-    """`temporal` with Huber's function for the square: d^2 up to |d| = `KNEE`, 2 KNEE |d| - KNEE^2 beyond.
+    """`temporal` with Huber's function for the square: d^2 up to |d| = `KNEE`, 2 KNEE |d| - KNEE^2
+    beyond.
 
-    So it is `temporal` itself for small differences, at the same weight. (Ruder's program has smooth-L1 as an option
-    too, with its knee at one of 255 levels.)
+    So it is `temporal` itself for small differences, at the same weight. (Ruder's program has
+    smooth-L1 as an option too, with its knee at one of 255 levels.)
     """
     target = warped.detach().expand_as(image)
     # torch's is d^2 / (2 beta) up to beta, and |d| - beta / 2 beyond.

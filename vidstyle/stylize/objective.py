@@ -1,7 +1,7 @@
 """What is minimised: a weighted sum of terms over an image and its features.
 
-A term that looks at features takes sums over their pixels, and its value comes from these sums alone. So it does not
-notice whether the features were there all at once or tile by tile (`tiles`).
+A term that looks at features takes sums over their pixels, and its value comes from these sums
+alone. So it does not notice whether the features were there all at once or tile by tile (`tiles`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidstyle.features.extractor import Extractor, position_count, stride
 from vidstyle.stylize import losses
-from vidstyle.stylize.features import Extractor
-from vidstyle.stylize.matting import Laplacian, affine
-from vidstyle.stylize.tiles import Tile, cells, stride, summed
+from vidstyle.stylize.photoreal.matting import Laplacian, affine
+from vidstyle.stylize.tiles import Tile, summed
 
 Maps = Mapping[str, Tensor]
 Sums = Sequence[Tensor]
 
 Observer = Callable[[Tensor, Mapping[str, Tensor]], None]
-"""Gets what an objective is evaluated on, and {name of a term: its weighted value, a scalar}; without gradients."""
+"""Gets what an objective is evaluated on, and {name of a term: its weighted value, a scalar};
+without gradients.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class View:
 
 
 class Term(Protocol):
-    """One term: what it is called, the layers it looks at, its weight, what it adds up over their pixels, and its value
-    for an image (1, 3, h, w) with these sums.
+    """One term: what it is called, the layers it looks at, its weight, what it adds up over their
+    pixels, and its value for an image (1, 3, h, w) with these sums.
     """
 
     @property
@@ -65,7 +67,9 @@ class Term(Protocol):
 
 
 def even(shares: Mapping[str, float]) -> dict[str, float]:
-    """Weights in the same relation whose mean is 1: a mean over what they weigh is a weighted mean."""
+    """Weights in the same relation whose mean is 1: a mean over what they weigh is a weighted
+    mean.
+    """
     total = sum(shares.values())
     return {name: weight * len(shares) / total for name, weight in shares.items()}
 
@@ -79,7 +83,9 @@ class Content:
 
     name = "content"
 
-    def __init__(self, weight: float, targets: Maps, shares: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, weight: float, targets: Maps, shares: Mapping[str, float] | None = None
+    ) -> None:
         self.weight, self.targets = weight, targets
         self.shares = even(shares or dict.fromkeys(targets, 1.0))
         self.energies = [losses.energy(p) for p in targets.values()]
@@ -89,7 +95,9 @@ class Content:
         return tuple(self.targets)
 
     def sums(self, view: View) -> Sums:
-        return [losses.distance(view.maps[name], view.same(p, name)) for name, p in self.targets.items()]
+        return [
+            losses.distance(view.maps[name], view.same(p, name)) for name, p in self.targets.items()
+        ]
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         found = zip(self.targets, sums, self.energies, strict=True)
@@ -98,8 +106,8 @@ class Content:
 
 @dataclass(frozen=True)
 class Style:
-    """Mean of the relative Gram losses over `targets`, {layer: Gram matrix of the painting} (Gatys eq. 5 with equal
-    w_l).
+    """Mean of the relative Gram losses over `targets`, {layer: Gram matrix of the painting} (Gatys
+    eq. 5 with equal w_l).
     """
 
     weight: float
@@ -114,7 +122,9 @@ class Style:
         return grams(view, self.layers)
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
-        return torch.stack([losses.style(g, a) for g, a in zip(sums, self.targets.values(), strict=True)]).mean()
+        return torch.stack(
+            [losses.style(g, a) for g, a in zip(sums, self.targets.values(), strict=True)]
+        ).mean()
 
 
 def grams(view: View, layers: Sequence[str]) -> list[Tensor]:
@@ -145,7 +155,9 @@ class Smoothness(PixelTerm):
 
 @dataclass(frozen=True)
 class Temporal(PixelTerm):
-    """Ruder's temporal term; see `losses.temporal` for the shapes. `norm` is one of `losses.TEMPORAL`."""
+    """Ruder's temporal term; see `losses.temporal` for the shapes. `norm` is one of
+    `losses.TEMPORAL`.
+    """
 
     weight: float
     warped: Tensor
@@ -170,11 +182,13 @@ class Affine(PixelTerm):
 
 
 class Objective:
-    """image (1, 3, h, w) -> scalar; terms of weight 0 are left out, and no feature is computed that no term looks at.
+    """image (1, 3, h, w) -> scalar; terms of weight 0 are left out, and no feature is computed that
+    no term looks at.
 
     Args:
         tiles: how the features of the image are divided; None: they are computed all at once.
-        wrapped: pixels by which the image goes on on each side as it begins on the other, at most its size.
+        wrapped: pixels by which the image goes on on each side as it begins on the other, at most
+            its size.
         observer: gets every evaluation; terms of one name are added up for it.
     """
 
@@ -186,7 +200,12 @@ class Objective:
         wrapped: int = 0,
         observer: Observer | None = None,
     ) -> None:
-        self.extractor, self.tiles, self.wrapped, self.observer = extractor, tiles, wrapped, observer
+        self.extractor, self.tiles, self.wrapped, self.observer = (
+            extractor,
+            tiles,
+            wrapped,
+            observer,
+        )
         self.terms = tuple(term for term in terms if term.weight > 0)
         self.layers = tuple(dict.fromkeys(name for term in self.terms for name in term.layers))
 
@@ -212,7 +231,11 @@ class Objective:
         if not self.layers:
             return ()
         return sums(
-            self.extractor, image, self.layers, self.tiles, lambda view: [s for t in self.terms for s in t.sums(view)]
+            self.extractor,
+            image,
+            self.layers,
+            self.tiles,
+            lambda view: [s for t in self.terms for s in t.sums(view)],
         )
 
 
@@ -227,7 +250,7 @@ def sums(
     if tiles is None:
         maps = extractor(image, layers)
         return of(View(maps, {name: f.shape[2] * f.shape[3] for name, f in maps.items()}))
-    whole = {name: cells(name, image.shape[2:]) for name in layers}
+    whole = {name: position_count(name, image.shape[2:]) for name in layers}
 
     def measure(seen: Tensor, tile: Tile) -> tuple[Tensor, ...]:
         maps = extractor(seen, layers)
@@ -236,8 +259,12 @@ def sums(
     return summed(image, measure, tiles)
 
 
-def maps(extractor: Extractor, image: Tensor, layers: Sequence[str], tiles: Sequence[Tile] | None) -> Maps:
-    """The maps of an image (1, 3, h, w) without gradients; with tiles only one tile's other maps are held at a time."""
+def maps(
+    extractor: Extractor, image: Tensor, layers: Sequence[str], tiles: Sequence[Tile] | None
+) -> Maps:
+    """The maps of an image (1, 3, h, w) without gradients; with tiles only one tile's other maps
+    are held at a time.
+    """
     with torch.no_grad():
         if tiles is None:
             return extractor(image, layers)
@@ -246,6 +273,8 @@ def maps(extractor: Extractor, image: Tensor, layers: Sequence[str], tiles: Sequ
             for name, found in extractor(tile.seen(image), layers).items():
                 if name not in whole:
                     size = (n // stride(name) for n in image.shape[2:])
-                    whole[name] = found.new_empty((1, found.shape[1], *size)).to(memory_format=torch.channels_last)
+                    whole[name] = found.new_empty((1, found.shape[1], *size)).to(
+                        memory_format=torch.channels_last
+                    )
                 tile.place(whole[name], name).copy_(tile.core(found, name))
         return whole

@@ -1,4 +1,6 @@
-"""What a frame takes from the one before it (Ruder 2016, section 4): its start, and the image it is held to."""
+"""What a frame takes from the one before it (Ruder 2016, section 4): its start, and the image it is
+held to.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from vidstyle.frames import Motion
 from vidstyle.motion.warp import warp_sharp
-from vidstyle.stylize.fill import match_colours, painted_alike
+from vidstyle.stylize.disocclusion import match_colours, painted_alike
 
 SEAM = 8
 """Pixels from what is kept to what is painted on."""
@@ -28,10 +30,11 @@ Followed = tuple[Tensor, Motion]
 def start_image(frame: Tensor, links: Sequence[Followed]) -> tuple[Tensor, list[Tensor]]:
     """What frame t starts from, (3, H, W), and for each link what it is held to.
 
-    Each pixel starts from the closest frame, moved along its flow, whose mask is above 0 there. Ruder 2016 starts from
-    the previous frame alone and leaves it to the long-term loss to bring back what reappears; but its paint is at hand,
-    and a start from it keeps its strokes. What none of them shows starts from the frame itself in the colours that what
-    looks alike was painted in: mean grey, or the raw frame, shows as haze wherever things move fast.
+    Each pixel starts from the closest frame, moved along its flow, whose mask is above 0 there.
+    Ruder 2016 starts from the previous frame alone and leaves it to the long-term loss to bring
+    back what reappears; but its paint is at hand, and a start from it keeps its strokes. What none
+    of them shows starts from the frame itself in the colours that what looks alike was painted in:
+    mean grey, or the raw frame, shows as haze wherever things move fast.
 
     Args:
         frame: the source frame t, (3, H, W).
@@ -49,8 +52,8 @@ def start_image(frame: Tensor, links: Sequence[Followed]) -> tuple[Tensor, list[
 
 
 def blended(image: Tensor, warped: Tensor, mask: Tensor, delta: float) -> Tensor:
-    """What a frame starts a later pass from, (3, H, W): delta c w + (1 - delta) x + delta (1 - c) x (Ruder 2016, eq.
-    11).
+    """What a frame starts a later pass from, (3, H, W): delta c w + (1 - delta) x + delta (1 - c) x
+    (Ruder 2016, eq. 11).
 
     Args:
         image: x, (3, H, W), the frame as the pass before left it.
@@ -64,12 +67,17 @@ def blended(image: Tensor, warped: Tensor, mask: Tensor, delta: float) -> Tensor
 def kept_where_settled(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
     """`image` with what has settled as it was in the frame before, all (3, H, W).
 
-    Optimising on would not make better what has had its time, and what the features let through adds up from frame to
-    frame. The change is gradual, `SEAM` pixels wide, and lies on ground that has settled.
+    Optimising on would not make better what has had its time, and what the features let through
+    adds up from frame to frame. The change is gradual, `SEAM` pixels wide, and lies on ground that
+    has settled.
     """
-    if motion.settled is None or not bool(motion.settled.any()):
+    if motion.static is None or not bool(motion.static.any()):
         return image
     side = 2 * SEAM + 1
-    share = F.avg_pool2d(F.pad(motion.settled.float()[None], (SEAM,) * 4, mode="replicate"), side, stride=1)[0]
-    kept = (2 * share - 1).clamp(0, 1) * motion.settled  # the window of something small that moves is mostly settled
+    share = F.avg_pool2d(
+        F.pad(motion.static.float()[None], (SEAM,) * 4, mode="replicate"), side, stride=1
+    )[0]
+    kept = (2 * share - 1).clamp(
+        0, 1
+    ) * motion.static  # the window of something small that moves is mostly settled
     return torch.lerp(image, warped, kept.expand_as(image))

@@ -1,10 +1,12 @@
-"""Exact tiling: the sums over a picture that the loss is made of, and their gradient, from one tile after the other.
+"""Exact tiling: the sums over a picture that the loss is made of, and their gradient, from one tile
+after the other.
 
-Style and content losses are functions of sums over pixels: Gram matrices, squared differences. So one pass over the
-tiles gives the sums and with them the loss; a second one gives the gradient: what the loss says of the sums is the same
-for every tile, and each tile's features are computed anew to carry it back to the pixels. Only one tile's features are
-held at a time. Tiles overlap by as far as a feature sees, and of each only its core is counted, so the result is that
-of the whole picture but for the order of sums.
+Style and content losses are functions of sums over pixels: Gram matrices, squared differences. So
+one pass over the tiles gives the sums and with them the loss; a second one gives the gradient: what
+the loss says of the sums is the same for every tile, and each tile's features are computed anew to
+carry it back to the pixels. Only one tile's features are held at a time. Tiles overlap by as far as
+a feature sees, and of each only its core is counted, so the result is that of the whole picture but
+for the order of sums.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-STRIDE = 16
-"""Pixels that a cell of the coarsest map covers, a side. Tiles begin at multiples of it, where cells begin too."""
+from vidstyle.features.extractor import STRIDE, stride
 
 
 @dataclass(frozen=True)
 class Span:
-    """A tile along one axis, in pixels: it is seen from `begin` to `end`, and what counts is from `first` to `last`."""
+    """A tile along one axis, in pixels: it is seen from `begin` to `end`, and what counts is from
+    `first` to `last`.
+    """
 
     begin: int
     first: int
@@ -55,20 +58,12 @@ class Tile:
 
 
 def part(length: int, span: Span, origin: int, name: str) -> slice:
-    """The cells of a map of `length` cells that belong to the core; the map begins at pixel `origin`."""
+    """The cells of a map of `length` cells that belong to the core; the map begins at pixel
+    `origin`.
+    """
     size = stride(name)
     begin = (span.first - origin) // size
     return slice(begin, min(length, begin + -(-(span.last - span.first) // size)))
-
-
-def stride(name: str) -> int:
-    """Pixels that a cell of a layer's map covers, a side: relu3_1 -> 4."""
-    return int(2 ** (int(name[4]) - 1))
-
-
-def cells(name: str, size: Sequence[int]) -> int:
-    """How many cells the map of a layer has for a picture of `size` (h, w)."""
-    return (size[0] // stride(name)) * (size[1] // stride(name))
 
 
 def tiles(size: Sequence[int], side: int, halo: int) -> list[Tile]:
@@ -76,7 +71,8 @@ def tiles(size: Sequence[int], side: int, halo: int) -> list[Tile]:
 
     Args:
         side: of a tile's core in pixels, about; the cores are of nearly one size.
-        halo: how far a tile reaches beyond its core, a multiple of `STRIDE`, as far as the picture goes.
+        halo: how far a tile reaches beyond its core, a multiple of `STRIDE`, as far as the picture
+            goes.
     """
     rows, columns = (spans(length, side, halo) for length in size)
     return [Tile(y, x) for y in rows for x in columns]
@@ -85,7 +81,11 @@ def tiles(size: Sequence[int], side: int, halo: int) -> list[Tile]:
 def spans(length: int, side: int, halo: int) -> list[Span]:
     count = math.ceil(length / max(STRIDE, side))
     edges = [round(length * i / count / STRIDE) * STRIDE for i in range(count)] + [length]
-    return [Span(max(0, a - halo), a, b, min(length, b + halo)) for a, b in itertools.pairwise(edges) if a < b]
+    return [
+        Span(max(0, a - halo), a, b, min(length, b + halo))
+        for a, b in itertools.pairwise(edges)
+        if a < b
+    ]
 
 
 Measure = Callable[[Tensor, Tile], tuple[Tensor, ...]]
@@ -96,13 +96,17 @@ class Summed(torch.autograd.Function):
     """`measure`, added up over the tiles."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, measure: Measure, over: Sequence[Tile]) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, image: Tensor, measure: Measure, over: Sequence[Tile]
+    ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(image)
         ctx.measure, ctx.over = measure, over
         first, *others = over
         total = measure(first.seen(image), first)
         for tile in others:
-            total = tuple(a + b for a, b in zip(total, measure(tile.seen(image), tile), strict=True))
+            total = tuple(
+                a + b for a, b in zip(total, measure(tile.seen(image), tile), strict=True)
+            )
         return total
 
     @staticmethod

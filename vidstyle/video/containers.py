@@ -1,4 +1,6 @@
-"""What each container takes: video codecs, and how the other streams of the source travel into it."""
+"""What each container takes: video codecs, and how the other streams of the source travel into
+it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from dataclasses import dataclass
 
 from vidstyle.video.probe import Stream
 
-_PCM = frozenset({"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_u8", "pcm_alaw", "pcm_mulaw"})
+_PCM = frozenset(
+    {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_u8", "pcm_alaw", "pcm_mulaw"}
+)
 _PCM_BE = frozenset({"pcm_s16be", "pcm_s24be", "pcm_s32be", "pcm_f32be"})
 _TEXT = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 """Subtitles that are text; the others are pictures and cannot be converted into text."""
@@ -20,7 +24,8 @@ class Container:
         muxer: ffmpeg's name.
         codecs: video codecs it takes, the default first.
         audio: codecs that are copied; others are converted to `audio_encoder`.
-        subtitles: codecs that are copied; other text is converted to `text_encoder` (None: left out).
+        subtitles: codecs that are copied; other text is converted to `text_encoder` (None: left
+            out).
         options: of the muxer.
     """
 
@@ -34,7 +39,8 @@ class Container:
     options: tuple[str, ...] = ()
 
 
-# No time code track: it would count frames of a rate that is not the picture's when only a part is rendered.
+# No time code track: it would count frames of a rate that is not the picture's when only a part is
+# rendered.
 _MOV_OPTIONS = ("-movflags", "+faststart", "-write_tmcd", "0")
 _MP4 = Container(
     "mp4",
@@ -46,7 +52,22 @@ _MP4 = Container(
     options=_MOV_OPTIONS,
 )
 _MATROSKA_AUDIO = _PCM | {
-    *("aac", "mp3", "mp2", "ac3", "eac3", "dts", "truehd", "mlp", "flac", "alac", "opus", "vorbis", "wavpack", "tta"),
+    *(
+        "aac",
+        "mp3",
+        "mp2",
+        "ac3",
+        "eac3",
+        "dts",
+        "truehd",
+        "mlp",
+        "flac",
+        "alac",
+        "opus",
+        "vorbis",
+        "wavpack",
+        "tta",
+    ),
 }
 
 CONTAINERS = {
@@ -66,14 +87,31 @@ CONTAINERS = {
         ("h264", "hevc", "vp9", "av1", "prores", "ffv1"),
         _MATROSKA_AUDIO,
         "aac",
-        frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}),
+        frozenset(
+            {
+                "subrip",
+                "srt",
+                "ass",
+                "ssa",
+                "webvtt",
+                "hdmv_pgs_subtitle",
+                "dvd_subtitle",
+                "dvb_subtitle",
+            }
+        ),
         "subrip",
         attachments=True,
     ),
     ".webm": Container(
-        "webm", ("vp9", "av1"), frozenset({"opus", "vorbis"}), "libopus", frozenset({"webvtt"}), "webvtt"
+        "webm",
+        ("vp9", "av1"),
+        frozenset({"opus", "vorbis"}),
+        "libopus",
+        frozenset({"webvtt"}),
+        "webvtt",
     ),
-    # AVI keeps no times: the silence that AAC, Opus and Vorbis begin with would delay the sound, so those become PCM.
+    # AVI keeps no times: the silence that AAC, Opus and Vorbis begin with would delay the sound, so
+    # those become PCM.
     ".avi": Container(
         "avi",
         ("h264", "ffv1"),
@@ -105,7 +143,8 @@ class Track:
 
 
 def carry(streams: tuple[Stream, ...], extension: str) -> tuple[tuple[Track, ...], tuple[str, ...]]:
-    """What becomes of the sound, subtitles and attachments, and a line for each that is not simply copied.
+    """What becomes of the sound, subtitles and attachments, and a line for each that is not simply
+    copied.
 
     Video streams and data (time codes, telemetry) are never carried over.
     """

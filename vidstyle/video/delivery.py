@@ -1,4 +1,6 @@
-"""What the output will be, decided before anything is rendered: its path, container, codec and encoder."""
+"""What the output will be, decided before anything is rendered: its path, container, codec and
+encoder.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from vidstyle.video import ffmpeg
 from vidstyle.video.containers import CONTAINERS, Track, carry
 from vidstyle.video.probe import Source
 
-IMAGES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
+IMAGES = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+}
 
 _LONGEST_NAME = 200
 """Bytes; a file system's 255 less what the names of temporary files add."""
@@ -42,7 +51,8 @@ class Codec:
 
 
 CODECS = {
-    # H.264 and HEVC cut the picture at whole chroma samples, so an odd size needs full chroma. The others do not.
+    # H.264 and HEVC cut the picture at whole chroma samples, so an odd size needs full chroma. The
+    # others do not.
     "h264": Codec(("libx264",), 17, 51, "yuv420p", "yuv444p"),
     "hevc": Codec(("libx265",), 20, 51, "yuv420p", "yuv444p"),
     "vp9": Codec(("libvpx-vp9",), 24, 63, "yuv420p", "yuv420p"),
@@ -95,10 +105,12 @@ def decide(
         style: what the output is named after.
         codec: a key of `CODECS`, or None for what suits the container.
         size: width and height of the render; default the source's.
-        timeline: of the whole source, where known: AVI is refused for a video that begins later than its sound.
+        timeline: of the whole source, where known: AVI is refused for a video that begins later
+            than its sound.
         made_from: what must not be replaced, beside the input; of a folder, what lies in it.
 
-    Raises OutputError when it cannot be written there, or not so. An existing output is not this function's concern.
+    Raises OutputError when it cannot be written there, or not so. An existing output is not this
+    function's concern.
     """
     notes: list[str] = []
     if output is None:
@@ -108,7 +120,11 @@ def decide(
         path = Path(output)
     check_place(path, source.path, made_from)
     kind = _kind(path, source)
-    if path.suffix.lower() == ".avi" and timeline is not None and timeline.pts[0] * timeline.time_base > _INAUDIBLE:
+    if (
+        path.suffix.lower() == ".avi"
+        and timeline is not None
+        and timeline.pts[0] * timeline.time_base > _INAUDIBLE
+    ):
         late = float(timeline.pts[0] * timeline.time_base)
         why = f"the video begins {late:.3f} s after the sound, and AVI keeps no times"
         raise OutputError(f"cannot write {path}", why, "use .mkv or .mp4")
@@ -117,11 +133,24 @@ def decide(
     name = "gif" if kind == "gif" else IMAGES[path.suffix.lower()]
     if codec is not None:
         why = f"a {name} file has no choice of video codecs"
-        raise OutputError(f"cannot write {codec} to {path}", why, "leave --codec out, or name an .mp4 or .mkv file")
+        raise OutputError(
+            f"cannot write {codec} to {path}",
+            why,
+            "leave --codec out, or name an .mp4 or .mkv file",
+        )
     if crf is not None:
         notes.append(f"--crf is not used: {name} has no such scale")
     encoder = "gif" if kind == "gif" else "opencv"
-    return Delivery(path, kind, name, name, encoder, None, "pal8" if kind == "gif" else "rgb24", notes=tuple(notes))
+    return Delivery(
+        path,
+        kind,
+        name,
+        name,
+        encoder,
+        None,
+        "pal8" if kind == "gif" else "rgb24",
+        notes=tuple(notes),
+    )
 
 
 def film(path: Path) -> Delivery:
@@ -130,7 +159,16 @@ def film(path: Path) -> Delivery:
     name = container.codecs[0]
     codec = CODECS[name]
     encoder = _available(path, codec.encoders)
-    return Delivery(path, "video", container.muxer, name, encoder, codec.crf, codec.pix_fmt, options=container.options)
+    return Delivery(
+        path,
+        "video",
+        container.muxer,
+        name,
+        encoder,
+        codec.crf,
+        codec.pix_fmt,
+        options=container.options,
+    )
 
 
 def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str]]:
@@ -138,7 +176,9 @@ def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str
     own = source.path.suffix.lower()
     if source.kind == "image":
         return (
-            (own, []) if own in IMAGES else (".png", [f"the output is a PNG: {own or 'this'} images are not written"])
+            (own, [])
+            if own in IMAGES
+            else (".png", [f"the output is a PNG: {own or 'this'} images are not written"])
         )
     if source.kind == "animation" and codec is None:
         return ".gif", []
@@ -146,13 +186,22 @@ def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str
     if own in CONTAINERS and (codec is None or codec in CONTAINERS[own].codecs):
         return own, []
     wanted = codec or "h264"
-    fits = next((extension for extension, container in CONTAINERS.items() if wanted in container.codecs), ".mp4")
-    why = f"{own[1:]} does not take {wanted}" if own in CONTAINERS else f"{own or 'the input'} files are not written"
+    fits = next(
+        (extension for extension, container in CONTAINERS.items() if wanted in container.codecs),
+        ".mp4",
+    )
+    why = (
+        f"{own[1:]} does not take {wanted}"
+        if own in CONTAINERS
+        else f"{own or 'the input'} files are not written"
+    )
     return fits, [f"the output is {fits[1:]}: {why}"]
 
 
 def _extension(source: Source) -> str | None:
-    """The extension for the source's container; its own name's where that agrees or nothing better is known."""
+    """The extension for the source's container; its own name's where that agrees or nothing better
+    is known.
+    """
     own = source.path.suffix.lower()
     demuxers = {
         "mov": (".mp4", (".mp4", ".m4v", ".mov")),
@@ -161,8 +210,8 @@ def _extension(source: Source) -> str | None:
         "avi": (".avi", (".avi",)),
     }
     usual, known = demuxers.get(source.container.partition(",")[0], (None, ()))
-    # A name that is known for something else is misleading, one without a meaning is replaced; .mts, .3gp and so on
-    # are kept, so that the note can say that such a file is not written.
+    # A name that is known for something else is misleading, one without a meaning is replaced;
+    # .mts, .3gp and so on are kept, so that the note can say that such a file is not written.
     return usual if own not in known and (own in CONTAINERS or not own) else own
 
 
@@ -171,22 +220,30 @@ def _kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
     what = f"cannot write {path}"
     if extension not in CONTAINERS and extension not in IMAGES and extension != ".gif":
         known = " ".join((*CONTAINERS, ".gif", *IMAGES))
-        raise OutputError(what, f"the extension {extension or '(none)'} is not known", f"use one of {known}")
+        raise OutputError(
+            what, f"the extension {extension or '(none)'} is not known", f"use one of {known}"
+        )
     if source.kind == "image" and extension not in IMAGES:
         raise OutputError(what, "the input is a still image", f"use one of {' '.join(IMAGES)}")
     if source.kind != "image" and extension in IMAGES:
         hint = f"use one of {' '.join((*CONTAINERS, '.gif'))}"
-        raise OutputError(what, f"the input is a {source.kind}, and {extension} holds one picture", hint)
+        raise OutputError(
+            what, f"the input is a {source.kind}, and {extension} holds one picture", hint
+        )
     return "image" if extension in IMAGES else "gif" if extension == ".gif" else "video"
 
 
 def check_place(path: Path, source: Path, made_from: Sequence[Path]) -> None:
-    """Raises OutputError where no file of this name can be written, or it would replace what the render is made of."""
+    """Raises OutputError where no file of this name can be written, or it would replace what the
+    render is made of.
+    """
     what = f"cannot write {path!s}".replace("\n", "\\n").replace("\r", "\\r")
     if any(character in str(path.absolute()) for character in "\n\r"):
         raise OutputError(what, "its path holds a line break", "choose another name with -o")
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
-        raise OutputError(what, f"its name is longer than {_LONGEST_NAME} bytes", "choose a shorter one with -o")
+        raise OutputError(
+            what, f"its name is longer than {_LONGEST_NAME} bytes", "choose a shorter one with -o"
+        )
     try:
         if path.is_dir():
             raise OutputError(what, "it is a directory", "name a file in it")
@@ -196,18 +253,38 @@ def check_place(path: Path, source: Path, made_from: Sequence[Path]) -> None:
             for other in (source, *made_from):
                 inside = other.is_dir() and path.parent.samefile(other)
                 if inside or (other.exists() and path.samefile(other)):
-                    role = "the input itself" if other == source else f"{other} is what the render is made from"
-                    raise OutputError(what, f"it is {role}" if other == source else role, "choose another name with -o")
+                    role = (
+                        "the input itself"
+                        if other == source
+                        else f"{other} is what the render is made from"
+                    )
+                    raise OutputError(
+                        what,
+                        f"it is {role}" if other == source else role,
+                        "choose another name with -o",
+                    )
         if not path.parent.is_dir():
-            raise OutputError(what, f"there is no directory {path.parent}", f"make it first: mkdir -p '{path.parent}'")
-        # Permissions and read-only mounts are best asked of the file system itself; the file stays nameless.
+            raise OutputError(
+                what,
+                f"there is no directory {path.parent}",
+                f"make it first: mkdir -p '{path.parent}'",
+            )
+        # Permissions and read-only mounts are best asked of the file system itself; the file stays
+        # nameless.
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as e:
-        raise OutputError(what, f"{path.parent}: {e.strerror}", "choose another place with -o") from e
+        raise OutputError(
+            what, f"{path.parent}: {e.strerror}", "choose another place with -o"
+        ) from e
 
 
 def _video(
-    path: Path, source: Source, codec: str | None, crf: int | None, size: tuple[int, int], notes: list[str]
+    path: Path,
+    source: Source,
+    codec: str | None,
+    crf: int | None,
+    size: tuple[int, int],
+    notes: list[str],
 ) -> Delivery:
     extension = path.suffix.lower()
     container = CONTAINERS[extension]
@@ -221,18 +298,25 @@ def _video(
         notes = [*notes, f"--crf is not used: {name} has no such scale"]
     if crf is not None and scale.crf is not None and crf > scale.worst:
         why = f"its scale goes from 0 (best) to {scale.worst}"
-        raise OutputError(f"cannot encode {name} with --crf {crf}", why, f"the default is {scale.crf}")
+        raise OutputError(
+            f"cannot encode {name} with --crf {crf}", why, f"the default is {scale.crf}"
+        )
     odd = any(side % 2 for side in size)
     pix_fmt = scale.odd if odd else scale.pix_fmt
     if pix_fmt != scale.pix_fmt:
         shape = f"{size[0]}x{size[1]}"
         advice = f"some players do not show that; --size {2 * round(max(size) / 2)}, or --codec vp9, avoids it"
-        notes = [*notes, f"{name} keeps the odd size {shape} by storing full chroma (4:4:4): {advice}"]
+        notes = [
+            *notes,
+            f"{name} keeps the odd size {shape} by storing full chroma (4:4:4): {advice}",
+        ]
     tracks, lost = carry(source.streams, extension)
     quality = None if scale.crf is None else scale.crf if crf is None else crf
     # SVT-AV1 before version 2 or so refuses odd sizes and sides below 64.
     fussy = odd or min(size) < 64
-    encoders = tuple(encoder for encoder in scale.encoders if not (fussy and encoder == "libsvtav1"))
+    encoders = tuple(
+        encoder for encoder in scale.encoders if not (fussy and encoder == "libsvtav1")
+    )
     encoder = _available(path, encoders)
     for track in tracks:
         if track.encoder != "copy":
@@ -258,5 +342,7 @@ def _available(path: Path, encoders: tuple[str, ...]) -> str:
             return encoder
     why = f"{ffmpeg.find().path} has no encoder {' or '.join(encoders)}"
     raise OutputError(
-        f"cannot write {path}", why, "point VIDSTYLE_FFMPEG at an ffmpeg that has it, or use another --codec"
+        f"cannot write {path}",
+        why,
+        "point VIDSTYLE_FFMPEG at an ffmpeg that has it, or use another --codec",
     )

@@ -1,7 +1,9 @@
-"""The `ffmpeg` binary: which one, its argument lists, and child processes that neither hang nor outlive their use.
+"""The `ffmpeg` binary: which one, its argument lists, and child processes that neither hang nor
+outlive their use.
 
-ffmpeg-python builds argument lists here and nowhere else. Its `run`, `run_async` and `probe` are never used:
-`run_async(quiet=True)` deadlocks as soon as ffmpeg writes more to stderr than a pipe holds.
+ffmpeg-python builds argument lists here and nowhere else. Its `run`, `run_async` and `probe` are
+never used: `run_async(quiet=True)` deadlocks as soon as ffmpeg writes more to stderr than a pipe
+holds.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from vidstyle.errors import DiskFullError, FFmpegError, RenderError, ToolError
 
 OLDEST = (5, 1)
 ONLY_LOCAL = ("-protocol_whitelist", "file,pipe")
-"""Goes before every `-i`: a playlist or a crafted file must not make ffmpeg open anything that is not a local file."""
+"""Goes before every `-i`: a playlist or a crafted file must not make ffmpeg open anything that is
+not a local file.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Tool:
 
 @functools.cache
 def find() -> Tool:
-    """The first ffmpeg that is new enough and can do the job: `VIDSTYLE_FFMPEG`, PATH, the imageio-ffmpeg wheel.
+    """The first ffmpeg that is new enough and can do the job: `VIDSTYLE_FFMPEG`, PATH, the
+    imageio-ffmpeg wheel.
 
     Raises ToolError when there is none.
     """
@@ -80,7 +85,8 @@ def _examine(path: str) -> tuple[str, str]:
         if not words:
             return "", "is no ffmpeg"
         version = words[1]
-        # Builds from git ("N-12345-g0abc", "2026-05-01-git-0abc") carry no release number: judged by what they can do.
+        # Builds from git ("N-12345-g0abc", "2026-05-01-git-0abc") carry no release number: judged
+        # by what they can do.
         release = re.match(r"n?(\d{1,2})(?!\d)(?:\.(\d+))?", version)
         if release and (int(release[1]), int(release[2] or 0)) < OLDEST:
             return version, f"version {version} is older than {OLDEST[0]}.{OLDEST[1]}"
@@ -104,7 +110,9 @@ def _ask(path: str, question: str) -> str:
 
 
 def _names(listing: str) -> frozenset[str]:
-    """The second word of every line: how `-encoders` and `-filters` list names, after a column of flags."""
+    """The second word of every line: how `-encoders` and `-filters` list names, after a column of
+    flags.
+    """
     return frozenset(words[1] for line in listing.splitlines() if len(words := line.split()) > 1)
 
 
@@ -115,7 +123,9 @@ def encoders() -> frozenset[str]:
 
 
 def local(path: Path) -> str:
-    """The path as an ffmpeg URL: with the protocol, a name may start with `-` and hold `:`, `%`, quotes and spaces."""
+    """The path as an ffmpeg URL: with the protocol, a name may start with `-` and hold `:`, `%`,
+    quotes and spaces.
+    """
     return f"file:{Path(path).absolute()}"
 
 
@@ -135,7 +145,9 @@ def decode_arguments(
         output: options of the output, without the leading dash; `f` (the format) among them.
     """
     # The builder hashes names as UTF-8, which a path need not be: a stand-in goes through it.
-    node = builder.input("INPUT", protocol_whitelist=ONLY_LOCAL[1], **(input_options or {}))[str(stream)]
+    node = builder.input("INPUT", protocol_whitelist=ONLY_LOCAL[1], **(input_options or {}))[
+        str(stream)
+    ]
     for name, values in filters:
         node = node.filter(name, **values)
     words = [str(word) for word in builder.get_args(node.output("pipe:1", **output))]
@@ -147,7 +159,9 @@ _HINT = "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>
 
 
 class Child:
-    """A running ffmpeg. Read `stdout` to its end before `finish`, or ffmpeg waits for a reader forever."""
+    """A running ffmpeg. Read `stdout` to its end before `finish`, or ffmpeg waits for a reader
+    forever.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
         self.process = process
@@ -163,13 +177,17 @@ class Child:
         return self.process.pid
 
     def wait(self) -> tuple[int, str]:
-        """Waits for the end; the return code (negative: killed by that signal) and what was written to stderr."""
+        """Waits for the end; the return code (negative: killed by that signal) and what was written
+        to stderr.
+        """
         code = self.process.wait()
         self._log.seek(0)
         return code, self._log.read().decode("utf-8", "replace")
 
     def finish(self, what: str, error: type[RenderError] = FFmpegError, hint: str = _HINT) -> str:
-        """Waits for the end and returns stderr. Raises DiskFullError or `error` (headed by `what`) if it failed."""
+        """Waits for the end and returns stderr. Raises DiskFullError or `error` (headed by `what`)
+        if it failed.
+        """
         code, text = self.wait()
         if code == 0:
             return text
@@ -186,7 +204,9 @@ _EMPTY = "Conversion failed|Last message|Nothing was written|Task finished|Termi
 
 
 def complaint(text: str, lines: int = 3) -> str:
-    """The last meaningful lines of ffmpeg's stderr as one line, without memory addresses; "" when there are none."""
+    """The last meaningful lines of ffmpeg's stderr as one line, without memory addresses; "" when
+    there are none.
+    """
     kept: list[str] = []
     for raw in text.splitlines():
         line = re.sub(r"^(\[[^\]]*\] ?)+", "", raw).strip()
@@ -199,14 +219,19 @@ def complaint(text: str, lines: int = 3) -> str:
 def complaints(report: str) -> list[str]:
     """The error lines of an ffmpeg that ran with `-loglevel level+...`, without their prefixes."""
     lines = re.findall(r"^((?:\[[^\]]*\] )*)(.*)", report, re.MULTILINE)
-    return [line for prefix, line in lines if re.search(r"\[(error|fatal)\]", prefix) and not re.match(_EMPTY, line)]
+    return [
+        line
+        for prefix, line in lines
+        if re.search(r"\[(error|fatal)\]", prefix) and not re.match(_EMPTY, line)
+    ]
 
 
 @contextmanager
 def running(
     args: Sequence[str], *, stdout: bool = False, pass_fds: Sequence[int] = (), level: str = "error"
 ) -> Iterator[Child]:
-    """Runs ffmpeg with `args`. Whatever way the block is left, a child that still lives is killed, and always reaped.
+    """Runs ffmpeg with `args`. Whatever way the block is left, a child that still lives is killed,
+    and always reaped.
 
     Args:
         stdout: give `Child.stdout` as a pipe; else it goes nowhere.
@@ -227,7 +252,9 @@ def running(
                 start_new_session=True,
             )
         except OSError as e:
-            raise ToolError("cannot start ffmpeg", str(e), "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG") from e
+            raise ToolError(
+                "cannot start ffmpeg", str(e), "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG"
+            ) from e
         try:
             yield Child(process, log)
         finally:
@@ -241,7 +268,9 @@ def running(
 def run(
     args: Sequence[str], what: str, error: type[RenderError] = FFmpegError, level: str = "error"
 ) -> tuple[bytes, str]:
-    """Runs ffmpeg to its end; (stdout, stderr). Raises as `Child.finish` does. stdout is held in memory."""
+    """Runs ffmpeg to its end; (stdout, stderr). Raises as `Child.finish` does. stdout is held in
+    memory.
+    """
     with running(args, stdout=True, level=level) as child:
         out = child.stdout.read()
         return out, child.finish(what, error)

@@ -1,7 +1,9 @@
-"""What a file holds: streams, size as shown, pixel aspect, colour, and whether it is a video, an animation or a still.
+"""What a file holds: streams, size as shown, pixel aspect, colour, and whether it is a video, an
+animation or a still.
 
-There is no ffprobe to rely on (the imageio-ffmpeg wheel has none): `ffmpeg` itself prints the streams and what the
-container promises, and `showinfo` on the first decoded frame says exactly what the pixels are, after rotation.
+There is no ffprobe to rely on (the imageio-ffmpeg wheel has none): `ffmpeg` itself prints the
+streams and what the container promises, and `showinfo` on the first decoded frame says exactly what
+the pixels are, after rotation.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Literal
 
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE
-from vidstyle.video import ffmpeg, showinfo, still
+from vidstyle.video import ffmpeg, image_io, showinfo
 
 SMALLEST = 16
 """Pixels on a side; below that the features' pooling leaves nothing to match."""
@@ -52,7 +54,8 @@ class Source:
         rgb: the pixels are RGB already, `matrix` is not used.
         warnings: one line each, for the user.
         time_base: unit of the stream's timestamps in the container.
-        input_options: (option, value) pairs that ffmpeg needs before `-i` to decode this file rightly.
+        input_options: (option, value) pairs that ffmpeg needs before `-i` to decode this file
+            rightly.
     """
 
     path: Path
@@ -80,12 +83,14 @@ class Source:
 
 
 def probe(path: Path) -> Source:
-    """Looks at the file and its first picture. Raises InputError when it cannot be rendered, saying why."""
+    """Looks at the file and its first picture. Raises InputError when it cannot be rendered, saying
+    why.
+    """
     path = Path(path)
-    still.check_file(path, InputError)
+    image_io.check_file(path, InputError)
     with path.open("rb") as file:
         head = file.read(4096)
-    source = _probe_still(path) if still.is_still(head) else _probe_moving(path, head)
+    source = _probe_still(path) if image_io.is_still(head) else _probe_moving(path, head)
     if min(source.width, source.height) < SMALLEST:
         why = f"the picture is {source.width}x{source.height}, and less than {SMALLEST} pixels on a side holds no style"
         raise InputError(f"cannot render {path}", why, "enlarge it first")
@@ -94,11 +99,13 @@ def probe(path: Path) -> Source:
 
 def _probe_still(path: Path) -> Source:
     data = path.read_bytes()
-    array = still.decode(data)
+    array = image_io.decode(data)
     if array is None:
-        raise InputError(f"cannot read {path}", "the image is damaged or cut short", "save or download it again")
+        raise InputError(
+            f"cannot read {path}", "the image is damaged or cut short", "save or download it again"
+        )
     height, width, _ = array.shape
-    alpha = still.has_alpha(data)
+    alpha = image_io.has_alpha(data)
     return Source(
         path=path,
         kind="image",
@@ -124,7 +131,8 @@ def _probe_still(path: Path) -> Source:
 
 
 def _probe_moving(path: Path, head: bytes) -> Source:
-    # A GIF's demuxer is named, or a name like `a%03d.gif` would be taken for a numbered series of files.
+    # A GIF's demuxer is named, or a name like `a%03d.gif` would be taken for a numbered series of
+    # files.
     options: tuple[tuple[str, str], ...] = (("f", "gif"),) if head.startswith(b"GIF8") else ()
     report = _first_frame(path, options)
     picture = showinfo.parse(report)
@@ -134,8 +142,8 @@ def _probe_moving(path: Path, head: bytes) -> Source:
     container = _container(header)
     streams, films = _streams(header)
     if films[0].codec == "h264" and ffmpeg.complaints(report):
-        # x264 before build 151 wrote 4:4:4 in a way of its own; ffmpeg allows for it only where the stream names its
-        # writer, and some tools drop that name.
+        # x264 before build 151 wrote 4:4:4 in a way of its own; ffmpeg allows for it only where the
+        # stream names its writer, and some tools drop that name.
         older = (*options, ("x264_build", "150"))
         again = _first_frame(path, older)
         options = options if ffmpeg.complaints(again) else older
@@ -173,23 +181,32 @@ def _probe_moving(path: Path, head: bytes) -> Source:
 
 
 def _first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
-    """What ffmpeg says about the file and its first frame (or that it failed), each line with its level."""
+    """What ffmpeg says about the file and its first frame (or that it failed), each line with its
+    level.
+    """
     before = [word for name, value in options for word in (f"-{name}", value)]
     args = [*ffmpeg.ONLY_LOCAL, *before, "-i", ffmpeg.local(path)]
     args += ["-map", "0:V:0", "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
     with ffmpeg.running(args, level="level+info") as child:
         code, report = child.wait()
-    return report + (f"\n[fatal] ffmpeg {ffmpeg.find().version} crashed on it (signal {-code})" if code < 0 else "")
+    return report + (
+        f"\n[fatal] ffmpeg {ffmpeg.find().version} crashed on it (signal {-code})"
+        if code < 0
+        else ""
+    )
 
 
 def _header(report: str, path: Path) -> str:
-    """The description of the input, without the levels, and without the name, which can hold anything."""
+    """The description of the input, without the levels, and without the name, which can hold
+    anything.
+    """
     text = report.replace(f"from '{ffmpeg.local(path)}'", "from ''").replace("[info] ", "")
     return re.split(r"^(?:Stream mapping|Output #0)", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 _STREAM = re.compile(
-    r"^ {2,4}Stream #0:(\d+)[^:]*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (\w+)(.*)", re.MULTILINE
+    r"^ {2,4}Stream #0:(\d+)[^:]*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (\w+)(.*)",
+    re.MULTILINE,
 )
 
 
@@ -210,7 +227,9 @@ def _streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
         ):
             films.append(stream)
         found[stream.index] = stream
-    return tuple(found[index] for index in sorted(found)), sorted(films, key=lambda stream: stream.index)
+    return tuple(found[index] for index in sorted(found)), sorted(
+        films, key=lambda stream: stream.index
+    )
 
 
 def _refuse_what_is_no_picture(
@@ -221,21 +240,42 @@ def _refuse_what_is_no_picture(
     why = "; ".join(ffmpeg.complaints(report)[-2:]) or "ffmpeg decodes no frame of it"
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
-        raise InputError(f"cannot read {path}", why, "download what it points at, and give that file")
+        raise InputError(
+            f"cannot read {path}", why, "download what it points at, and give that file"
+        )
     if crash := re.search(r"ffmpeg \S+ crashed on it .*", report):
-        raise InputError(f"cannot read {path}", crash[0], "point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)")
+        raise InputError(
+            f"cannot read {path}", crash[0], "point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
+        )
     # Only the name may say mp4: any file called so ends up in that demuxer when nothing else fits.
-    if "moov atom not found" in report and head[4:8] in (b"ftyp", b"mdat", b"free", b"wide", b"skip"):
+    if "moov atom not found" in report and head[4:8] in (
+        b"ftyp",
+        b"mdat",
+        b"free",
+        b"wide",
+        b"skip",
+    ):
         why = "the file is cut short: its index, which stands at the end, is missing"
         raise InputError(f"cannot read {path}", why, "copy or download it again")
     if not streams or container in TEXT_DEMUXERS:
         why = "it is text" if container in TEXT_DEMUXERS else why
-        raise InputError(f"{path} is not a video or an image", why, "give a video, a GIF or an image")
+        raise InputError(
+            f"{path} is not a video or an image", why, "give a video, a GIF or an image"
+        )
     if not films:
-        kinds = " and ".join(sorted({stream.kind for stream in streams if stream.kind != "video"})) or "a cover picture"
-        raise InputError(f"{path} holds no video", f"there is only {kinds} in it", "give a video, a GIF or an image")
+        kinds = (
+            " and ".join(sorted({stream.kind for stream in streams if stream.kind != "video"}))
+            or "a cover picture"
+        )
+        raise InputError(
+            f"{path} holds no video",
+            f"there is only {kinds} in it",
+            "give a video, a GIF or an image",
+        )
     if picture is None:
-        raise InputError(f"no frame of {path} can be decoded", why, "check that it plays, or copy it again")
+        raise InputError(
+            f"no frame of {path} can be decoded", why, "check that it plays, or copy it again"
+        )
 
 
 def _kind(container: str, head: bytes) -> Literal["video", "animation", "image"]:
@@ -246,7 +286,9 @@ def _kind(container: str, head: bytes) -> Literal["video", "animation", "image"]
 
 
 def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
-    """Whether the first frame shows anything through: animations have an alpha channel whether they use it or not."""
+    """Whether the first frame shows anything through: animations have an alpha channel whether they
+    use it or not.
+    """
     filters = [("format", {"pix_fmts": "rgba"}), ("alphaextract", {})]
     output = {"f": "rawvideo", "pix_fmt": "gray", "frames:v": 1}
     args = ffmpeg.decode_arguments(path, "V:0", filters, dict(options), **output)
@@ -266,7 +308,9 @@ def _warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) -> tu
         warnings.append(f"the video is HDR ({hdr}): it is tone-mapped to standard range")
     if len(films) > 1:
         size = f"{picture.width}x{picture.height}"
-        warnings.append(f"there are {len(films)} video streams: the first (stream {films[0].index}, {size}) is taken")
+        warnings.append(
+            f"there are {len(films)} video streams: the first (stream {films[0].index}, {size}) is taken"
+        )
     return tuple(warnings)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
 from vidstyle.frames import Frame
-from vidstyle.video import ffmpeg, still
+from vidstyle.video import ffmpeg, image_io
 from vidstyle.video.probe import SMALLEST, Source, probe
 
 Filter = tuple[str, Mapping[str, Any]]
@@ -33,12 +33,14 @@ _MATRIX = {
 """ffmpeg's names -> zscale's."""
 
 _WHOLE_CHROMA = "yuv444p|yuv444p9le|yuv444p10le|yuv444p12le|yuv444p14le|yuv444p16le|gray|gray10le|gray12le|gray16le"
-_PLANAR_RGB = "gbrp|gbrap|gbrp9le|gbrp10le|gbrap10le|gbrp12le|gbrap12le|gbrp14le|gbrp16le|gbrap16le|gbrpf32le"
+_PLANAR_RGB = (
+    "gbrp|gbrap|gbrp9le|gbrp10le|gbrap10le|gbrp12le|gbrap12le|gbrp14le|gbrp16le|gbrap16le|gbrpf32le"
+)
 
 
 def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
-    """The size with its longer side at `long_side`, aspect kept to the nearest even sides (4:2:0 video wants those), no
-    side under 16 pixels; None changes nothing.
+    """The size with its longer side at `long_side`, aspect kept to the nearest even sides (4:2:0
+    video wants those), no side under 16 pixels; None changes nothing.
     """
     if long_side is None:
         return width, height
@@ -49,7 +51,8 @@ def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
 def read(
     source: Source, size: tuple[int, int] | None, first: int = 0, stop: int | None = None
 ) -> Generator[Frame, None, None]:
-    """Frames `first` .. `stop`-1 in order, numbered as `scan` counts them; closing the iterator ends the decoder.
+    """Frames `first` .. `stop`-1 in order, numbered as `scan` counts them; closing the iterator
+    ends the decoder.
 
     Args:
         size: (width, height) of the frames; None for the source's.
@@ -85,8 +88,12 @@ def read(
         )
 
 
-def _arguments(source: Source, width: int, height: int, before: Sequence[Filter], **output: Any) -> list[str]:
-    """Arguments that decode the video stream to raw gbrp16le; `before` is what is done to the frames first."""
+def _arguments(
+    source: Source, width: int, height: int, before: Sequence[Filter], **output: Any
+) -> list[str]:
+    """Arguments that decode the video stream to raw gbrp16le; `before` is what is done to the
+    frames first.
+    """
     return ffmpeg.decode_arguments(
         source.path,
         source.video_stream,
@@ -101,25 +108,43 @@ def _arguments(source: Source, width: int, height: int, before: Sequence[Filter]
 def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     """Filters to 16-bit RGB of the right size: BT.709 primaries, full range.
 
-    zscale and not swscale: swscale's 16-bit RGB ends at 65283 (255 * 256), so that white is a level too dark, and it
-    takes even RGB through YCbCr.
+    zscale and not swscale: swscale's 16-bit RGB ends at 65283 (255 * 256), so that white is a level
+    too dark, and it takes even RGB through YCbCr.
     """
     wide = source.primaries == "bt2020"
     primaries = "2020" if wide else "709"
     transfer = source.transfer if source.hdr else "709"
-    given = {"min": _MATRIX.get(source.matrix, "709"), "rin": source.color_range, "pin": primaries, "tin": transfer}
-    wanted = {"m": "gbr", "r": "pc", "p": "709", "t": "709", "w": width, "h": height, "filter": "lanczos"}
+    given = {
+        "min": _MATRIX.get(source.matrix, "709"),
+        "rin": source.color_range,
+        "pin": primaries,
+        "tin": transfer,
+    }
+    wanted = {
+        "m": "gbr",
+        "r": "pc",
+        "p": "709",
+        "t": "709",
+        "w": width,
+        "h": height,
+        "filter": "lanczos",
+    }
     planar: list[Filter] = []
     if source.rgb:
         planar = [("format", {"pix_fmts": _PLANAR_RGB})]
     elif source.width % 2 or source.height % 2:
-        # zscale refuses subsampled chroma of odd size (sekrit-twc/zimg's API asks for whole blocks).
+        # zscale refuses subsampled chroma of odd size (sekrit-twc/zimg's API asks for whole
+        # blocks).
         same = {"in_range": source.color_range, "out_range": source.color_range}
-        planar = [("scale", {**same, "flags": "bicubic+accurate_rnd"}), ("format", {"pix_fmts": _WHOLE_CHROMA})]
+        planar = [
+            ("scale", {**same, "flags": "bicubic+accurate_rnd"}),
+            ("format", {"pix_fmts": _WHOLE_CHROMA}),
+        ]
     if not source.hdr:
         return [*planar, ("zscale", {**given, **wanted})]
-    # 203 cd/m2 is the white of a page in an HDR picture (ITU-R BT.2408): it becomes the white of ours. Mobius leaves
-    # what is darker nearly as it is and bends only the highlights; hable greys the whole picture.
+    # 203 cd/m2 is the white of a page in an HDR picture (ITU-R BT.2408): it becomes the white of
+    # ours. Mobius leaves what is darker nearly as it is and bends only the highlights; hable greys
+    # the whole picture.
     return [
         *planar,
         ("zscale", {**given, "m": "gbr", "r": "pc", "t": "linear", "npl": 203}),
@@ -137,13 +162,14 @@ def _tensor(data: bytes, width: int, height: int) -> Tensor:
 
 
 def read_image(path: Path, error: type[Refusal]) -> Tensor:
-    """A still as (3, H, W): upright, 8 or 16 bit, grey made RGB, alpha dropped; of a GIF the first frame.
+    """A still as (3, H, W): upright, 8 or 16 bit, grey made RGB, alpha dropped; of a GIF the first
+    frame.
 
     Raises `error` when there is no such file or it cannot be decoded.
     """
     path = Path(path)
-    still.check_file(path, error)
-    array = still.decode(path.read_bytes())
+    image_io.check_file(path, error)
+    array = image_io.decode(path.read_bytes())
     if array is None:
         return _first_frame(path, error)
     limit = {"uint8": 255.0, "uint16": 65535.0}.get(array.dtype.name, 1.0)
@@ -171,5 +197,7 @@ def _resize(image: Tensor, width: int, height: int) -> Tensor:
         return image
     shrinks = width <= image.shape[2] and height <= image.shape[1]
     array = image.permute(1, 2, 0).numpy()  # (H, W, 3)
-    array = cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4)
+    array = cv2.resize(
+        array, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
+    )
     return torch.from_numpy(array.clip(0, 1)).permute(2, 0, 1).contiguous()  # (3, height, width)

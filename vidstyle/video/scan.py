@@ -1,4 +1,6 @@
-"""One pass over the input before anything is rendered: exact times, small pictures for finding shots, and damage."""
+"""One pass over the input before anything is rendered: exact times, small pictures for finding
+shots, and damage.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE, Timeline
-from vidstyle.video import cadence, ffmpeg
+from vidstyle.video import ffmpeg
+from vidstyle.video import timeline as cadence
 from vidstyle.video.probe import STILL_RATE, Source
 
 THUMBNAIL = 160
@@ -41,7 +44,8 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
     """Decodes the whole file once, in bounded memory.
 
     Args:
-        on_thumbnail: gets each frame in order as (h, w, 3) RGB, at most 160 pixels on its long side.
+        on_thumbnail: gets each frame in order as (h, w, 3) RGB, at most 160 pixels on its long
+            side.
 
     Raises InputError when no frame decodes.
     """
@@ -51,12 +55,20 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
     errors = ffmpeg.complaints(report)
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
-        raise InputError(f"cannot read {source.path}", why, "download what it points at, and give that file")
+        raise InputError(
+            f"cannot read {source.path}", why, "download what it points at, and give that file"
+        )
     if not log.pts:
         why = "; ".join(errors[-2:]) or "ffmpeg decodes no frame of it"
-        raise InputError(f"no frame of {source.path} can be decoded", why, "check that it plays, or copy it again")
+        raise InputError(
+            f"no frame of {source.path} can be decoded",
+            why,
+            "check that it plays, or copy it again",
+        )
     start = round(source.start / TIME_BASE)
-    timeline = cadence.timeline(log.pts, log.last_duration, start, source.nominal_rate, source.time_base)
+    timeline = cadence.timeline(
+        log.pts, log.last_duration, start, source.nominal_rate, source.time_base
+    )
     missing = _missing(source, timeline, log, code, report) if errors or code else 0
     return Scan(timeline, missing, errors[-1] if errors else "")
 
@@ -94,17 +106,34 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
     """(what came out of the file, ffmpeg's return code, its report)."""
     width, height = _thumbnail_size(source)
     reading, writing = os.pipe()
-    # A plain list: ffmpeg-python knows neither two outputs of one decode nor pipes other than stdout.
-    # -copyts: times as they are in the file; ffmpeg would else count them from the first stream in use, and not of all.
+    # A plain list: ffmpeg-python knows neither two outputs of one decode nor pipes other than
+    # stdout. -copyts: times as they are in the file; ffmpeg would else count them from the first
+    # stream in use, and not of all.
     args = [*ffmpeg.ONLY_LOCAL, "-copyts"]
     args += [word for name, value in source.input_options for word in (f"-{name}", value)]
     args += ["-i", ffmpeg.local(source.path), "-filter_complex"]
     graph = f"[0:{source.video_stream}]scale={width}:{height}:flags=area,format=rgb24"
     args += [f"{graph},split[times][thumbnails]" if on_thumbnail else f"{graph}[times]"]
     args += ["-map", "[times]", "-map", f"0:{source.video_stream}", "-c:1", "copy"]
-    args += ["-fps_mode:0", "passthrough", "-enc_time_base:0", "1/90000", "-f", "framecrc", "pipe:1"]
+    args += [
+        "-fps_mode:0",
+        "passthrough",
+        "-enc_time_base:0",
+        "1/90000",
+        "-f",
+        "framecrc",
+        "pipe:1",
+    ]
     if on_thumbnail:
-        args += ["-map", "[thumbnails]", "-fps_mode", "passthrough", "-f", "rawvideo", f"pipe:{writing}"]
+        args += [
+            "-map",
+            "[thumbnails]",
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "rawvideo",
+            f"pipe:{writing}",
+        ]
     log = _Log()
     with (
         os.fdopen(reading, "rb") as thumbnails,
@@ -116,7 +145,10 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
         reader = threading.Thread(target=log.listen, args=(child.stdout,), daemon=True)
         reader.start()
         try:
-            while on_thumbnail and len(data := thumbnails.read(width * height * 3)) == width * height * 3:
+            while (
+                on_thumbnail
+                and len(data := thumbnails.read(width * height * 3)) == width * height * 3
+            ):
                 on_thumbnail(np.frombuffer(data, np.uint8).reshape(height, width, 3))
         except BaseException:
             child.process.kill()
@@ -130,17 +162,24 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
 def _missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:
     """How many frames a decoder that complained did not deliver.
 
-    Holes count where packets were read that gave no frame; the end counts only when the file itself is cut short: a
-    sound video stream may end before its audio does.
+    Holes count where packets were read that gave no frame; the end counts only when the file itself
+    is cut short: a sound video stream may end before its audio does.
     """
     gaps = np.diff(timeline.pts)
     holes = int(np.rint(gaps / np.median(gaps) - 1).clip(0).sum()) if len(gaps) else 0
     missing = min(max(log.packets - len(timeline), 0), holes)
-    if code or log.corrupt or re.search(r"partial file|ended prematurely|Error during demuxing|[Tt]runcat", report):
+    if (
+        code
+        or log.corrupt
+        or re.search(r"partial file|ended prematurely|Error during demuxing|[Tt]runcat", report)
+    ):
         end = (timeline.pts[-1] + timeline.last_duration) * TIME_BASE
         if source.duration is not None:
-            missing += max(0, round((source.duration - end) * (timeline.rate or timeline.nominal_rate)))
-        # The packet that the cut goes through is lost or half a picture, also when no duration is promised.
+            missing += max(
+                0, round((source.duration - end) * (timeline.rate or timeline.nominal_rate))
+            )
+        # The packet that the cut goes through is lost or half a picture, also when no duration is
+        # promised.
         missing = max(missing, int(log.corrupt))
     return missing
 

@@ -97,7 +97,11 @@ def _tag(text: str, name: str) -> str | None:
 
 def _fraction(pattern: str, text: str) -> Fraction | None:
     found = re.search(pattern, text)
-    return Fraction(int(found[1]), int(found[2])) if found and int(found[1]) and int(found[2]) else None
+    return (
+        Fraction(int(found[1]), int(found[2]))
+        if found and int(found[1]) and int(found[2])
+        else None
+    )
 
 
 def _usable(numerator: int, denominator: int) -> Fraction:

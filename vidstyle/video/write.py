@@ -1,4 +1,6 @@
-"""From the finished frames to the output: one ffmpeg that encodes them and takes the rest from the source."""
+"""From the finished frames to the output: one ffmpeg that encodes them and takes the rest from the
+source.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,22 @@ from pathlib import Path
 from vidstyle.errors import DiskFullError, EncodeError
 from vidstyle.frames import Timeline
 from vidstyle.video import ffmpeg
-from vidstyle.video.clock import Clock, clock, restore, script
 from vidstyle.video.delivery import Delivery
+from vidstyle.video.output_timing import Clock, clock, restore, script
 from vidstyle.video.probe import Source
 
 _FREE_SPACE = "free some space and run the same command again: the frames are kept"
 _TRY_AGAIN = "run the same command again, perhaps with another --codec: the frames are kept"
-_TAGS = ("-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+_TAGS = (
+    "-color_range",
+    "tv",
+    "-colorspace",
+    "bt709",
+    "-color_primaries",
+    "bt709",
+    "-color_trc",
+    "bt709",
+)
 _GIF_TICK = Fraction(1, 100)
 _CUT_SUBTITLES = r"noise=drop=lte(pts+duration\,0),setts=pts=max(PTS\,0):dts=max(DTS\,0):duration=DURATION+min(PTS\,0)"
 """Leaves out what ended before the part begins, and shortens what began before it."""
@@ -43,15 +54,19 @@ def encode(
         timeline: their times, counted from `source.start`.
         source: what sound and the rest are taken from; None: there are pictures alone.
         scratch: existing directory for the script that lists the frames.
-        trim: begin and length in seconds, counted from `source.start`, of the part that was rendered.
+        trim: begin and length in seconds, counted from `source.start`, of the part that was
+            rendered.
         sar: pixel aspect ratio.
-        on_start: gets ffmpeg's pid and the temporary path as soon as it runs; not called for an image.
+        on_start: gets ffmpeg's pid and the temporary path as soon as it runs; not called for an
+            image.
         on_frame: gets the number of frames encoded so far.
 
-    The file is on disk, and decodes to `len(frames)` frames. Raises DiskFullError or EncodeError; on any error, also
-    one of the caller's, ffmpeg is ended and the temporary removed.
+    The file is on disk, and decodes to `len(frames)` frames. Raises DiskFullError or EncodeError;
+    on any error, also one of the caller's, ffmpeg is ended and the temporary removed.
     """
-    temporary = delivery.path.with_name(f".{delivery.path.name}.{os.getpid()}.tmp{delivery.path.suffix}")
+    temporary = delivery.path.with_name(
+        f".{delivery.path.name}.{os.getpid()}.tmp{delivery.path.suffix}"
+    )
     what = f"cannot write {delivery.path}"
     try:
         with _disk_errors(what):
@@ -86,7 +101,9 @@ def _run(
     on_start: Callable[[int, Path], None],
     on_frame: Callable[[int], None] | None,
 ) -> None:
-    with ffmpeg.running(["-progress", "pipe:1", "-stats_period", "0.2", *args], stdout=True) as child:
+    with ffmpeg.running(
+        ["-progress", "pipe:1", "-stats_period", "0.2", *args], stdout=True
+    ) as child:
         on_start(child.pid, temporary)
         for line in child.stdout:
             name, _, value = line.partition(b"=")
@@ -97,12 +114,22 @@ def _run(
 
 def _check(path: Path, expected: int, what: str) -> None:
     """Decodes the file and counts its frames."""
-    args = [*ffmpeg.ONLY_LOCAL, "-i", ffmpeg.local(path), "-map", "0:V:0", "-fps_mode", "passthrough"]
+    args = [
+        *ffmpeg.ONLY_LOCAL,
+        "-i",
+        ffmpeg.local(path),
+        "-map",
+        "0:V:0",
+        "-fps_mode",
+        "passthrough",
+    ]
     with ffmpeg.running([*args, "-f", "framecrc", "pipe:1"], stdout=True) as child:
         found = sum(not line.startswith(b"#") for line in child.stdout)
         child.finish(what, EncodeError)
     if found != expected:
-        raise EncodeError(what, f"the file decodes to {found} frames instead of {expected}", _TRY_AGAIN)
+        raise EncodeError(
+            what, f"the file decodes to {found} frames instead of {expected}", _TRY_AGAIN
+        )
 
 
 def _to_disk(path: Path) -> None:
@@ -136,7 +163,8 @@ def _arguments(
     if gif:
         args += [*pictures, *_gif(times, source)]
     else:
-        # Seeking finds a frame of the video at or before the time; there is none if the video itself begins later.
+        # Seeking finds a frame of the video at or before the time; there is none if the video
+        # itself begins later.
         seek = trim is not None and first - begin < 1 / timeline.nominal_rate
         args += _source_input(source, begin, seek) if source else []
         args += _picture(times, delivery, sar)
@@ -147,9 +175,15 @@ def _arguments(
 
 
 def _source_input(source: Source, begin: Fraction, seek: bool) -> list[str]:
-    """The source as second input, its times moved so that its second `begin` (after its first timestamp) is 0."""
-    # Own offsets instead of ffmpeg's: it would count from the first stream in use, not the first of the file.
-    args = [*ffmpeg.ONLY_LOCAL, *(word for name, value in source.input_options for word in (f"-{name}", value))]
+    """The source as second input, its times moved so that its second `begin` (after its first
+    timestamp) is 0.
+    """
+    # Own offsets instead of ffmpeg's: it would count from the first stream in use, not the first of
+    # the file.
+    args = [
+        *ffmpeg.ONLY_LOCAL,
+        *(word for name, value in source.input_options for word in (f"-{name}", value)),
+    ]
     args += ["-itsoffset", _seconds(-source.start - begin)]
     if seek:
         # Without -noaccurate_seek converted sound is cut at a time that ignores the offset.
@@ -161,15 +195,31 @@ def _picture(times: Clock, delivery: Delivery, sar: Fraction) -> list[str]:
     color = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     filters = [
         restore(times),
-        # The matrix by zscale: ffmpeg's own scaler takes 65280 for white in 16 bits, and makes it 236, not 235. The
-        # chroma by that scaler: zscale refuses odd sizes.
+        # The matrix by zscale: ffmpeg's own scaler takes 65280 for white in 16 bits, and makes it
+        # 236, not 235. The chroma by that scaler: zscale refuses odd sizes.
         "format=gbrp16le,zscale=matrixin=gbr:rangein=full:matrix=709:range=limited,format=yuv444p16le",
         f"scale=flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact,format={delivery.pix_fmt}",
         f"setparams={color}",
         f"setsar={sar.numerator}/{sar.denominator}:max={max(sar.numerator, sar.denominator, 100)}",
     ]
-    args = ["-map", "0:v:0", "-vf", ",".join(filters), "-fps_mode", "passthrough", "-enc_time_base", str(times.tick)]
-    args += ["-c:v", delivery.encoder, *_encoder_options(times, delivery), *_TAGS, "-flags:v", "+bitexact"]
+    args = [
+        "-map",
+        "0:v:0",
+        "-vf",
+        ",".join(filters),
+        "-fps_mode",
+        "passthrough",
+        "-enc_time_base",
+        str(times.tick),
+    ]
+    args += [
+        "-c:v",
+        delivery.encoder,
+        *_encoder_options(times, delivery),
+        *_TAGS,
+        "-flags:v",
+        "+bitexact",
+    ]
     # ffmpeg gives the last frame a tick, or what its encoder guesses.
     last = (times.times[-2] - Fraction(1, 2)) * times.tick
     duration = (times.times[-1] - times.times[-2]) * times.tick
@@ -178,11 +228,13 @@ def _picture(times: Clock, delivery: Delivery, sar: Fraction) -> list[str]:
 
 
 def _encoder_options(times: Clock, delivery: Delivery) -> list[str]:
-    """Quality, and the frame rate for encoders that would else take the ticks for it and declare an absurd level."""
+    """Quality, and the frame rate for encoders that would else take the ticks for it and declare an
+    absurd level.
+    """
     rate = times.rate
     quality = [] if delivery.crf is None else ["-crf", str(delivery.crf)]
-    # Frames stored out of order get their durations in MP4 from their neighbours in the file, which is right only when
-    # all are equal; and AVI, which stores no times, would show them late.
+    # Frames stored out of order get their durations in MP4 from their neighbours in the file, which
+    # is right only when all are equal; and AVI, which stores no times, would show them late.
     straight = [] if times.steady and delivery.container != "avi" else ["-bf", "0"]
     tag = ["-tag:v", "hvc1"] if delivery.container in ("mp4", "mov") else []
     return {
@@ -202,11 +254,19 @@ def _encoder_options(times: Clock, delivery: Delivery) -> list[str]:
     }[delivery.encoder]
 
 
-def _tracks(delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction] | None) -> list[str]:
-    """Sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind with its picture."""
+def _tracks(
+    delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction] | None
+) -> list[str]:
+    """Sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind with
+    its picture.
+    """
     args = ["-map_metadata", "1", "-map_chapters", "1"]
     # What MP4 says about itself is no metadata of the film.
-    args += [word for key in ("major_brand", "minor_version", "compatible_brands") for word in ("-metadata", f"{key}=")]
+    args += [
+        word
+        for key in ("major_brand", "minor_version", "compatible_brands")
+        for word in ("-metadata", f"{key}=")
+    ]
     if trim:
         args += ["-t", _seconds(trim[0] + trim[1] - begin)]
     for position, track in enumerate(delivery.tracks, start=1):
@@ -228,19 +288,31 @@ def _tracks(delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction]
 def _gif(times: Clock, source: Source | None) -> list[str]:
     """One palette for the whole film, and ordered dithering: both stay still from frame to frame.
 
-    The frames come as two inputs; with `split` ffmpeg would hold them all in memory until the palette is made.
+    The frames come as two inputs; with `split` ffmpeg would hold them all in memory until the
+    palette is made.
     """
     graph = (
         "[0:v]palettegen=stats_mode=full[palette];"
         f"[1:v]{restore(times)}[film];[film][palette]paletteuse=dither=bayer:bayer_scale=3[v]"
     )
-    args = ["-filter_complex", graph, "-map", "[v]", "-fps_mode", "passthrough", "-enc_time_base", str(times.tick)]
+    args = [
+        "-filter_complex",
+        graph,
+        "-map",
+        "[v]",
+        "-fps_mode",
+        "passthrough",
+        "-enc_time_base",
+        str(times.tick),
+    ]
     last = times.times[-1] - times.times[-2]
     return [*args, "-c:v", "gif", "-loop", str(_loop(source)), "-final_delay", str(last)]
 
 
 def _loop(source: Source | None) -> int:
-    """How often the film is repeated, in ffmpeg's terms: 0 = for ever, -1 = never; as the source GIF says."""
+    """How often the film is repeated, in ffmpeg's terms: 0 = for ever, -1 = never; as the source
+    GIF says.
+    """
     if source is None or source.container != "gif":
         return 0
     marker = b"NETSCAPE2.0\x03\x01"
@@ -256,7 +328,9 @@ def _write_image(frame: Path, path: Path, delivery: Delivery, bits: int) -> None
 
     array = cv2.imdecode(np.frombuffer(frame.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
-        raise EncodeError(f"cannot write {delivery.path}", f"{frame} is no whole picture", _TRY_AGAIN)
+        raise EncodeError(
+            f"cannot write {delivery.path}", f"{frame} is no whole picture", _TRY_AGAIN
+        )
     if bits <= 8 or delivery.container not in ("png", "tiff"):
         array = np.rint(array / 257.0).astype(np.uint8)
     options = {"jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95], "webp": [cv2.IMWRITE_WEBP_QUALITY, 95]}

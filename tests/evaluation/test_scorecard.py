@@ -1,0 +1,155 @@
+"""The score card as a table and as JSON, and its curves as a picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from vidstyle.evaluation import metrics, plots
+from vidstyle.evaluation.scorecard import DEFINITIONS, Curve, ScoreCard, Scores
+
+NAMES = [field.name for field in fields(Scores)]
+
+
+def scores(**known: Curve) -> Scores:
+    """Curves of 14 frames: ones, where nothing else is known."""
+    return Scores(**{name: known.get(name, (1.0,) * 14) for name in NAMES})
+
+
+def card(**changes: Any) -> ScoreCard:
+    size = {"frames": 14, "width": 64, "height": 48}
+    made = ScoreCard(
+        result=scores(
+            warping_error_short=(None, *(0.002,) * 13),
+            content_near=(None, *(2.0,) * 3, *(None,) * 10),
+        ),
+        source=scores(style=(None,) * 14, content=(None,) * 14, content_near=(None,) * 14),
+        baseline=scores(
+            warping_error_short=(None, *(0.01,) * 13),
+            content_near=(None, *(4.0,) * 3, *(None,) * 10),
+        ),
+        pixels={"warping_error_short": (None, *(0.75,) * 13), "content_near": (None,) * 14},
+        shots=(0, 5),
+        inputs={
+            "result": {"path": "out.mp4", **size},
+            "source": {"path": "in.mp4", **size, "first": 3},
+        },
+        setup={"flow": "dis", "features": "lite", "precision": "fp32"},
+        constants={"near_px": 12.0},
+        versions={"vidstyle": "0"},
+        metrics_version=1,
+    )
+    return replace(made, **changes)
+
+
+def strict(text: str) -> Any:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_a_mean_is_over_the_frames_where_it_is_defined_and_a_maximum_is_one() -> None:
+    means = scores(
+        warping_error_short=(None, 1.0, None, 3.0),
+        drift_max=(None, 1.0, 5.0, 2.0),
+        drift_colour=(None, None, None, None),
+        content=(1.0, 2.0, 3.0, 4.0),
+        content_near=(None, 7.0, None, 9.0),
+    ).means()
+    assert (means["warping_error_short"], means["drift_max"], means["drift_colour"]) == (2, 5, None)
+    assert (means["content"], means["content_near"], means["content_beside"]) == (2.5, 8, 3)
+
+
+def test_against_the_baseline_an_error_that_is_gone_is_d_and_the_rest_are_factors() -> None:
+    against = card().against_baseline()
+    assert against["d_short"] == pytest.approx(0.8)
+    assert (
+        against["content_near_ratio"],
+        against["content_beside_ratio"],
+        against["ghosting"],
+    ) == (0.5, 1, 0.5)
+    assert (
+        card(baseline=scores(warping_error_short=(0.0,) * 14)).against_baseline()["d_short"] is None
+    )
+    assert card(baseline=None).against_baseline() == {}
+
+
+def test_the_json_is_strict_and_every_figure_in_it_is_defined() -> None:
+    got = strict(card().to_json())
+    assert {*got["means"]} == {"source", "result", "baseline"} == {*got["per_frame"]} - {"pixels"}
+    for film in ("source", "result", "baseline"):
+        assert {*got["per_frame"][film]} == {*NAMES}
+        assert {*got["means"][film]} <= {*got["definitions"]}
+    assert {*got["against_baseline"]} <= {*got["definitions"]}
+    assert got["definitions"] == DEFINITIONS
+    assert (got["metrics_version"], got["constants"], got["shots"]) == (
+        1,
+        {"near_px": 12.0},
+        [0, 5],
+    )
+    assert got["per_frame"]["result"]["warping_error_short"][:2] == [None, 0.002]
+    assert got["pixels"] == {"warping_error_short": 0.75, "content_near": None}
+
+
+def test_the_page_explains_every_figure() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert {name for name in DEFINITIONS if f"`{name}`" not in page} == set()
+    assert f"version {metrics.VERSION}" in page
+    said = {
+        "4/255": metrics.STILL,
+        "16/255": metrics.STILL_PIXEL,
+        "5x5": metrics.AROUND,
+        "12 pixels": metrics.NEAR,
+    }
+    assert [text for text in said if text not in page] == []
+    assert [*said.values()] == [4 / 255, 16 / 255, 5, 12]
+
+
+def test_a_figure_that_is_no_number_is_never_written() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        card(result=scores(style=(float("nan"),) * 14)).to_json()
+
+
+def test_the_table_has_a_line_for_each_measure_and_columns_that_stand_below_each_other() -> None:
+    text = card().text()
+    assert "out.mp4: 14 frames of 64x48, 2 shots" in text
+    assert "in.mp4, from its frame 3 on" in text
+    assert "dis flow, lite features in fp32, definitions 1" in text
+    table = text.split("\n\n")[1].splitlines()
+    assert [len(line) for line in table if "D =" in line or "x " in line] == [len(table[0])] * 9
+    line = next(line for line in table if line.startswith("warping error (t, t-1)"))
+    assert line.split()[4:] == ["1.000000", "0.002000", "0.010000", "75", "%", "D", "=", "0.800"]
+    assert next(line for line in table if line.startswith("style")).split()[2] == "-"
+    assert all(line == line.rstrip() and line.isascii() for line in text.splitlines())
+
+
+def test_without_a_baseline_the_table_does_not_speak_of_one() -> None:
+    text = card(baseline=None).text()
+    assert "baseline" not in text
+    assert "ghosting" not in text
+
+
+def test_the_curves_are_a_picture_and_the_same_each_time() -> None:
+    data = plots.png(card())
+    assert data == plots.png(card())
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[1] == 1100
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+
+
+def test_a_measure_that_is_defined_nowhere_has_no_panel_and_one_frame_is_enough() -> None:
+    plain = card(**dict.fromkeys(("result", "source", "baseline"), scores(style=(None,) * 14)))
+    heights = [
+        cv2.imdecode(np.frombuffer(plots.png(one), np.uint8), cv2.IMREAD_COLOR).shape[0]
+        for one in (plain, card())
+    ]
+    assert heights[0] < heights[1]
+    single = Scores(**dict.fromkeys(NAMES, (None,)) | {"sharpness": (0.5,)})
+    assert plots.png(card(result=single, source=single, baseline=None, shots=(0,)))

@@ -1,0 +1,435 @@
+"""The state directory: what it takes for done, what it refuses, who may hold it, and a disk that
+runs full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vidstyle.errors import DiskFullError, LockedError, OutputError, SettingsChangedError
+from vidstyle.frames import quantise
+from vidstyle.storage import checkpoint, png16
+from vidstyle.storage import record as record_module
+from vidstyle.storage.checkpoint import Checkpoint
+
+PARTS: dict[str, Any] = {
+    "input": "a" * 64,
+    "style": "b" * 64,
+    "weights": "c" * 64,
+    "iterations": 30,
+    "size": None,
+}
+VERSIONS = {"vidstyle": "1", "torch": "2"}
+SIZE = (6, 4)
+COUNT = 5
+
+
+def store_of(output: Path, **changed: Any) -> Checkpoint:
+    return Checkpoint(output, {**PARTS, **changed}, SIZE, COUNT)
+
+
+def image(seed: int) -> torch.Tensor:
+    return torch.rand((3, SIZE[1], SIZE[0]), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out.mp4"
+
+
+@pytest.fixture
+def full(output: Path) -> Checkpoint:
+    """All frames done, nothing delivered, nobody holding it."""
+    store = store_of(output)
+    with checkpoint.hold(store):
+        store.begin(VERSIONS, restart=False)
+        for i in range(COUNT):
+            store.save(i, image(i))
+    return store
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder but the lock, which whoever asks may touch."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != "lock"
+    }
+
+
+# What counts as done
+
+
+def test_a_frame_comes_back_as_the_renderer_goes_on_with_it(full: Checkpoint) -> None:
+    assert full.scan() == []
+    for i in range(COUNT):
+        assert torch.equal(full.load(i), quantise(image(i)))
+
+
+def test_scan_finds_exactly_the_frames_that_are_not_whole_and_ours(full: Checkpoint) -> None:
+    pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint16)
+    sound = full.path(0).read_bytes()
+    damages = {
+        "torn": sound[:-20],
+        "empty": b"",
+        "other render": png16.encode(pixels, "f" * 16, 1),
+        "other frame": png16.encode(pixels, full.fingerprint, 3),
+        "other size": png16.encode(pixels[:, 1:], full.fingerprint, 1),
+    }
+    for what, data in damages.items():
+        full.path(1).write_bytes(data)
+        assert full.scan() == [1], what
+    full.path(4).unlink()
+    full.path(0).rename(full.path(COUNT))
+    assert full.scan() == [0, 1, 4]
+
+
+def test_each_pass_and_the_source_know_their_own_frames_and_no_others(full: Checkpoint) -> None:
+    kinds = [
+        full.final,
+        full.source,
+        full.pass_frames(1),
+        full.pass_frames(2),
+        full.pass_frames(11),
+    ]
+    assert len({kind.path for kind in kinds}) == len({kind.label for kind in kinds}) == len(kinds)
+    for kind in kinds[1:]:
+        kind.open()
+        kind.save(2, image(2))
+        assert kind.missing(range(4)) == [0, 1, 3]
+        for other in kinds:
+            if other is not kind:
+                other.file(2).parent.mkdir(exist_ok=True)
+                other.file(2).write_bytes(kind.file(2).read_bytes())
+                assert other.missing([2]) == [2]
+    assert record_module.written(full.output) == COUNT + 4
+    full.drop_passes()
+    assert {p.name for p in full.folder.iterdir() if p.is_dir()} == {"frames"}
+
+
+def test_frames_of_an_earlier_pass_are_work_too(output: Path) -> None:
+    store = store_of(output)
+    with checkpoint.hold(store):
+        store.begin(VERSIONS, restart=False)
+        store.pass_frames(1).open()
+        store.pass_frames(1).save(0, image(0))
+    assert store.holds_frames()
+    with pytest.raises(SettingsChangedError):
+        store_of(output, iterations=31).begin(VERSIONS, restart=False)
+    again = store_of(output, iterations=31)
+    again.begin(VERSIONS, restart=True)
+    assert not again.holds_frames()
+
+
+def test_what_a_killed_run_was_writing_into_a_folder_is_swept_up(full: Checkpoint) -> None:
+    for kind in (full.source, full.pass_frames(3)):
+        kind.open()
+        (kind.path / "000001.png.tmp").write_bytes(b"half")
+        kind.open()
+        assert not list(kind.path.iterdir())
+
+
+# Whose it is
+
+
+def test_unchanged_settings_take_up_the_frames_and_sweep_up_what_was_half_written(
+    full: Checkpoint,
+) -> None:
+    (full.frames / "000004.png.tmp").write_bytes(b"half")
+    again = store_of(full.output)
+    assert again.begin(VERSIONS, restart=False) == []
+    assert again.scan() == []
+    assert not list(full.frames.glob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("iterations", 31, "iterations: 30 -> 31"),
+        ("size", 320, "size: None -> 320"),
+        ("input", "d" * 64, "input: aaaaaaaaaaaa -> dddddddddddd"),
+        ("style", "d" * 64, "style: bbbbbbbbbbbb -> dddddddddddd"),
+        ("weights", "d" * 64, "weights: cccccccccccc -> dddddddddddd"),
+        ("invented", True, "invented: None -> True"),
+    ],
+)
+def test_a_changed_part_is_refused_by_name_and_nothing_is_touched(
+    full: Checkpoint, name: str, value: object, told: str
+) -> None:
+    before = contents(full.folder)
+    changed = store_of(full.output, **{name: value})
+    with (
+        pytest.raises(SettingsChangedError, match=re.escape(told)) as caught,
+        checkpoint.hold(changed),
+    ):
+        changed.begin(VERSIONS, restart=False)
+    assert caught.value.differences == {name: (PARTS.get(name), value)}
+    assert "--restart" in caught.value.hint
+    assert contents(full.folder) == before
+
+
+def test_frames_of_an_older_render_format_are_refused_and_not_silently_redone(
+    full: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidstyle.config.fingerprint.RENDER_FORMAT", 1000)
+    monkeypatch.setattr("vidstyle.storage.checkpoint.RENDER_FORMAT", 1000)
+    with pytest.raises(SettingsChangedError, match=r"render_format: \d+ -> 1000"):
+        store_of(full.output).begin(VERSIONS, restart=False)
+
+
+def test_all_changed_parts_are_named(full: Checkpoint) -> None:
+    with pytest.raises(SettingsChangedError) as caught:
+        store_of(full.output, iterations=1, size=64).begin(VERSIONS, restart=False)
+    assert set(caught.value.differences) == {"iterations", "size"}
+
+
+def test_restart_throws_the_old_frames_away(full: Checkpoint) -> None:
+    again = store_of(full.output, iterations=31)
+    assert again.begin(VERSIONS, restart=True) == []
+    assert again.scan() == list(range(COUNT))
+    assert not list(full.frames.iterdir())
+
+
+def test_other_settings_may_take_over_where_no_frame_was_finished(full: Checkpoint) -> None:
+    for i in range(COUNT):
+        full.path(i).unlink()
+    assert store_of(full.output, iterations=31).begin(VERSIONS, restart=False) == []
+
+
+def test_a_lost_or_torn_record_does_not_cost_the_frames(full: Checkpoint) -> None:
+    record = full.folder / "render.json"
+    for data in (record.read_bytes()[:40], b"", b"[1]", b"\xff\xfe"):
+        record.write_bytes(data)
+        again = store_of(full.output)
+        assert again.begin(VERSIONS, restart=False) == []
+        assert again.scan() == []
+        assert json.loads(record.read_text())["fingerprint"] == again.fingerprint
+
+
+def test_other_library_versions_are_said_once_and_cost_nothing(full: Checkpoint) -> None:
+    newer = {**VERSIONS, "torch": "3"}
+    again = store_of(full.output)
+    (warning,) = again.begin(newer, restart=False)
+    assert "torch 2 -> 3" in warning
+    assert again.scan() == []
+    assert store_of(full.output).begin(newer, restart=False) == []
+
+
+# The lock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from vidstyle import checkpoint
+with checkpoint.hold(checkpoint.Checkpoint(Path(sys.argv[1]), {}, (6, 4), 5)):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def another_process_holding(output: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(output)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        try:
+            assert holder.stdout.readline() == "held\n"
+            yield holder
+        finally:
+            holder.kill()
+
+
+def test_a_second_process_is_refused_while_the_first_lives_and_not_after_it_was_killed(
+    full: Checkpoint,
+) -> None:
+    before = contents(full.folder)
+    with another_process_holding(full.output) as holder:
+        with (
+            pytest.raises(LockedError, match=r"out\.mp4 is being rendered"),
+            checkpoint.hold(store_of(full.output)),
+        ):
+            pytest.fail("both hold it")
+        assert contents(full.folder) == before
+        holder.kill()
+        holder.wait()
+        with checkpoint.hold(store_of(full.output)) as store:
+            assert store.scan() == []
+
+
+def test_a_lock_file_that_nobody_holds_does_not_block(full: Checkpoint) -> None:
+    (full.folder / "lock").write_text("999999")
+    with checkpoint.hold(full):
+        assert full.scan() == []
+
+
+def test_nothing_is_left_of_a_render_that_ended_before_its_first_frame(output: Path) -> None:
+    store = store_of(output)
+    with contextlib.suppress(KeyError), checkpoint.hold(store):
+        store.begin(VERSIONS, restart=False)
+        store.log("refused for some reason")
+        raise KeyError
+    assert not store.folder.exists()
+
+
+# A disk that is full or cannot be written
+
+
+def test_a_full_disk_keeps_the_frames_and_the_render_continues_when_there_is_room(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(output)
+    real = os.fsync
+    room = 3  # frames; the record has been written by then
+
+    def fsync(descriptor: int) -> None:
+        nonlocal room
+        room -= 1
+        if room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    def work() -> None:
+        with checkpoint.hold(store):
+            store.begin(VERSIONS, restart=False)
+            monkeypatch.setattr("vidstyle.storage.atomic.os.fsync", fsync)
+            for i in range(COUNT):
+                store.save(i, image(i))
+
+    with pytest.raises(DiskFullError) as caught:
+        work()
+    assert caught.value.exit_code == 1
+    assert "kept" in caught.value.why
+    assert "the same command" in caught.value.hint
+    monkeypatch.undo()
+    again = store_of(output)
+    with checkpoint.hold(again):
+        assert again.begin(VERSIONS, restart=False) == []
+        assert again.scan() == [3, 4]
+        assert not list(again.folder.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_place_that_cannot_be_written_is_a_refusal_that_says_why(
+    output: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def mkdir(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(OutputError, match=os.strerror(number)), checkpoint.hold(store_of(output)):
+        pytest.fail("it was written")
+
+
+# The end
+
+
+def test_an_output_is_known_for_ours_by_the_record_until_it_is_changed(
+    full: Checkpoint, tmp_path: Path
+) -> None:
+    assert not record_module.is_own_output(full.output)
+    full.output.write_bytes(b"foreign")
+    assert not record_module.is_own_output(full.output)
+    full.begin(VERSIONS, restart=False)
+    encoded = tmp_path / "encoded"
+    encoded.write_bytes(b"the film")
+    full.deliver(encoded, {"crf": 17}, overwrite=True)
+    assert full.output.read_bytes() == b"the film"
+    assert record_module.is_own_output(full.output)
+    assert full.is_delivered({"crf": 17})
+    assert not full.is_delivered({"crf": 18})
+    full.output.write_bytes(b"the user's own film")
+    assert not record_module.is_own_output(full.output)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_encoders_of_killed_runs_wrote_is_removed_and_nothing_else(
+    full: Checkpoint, restart: bool
+) -> None:
+    ours = [full.output.with_name(f".out.mp4.{pid}.tmp.mp4") for pid in (1, 4711)]
+    others = [
+        full.output.with_name(name)
+        for name in ("out.mp4.1.tmp.mp4", ".out.mp4.mp4.7.tmp.mp4", ".xout.mp4.1.tmp")
+    ]
+    for path in (*ours, *others):
+        path.write_bytes(b"")
+    full.begin(VERSIONS, restart=restart)
+    full.end_orphan()
+    assert not [p for p in ours if p.exists()]
+    assert [p for p in others if p.exists()] == others
+    for path in others:
+        path.unlink()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_encoder_that_outlived_its_render_is_ended_but_never_a_process_that_got_its_number(
+    full: Checkpoint, restart: bool
+) -> None:
+    temporary = full.output.with_name(".out.mp4.1.tmp.mp4")
+    sleeper = "import sys; print('here', flush=True); sys.stdin.read()"
+
+    def start(*args: str) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            [sys.executable, "-c", sleeper, *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "here\n"
+        return child
+
+    with start(str(temporary)) as orphan, start("something else") as innocent:
+        for child, code in ((innocent, 0), (orphan, -9)):
+            full.begin(VERSIONS, restart=False)
+            full.save_record(encoder={"pid": child.pid, "temporary": str(temporary)})
+            again = store_of(full.output)
+            again.begin(VERSIONS, restart=restart)
+            again.end_orphan()
+            assert not again.record["encoder"]
+            child.communicate("")  # lets it end by itself if it still can
+            assert child.returncode == code
+
+
+def test_an_output_that_appears_during_the_render_is_not_replaced(
+    full: Checkpoint, tmp_path: Path
+) -> None:
+    full.begin(VERSIONS, restart=False)
+    full.output.write_bytes(b"precious")
+    encoded = tmp_path / "encoded"
+    encoded.write_bytes(b"the film")
+    with pytest.raises(OutputError, match="appeared"):
+        full.deliver(encoded, {"crf": 17})
+    assert full.output.read_bytes() == b"precious"
+    assert not encoded.exists()
+
+
+def test_an_output_of_other_settings_is_no_own_output(full: Checkpoint, tmp_path: Path) -> None:
+    full.begin(VERSIONS, restart=False)
+    encoded = tmp_path / "encoded"
+    encoded.write_bytes(b"the film")
+    full.deliver(encoded, {"crf": 17})
+    full.begin(VERSIONS, restart=False, overwrite=False)
+    full.save_record(fingerprint="another")
+    for path in full.frames.glob("*.png"):
+        path.unlink()
+    with pytest.raises(OutputError, match="exists"):
+        full.begin(VERSIONS, restart=False, overwrite=False)
+    full.begin(VERSIONS, restart=False, overwrite=True)

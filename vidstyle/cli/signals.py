@@ -1,0 +1,48 @@
+"""Ctrl-C and termination: the first Ctrl-C lets the frame finish, the second stops at once; frames
+are kept either way.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+from vidstyle.errors import Interrupted
+from vidstyle.events import Event, FrameDone, Measured, Started
+
+
+class Signals:
+    """Turns signals into a polled flag while frames are rendered, and into `Interrupted`
+    otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.rendering = False
+
+    def install(self) -> None:
+        signal.signal(signal.SIGINT, self.handle)
+        signal.signal(signal.SIGTERM, self.handle)
+
+    def asked(self) -> bool:
+        """Whether the render should stop at the next frame."""
+        return self.requested
+
+    def watch(self, event: Event) -> None:
+        """Learns from the events of a render or a measurement whether there is a frame that could
+        be finished.
+        """
+        if isinstance(event, Started | FrameDone | Measured):
+            self.rendering = event.done < event.total
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.rendering and not self.requested:
+            self.requested = True
+            print("finishing this frame; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+            return
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # tidying up must not be interrupted in turn
+        how = "interrupted" if number == signal.SIGINT else "terminated"
+        raise Interrupted(
+            how, "all finished frames are kept", "the same command continues", 128 + number
+        )
