@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vidstyle.errors import ConfigError
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
 
 
 Precision = Literal["bf16", "fp16", "fp32"]
+
+
+@dataclass(frozen=True)
+class ComputeDevice:
+    device: torch.device
+    precision: Precision
+
+
+def choose_device(name: str, precision: str) -> ComputeDevice:
+    device = resolve_device(name)
+    return ComputeDevice(device, resolve_precision(precision, device))
 
 
 def resolve_device(name: str) -> torch.device:
