@@ -1,17 +1,13 @@
-"""TODO units."""
+"""Numbers as text for people."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+from rich.filesize import decimal
 
 
 def disk_space(count: float) -> str:
-    """1_500_000 bytes -> 1.50 MB."""
-    unit, name = next((x for x in ((1e9, "GB"), (1e6, "MB")) if count >= x[0]), (1e3, "kB"))
-    return f"{count / unit:.2f} {name}"
+    """Return a number of bytes as text: 1_500_000 -> 1.50 MB."""
+    return decimal(round(count), precision=2)
 
 
 def counted(number: int, what: str) -> str:

@@ -192,7 +192,7 @@ def timed_parts(
         polishing=polishing,
         change=change,
         motion=median(lambda: link_frames(frame, previous, flow, config.mask)),
-        writing=median(lambda: png16.encode(to_uint16(frame), "", 0)),
+        writing=median(lambda: png16.encode_frame(to_uint16(frame), "", 0)),
     )
 
 

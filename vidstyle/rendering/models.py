@@ -32,7 +32,7 @@ class Models:
     def fetch(self, config: RenderConfig) -> None:
         """Have all weight files at hand before the first of them is loaded."""
         for name in weight_files(config):
-            fetch.fetch(name, config.weights_dir, progress=downloading(name, self.report))
+            fetch.fetch_weights(name, config.weights_dir, progress=downloading(name, self.report))
 
     def network(self, name: str, config: RenderConfig, device: torch.device) -> Network:
         precision = resolve_precision(config.precision, device)
@@ -83,7 +83,7 @@ def load_network(
 
     Raises WeightsError when its weights cannot be had.
     """
-    state, digest = fetch.load(name, weights_dir)
+    state, digest = fetch.load_weights(name, weights_dir)
     return build_network(name, state, digest, pooling=pooling, device=device, precision=precision)
 
 
@@ -98,5 +98,5 @@ def load_flow(
         return DIS()
     if name not in ("raft-small", "raft-large"):
         raise ValueError(f"no optical flow called {name!r}: dis, raft-small, raft-large")
-    state, digest = fetch.load(name, weights_dir)
+    state, digest = fetch.load_weights(name, weights_dir)
     return RAFT(name, state, digest, torch.device(device))

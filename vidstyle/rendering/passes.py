@@ -104,19 +104,19 @@ def remaining(store: Checkpoint, shots: Collection[int], passes: int) -> list[Pa
     and the pass it was made from is gone, it goes back to the first pass, for that shot.
     """
     left: list[Pass] = []
-    wanted = store.final.missing(range(store.count))
+    wanted = store.final.missing_frames(range(store.count))
     for number in range(passes, 0, -1):
         if not wanted:
             break
         there, todo = folder(store, number, passes), set(wanted)
         for index in wanted:
             beside = neighbour(index, number, shots, store.count)
-            while beside is not None and beside not in todo and there.missing([beside]):
+            while beside is not None and beside not in todo and there.missing_frames([beside]):
                 todo.add(beside)
                 beside = neighbour(beside, number, shots, store.count)
         backward = number % 2 == 0
         left.insert(0, Pass(number, tuple(sorted(todo, reverse=backward))))
-        wanted = store.pass_frames(number - 1).missing(sorted(todo)) if number > 1 else []
+        wanted = store.pass_frames(number - 1).missing_frames(sorted(todo)) if number > 1 else []
     return left
 
 
@@ -137,7 +137,7 @@ def render(
     total = passes * store.count
     done = total - sum(len(one.frames) for one in left)
     if left and any(
-        folder(store, later, passes).files() for later in range(left[0].number + 1, passes + 1)
+        folder(store, later, passes).list_files() for later in range(left[0].number + 1, passes + 1)
     ):
         back = f"frames of earlier passes are missing or damaged: it goes back to pass {left[0].number}"
         report(Note(f"{back}, and comes to the same result", warning=True))
@@ -148,7 +148,7 @@ def render(
     for one in left:
         report(Note(f"pass {one.number} of {passes}, {one.direction}"))
         for earlier in range(1, one.number - 1):  # the one before this is complete
-            store.pass_frames(earlier).drop()
+            store.pass_frames(earlier).delete()
         made = folder(store, one.number, passes)
         made.open()
         if one.number == 1:
@@ -157,7 +157,7 @@ def render(
         if one is left[0]:  # an earlier run did the first pass, and mostly all of them are there
             keep_sources(job, store, sources(store, left, shots), tally)
         later_pass(one, job, stylizer, flow, store, made, tally)
-    store.drop_passes()
+    store.delete_passes()
     return tally.seconds
 
 
@@ -166,7 +166,7 @@ def sources(store: Checkpoint, left: list[Pass], shots: Collection[int]) -> list
     later = [(index, one.number) for one in left if one.number > 1 for index in one.frames]
     beside = (neighbour(index, number, shots, store.count) for index, number in later)
     needed = {index for index, _ in later} | {index for index in beside if index is not None}
-    return store.source.missing(sorted(needed))
+    return store.source.missing_frames(sorted(needed))
 
 
 def decoded(

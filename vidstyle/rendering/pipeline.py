@@ -47,7 +47,7 @@ from vidstyle.stylize import oklab
 from vidstyle.stylize.optimise.engine import State, Stylizer
 from vidstyle.units import disk_space
 from vidstyle.video import delivery as deliveries
-from vidstyle.video import read, write
+from vidstyle.video import ffmpeg, read, write
 from vidstyle.video.delivery import Delivery
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.scan import scan
@@ -155,11 +155,15 @@ def render(
         spare_memory(sparing=job.memory.tile > 0)
         stylizer, flow, parts = build(job, device, models or Models(report))
         store = stack.enter_context(
-            checkpoint.hold(Checkpoint(job.delivery.path, parts, job.size, len(job.timeline)))
+            checkpoint.lock_output(
+                Checkpoint(job.delivery.path, parts, job.size, len(job.timeline))
+            )
         )
         # The output is looked for again: another run may have ended since `prepare`.
         for warning in store.begin(
-            versions.versions(), restart=config.restart, overwrite=config.overwrite
+            versions.library_versions(ffmpeg.find().version),
+            restart=config.restart,
+            overwrite=config.overwrite,
         ):
             report(Note(warning, warning=True))
         store.end_orphan()
@@ -167,7 +171,7 @@ def render(
         trace = Trace(job, stylizer, store, report) if config.trace else None
         seconds: list[float] = []
         if not store.is_delivered(settings):
-            missing = store.scan()
+            missing = store.missing_frames()
             check_space(job, len(missing))
             store.log(
                 f"rendering {len(missing)} of {len(job.timeline)} frames of {config.input} as {store.fingerprint}"
@@ -198,7 +202,7 @@ def prepare(config: RenderConfig) -> Job:
 
     delivery = decide()
     if delivery.path.exists() and not config.overwrite and not record.is_own_output(delivery.path):
-        raise record.existing(delivery.path)
+        raise record.output_exists_error(delivery.path)
     if config.trace:
         check_trace(delivery.path, config)
     differences, seen = shots.ContentDifference(), oklab.Gathered()
@@ -285,7 +289,7 @@ def fitting(config: RenderConfig, size: tuple[int, int], output: Path) -> memory
     """
     device = resolve_device(config.device)
     demand = memory.Demand(config, size, resolve_precision(config.precision, device), device.type)
-    parts = None if config.restart else record.begun(output)
+    parts = None if config.restart else record.read_started_parts(output)
     begun = None
     if parts and all(parts.get(name) == getattr(config, name) for name in ("size", "features")):
         begun = parts.get("tile", 0)
@@ -343,12 +347,16 @@ def identity(job: Job, device: torch.device, models: Models) -> dict[str, Any]:
     return {
         "input": sha256(config.input),
         **({"style": mixed} if mixed else {}),
-        **config.picture_settings(),
+        **{
+            name: value
+            for name, value in config.picture_settings().items()
+            if name not in ("start", "duration")
+        },
         **({"regions": [digest(path) for path in config.regions]} if config.regions else {}),
         # Photorealistic frames were others before `guided.recoloured`, and no others were.
         **({"recolouring": "guided filter"} if config.photorealism else {}),
-        "start": job.first,  # what is rendered, not how it was asked for
-        "duration": job.stop - job.first,
+        "first_frame": job.first,  # what is rendered, not how it was asked for
+        "frame_count": job.stop - job.first,
         "weights": models.network(config.features, config, device).digest,
         "polish_weights": models.network(POLISHER, config, device).digest
         if config.polish
@@ -364,17 +372,20 @@ def disk_needed(job: Job, missing: int) -> int:
     """Bytes that the render still takes when so many frames of the output are missing."""
     frames, number = len(job.timeline), job.config.passes
     if missing and number > 1:  # earlier passes and the source come as well
-        missing = max(missing, disk.checkpoints(frames, number) - record.written(job.delivery.path))
+        missing = max(
+            missing,
+            disk.max_checkpoints(frames, number) - record.count_frame_files(job.delivery.path),
+        )
     traced = (
         job.config.first_iterations + 2 if missing and job.config.trace else 0
     )  # with the start and the result
-    return disk.needed(job.size, frames, missing + traced, job.delivery.codec)
+    return disk.needed_bytes(job.size, frames, missing + traced, job.delivery.codec)
 
 
 def check_space(job: Job, missing: int) -> None:
     """Raises DiskSpaceError, unless told to go on."""
     if not job.config.force:
-        disk.check(disk_needed(job, missing), missing, job.delivery.path.parent)
+        disk.refuse_small_disk(disk_needed(job, missing), missing, job.delivery.path.parent)
 
 
 def stylize(
@@ -446,7 +457,7 @@ def deliver(
         report(Encoding(done, store.count))
 
     temporary = write.encode(
-        pictures or [store.path(i) for i in range(store.count)],
+        pictures or [store.frame_path(i) for i in range(store.count)],
         job.timeline,
         job.source,
         job.delivery,

@@ -137,7 +137,9 @@ def of(config: RenderConfig) -> Plan:
         polish_iterations(config, job.size[::-1], fresh=fresh) for fresh in (True, False)
     )
     pipeline.check_space(job, missing)
-    absent = [name for name in weight_files(config) if not locate.locate(name, config.weights_dir)]
+    absent = [
+        name for name in weight_files(config) if not locate.locate_weights(name, config.weights_dir)
+    ]
     fetching = [
         f"{name}: {registry.REGISTRY[name].size / 1e6:.0f} MB of weights will be downloaded"
         for name in absent
@@ -168,6 +170,6 @@ def of(config: RenderConfig) -> Plan:
         memory_needed=job.memory.needed,
         memory_allowed=job.memory.allowed,
         disk_needed=pipeline.disk_needed(job, missing),
-        disk_free=disk.free(job.delivery.path.parent),
+        disk_free=disk.free_bytes(job.delivery.path.parent),
         notes=(*(note.text for note in job.notes), *fetching),
     )

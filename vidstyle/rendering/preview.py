@@ -81,7 +81,7 @@ def preview(
     from vidstyle.rendering.estimate import LinkedFrames, full_render
     from vidstyle.rendering.models import Models
     from vidstyle.storage import checkpoint, record
-    from vidstyle.video import delivery
+    from vidstyle.video import delivery, ffmpeg
     from vidstyle.video.probe import probe
     from vidstyle.video.read import fit
 
@@ -122,14 +122,14 @@ def preview(
         stack.enter_context(deterministic(device))
         stylizer, flow, parts = pipeline.build(job, device, Models(report))
         state = checkpoint.Checkpoint(clip, parts, job.size, len(job.timeline))
-        store = stack.enter_context(checkpoint.hold(state))
+        store = stack.enter_context(checkpoint.lock_output(state))
         # An earlier preview's frames are nothing to keep: other settings simply start over.
         store.begin(
-            versions.versions(),
+            versions.library_versions(ffmpeg.find().version),
             restart=record.read_record(store.folder).get("fingerprint") != store.fingerprint,
         )
         store.end_orphan()
-        missing = store.scan()
+        missing = store.missing_frames()
         pipeline.check_space(job, len(missing))
         begun, linked = time.perf_counter(), LinkedFrames(job.shots, report)
         pipeline.stylize(job, stylizer, flow, store, missing, linked, stop)
@@ -154,8 +154,11 @@ def preview(
         seconds_per_frame=each,
         full_frames=full_frames,
         full_seconds=seconds,
-        full_bytes=disk.needed(
-            size, full_frames, disk.checkpoints(full_frames, config.passes), config.codec or "h264"
+        full_bytes=disk.needed_bytes(
+            size,
+            full_frames,
+            disk.max_checkpoints(full_frames, config.passes),
+            config.codec or "h264",
         ),
     )
 
@@ -219,7 +222,9 @@ def side_by_side(job: Job, store: Checkpoint) -> list[Path]:
         pair = torch.cat([frame.image, store.load(i)], 2)  # (3, H, 2 W): even, as encoders like it
         pair = pair[:, : pair.shape[1] // 2 * 2] if pair.shape[1] > 2 else pair
         paths.append(folder / f"{i:06d}.png")
-        atomic.write_atomically(paths[-1], png16.encode(to_uint16(pair), store.fingerprint, i))
+        atomic.write_atomically(
+            paths[-1], png16.encode_frame(to_uint16(pair), store.fingerprint, i)
+        )
     return paths
 
 
@@ -259,4 +264,4 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
             sheet[:, GAP : GAP + height, x : x + width] = frame.image
             sheet[:, 2 * GAP + height : 2 * GAP + 2 * height, x : x + width] = store.load(i)
             x += width + GAP
-    atomic.write_atomically(path, png16.encode(to_uint16(sheet), LABEL, 0))
+    atomic.write_atomically(path, png16.encode_frame(to_uint16(sheet), LABEL, 0))

@@ -24,7 +24,7 @@ from vidstyle.events import Note, Report
 from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.storage.frame_store import FrameStore
-from vidstyle.storage.record import Identity, existing, read_record, state_folder
+from vidstyle.storage.record import FileIdentity, output_exists_error, read_record, state_folder
 from vidstyle.stylize import oklab
 from vidstyle.stylize.optimise.engine import State, Stylizer
 from vidstyle.stylize.resample import resize
@@ -90,12 +90,12 @@ def check(output: Path, config: RenderConfig) -> None:
     for path in files(output):
         delivery.check_place(path, config.input, config.made_from)
         if path.exists() and not config.overwrite and not is_own(path, known):
-            raise existing(path)
+            raise output_exists_error(path)
 
 
 def is_own(path: Path, known: Mapping[str, Any]) -> bool:
     """Whether a file is the one that is on record, {name: its identity}."""
-    identity = Identity.of(path)
+    identity = FileIdentity.of(path)
     return identity is not None and asdict(identity) == known.get(path.name)
 
 
@@ -136,7 +136,7 @@ class Trace:
             self.stylizer.watch = self.watch
             made = self.stylizer.step(state, frame, motion)
         except BaseException:
-            self.pictures.drop()
+            self.pictures.delete()
             raise
         finally:
             self.stylizer.watch = None
@@ -183,7 +183,7 @@ class Trace:
         width, height = self.pictures.size
         index = len(self.film)
         self.pictures.save(index, picture[:, :height, :width])
-        self.film.append(self.pictures.file(index))
+        self.film.append(self.pictures.frame_path(index))
 
     def deliver(self) -> None:
         """Make the files as soon as there is something to show, and give them their names."""
@@ -198,7 +198,9 @@ class Trace:
         made = [path for path in (film, plot, figures) if path.exists()]
         check(self.store.output, self.job.config)  # again: one may have appeared since
         # On record first, so that a run that continues this one knows them for its own.
-        known = {path.name: asdict(identity) for path in made if (identity := Identity.of(path))}
+        known = {
+            path.name: asdict(identity) for path in made if (identity := FileIdentity.of(path))
+        }
         self.store.save_record(trace=known)
         self.hand_over(known)
         self.delivered = True
@@ -236,7 +238,7 @@ class Trace:
             for name in known:
                 if (self.pictures.path / name).exists():
                     (self.pictures.path / name).replace(self.place(name))
-        self.pictures.drop()
+        self.pictures.delete()
 
     def place(self, name: str) -> Path:
         return self.store.output.with_name(name)
