@@ -124,7 +124,7 @@ def medians(timers: Sequence[Callable[[], float]], repeats: int) -> list[float]:
 def network(name: str, args: argparse.Namespace) -> tuple[Extractor, Gram]:
     device = resolve_device(args.device)
     if name == "plain":
-        return plain_vgg19(fetch.load("vgg19", args.weights_dir)[0], device), naive_gram
+        return plain_vgg19(fetch.load_weights("vgg19", args.weights_dir)[0], device), naive_gram
     precision = resolve_precision(args.precision, device)
     if name == "lite" and args.untrained:
         return features.Network(Lite(), "", device, precision), losses.gram

@@ -131,11 +131,11 @@ def reference(
     digest = hashlib.sha256(settings.encode()).hexdigest()
     path = cache / f"{digest[:32]}.png" if cache else None
     if path and png16.is_sound(path, digest, 0, (photo.shape[2], photo.shape[1])):
-        return from_uint16(png16.decode(path)).to(photo.device), math.nan
+        return from_uint16(png16.decode_frame(path)).to(photo.device), math.nan
     image, seconds = stylise(vgg, photo, painting, schedule)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_atomically(path, png16.encode(to_uint16(image), digest, 0))
+        atomic.write_atomically(path, png16.encode_frame(to_uint16(image), digest, 0))
     return image, seconds
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from rich.filesize import decimal
+
 
 def disk_space(count: float) -> str:
     """Write bytes with a unit: 1_500_000 -> 1.50 MB."""
-    unit, name = next((x for x in ((1e9, "GB"), (1e6, "MB")) if count >= x[0]), (1e3, "kB"))
-    return f"{count / unit:.2f} {name}"
+    return decimal(round(count), precision=2)
 
 
 def counted(number: int, what: str) -> str:

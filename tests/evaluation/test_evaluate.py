@@ -255,7 +255,7 @@ def test_what_is_held_does_not_grow_with_the_film(
 ) -> None:
     alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
     peak = 0
-    decode = png16.decode
+    decode = png16.decode_frame
 
     def counted(path: Path) -> Any:
         nonlocal peak
@@ -271,7 +271,7 @@ def test_what_is_held_does_not_grow_with_the_film(
     from vidstyle.frames import from_uint16
 
     monkeypatch.setattr(clips, "from_uint16", kept)
-    monkeypatch.setattr(png16, "decode", counted)
+    monkeypatch.setattr(png16, "decode_frame", counted)
     peaks = []
     for count in (16, 40):
         peak = 0

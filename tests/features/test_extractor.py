@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from vidstyle.features import extractor as features
 from vidstyle.features.padding import rectify_pad, replicate_pad
 from vidstyle.machine.allocator import keep_memory, spare_memory
-from vidstyle.machine.device import fast_bf16
+from vidstyle.machine.device import is_bf16_fast
 from vidstyle.rendering.models import load_network
 
 LAYERS = (*features.STYLE_LAYERS, *features.CONTENT_LAYERS)
@@ -75,7 +75,7 @@ def test_bf16_is_only_chosen_where_the_cpu_says_it_has_it() -> None:
     flags = next((x for x in cpu_info() if x.startswith("flags")), "")
     if not flags:
         pytest.skip("no /proc/cpuinfo on this system")
-    assert fast_bf16(torch.device("cpu")) == ("avx512_bf16" in flags or "amx_bf16" in flags)
+    assert is_bf16_fast(torch.device("cpu")) == ("avx512_bf16" in flags or "amx_bf16" in flags)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_freed_memory_is_kept_only_where_all_of_it_can_be(
     libc = SimpleNamespace(mallopt=mallopt) if granted is not None else SimpleNamespace()
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setattr("ctypes.CDLL", lambda _: libc)
-    monkeypatch.setattr("vidstyle.machine.allocator.keeping", [])
+    monkeypatch.setattr("vidstyle.machine.allocator.active_mallopt", [])
     spare_memory(sparing=True)
     assert not calls  # a program that does not ask for anything keeps its own ways
     keep_memory()

@@ -80,7 +80,7 @@ def test_raft_takes_any_size_and_loads_a_state_dict_of_torchvision(
 
     torch.manual_seed(0)
     model = getattr(optical_flow, name.replace("-", "_"))(weights=None)
-    monkeypatch.setattr(fetch, "load", lambda *_: (model.state_dict(), "0" * 64))
+    monkeypatch.setattr(fetch, "load_weights", lambda *_: (model.state_dict(), "0" * 64))
     flow = load_flow(name)
     a, b = shifted_pair(50, 139, 1)
     assert flow(a, b).shape == (2, 50, 139)

@@ -207,10 +207,10 @@ def test_two_passes_and_the_source_are_on_the_disk_at_most_and_in_the_end_the_la
                 f"frames.{number - 1}",
             }
             assert folders(built) <= allowed
-            most = max(most, record.written(built.output))  # type: ignore[arg-type]
+            most = max(most, record.count_frame_files(built.output))  # type: ignore[arg-type]
 
     pipeline.render(built, look)
-    assert 2 * COUNT < most <= disk.checkpoints(COUNT, PASSES)
+    assert 2 * COUNT < most <= disk.max_checkpoints(COUNT, PASSES)
     assert folders(built) == {"frames"}
     assert clips.kept(state_folder(built.output)).count == COUNT
     assert run(built).frames == []  # it is known to be finished
@@ -221,15 +221,15 @@ def test_two_passes_and_the_source_are_on_the_disk_at_most_and_in_the_end_the_la
 def test_the_disk_for_all_of_it_is_asked_for(brief: Settings) -> None:
     job = pipeline.prepare(brief())
     once = pipeline.prepare(brief(passes=1))
-    frame = disk.needed((48, 32), 0, 1)
-    assert pipeline.disk_needed(once, COUNT) == disk.needed((48, 32), COUNT, COUNT)
+    frame = disk.needed_bytes((48, 32), 0, 1)
+    assert pipeline.disk_needed(once, COUNT) == disk.needed_bytes((48, 32), COUNT, COUNT)
     assert pipeline.disk_needed(job, COUNT) == pytest.approx(
         pipeline.disk_needed(once, COUNT) + 2 * COUNT * frame, 1
     )
     with pytest.raises(Interrupted):
         run(brief(), limit=2 * COUNT + 2)  # source, pass 2 and two frames of pass 3
-    assert pipeline.disk_needed(job, 3) == disk.needed((48, 32), COUNT, 3)
-    assert pipeline.disk_needed(job, 0) == disk.needed((48, 32), COUNT, 0)
+    assert pipeline.disk_needed(job, 3) == disk.needed_bytes((48, 32), COUNT, 3)
+    assert pipeline.disk_needed(job, 0) == disk.needed_bytes((48, 32), COUNT, 0)
 
 
 # What happens on the way

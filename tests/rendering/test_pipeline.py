@@ -44,7 +44,9 @@ Settings = Callable[..., RenderConfig]
 def pictures(built: RenderConfig) -> list[NDArray[np.uint16]]:
     """The finished frames of a render with --keep-frames, in order."""
     assert built.output is not None
-    return [png16.decode(p) for p in sorted((state_folder(built.output) / "frames").iterdir())]
+    return [
+        png16.decode_frame(p) for p in sorted((state_folder(built.output) / "frames").iterdir())
+    ]
 
 
 def count(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tuple[Any, ...]]:
@@ -306,7 +308,7 @@ class Usage(NamedTuple):
 def test_a_disk_that_is_too_small_is_refused_with_figures_and_force_goes_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = disk.needed((48, 32), COUNT, COUNT)
+    needed = disk.needed_bytes((48, 32), COUNT, COUNT)
     assert COUNT * 48 * 32 * 5 < needed < COUNT * 48 * 32 * 8
     built = settings()
 
@@ -333,9 +335,7 @@ def test_the_figures_of_a_small_disk_are_not_rounded_to_nothing(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 0, 5))
     with pytest.raises(DiskSpaceError) as caught:
         pipeline.render(settings())
-    assert re.match(
-        r"\d+\.\d\d kB are needed for 12 frames, 0\.01 kB are free in ", caught.value.why
-    )
+    assert re.match(r"\d+\.\d\d kB are needed for 12 frames, 5 bytes are free in ", caught.value.why)
     assert not caught.value.why.startswith("0.")
 
 

@@ -100,7 +100,7 @@ def test_the_sheet_shows_the_painting_the_sources_and_the_results(
 
 def test_it_tells_what_the_whole_will_take(made: Preview) -> None:
     assert made.full_frames == 12
-    assert made.full_bytes == disk.needed((64, 42), 12, 12)
+    assert made.full_bytes == disk.needed_bytes((64, 42), 12, 12)
     assert made.seconds_per_frame > 0
     assert 0 < made.full_seconds < 60
     for words in (
@@ -173,7 +173,7 @@ def test_a_still_gets_a_sheet_and_no_clip(
     assert made.output == made.sheet == tmp_path / "photo.preview.png"
     assert (made.frames, made.full_frames) == (1, 1)
     assert {p.name for p in tmp_path.iterdir()} == {"photo.png", "photo.preview.png"}
-    assert made.full_bytes == disk.needed((48, 40), 1, 1)
+    assert made.full_bytes == disk.needed_bytes((48, 40), 1, 1)
 
 
 def test_it_polishes_its_share(settings: Settings, small_vgg19: Path) -> None:
@@ -279,9 +279,11 @@ def test_the_estimate_counts_every_pass(
     )
     told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
     begun = clock.now
-    with checkpoint.hold(checkpoint.Checkpoint(tmp_path / "out.mp4", {}, job.size, 12)) as store:
+    with checkpoint.lock_output(
+        checkpoint.Checkpoint(tmp_path / "out.mp4", {}, job.size, 12)
+    ) as store:
         store.begin({}, restart=False)
-        pipeline.stylize(job, stylizer, flow, store, store.scan(), silent, lambda: False)  # type: ignore[arg-type]
+        pipeline.stylize(job, stylizer, flow, store, store.missing_frames(), silent, lambda: False)  # type: ignore[arg-type]
     assert told == pytest.approx(clock.now - begun)
 
 
@@ -289,7 +291,7 @@ def test_a_preview_in_passes_tells_of_the_disk_for_all_of_them(
     settings: Settings, tmp_path: Path
 ) -> None:
     made = preview(settings(passes=3, duration=0.2))
-    assert made.full_bytes == disk.needed((48, 32), 12, 3 * 12)
+    assert made.full_bytes == disk.needed_bytes((48, 32), 12, 3 * 12)
     assert made.frames == 2
     assert {p.name for p in tmp_path.iterdir()} == {"out.preview.mp4", "out.preview.png"}
 

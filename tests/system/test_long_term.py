@@ -34,7 +34,7 @@ def pictures(built: RenderConfig) -> list[Tensor]:
     """The finished frames of a render with --keep-frames, in order."""
     assert built.output is not None
     return [
-        from_uint16(png16.decode(p))
+        from_uint16(png16.decode_frame(p))
         for p in sorted((state_folder(built.output) / "frames").iterdir())
     ]
 

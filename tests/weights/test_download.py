@@ -31,9 +31,11 @@ def test_vgg19_is_downloaded_once_cut_down_and_known_again(
 ) -> None:
     body = web.files[ARCHIVE] = pickled(vgg19())
     know(monkeypatch, "vgg19", body)
-    monkeypatch.setattr(download, "CHUNK", 100_000)
+    monkeypatch.setattr(download, "DOWNLOAD_BLOCK_BYTES", 100_000)
     seen: list[tuple[int, int]] = []
-    state, digest = fetch.load("vgg19", progress=lambda done, total: seen.append((done, total)))
+    state, digest = fetch.load_weights(
+        "vgg19", progress=lambda done, total: seen.append((done, total))
+    )
     assert same(state, used(vgg19()))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert len(seen) > 2
@@ -41,24 +43,24 @@ def test_vgg19_is_downloaded_once_cut_down_and_known_again(
     assert left(*places.values()) == {VGG19, VGG19 + ".sha256"}
     assert load_file(places["cache"] / VGG19).keys() == registry.vgg19_shapes().keys()
 
-    located = locate.locate("vgg19")
+    located = locate.locate_weights("vgg19")
     assert located is not None
-    assert located.verified
+    assert located.is_verified
     assert located.digest == digest
-    assert fetch.load("vgg19")[1] == digest
+    assert fetch.load_weights("vgg19")[1] == digest
     assert web.asked == [ARCHIVE]
 
     for name in (VGG19, VGG19 + ".sha256"):  # a note counts in the cache only
         (places["dir"] / name).write_bytes((places["cache"] / name).read_bytes())
-    located = locate.locate("vgg19", places["dir"])
+    located = locate.locate_weights("vgg19", places["dir"])
     assert located is not None
-    assert not located.verified
+    assert not located.is_verified
 
     save_file(used(vgg19(1)), places["cache"] / VGG19)
     os.utime(places["cache"] / VGG19, (0, 0))
-    located = locate.locate("vgg19")
+    located = locate.locate_weights("vgg19")
     assert located is not None
-    assert not located.verified
+    assert not located.is_verified
 
 
 def test_cutting_down_twice_gives_the_same_bytes(
@@ -68,7 +70,7 @@ def test_cutting_down_twice_gives_the_same_bytes(
     web.files[ARCHIVE] = pickled(vgg19())
     seen = set()
     for _ in range(3):
-        fetch.fetch("vgg19")
+        fetch.fetch_weights("vgg19")
         seen.add((places["cache"] / VGG19).read_bytes())
         (places["cache"] / VGG19).unlink()
     assert len(seen) == 1
@@ -79,7 +81,7 @@ def test_an_archive_in_the_cache_is_used_without_the_network_and_kept(
 ) -> None:
     (places["cache"] / ARCHIVE).write_bytes(pickled(vgg19()))
     know(monkeypatch, "vgg19", pickled(vgg19()))
-    assert fetch.fetch("vgg19").path == places["cache"] / ARCHIVE
+    assert fetch.fetch_weights("vgg19").path == places["cache"] / ARCHIVE
     assert left(*places.values()) == {ARCHIVE}
 
 
@@ -96,10 +98,10 @@ def test_raft_comes_through_torch_hub_into_its_cache_without_a_word_on_stdout(
     web.files[remote] = pickled(state)
     know(monkeypatch, name, web.files[remote])
     seen: list[tuple[int, int]] = []
-    got, digest = fetch.load(name, progress=lambda done, total: seen.append((done, total)))
+    got, digest = fetch.load_weights(name, progress=lambda done, total: seen.append((done, total)))
     assert same(got, state)
     assert digest == hashlib.sha256(web.files[remote]).hexdigest()
-    assert fetch.fetch(name).verified
+    assert fetch.fetch_weights(name).is_verified
     assert left(*places.values()) == {remote}
     assert len(web.asked) == 1
     assert seen[0][0] == 0
@@ -131,7 +133,7 @@ def test_offline_the_error_says_what_to_put_where(name: str, places: dict[str, P
 
 def check_refused(name: str, why: str, places: dict[str, Path]) -> None:
     with pytest.raises(WeightsError, match=why) as caught:
-        fetch.load(name, places["dir"])
+        fetch.load_weights(name, places["dir"])
     error = caught.value
     assert all(str(place) in error.why for place in places.values())
     assert f"put {registry.REGISTRY[name].filename}" in error.hint
@@ -147,14 +149,14 @@ def test_a_transfer_that_is_interrupted_by_the_user_leaves_nothing(
     web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web.files[ARCHIVE] = pickled(vgg19())
-    monkeypatch.setattr(download, "CHUNK", 1000)
+    monkeypatch.setattr(download, "DOWNLOAD_BLOCK_BYTES", 1000)
 
     def ctrl_c(done: int, total: int) -> None:
         if done > total // 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch.fetch("vgg19", progress=ctrl_c)
+        fetch.fetch_weights("vgg19", progress=ctrl_c)
     assert left(*places.values()) == set()
 
 
@@ -162,9 +164,11 @@ def test_a_failed_download_keeps_the_file_that_was_there(web: Web, tmp_path: Pat
     (tmp_path / "file").write_text("old")
     web.files["file"] = b"new"
     with pytest.raises(DownloadError, match="expected"):
-        download.from_web(web.url + "file", tmp_path / "file", "00000000", 3)
+        download.download_file(web.url + "file", tmp_path / "file", "00000000", 3)
     assert (tmp_path / "file").read_text() == "old"
-    download.from_web(web.url + "file", tmp_path / "file", hashlib.sha256(b"new").hexdigest(), 3)
+    download.download_file(
+        web.url + "file", tmp_path / "file", hashlib.sha256(b"new").hexdigest(), 3
+    )
     assert (tmp_path / "file").read_text() == "new"
 
 

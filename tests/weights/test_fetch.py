@@ -35,7 +35,7 @@ from vidstyle.weights import fetch, locate, registry
 def test_the_embedded_weights_are_the_ones_in_the_registry_and_need_no_folder(
     places: dict[str, Path],
 ) -> None:
-    state, digest = fetch.load("lite", places["dir"])
+    state, digest = fetch.load_weights("lite", places["dir"])
     file = registry.REGISTRY["lite"]
     assert digest == file.sha256
     assert (locate.ASSETS / file.filename).stat().st_size == file.size
@@ -51,17 +51,17 @@ def test_damaged_embedded_weights_are_refused(
     monkeypatch.setattr(locate, "ASSETS", tmp_path)
     damage(tmp_path / "lite.safetensors")
     with pytest.raises(WeightsError, match=word):
-        fetch.load("lite")
+        fetch.load_weights("lite")
 
 
 def test_folders_are_looked_through_in_the_documented_order(places: dict[str, Path]) -> None:
-    assert locate.folders("vgg19", places["dir"]) == tuple(places.values())
+    assert locate.search_folders("vgg19", places["dir"]) == tuple(places.values())
     for seed, folder in enumerate(reversed(places.values())):
         save_file(used(vgg19(seed)), folder / VGG19)
-        located = locate.locate("vgg19", places["dir"])
+        located = locate.locate_weights("vgg19", places["dir"])
         assert located is not None
         assert located.path == folder / VGG19
-        assert same(fetch.load("vgg19", places["dir"])[0], used(vgg19(seed)))
+        assert same(fetch.load_weights("vgg19", places["dir"])[0], used(vgg19(seed)))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_cache_is_where_the_platform_keeps_caches(
     monkeypatch.setattr("sys.platform", platform)
     if variable:
         monkeypatch.setenv(variable, str(tmp_path / "BASE"))
-    assert locate.cache_dir() == tmp_path / expected
+    assert locate.cache_folder() == tmp_path / expected
 
 
 def test_the_table_says_what_is_embedded_verified_unverified_and_absent(
@@ -94,7 +94,7 @@ def test_the_table_says_what_is_embedded_verified_unverified_and_absent(
     save_file(used(vgg19()), places["dir"] / VGG19)
     (places["hub"] / registry.REGISTRY["raft-small"].remote).write_bytes(b"raft")
     know(monkeypatch, "raft-small", b"raft")
-    rows = {row.file.name: row for row in locate.table(places["dir"])}
+    rows = {row.file.name: row for row in locate.status_table(places["dir"])}
     assert {name: row.status for name, row in rows.items()} == {
         "lite": "embedded",
         "vgg19": "unverified",
@@ -112,7 +112,7 @@ def test_the_digest_follows_a_replaced_file(places: dict[str, Path]) -> None:
     ):
         save_file(state, path)
         os.utime(path, (changed, changed))  # the clock of a file system ticks too slowly for a test
-        _, digest = fetch.load("vgg19", places["dir"])
+        _, digest = fetch.load_weights("vgg19", places["dir"])
         assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -122,7 +122,9 @@ def test_the_digest_follows_a_replaced_file(places: dict[str, Path]) -> None:
 def test_half_precision_is_read_as_fp32(places: dict[str, Path]) -> None:
     half = {key: x.half() for key, x in used(vgg19()).items()}
     save_file(half, places["dir"] / VGG19)
-    assert same(fetch.load("vgg19", places["dir"])[0], {key: x.float() for key, x in half.items()})
+    assert same(
+        fetch.load_weights("vgg19", places["dir"])[0], {key: x.float() for key, x in half.items()}
+    )
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
@@ -130,7 +132,7 @@ def test_an_original_archive_is_used_in_place_and_kept(
     zipped: bool, places: dict[str, Path]
 ) -> None:
     (places["dir"] / ARCHIVE).write_bytes(pickled(vgg19(), zipped))
-    state, _ = fetch.load("vgg19", places["dir"])
+    state, _ = fetch.load_weights("vgg19", places["dir"])
     assert same(state, used(vgg19()))
     assert left(*places.values()) == {ARCHIVE}
 
@@ -177,7 +179,7 @@ def test_a_damaged_foreign_or_hostile_file_is_refused_by_name(
     path = places["dir"] / filename
     path.write_bytes(body(used(vgg19())))
     with pytest.raises(WeightsError, match="weights of vgg19") as caught:
-        fetch.load("vgg19", places["dir"])
+        fetch.load_weights("vgg19", places["dir"])
     error = caught.value
     assert str(path) in error.why
     assert re.search(why, error.why)
@@ -189,7 +191,7 @@ def test_raft_of_the_wrong_size_is_refused(places: dict[str, Path]) -> None:
         pickled(raft("raft-small"))
     )
     with pytest.raises(WeightsError, match="not the weights of raft-large"):
-        fetch.load("raft-large", places["dir"])
+        fetch.load_weights("raft-large", places["dir"])
 
 
 # What is downloaded

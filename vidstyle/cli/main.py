@@ -6,7 +6,6 @@ stdout carries only the output's path (or JSON); everything else goes to stderr.
 from __future__ import annotations
 
 import difflib
-import errno
 import io
 import json
 import sys
@@ -28,6 +27,7 @@ from vidstyle.config import toml
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
 from vidstyle.events import Note
 from vidstyle.machine.allocator import keep_memory, share_cores
+from vidstyle.storage.atomic import is_disk_full
 
 DEFAULT = "render"
 
@@ -106,7 +106,7 @@ app = typer.Typer(cls=DefaultCommand, add_completion=False, pretty_exceptions_en
 def render(
     input: Annotated[
         Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.")
-    ] = None,  # noqa: A002
+    ] = None,
     *,
     style: Annotated[
         list[str] | None,
@@ -242,9 +242,9 @@ def list_weights(
                 f"there are {', '.join(registry.REGISTRY)}",
                 "vidstyle weights lists them",
             )
-        print(fetch.fetch(name, weights_dir, progress=download_bar(name)).path)
+        print(fetch.fetch_weights(name, weights_dir, progress=download_bar(name)).path)
     if not names:
-        for row in locate.table(weights_dir):
+        for row in locate.status_table(weights_dir):
             print(
                 f"{row.file.name}: {row.status}, {row.file.size / 1e6:.0f} MB, {row.file.licence}, by {row.file.author}"
             )
@@ -288,7 +288,7 @@ def explained(error: Exception) -> VidstyleError:
     `--verbose`.
     """
     text = str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         told: VidstyleError = DiskFullError(
             "the disk is full", text, "make room, then run the same command again: it continues"
         )

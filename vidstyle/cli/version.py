@@ -41,7 +41,7 @@ def describe(weights_dir: Path | None = None) -> str:
                 f"weights {row.file.name}",
                 row.status if row.status == "absent" else f"{row.status}, {row.places[0]}",
             )
-            for row in locate.table(weights_dir)
+            for row in locate.status_table(weights_dir)
         ),
     ]
     width = max(len(name) for name, _ in found)

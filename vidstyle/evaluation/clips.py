@@ -94,7 +94,7 @@ def kept(folder: Path) -> Film:
     """The frames of a finished render: every one is there, whole, and the render's own."""
     record, first = read_record(folder), folder / "frames" / f"{0:06d}.png"
     parts, fingerprint = record.get("parts") or {}, record.get("fingerprint")
-    if not isinstance(fingerprint, str) or not isinstance(parts.get("duration"), int):
+    if not isinstance(fingerprint, str) or not isinstance(parts.get("frame_count"), int):
         why = (
             "it is a directory, and not one that a render left: there is no whole render.json in it"
         )
@@ -103,7 +103,7 @@ def kept(folder: Path) -> Film:
             why,
             "give the folder OUTPUT.vidstyle that --keep-frames leaves",
         )
-    count = parts["duration"]
+    count = parts["frame_count"]
     size = picture_size(first)
     files = [folder / "frames" / f"{i:06d}.png" for i in range(count)]
     for i, file in enumerate(files):
@@ -116,9 +116,9 @@ def kept(folder: Path) -> Film:
         path=folder,
         count=count,
         size=size,
-        read=lambda wanted: (from_uint16(png16.decode(file)) for file in files[:wanted]),
+        read=lambda wanted: (from_uint16(png16.decode_frame(file)) for file in files[:wanted]),
         identity={"fingerprint": fingerprint},
-        first=parts.get("start"),
+        first=parts.get("first_frame"),
         made_of=parts.get("input"),
     )
 
@@ -131,6 +131,6 @@ def picture_size(png: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     width, height = (
-        struct.unpack_from(">II", head, len(png16.SIGNATURE) + 8) if len(head) > 24 else (0, 0)
+        struct.unpack_from(">II", head, len(png16.PNG_SIGNATURE) + 8) if len(head) > 24 else (0, 0)
     )
     return width, height

@@ -68,6 +68,7 @@ def evaluate(
     from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
     from vidstyle.rendering.models import downloading
     from vidstyle.storage.atomic import sha256
+    from vidstyle.video import ffmpeg
     from vidstyle.video.read import read_image
     from vidstyle.weights import fetch, registry
 
@@ -83,7 +84,7 @@ def evaluate(
     )
     for name in (flow, features):
         if name in registry.REGISTRY:
-            fetch.fetch(name, weights_dir, progress=downloading(name, report))
+            fetch.fetch_weights(name, weights_dir, progress=downloading(name, report))
     with contextlib.ExitStack() as stack:
         stack.enter_context(deterministic(where))
         estimator = load_flow(flow, where, weights_dir)
@@ -124,7 +125,7 @@ def evaluate(
             "device": where.type,
         },
         constants=CONSTANTS,
-        versions=versions.versions(),
+        versions=versions.library_versions(ffmpeg.find().version),
         metrics_version=metrics.VERSION,
     )
 
@@ -138,7 +139,7 @@ def network_at_hand(
     from vidstyle.weights import locate
 
     if name is None:
-        return names[0] if locate.locate(names[0], weights_dir) else names[-1]
+        return names[0] if locate.locate_weights(names[0], weights_dir) else names[-1]
     if name not in names:
         raise ConfigError(
             f"no {what} called {name!r}", f"there are {', '.join(names)}", "choose one of these"

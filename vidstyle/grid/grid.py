@@ -114,7 +114,7 @@ def grid(
             done = True
         return done
 
-    with lock.held(folder, output, finished):
+    with lock.lock_folder(folder, output, finished):
         with disk_errors(folder, begun=False):
             if config.restart:
                 shutil.rmtree(folder / "cells", ignore_errors=True)
@@ -187,7 +187,7 @@ def check(cells: Sequence[Cell], source: Source, output: Path) -> None:
             f"cannot write {output}", f"{folder} holds the frames of a render", "choose another -o"
         )
     if output.exists() and not config.overwrite and not png16.label_of(output).startswith(LABEL):
-        raise record.existing(output)
+        raise record.output_exists_error(output)
 
 
 def refuse_other(output: Path, label: str, overwrite: bool) -> None:
@@ -295,7 +295,7 @@ def beside(
 def encoded(picture: Tensor, output: Path, label: str) -> bytes:
     """The sheet's file; of the formats only PNG, which is the default, can say whose it is."""
     if output.suffix.lower() == ".png":
-        return png16.encode(to_uint16(picture), label, 0)
+        return png16.encode_frame(to_uint16(picture), label, 0)
     array = np.rint(to_uint16(picture) / 257).astype(np.uint8)
     options = {".webp": [cv2.IMWRITE_WEBP_QUALITY, 95]}.get(
         output.suffix.lower(), [cv2.IMWRITE_JPEG_QUALITY, 95]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from vidstyle.config.fingerprint import fingerprint
+from vidstyle.config.fingerprint import hash_values
 from vidstyle.errors import ConfigError
 from vidstyle.events import Note, Report
 from vidstyle.frames import Timeline, to_uint16
@@ -24,7 +24,7 @@ def frame_of(source: Source, start: float | None, path: Path, report: Report) ->
 
     Raises ConfigError when the video ends before `start`.
     """
-    label = fingerprint({"input": sha256(source.path), "start": start})
+    label = hash_values({"input": sha256(source.path), "start": start})
     if png16.has_label(path, label):
         return
     differences = shots.ContentDifference()
@@ -37,7 +37,7 @@ def frame_of(source: Source, start: float | None, path: Path, report: Report) ->
     size = max(SMALLEST, round(source.width * source.sar)), source.height
     [frame] = read(source, size, index, index + 1)
     with disk_errors(path.parent):
-        atomic.write_atomically(path, png16.encode(to_uint16(frame.image), label, 0))
+        atomic.write_atomically(path, png16.encode_frame(to_uint16(frame.image), label, 0))
     at = float(timeline.pts[index] * timeline.time_base)
     report(Note(f"every cell shows the frame at {at:.2f} s; --start takes another one"))
 

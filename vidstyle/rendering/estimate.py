@@ -136,7 +136,7 @@ def estimate_render(
     except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
         return None
     image = frames[0].image
-    write_seconds = median_seconds(lambda: png16.encode(to_uint16(image), "", 0), clock)
+    write_seconds = median_seconds(lambda: png16.encode_frame(to_uint16(image), "", 0), clock)
     amounts = count_work(config, preview)
     optimising = amounts.first * cost.first
     optimising += amounts.linked * linked.optimised_share * cost.linked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.config import style_images
+from vidstyle.config.settings import FRAMES, RenderConfig, group_of
 from vidstyle.rendering.label_maps import label_digest
 from vidstyle.rendering.models import flow_name
 from vidstyle.storage.atomic import sha256
@@ -31,6 +32,12 @@ def known_early(request: Request | Job) -> dict[str, Any]:
     if request.memory.tile:
         parts["tile"] = request.memory.tile
     return parts
+
+
+def known_or_absent(request: Request | Job) -> dict[str, Any]:
+    """The parts of `known_early`; those that they could have and do not are None."""
+    names = (name for name in RenderConfig.model_fields if group_of(name) in FRAMES)
+    return {**dict.fromkeys((*names, "style", "regions", "tile")), **known_early(request)}
 
 
 def of_part(part: FrameRange) -> dict[str, Any]:

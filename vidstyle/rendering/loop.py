@@ -75,7 +75,7 @@ class FrameCounter:
         """Count and report one more frame, which is on the disk."""
         self.done += 1
         self.seconds.append(event.seconds)
-        path = event.target.file(event.index)
+        path = event.target.frame_path(event.index)
         self.report(
             FrameDone(event.index, self.done, self.total, event.iterations, event.seconds, path)
         )

@@ -13,7 +13,8 @@ from vidstyle.events import Download, Report, silent
 from vidstyle.features.extractor import Network, build_network
 from vidstyle.machine.device import ComputeDevice, Precision
 from vidstyle.motion.flow import DIS, RAFT, Flow
-from vidstyle.weights import fetch, locate
+from vidstyle.weights.fetch import fetch_weights, load_weights
+from vidstyle.weights.locate import locate_weights
 from vidstyle.weights.registry import REGISTRY
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Models:
         None of them is loaded. Raises WeightsError.
         """
         return {
-            name: fetch.fetch(name, weights_dir, progress=report_download(name, self.report)).digest
+            name: fetch_weights(name, weights_dir, progress=report_download(name, self.report)).digest
             for name in names
         }
 
@@ -115,7 +116,7 @@ def weight_files(job: Job) -> tuple[str, ...]:
 def missing_weights(job: Job) -> list[str]:
     """Names of the weight files of a render that are not on this machine yet."""
     folder = job.config.weights_dir
-    return [name for name in weight_files(job) if not locate.locate(name, folder)]
+    return [name for name in weight_files(job) if not locate_weights(name, folder)]
 
 
 def flow_name(config: RenderConfig) -> str:
@@ -142,7 +143,7 @@ def load_network(
 
     Raises WeightsError when its weights cannot be had.
     """
-    state, digest = fetch.load(name, weights_dir)
+    state, digest = load_weights(name, weights_dir)
     return build_network(name, state, digest, pooling=pooling, device=device, precision=precision)
 
 
@@ -157,5 +158,5 @@ def load_flow(
         raise ValueError(f"no optical flow called {name!r}: {', '.join(FLOWS)}")
     if name == "dis":
         return DIS()
-    state, digest = fetch.load(name, weights_dir)
+    state, digest = load_weights(name, weights_dir)
     return RAFT(name, state, digest, torch.device(device))

@@ -19,7 +19,7 @@ from vidstyle.errors import Interrupted
 from vidstyle.events import Encoding, Note, Report, Started, silent
 from vidstyle.machine.allocator import spare_memory
 from vidstyle.machine.device import deterministic
-from vidstyle.machine.versions import versions
+from vidstyle.machine.versions import library_versions
 from vidstyle.rendering import fingerprint_parts
 from vidstyle.rendering.loop import FrameCounter, Stop, run_schedule
 from vidstyle.rendering.models import Models, RenderTools, build_tools, weight_files
@@ -27,9 +27,11 @@ from vidstyle.rendering.prefetch import prefetch_for
 from vidstyle.rendering.prepare import check_space, inspect, prepare
 from vidstyle.rendering.schedule import ShotPlan, goes_back, plan_shot, schedule_pass
 from vidstyle.rendering.trace import Trace
-from vidstyle.storage.checkpoint import Checkpoint
-from vidstyle.storage.lock import lock_output, lock_shot
+from vidstyle.storage.checkpoint import Checkpoint, lock_output
+from vidstyle.storage.lock import lock_shot
+from vidstyle.storage.record import read_record
 from vidstyle.video import write
+from vidstyle.video.ffmpeg import find
 
 if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
@@ -131,8 +133,11 @@ def open_store(job: Job, parts: dict[str, Any], report: Report) -> Checkpoint:
     """
     config = job.config
     store = Checkpoint(job.delivery.path, parts, job.size, job.frame_count)
-    restart = config.restart or (job.discards_other_frames and store.has_other_frames())
-    for warning in store.begin(versions(), restart=restart, overwrite=config.overwrite):
+    restart = config.restart
+    if job.discards_other_frames:
+        restart |= read_record(store.folder).get("fingerprint") != store.fingerprint
+    for warning in store.begin(
+        library_versions(find().version), restart=restart, overwrite=config.overwrite):
         report(Note(warning, warning=True))
     store.end_orphan()
     return store
@@ -145,7 +150,7 @@ def begin_counting(
     config = job.config
     left = sum(plan.frame_count for plan in plans)
     total = config.passes * job.frame_count
-    missing = len(store.scan()) if config.passes > 1 else left
+    missing = len(store.missing_frames()) if config.passes > 1 else left
     check_space(job, missing)
     passes = f" in {config.passes} passes" if config.passes > 1 else ""
     store.log(
@@ -182,13 +187,15 @@ def render_shot(
         for one in plan.passes:
             if passes > 1:
                 counter.report(Note(describe_pass(job, plan.shot, one.number, one.description)))
-                store.drop_earlier_passes(one.number - 1, plan.shot.indices)
+                store.delete_pass_frames(range(1, one.number - 1), plan.shot.indices)
             one.target.open()
             device = tools.stylizer.device
             work = schedule_pass(job, plan, one, tools.flow, store, device)
             with prefetch_for(device, work) as schedule:
                 run_schedule(schedule, tools.stylizer, counter, watcher)
-        store.drop_passes(plan.shot.indices)
+        if passes > 1:
+            store.delete_pass_frames(range(1, passes), plan.shot.indices)
+            store.delete_sources(plan.shot.indices)
 
 
 def describe_pass(job: Job, shot: FrameRange, number: int, description: str) -> str:
@@ -247,7 +254,7 @@ def encode_frames(
         report(Encoding(done, store.count))
 
     temporary = write.encode(
-        pictures or [store.path(i) for i in range(store.count)],
+        pictures or [store.frame_path(i) for i in range(store.count)],
         job.rendered_timeline,
         job.source,
         job.delivery,

@@ -184,6 +184,6 @@ def plan_render(config: RenderConfig) -> Plan:
         memory_needed=job.memory.needed,
         memory_allowed=job.memory.allowed,
         disk_needed=disk_needed(job, missing),
-        disk_free=disk.free(job.delivery.path.parent),
+        disk_free=disk.free_bytes(job.delivery.path.parent),
         notes=(*(note.text for note in job.notes), *downloads),
     )

@@ -25,7 +25,12 @@ from vidstyle.rendering.engines import create_engine
 from vidstyle.rendering.job import FrameRange, Job
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.storage.checkpoint import refuse_changed_settings
-from vidstyle.storage.record import begun, existing, is_own_output, written
+from vidstyle.storage.record import (
+    count_frame_files,
+    is_own_output,
+    output_exists_error,
+    read_started_parts,
+)
 from vidstyle.stylize import oklab
 from vidstyle.units import disk_space
 from vidstyle.video import delivery as deliveries
@@ -87,7 +92,7 @@ def inspect(config: RenderConfig) -> Request:
     size = read.fit(source.width, source.height, config.size)
     delivery = plan_output(config, source, size)
     if delivery.path.exists() and not config.overwrite and not is_own_output(delivery.path):
-        raise existing(delivery.path)
+        raise output_exists_error(delivery.path)
     if config.trace:
         trace.check_trace(delivery.path, config)
     fit = fit_memory(config, engine, size, device, delivery.path)
@@ -112,8 +117,8 @@ def inspect(config: RenderConfig) -> Request:
         label_maps=label_maps,
         notes=tuple(notes),
     )
-    if not config.restart and begun(request.output) is not None:
-        refuse_changed_settings(request.output, fingerprint_parts.known_early(request))
+    known = fingerprint_parts.known_or_absent(request)
+    refuse_changed_settings(request.output, known, restart=config.restart)
     refuse_small_disk(request)
     return request
 
@@ -164,9 +169,8 @@ def prepare(request: Request) -> Job:
         label_maps=request.label_maps,
         notes=tuple(notes),
     )
-    if not config.restart and begun(request.output) is not None:
-        known = fingerprint_parts.known_early(request) | fingerprint_parts.of_part(part)
-        refuse_changed_settings(request.output, known)
+    known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
+    refuse_changed_settings(request.output, known, restart=config.restart)
     return job
 
 
@@ -235,7 +239,7 @@ def fit_memory(
 
     Raises MemoryLimitError.
     """
-    parts = None if config.restart else begun(output)
+    parts = None if config.restart else read_started_parts(output)
     begun_tile = None
     if parts and all(parts.get(name) == getattr(config, name) for name in ("size", "features")):
         begun_tile = parts.get("tile", 0)
@@ -306,17 +310,17 @@ def disk_needed(job: Job, missing: int) -> int:
     passes = job.config.passes
     if missing and passes > 1:  # earlier passes and the source come as well
         longest_shot = max(len(shot) for shot in job.shots)
-        most = disk.checkpoints(job.frame_count, passes, longest_shot)
-        missing = max(missing, most - written(job.delivery.path))
+        most = disk.max_checkpoints(job.frame_count, passes, longest_shot)
+        missing = max(missing, most - count_frame_files(job.delivery.path))
     # With the picture that it starts from, and the result.
     traced = job.config.first_iterations + 2 if missing and job.config.trace else 0
-    return disk.needed(job.size, job.frame_count, missing + traced, job.delivery.codec)
+    return disk.needed_bytes(job.size, job.frame_count, missing + traced, job.delivery.codec)
 
 
 def check_space(job: Job, missing: int) -> None:
     """Raise DiskSpaceError when the disk is too small, unless told to go on."""
     if not job.config.force:
-        disk.check(disk_needed(job, missing), missing, job.delivery.path.parent)
+        disk.refuse_small_disk(disk_needed(job, missing), missing, job.delivery.path.parent)
 
 
 def refuse_small_disk(request: Request) -> None:
@@ -329,16 +333,16 @@ def refuse_small_disk(request: Request) -> None:
         return
     folder = request.output.parent
     promised = count_promised_frames(config, source)
-    missing = max(0, promised - written(request.output))
-    needed = disk.needed(request.size, promised, missing, request.delivery.codec)
-    if needed > disk.free(folder):
+    missing = max(0, promised - count_frame_files(request.output))
+    needed = disk.needed_bytes(request.size, promised, missing, request.delivery.codec)
+    if needed > disk.free_bytes(folder):
         # The packets are counted before a render is refused: a rate or a duration may be wrong.
         packets = count_packets(source)
         share = min(1.0, promised / max(1, round(source.duration * source.nominal_rate)))
         promised = min(promised, round(packets * share))
-        missing = max(0, promised - written(request.output))
-        needed = disk.needed(request.size, promised, missing, request.delivery.codec)
-        disk.check(needed, missing, folder)
+        missing = max(0, promised - count_frame_files(request.output))
+        needed = disk.needed_bytes(request.size, promised, missing, request.delivery.codec)
+        disk.refuse_small_disk(needed, missing, folder)
 
 
 def count_promised_frames(config: RenderConfig, source: Source) -> int:

@@ -123,7 +123,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_st
         seconds = max(seconds, seconds_each * frame_count)
     shots = replace(job, part=FrameRange(0, frame_count)).shots
     longest_shot = max(len(shot) for shot in shots)
-    stored = disk.checkpoints(frame_count, config.passes, longest_shot)
+    stored = disk.max_checkpoints(frame_count, config.passes, longest_shot)
     return Preview(
         output=sheet if is_still else clip,
         sheet=sheet,
@@ -131,7 +131,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_st
         seconds_per_frame=seconds_each,
         full_frames=frame_count,
         full_seconds=seconds,
-        full_bytes=disk.needed(size, frame_count, stored, config.codec or "h264"),
+        full_bytes=disk.needed_bytes(size, frame_count, stored, config.codec or "h264"),
     )
 
 
@@ -217,7 +217,7 @@ def write_pairs(job: Job, store: Checkpoint) -> list[Path]:
         if pair.shape[1] > 2:
             pair = pair[:, : pair.shape[1] // 2 * 2]
         path = folder / f"{index:06d}.png"
-        data = png16.encode(to_uint16(pair), store.fingerprint, index)
+        data = png16.encode_frame(to_uint16(pair), store.fingerprint, index)
         write_atomically(path, data)
         paths.append(path)
     return paths
@@ -244,7 +244,7 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
             paste(sheet, image, SHEET_GAP, x)
             paste(sheet, store.load(index), 2 * SHEET_GAP + height, x)
             x += width + SHEET_GAP
-    write_atomically(path, png16.encode(to_uint16(sheet), SHEET_LABEL, 0))
+    write_atomically(path, png16.encode_frame(to_uint16(sheet), SHEET_LABEL, 0))
 
 
 def scale_to_height(image: Tensor, height: int) -> Tensor:

@@ -122,7 +122,7 @@ def plan_shot(job: Job, shot: FrameRange, store: Checkpoint) -> ShotPlan:
     """
     passes = job.config.passes
     left: list[Pass] = []
-    wanted = store.final.missing(shot.indices)
+    wanted = store.final.missing_frames(shot.indices)
     for number in range(passes, 0, -1):
         if not wanted:
             break
@@ -131,13 +131,13 @@ def plan_shot(job: Job, shot: FrameRange, store: Checkpoint) -> ShotPlan:
         if passes > 1:
             for index in wanted:
                 other = neighbour_of(index, number, shot)
-                while other is not None and other not in needed and target.missing([other]):
+                while other is not None and other not in needed and target.missing_frames([other]):
                     needed.add(other)
                     other = neighbour_of(other, number, shot)
         backward = passes > 1 and number % 2 == 0
         left.insert(0, Pass(number, tuple(sorted(needed, reverse=backward)), target))
         earlier = store.pass_frames(number - 1) if number > 1 else None
-        wanted = earlier.missing(sorted(needed)) if earlier else []
+        wanted = earlier.missing_frames(sorted(needed)) if earlier else []
     return ShotPlan(shot, tuple(left))
 
 
@@ -145,7 +145,7 @@ def goes_back(plan: ShotPlan, store: Checkpoint, passes: int) -> bool:
     """Tell whether frames of a later pass are there already: earlier ones are damaged or gone."""
     first = plan.passes[0].number if plan.passes else passes
     later = [pass_store(store, number, passes) for number in range(first + 1, passes + 1)]
-    return any(target.file(index).exists() for target in later for index in plan.shot.indices)
+    return any(target.frame_path(index).exists() for target in later for index in plan.shot.indices)
 
 
 def unsaved_sources(plan: ShotPlan, store: Checkpoint) -> list[int]:
@@ -155,7 +155,7 @@ def unsaved_sources(plan: ShotPlan, store: Checkpoint) -> list[int]:
         if one.number > 1:
             neighbours = (neighbour_of(i, one.number, plan.shot) for i in one.frames)
             needed |= {*one.frames, *(i for i in neighbours if i is not None)}
-    return store.source.missing(sorted(needed))
+    return store.source.missing_frames(sorted(needed))
 
 
 def schedule_pass(

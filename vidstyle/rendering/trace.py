@@ -25,7 +25,7 @@ from vidstyle.machine.plotting import require_matplotlib
 from vidstyle.rendering.loss_plot import losses_png
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.storage.frame_store import FrameStore
-from vidstyle.storage.record import Identity, existing, read_record, state_folder
+from vidstyle.storage.record import FileIdentity, output_exists_error, read_record, state_folder
 from vidstyle.stylize import oklab
 from vidstyle.stylize.resample import resize
 from vidstyle.video import delivery, write
@@ -93,12 +93,12 @@ def check_trace(output: Path, config: RenderConfig) -> None:
     for path in trace_files(output):
         delivery.check_place(path, config.input, config.made_from)
         if path.exists() and not config.overwrite and not is_on_record(path, known):
-            raise existing(path)
+            raise output_exists_error(path)
 
 
 def is_on_record(path: Path, known: Mapping[str, Any]) -> bool:
     """Tell whether a file is the one that is on record, {name: its identity}."""
-    identity = Identity.of(path)
+    identity = FileIdentity.of(path)
     return identity is not None and asdict(identity) == known.get(path.name)
 
 
@@ -197,7 +197,7 @@ class Trace:
         width, height = self.pictures.size
         index = len(self.film)
         self.pictures.save(index, image[:, :height, :width])
-        self.film.append(self.pictures.file(index))
+        self.film.append(self.pictures.frame_path(index))
 
     def deliver(self) -> None:
         """Make the files, and give them their names."""
@@ -211,7 +211,7 @@ class Trace:
         written = [path for path in (film, plot, figures) if path.exists()]
         check_trace(self.store.output, self.job.config)  # one may have appeared since
         # On record first, so that a run that continues this one knows them for its own.
-        known = {path.name: asdict(identity) for path in written if (identity := Identity.of(path))}
+        known = {path.name: asdict(identity) for path in written if (identity := FileIdentity.of(path))}
         self.store.save_record(trace=known)
         self.hand_over(known)
         self.delivered = True

@@ -23,6 +23,7 @@ from typing import IO, Any
 import ffmpeg as builder
 
 from vidstyle.errors import DiskFullError, FFmpegError, RenderError, ToolError
+from vidstyle.storage.atomic import mentions_full_disk
 
 OLDEST = (5, 1)
 ONLY_LOCAL = ("-protocol_whitelist", "file,pipe")
@@ -194,7 +195,7 @@ class Child:
         why = complaint(text) or (
             f"ffmpeg was killed by signal {-code}" if code < 0 else f"ffmpeg ended with code {code}"
         )
-        if "No space left on device" in text:
+        if mentions_full_disk(text):
             raise DiskFullError(what, why, "free some space and run the same command again")
         raise error(what, why, hint)
 
