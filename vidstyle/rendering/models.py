@@ -39,7 +39,9 @@ class Models:
         None of them is loaded. Raises WeightsError.
         """
         return {
-            name: fetch_weights(name, weights_dir, progress=report_download(name, self.report)).digest
+            name: fetch_weights(
+                name, weights_dir, progress=report_download(name, self.report)
+            ).digest
             for name in names
         }
 

@@ -127,6 +127,34 @@ def run_job(
     return Result(job.delivery.path, job.frame_count, len(seconds), mean)
 
 
+def render_shots(
+    job: Job,
+    shots: Sequence[FrameRange],
+    report: Report = silent,
+    stop: Stop = never_stop,
+    models: Models | None = None,
+) -> None:
+    """Render some of the job's shots and keep their frames; the output is left to `render`.
+
+    Several processes may do so at the same time, each with shots of its own.
+
+    Raises LockedError while another process renders one of them, or the whole output.
+    """
+    config = job.config
+    models = models or Models(report)
+    digests = models.fetch(weight_files(job), config.weights_dir)
+    parts = fingerprint_parts.complete(job, digests)
+    with lock_output(job.delivery.path, keep_empty=True):
+        store = open_store(job, parts, report)
+    with deterministic(job.device.device):
+        spare_memory(sparing=job.memory.tile > 0)
+        plans = [plan_shot(job, shot, store) for shot in shots]
+        counter = begin_counting(job, plans, store, report, stop)
+        tools = build_tools(job, models)
+        for plan in plans:
+            render_shot(job, plan, tools, store, counter)
+
+
 def open_store(job: Job, parts: dict[str, Any], report: Report) -> Checkpoint:
     """Take up the frames that earlier runs left. Raises SettingsChangedError, and OutputError when
     another output has appeared since the job was prepared.
@@ -137,7 +165,8 @@ def open_store(job: Job, parts: dict[str, Any], report: Report) -> Checkpoint:
     if job.discards_other_frames:
         restart |= read_record(store.folder).get("fingerprint") != store.fingerprint
     for warning in store.begin(
-        library_versions(find().version), restart=restart, overwrite=config.overwrite):
+        library_versions(find().version), restart=restart, overwrite=config.overwrite
+    ):
         report(Note(warning, warning=True))
     store.end_orphan()
     return store
@@ -149,17 +178,17 @@ def begin_counting(
     """Check the disk, say what is left to do, and start to count."""
     config = job.config
     left = sum(plan.frame_count for plan in plans)
-    total = config.passes * job.frame_count
-    missing = len(store.missing_frames()) if config.passes > 1 else left
+    frames = sum(len(plan.shot) for plan in plans)
+    total = config.passes * frames
+    missing = sum(plan.missing_of_last_pass(config.passes) for plan in plans)
     check_space(job, missing)
     passes = f" in {config.passes} passes" if config.passes > 1 else ""
     store.log(
-        f"rendering {missing} of {job.frame_count} frames of {config.input} "
-        f"as {store.fingerprint}{passes}"
+        f"rendering {missing} of {frames} frames of {config.input} as {store.fingerprint}{passes}"
     )
     if left and config.passes > 1:
-        frames = f"{config.passes} passes over {job.frame_count} frames"
-        report(Note(f"{frames}: {total} to render in all"))
+        over = f"{config.passes} passes over {frames} frames"
+        report(Note(f"{over}: {total} to render in all"))
     report(Started(total, total - left, *job.size))
     return FrameCounter(total, total - left, report, stop, config.passes)
 

@@ -96,6 +96,10 @@ class ShotPlan:
         """How many frames are to be made, those of every pass."""
         return sum(len(one.frames) for one in self.passes)
 
+    def missing_of_last_pass(self, passes: int) -> int:
+        """How many frames of the result are missing."""
+        return sum(len(one.frames) for one in self.passes if one.number == passes)
+
 
 def neighbour_of(index: int, number: int, shot: FrameRange) -> int | None:
     """The frame of the shot that pass `number` makes before frame `index`; None for the first one,

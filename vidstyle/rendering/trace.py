@@ -148,7 +148,7 @@ class Trace:
         try:
             yield self
         except BaseException:
-            self.pictures.drop()
+            self.pictures.delete()
             raise
 
     def finish(self, work: Work, step: Step) -> None:
@@ -211,7 +211,9 @@ class Trace:
         written = [path for path in (film, plot, figures) if path.exists()]
         check_trace(self.store.output, self.job.config)  # one may have appeared since
         # On record first, so that a run that continues this one knows them for its own.
-        known = {path.name: asdict(identity) for path in written if (identity := FileIdentity.of(path))}
+        known = {
+            path.name: asdict(identity) for path in written if (identity := FileIdentity.of(path))
+        }
         self.store.save_record(trace=known)
         self.hand_over(known)
         self.delivered = True
@@ -250,7 +252,7 @@ class Trace:
             for name in known:
                 if (self.pictures.path / name).exists():
                     (self.pictures.path / name).replace(self.place(name))
-        self.pictures.drop()
+        self.pictures.delete()
 
     def place(self, name: str) -> Path:
         """The path of a file of the trace, next to the output."""

@@ -354,12 +354,18 @@ def is_encoder_alive(pid: int, temporary: Path) -> bool:
 
 
 @contextlib.contextmanager
-def lock_output(output: Path) -> Iterator[None]:
-    """Keep other runs away from this output until the block ends. Raises LockedError."""
+def lock_output(output: Path, *, keep_empty: bool = False) -> Iterator[None]:
+    """Keep other runs away from this output until the block ends.
+
+    Args:
+        keep_empty: the state directory stays although no frame is in it yet.
+
+    Raises LockedError.
+    """
     folder = state_folder(output)
 
     def is_finished() -> bool:
-        if not has_frames(folder):
+        if not keep_empty and not has_frames(folder):
             # Refused, or stopped before the first frame: nothing to continue from.
             remove_render_files(folder)
         return not (folder / "render.json").exists()
