@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.evaluating import texture, video
+from tests.helpers.films import texture, video
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError, DecodeError, DiskSpaceError
 from vidstyle.events import Event, FrameDone, Note, Started

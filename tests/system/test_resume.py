@@ -6,17 +6,18 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.helpers.renders import Watch, frames_of, run
 from vidstyle.config import settings as configs
 from vidstyle.config.settings import RenderConfig
 from vidstyle.config.style_images import Painting
 from vidstyle.errors import DiskFullError, Interrupted, OutputError, SettingsChangedError
-from vidstyle.events import Encoding, Event, FrameDone, Note
+from vidstyle.events import Note
 from vidstyle.rendering import pipeline
 from vidstyle.storage.record import state_folder
 from vidstyle.video import ffmpeg
@@ -25,38 +26,6 @@ COUNT = 12
 CUT = 6
 
 Settings = Callable[..., RenderConfig]
-
-
-@dataclass
-class Watch:
-    """Takes down what a render reports, and stops it after `limit` frames."""
-
-    limit: int | None = None
-    events: list[Event] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def stop(self) -> bool:
-        return self.limit is not None and len(self.frames) >= self.limit
-
-    @property
-    def frames(self) -> list[int]:
-        return [e.frame for e in self.events if isinstance(e, FrameDone)]
-
-    @property
-    def encoded(self) -> bool:
-        return any(isinstance(e, Encoding) for e in self.events)
-
-
-def run(built: RenderConfig, limit: int | None = None) -> Watch:
-    watch = Watch(limit)
-    pipeline.render(built, watch, watch.stop)
-    return watch
-
-
-def frames_of(output: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in sorted((state_folder(output) / "frames").iterdir())}
 
 
 @dataclass(frozen=True)
