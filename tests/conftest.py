@@ -1,9 +1,15 @@
-"""What every test may use, and what none may leave behind."""
+"""Fixtures that every test may use, and a check that none leaves anything behind."""
 
 from __future__ import annotations
 
 import logging
 import os
+
+# One thread for each process, before OpenMP and OpenBLAS are loaded: the cores go to xdist's
+# workers, pictures this small are no slower, and the processes that tests start inherit it, so that
+# they sum in the same order. It holds without workers (-n 0) as well.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +18,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from vidstyle.cli import main as cli
@@ -23,6 +30,20 @@ from vidstyle.weights import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+WORKER_MEMORY = 2**31
+"""Bytes that a worker of pytest-xdist may take."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` means: one for each core, and no more than fit into the
+    memory.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(cores, psutil.virtual_memory().total // WORKER_MEMORY))
 
 
 def pytest_configure() -> None:
