@@ -10,6 +10,7 @@ import os
 # they sum in the same order. It holds without workers (-n 0) as well.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -21,9 +22,9 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.helpers.renders import Uninterrupted, frames_of, quick_settings, run
 from vidstyle.cli import main as cli
 from vidstyle.cli.signals import Signals
-from vidstyle.config import settings as configs
 from vidstyle.config.settings import RenderConfig
 from vidstyle.video import ffmpeg
 from vidstyle.weights import registry
@@ -93,15 +94,32 @@ def settings(tmp_path: Path, film: Path, painting: Path) -> Callable[..., Render
     """
 
     def make(**changes: Any) -> RenderConfig:
-        quick = {
-            "first_iterations": 3,
-            "first_scales": 1,
-            "iterations": 1,
-            "output": tmp_path / "out.mp4",
-        }
-        return configs.build({"input": film, "style": painting, "device": "cpu"}, quick, changes)
+        return quick_settings(film, painting, tmp_path / "out.mp4", **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path
+) -> Uninterrupted:
+    """The render of `settings(keep_frames=True)` in one go; one for all tests of a process, which
+    leave it as it is.
+    """
+    output = tmp_path_factory.mktemp("uninterrupted") / "out.mp4"
+    watch = run(quick_settings(film, painting, output, keep_frames=True))
+    return Uninterrupted(output.parent, frames_of(output), output.read_bytes(), watch)
+
+
+@pytest.fixture
+def finished(uninterrupted: Uninterrupted, settings: Callable[..., RenderConfig]) -> RenderConfig:
+    """Settings of a render that has ended with `--keep-frames`: a copy of `uninterrupted`, with its
+    times.
+    """
+    built = settings(keep_frames=True)
+    assert built.output is not None
+    shutil.copytree(uninterrupted.folder, built.output.parent, dirs_exist_ok=True)
+    return built
 
 
 @pytest.fixture
