@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.commands import help_text
 from vidstyle import __version__
 from vidstyle.config.settings import RenderConfig, group_of
 
@@ -402,20 +403,6 @@ def test_the_version_lists_what_was_found_and_why(command: Command) -> None:
         "weights raft-large",
         "device",
     } <= set(found)
-
-
-def help_text(*args: str) -> str:
-    code = (
-        "import sys, atexit; from vidstyle import cli\n"
-        f"sys.argv = ['vidstyle', {', '.join(map(repr, args))}]\n"
-        "atexit.register(lambda: print('HEAVY', [m for m in ('torch', 'cv2', 'numpy') if m in sys.modules]))\n"
-        "cli.main()"
-    )
-    environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
-    return run.stdout
 
 
 def test_help_is_light_and_mentions_every_setting() -> None:

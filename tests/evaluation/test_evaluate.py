@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import vidstyle
-from tests.evaluating import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
+from tests.helpers.films import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
 from vidstyle.errors import ConfigError, InputError, Interrupted
 from vidstyle.evaluation import metrics
 from vidstyle.events import Event, Measured, Note

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.evaluating import texture, video
+from tests.helpers.films import texture, video
+from tests.helpers.renders import Uninterrupted
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError, DecodeError, DiskSpaceError
 from vidstyle.events import Event, FrameDone, Note, Started
@@ -141,12 +142,11 @@ def test_after_a_cut_nothing_of_the_shot_before_is_left(settings: Settings, tmp_
 
 
 def test_a_frame_on_which_nothing_moves_is_the_one_before_it_without_an_iteration(
-    settings: Settings,
+    uninterrupted: Uninterrupted, finished: RenderConfig
 ) -> None:
-    events: list[Event] = []
-    built = settings(keep_frames=True)
-    pipeline.render(built, events.append)
-    iterations, made = [e.iterations for e in events if isinstance(e, FrameDone)], pictures(built)
+    events = uninterrupted.watch.events
+    iterations = [e.iterations for e in events if isinstance(e, FrameDone)]
+    made = pictures(finished)
     still = [t for t in range(1, COUNT) if iterations[t] == 0]
     assert still
     assert all(np.array_equal(made[t], made[t - 1]) for t in still)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import vidstyle
-from tests.stylize.conftest import TinyFeatures
-from tests.watching import frames_of
+from tests.helpers.decoding import frames_of
+from tests.helpers.features import TinyFeatures
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.events import Event, FrameDone, silent

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from tests.system.test_resume import Watch, frames_of, run
+from tests.helpers.renders import Watch, frames_of, run
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted, SettingsChangedError
 from vidstyle.evaluation import clips

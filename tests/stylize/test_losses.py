@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.stylize.conftest import TinyFeatures
+from tests.helpers.features import TinyFeatures
 from vidstyle.stylize import losses
 from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.stylize.conftest import TinyFeatures
+from tests.helpers.features import TinyFeatures
 from vidstyle.config.settings import RenderConfig
 from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.stylize.objective import Objective, Temporal

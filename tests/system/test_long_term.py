@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.evaluating import square_moves, video
-from tests.system.test_resume import Watch, frames_of, run
+from tests.helpers.films import square_moves, video
+from tests.helpers.renders import Watch, frames_of, run
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted
 from vidstyle.frames import from_uint16

@@ -18,7 +18,7 @@ from vidstyle.video.read import fit, read
 from vidstyle.video.scan import scan
 
 if TYPE_CHECKING:
-    from conftest import Clips
+    from tests.helpers.clips import Clips
 
 COLOURS = np.array(
     [[r, g, b] for r in (0, 0.5, 1) for g in (0, 0.5, 1) for b in (0, 0.5, 1)]

@@ -17,7 +17,7 @@ from vidstyle.video.probe import probe
 from vidstyle.video.scan import Scan, scan
 
 if TYPE_CHECKING:
-    from conftest import Clips
+    from tests.helpers.clips import Clips
 
 # Before version 8 ffmpeg puts a guess from the mean rate in the place of what the file says of a
 # packet's duration.

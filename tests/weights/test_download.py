@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from tests.weights.stand_ins import (
+from tests.helpers.weight_files import (
     ARCHIVE,
     VGG19,
     Web,

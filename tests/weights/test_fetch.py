@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
-from tests.weights.stand_ins import (
+from tests.helpers.weight_files import (
     ARCHIVE,
     VGG19,
     State,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.stylize.conftest import TinyFeatures
+from tests.helpers.features import TinyFeatures
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import StyleError
 from vidstyle.features import extractor as networks
