@@ -12,16 +12,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.config.weighted_names import POLISHER
 from vidstyle.errors import ConfigError
-from vidstyle.evaluation import plots
 from vidstyle.events import Note, Report
 from vidstyle.frames import TIME_BASE, Timeline
+from vidstyle.machine.plotting import require_matplotlib
+from vidstyle.rendering.loss_plot import Evaluation, losses_png
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.storage.frame_store import FrameStore
 from vidstyle.storage.record import Identity, existing, read_record, state_folder
@@ -44,33 +45,6 @@ RATE = Fraction(25)
 
 HELD = 25
 """Frames for which it stays at the result."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluation of the objective.
-
-    Args:
-        iteration: counted from 1.
-        scale: (width, height).
-        features: the network.
-        losses: {name of a term: its weighted value}.
-        taken: whether it is the best of its part so far; all of Adam's are taken.
-    """
-
-    iteration: int
-    scale: tuple[int, int]
-    features: str
-    losses: dict[str, float]
-    taken: bool
-
-    @property
-    def total(self) -> float:
-        return sum(self.losses.values())
-
-    @property
-    def part(self) -> tuple[tuple[int, int], str]:
-        return self.scale, self.features
 
 
 def files(output: Path) -> tuple[Path, Path, Path]:
@@ -117,7 +91,7 @@ class Trace:
 
     def can_plot(self) -> bool:
         try:
-            plots.require()
+            require_matplotlib()
         except ConfigError as e:
             hint = "pip install 'vidstyle[plot]' lets it have one"
             self.report(Note(f"the trace will have no plot: {e.why}; {hint}", warning=True))
@@ -194,7 +168,7 @@ class Trace:
         with disk_errors(self.store.folder):
             figures.write_text(as_json(self.evaluations), encoding="utf-8")
             if self.plotted:
-                plot.write_bytes(plots.losses_png(self.evaluations))
+                plot.write_bytes(losses_png(self.evaluations))
         made = [path for path in (film, plot, figures) if path.exists()]
         check(self.store.output, self.job.config)  # again: one may have appeared since
         # On record first, so that a run that continues this one knows them for its own.
