@@ -7,6 +7,7 @@ whose curves restart.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -64,7 +65,8 @@ def losses_png(evaluations: Sequence[Evaluation]) -> bytes:
         draw_part(axes, list(group), colours, name_network=len(networks) > 1)
     axes.set_yscale("log")
     # An image that starts from its content has a content loss of 0, to within a rounding.
-    largest = max((one.total for one in evaluations if one.taken), default=1.0)
+    totals = (one.total for one in evaluations if one.taken)
+    largest = max((total for total in totals if 0 < total < math.inf), default=1.0)
     axes.set_ylim(bottom=max(axes.get_ylim()[0], SMALLEST_DRAWN_SHARE * largest))
     all_taken = all(one.taken for one in evaluations)
     loss_label = "weighted loss" if all_taken else "weighted loss of the best so far"
