@@ -37,9 +37,9 @@ from vidstyle.config.settings import build
 from vidstyle.config.toml import preset_values
 from vidstyle.errors import StyleError
 from vidstyle.evaluation import clips
-from vidstyle.evaluation.evaluate import FEATURES, FLOWS, network_at_hand
+from vidstyle.evaluation.instruments import FEATURE_NAMES, FLOW_NAMES, choose_network
 from vidstyle.evaluation.measure import SOURCE, Meter
-from vidstyle.evaluation.scorecard import Scores, against, figure, mean, quotient
+from vidstyle.evaluation.scorecard import Scores, compare_scores, divide, format_figure, mean_defined
 from vidstyle.events import Event, FrameDone
 from vidstyle.features import extractor
 from vidstyle.machine.allocator import keep_memory
@@ -87,19 +87,19 @@ Row = Mapping[str, "float | None"]
 
 def row(ours: Scores, base: Scores) -> Row:
     found = {
-        **against(ours, base),
-        "sharpness_last": quotient(ours.sharpness[-1], base.sharpness[-1]),
+        **compare_scores(ours, base),
+        "sharpness_last": divide(ours.sharpness[-1], base.sharpness[-1]),
     }
     return {name: found[name] for name in COLUMNS.values()}
 
 
 def average(rows: Sequence[Row]) -> Row:
     """Of each column, over the rows that have it."""
-    return {name: mean([one[name] for one in rows]) for name in COLUMNS.values()}
+    return {name: mean_defined([one[name] for one in rows]) for name in COLUMNS.values()}
 
 
 def cells(one: Row) -> str:
-    return " | ".join(figure(value, 3) for value in one.values())
+    return " | ".join(format_figure(value, 3) for value in one.values())
 
 
 class Remembered:
@@ -170,7 +170,7 @@ def linked_iterations(folder: Path) -> float | None:
     was continued.
     """
     file = iterations_file(folder.with_name(folder.name.removesuffix(".vidstyle")))
-    return mean(json.loads(file.read_text())[1:]) if file.exists() else None
+    return mean_defined(json.loads(file.read_text())[1:]) if file.exists() else None
 
 
 def plot(
@@ -186,7 +186,7 @@ def plot(
     panels = drawing.subplots(1, 3)
     curves: dict[str, list[tuple[float, Row]]] = {}
     for name, found in rows.items():
-        cost = mean(iterations[name])
+        cost = mean_defined(iterations[name])
         if cost is not None:
             curves.setdefault(name.rstrip("0123456789").strip(), []).append((cost, average(found)))
     for panel, key, title in zip(
@@ -238,11 +238,11 @@ def measured(
     """The scores of the renders in `folders`, all in one go."""
     source, differences = probe(clip), shots.ContentDifference()
     scan(source, differences.add)
-    kept = {name: clips.opened(folder) for name, folder in folders.items()}
+    kept = {name: clips.open_clip(folder) for name, folder in folders.items()}
     first = next(iter(kept.values()))
     meter = Meter([SOURCE, *kept], flow, network, painting, shots.cuts(differences.scores))
     readers = [
-        clips.images(source, first.size, 0, first.count),
+        clips.read_images(source, first.size, 0, first.count),
         *(film.read(first.count) for film in kept.values()),
     ]
     for images in zip(*readers, strict=True):
@@ -286,8 +286,8 @@ def main() -> None:
     variants = {name: VARIANTS[name] for name in (BASELINE, *args.only)} | dict(args.trials)
     device = resolve_device("auto")
     names = [
-        network_at_hand("flow", None, FLOWS, args.weights_dir),
-        network_at_hand("", None, FEATURES, args.weights_dir),
+        choose_network("flow", None, FLOW_NAMES, args.weights_dir),
+        choose_network("features", None, FEATURE_NAMES, args.weights_dir),
     ]
     print(f"measured along {names[0]}, with features of {names[1]}")
     rows: dict[str, list[Row]] = {name: [] for name in variants if name != BASELINE}
@@ -322,7 +322,7 @@ def main() -> None:
     print("|---" * (len(COLUMNS) + 2) + "|")
     for name, found in rows.items():
         worst = min((one["d_short"] for one in found if one["d_short"] is not None), default=None)
-        print(f"| {name} | {cells(average(found))} | {figure(worst, 3)} |")
+        print(f"| {name} | {cells(average(found))} | {format_figure(worst, 3)} |")
     if args.plot:
         plot(rows, iterations, args.plot)
 

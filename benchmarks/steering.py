@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.consistency import COLUMNS, Remembered, cells, measured, rendered, row, wished
 from vidstyle.config.settings import reconstruction
 from vidstyle.errors import StyleError
-from vidstyle.evaluation.evaluate import FEATURES, FLOWS, network_at_hand
+from vidstyle.evaluation.instruments import FEATURE_NAMES, FLOW_NAMES, choose_network
 from vidstyle.machine.allocator import keep_memory
 from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
 from vidstyle.rendering.models import load_flow, load_network
@@ -89,8 +89,8 @@ def main() -> None:
     }
     device = resolve_device("auto")
     names = [
-        network_at_hand("flow", None, FLOWS, args.weights_dir),
-        network_at_hand("", None, FEATURES, args.weights_dir),
+        choose_network("flow", None, FLOW_NAMES, args.weights_dir),
+        choose_network("features", None, FEATURE_NAMES, args.weights_dir),
     ]
     print(f"measured along {names[0]}, with features of {names[1]}\n")
     print(

@@ -24,7 +24,7 @@ from benchmarks.consistency import (
 from sample_videos import scene
 from vidstyle.config.settings import build
 from vidstyle.config.toml import preset_values
-from vidstyle.evaluation.clips import opened
+from vidstyle.evaluation.clips import open_clip
 from vidstyle.evaluation.scorecard import Scores
 
 FRAMES = 4
@@ -91,7 +91,7 @@ def test_two_images_become_a_film_that_shows_them_in_turn(tmp_path: Path) -> Non
     for i, value in enumerate(values, 1):
         cv2.imwrite(str(tmp_path / f"frame{i}.png"), np.full((36, 64, 3), value, np.uint8))
     film = in_turn(tmp_path, 5, tmp_path / "films")
-    made = opened(film)
+    made = open_clip(film)
     assert [round(float(x.mean()) * 255) for x in made.read(5)] == [40, 200, 40, 200, 40]
     assert made.count == 5
     assert in_turn(tmp_path, 5, tmp_path / "films").stat().st_mtime_ns == film.stat().st_mtime_ns, (
@@ -109,4 +109,4 @@ def test_a_render_is_kept_and_taken_again(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert folders[0] == folders[1]
-    assert opened(folders[0]).count == 3
+    assert open_clip(folders[0]).count == 3

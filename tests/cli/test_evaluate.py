@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.films import folder, texture, video
-from vidstyle.evaluation import clips, measure
+from vidstyle.evaluation import comparison, measure
 
 Command = Callable[..., Any]
 
@@ -138,7 +138,7 @@ def test_without_matplotlib_curves_are_refused_before_anything_is_measured(
         raise AssertionError("it was begun")
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.setattr(sys.modules["vidstyle.evaluation.evaluate"], "evaluate", measured)
+    monkeypatch.setattr("vidstyle.evaluation.evaluate.evaluate", measured)
     got = command(*line, "--plot", tmp_path / "card.png")
     assert got.code == 2
     assert "pip install 'vidstyle[plot]'" in got.err
@@ -153,7 +153,7 @@ def test_ctrl_c_writes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     owner, name = (
-        (clips, "opened") if moment == "before the first frame" else (measure.Meter, "add")
+        (comparison, "open_clip") if moment == "before the first frame" else (measure.Meter, "add")
     )
     usual = getattr(owner, name)
     rest = iter([True])

@@ -15,10 +15,9 @@ from torch import Tensor
 import vidstyle
 from tests.helpers.films import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
 from vidstyle.errors import ConfigError, InputError, Interrupted
-from vidstyle.evaluation import metrics
+from vidstyle.evaluation import clips, instruments, metrics
 from vidstyle.events import Event, Measured, Note
-from vidstyle.frames import quantise
-from vidstyle.rendering import models
+from vidstyle.frames import from_uint16, quantise
 from vidstyle.rendering.models import load_flow
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
@@ -60,7 +59,7 @@ def test_what_moves_with_the_source_has_no_warping_error(
     step, count = (2, 1), 13
     if estimator == "exact":
         exact = Shift([step, (10 * step[0], 10 * step[1])])
-        monkeypatch.setattr(models, "load_flow", lambda *_: exact)
+        monkeypatch.setattr(instruments, "load_flow", lambda *_: exact)
     wide = (SIZE[0] + count, SIZE[1] + 2 * count)
     source, painted = (shifted(texture(seed, wide), count, step) for seed in (0, 1))
     card = measure(source, painted, [painted[0]] * count)
@@ -102,7 +101,7 @@ def test_d_is_0_for_the_baseline_itself_and_1_for_what_stands_still(measure: Mea
 def test_what_the_mask_covers_does_not_count(measure: Measure) -> None:
     source = square_moves(2)
     dis, seen = load_flow("dis"), [quantise(frame) for frame in source]
-    where = metrics.reliable(dis(seen[1], seen[0]), dis(seen[0], seen[1]))
+    where = metrics.reliable_pixels(dis(seen[1], seen[0]), dis(seen[0], seen[1]))
     assert 0.5 < where.float().mean() < 0.98
     painted = [texture(3), texture(3)]
     hidden, shown = (painted[1] + 0.1 * mask for mask in (~where, where))
@@ -266,9 +265,6 @@ def test_what_is_held_does_not_grow_with_the_film(
         image = from_uint16(array)
         alive.add(image)
         return image
-
-    from vidstyle.evaluation import clips
-    from vidstyle.frames import from_uint16
 
     monkeypatch.setattr(clips, "from_uint16", kept)
     monkeypatch.setattr(png16, "decode_frame", counted)

@@ -20,7 +20,7 @@ def uniform(x: float, y: float) -> torch.Tensor:
 def test_what_moves_with_the_flow_has_no_warping_error(step: tuple[int, int]) -> None:
     before, now = shifted(texture(0, (120, 130)), 2, step)
     there, back = uniform(*map(float, step)), uniform(*(-float(x) for x in step))
-    where = metrics.reliable(there, back)
+    where = metrics.reliable_pixels(there, back)
     h, w = SIZE
     assert int(where.sum()) == (h - step[1]) * (
         w - step[0]
@@ -53,11 +53,11 @@ def test_the_warping_error_is_a_mean_over_channels_and_pixels_that_count() -> No
 def test_still_is_what_noise_moves_and_not_what_anything_else_moves() -> None:
     before, now = square_moves(2)
     grain = noise(2, 2 / 255)
-    assert metrics.still(before + grain[0], before + grain[1]).float().mean() > 0.999
-    still = metrics.still(now, before)
+    assert metrics.static_pixels(before + grain[0], before + grain[1]).float().mean() > 0.999
+    still = metrics.static_pixels(now, before)
     assert not still[18:30, 8:28].float().mean() > 0.3  # where the square was and is
     assert still[:, 40:].all()
-    assert not metrics.still(before + 5 / 255, before).any()  # a lamp is lit
+    assert not metrics.static_pixels(before + 5 / 255, before).any()  # a lamp is lit
 
 
 def test_drift_is_the_change_of_colour_where_it_is_looked_at() -> None:
@@ -95,9 +95,9 @@ def test_gradient_energy_has_its_value_and_falls_with_blur() -> None:
 
 def test_what_comes_into_view_is_where_the_flow_does_not_return_or_leaves_the_frame() -> None:
     there, back = uniform(-5.0, 0.0), uniform(5.0, 0.0)
-    assert metrics.uncovered(there, back)[10].nonzero().flatten().tolist() == [0, 1, 2, 3, 4]
+    assert metrics.uncovered_pixels(there, back)[10].nonzero().flatten().tolist() == [0, 1, 2, 3, 4]
     back[0, :, 30:40] = 0.0  # what lies there was elsewhere
-    columns = metrics.uncovered(there, back)[10].nonzero().flatten().tolist()
+    columns = metrics.uncovered_pixels(there, back)[10].nonzero().flatten().tolist()
     assert columns == [0, 1, 2, 3, 4, *range(35, 45)]
 
 
@@ -115,10 +115,10 @@ def test_saturation_is_that_of_hsv_where_it_is_looked_at(
     colour: tuple[float, ...], expected: float
 ) -> None:
     image, where = texture(0), torch.zeros(SIZE, dtype=torch.bool)
-    assert metrics.saturation(image, where) is None
+    assert metrics.mean_saturation(image, where) is None
     image[:, 10:20, 30:40] = torch.tensor(colour)[:, None, None]
     where[12:18, 30:40] = True
-    assert metrics.saturation(image, where) == pytest.approx(expected, abs=1e-6)
+    assert metrics.mean_saturation(image, where) == pytest.approx(expected, abs=1e-6)
 
 
 def test_near_is_within_twelve_pixels_of_a_motion_boundary() -> None:

@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dataclasses import fields, replace
+from typing import Any
+from vidstyle.evaluation.scorecard import Curve, ScoreCard, Scores
 from vidstyle.frames import to_uint16
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.video import ffmpeg
@@ -97,6 +100,62 @@ def folder(
     for i, frame in enumerate(frames):
         store.save(i, frame)
     return store.folder
+
+
+class Shift:
+    """The exact flow of films that move as a whole, by one of a few steps."""
+
+    digest = ""
+
+    def __init__(self, steps: Sequence[tuple[int, int]]) -> None:
+        self.steps = {(sign * x, sign * y) for x, y in steps for sign in (-1, 1)} | {(0, 0)}
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        _, h, w = a.shape
+
+        def difference(step: tuple[int, int]) -> float:
+            x, y = step
+            here = a[:, max(0, -y) : h - max(0, y), max(0, -x) : w - max(0, x)]
+            there = b[:, max(0, y) : h - max(0, -y), max(0, x) : w - max(0, -x)]
+            return float((here - there).abs().mean())
+
+        x, y = min(sorted(self.steps), key=difference)
+        return torch.stack([torch.full((h, w), float(x)), torch.full((h, w), float(y))])
+
+
+MEASURES = [field.name for field in fields(Scores)]
+
+
+def scores(**known: Curve) -> Scores:
+    """Curves of 14 frames: ones, where nothing else is known."""
+    return Scores(**{name: known.get(name, (1.0,) * 14) for name in MEASURES})
+
+
+def card(**changes: Any) -> ScoreCard:
+    """The card of a result that flickers a fifth as much as its baseline."""
+    size = {"frames": 14, "width": 64, "height": 48}
+    made = ScoreCard(
+        result=scores(
+            warping_error_short=(None, *(0.002,) * 13),
+            content_near=(None, *(2.0,) * 3, *(None,) * 10),
+        ),
+        source=scores(style=(None,) * 14, content=(None,) * 14, content_near=(None,) * 14),
+        baseline=scores(
+            warping_error_short=(None, *(0.01,) * 13),
+            content_near=(None, *(4.0,) * 3, *(None,) * 10),
+        ),
+        pixels={"warping_error_short": (None, *(0.75,) * 13), "content_near": (None,) * 14},
+        shots=(0, 5),
+        inputs={
+            "result": {"path": "out.mp4", **size},
+            "source": {"path": "in.mp4", **size, "first": 3},
+        },
+        setup={"flow": "dis", "features": "lite", "precision": "fp32"},
+        constants={"near_px": 12.0},
+        versions={"vidstyle": "0"},
+        metrics_version=1,
+    )
+    return replace(made, **changes)
 
 
 class Shift:

@@ -212,7 +212,7 @@ def test_two_passes_and_the_source_are_on_the_disk_at_most_and_in_the_end_the_la
     pipeline.render(built, look)
     assert 2 * COUNT < most <= disk.max_checkpoints(COUNT, PASSES)
     assert folders(built) == {"frames"}
-    assert clips.kept(state_folder(built.output)).count == COUNT
+    assert clips.open_kept_frames(state_folder(built.output)).count == COUNT
     assert run(built).frames == []  # it is known to be finished
     pipeline.render(built.model_copy(update={"keep_frames": False}))
     assert not state_folder(built.output).exists()

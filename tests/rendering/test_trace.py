@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from tests.helpers.decoding import frames_of
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted
-from vidstyle.evaluation import plots
 from vidstyle.events import FrameDone, Note
 from vidstyle.rendering import pipeline
 from vidstyle.rendering import trace as tracing
+from vidstyle.rendering.loss_plot import losses_png
 from vidstyle.video import write
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import scan
@@ -380,7 +380,7 @@ def test_an_interruption_leaves_no_half_of_a_trace(
     def interrupted(*_: object, **__: object) -> None:
         raise Interrupted("interrupted", "", "", 130)
 
-    monkeypatch.setattr(plots, "require", lambda: None)
+    monkeypatch.setattr(tracing, "require_matplotlib", lambda: None)
     with monkeypatch.context() as patch:
         patch.setattr(tracing.Trace, "watch", interrupted)
         with pytest.raises(Interrupted):
@@ -424,4 +424,4 @@ def test_what_is_not_finite_is_null() -> None:
     [told] = json.loads(tracing.as_json([odd]))
     assert told["losses"] == {"style": None, "content": 1.0}
     assert told["total"] is None
-    assert plots.losses_png([odd]).startswith(b"\x89PNG")
+    assert losses_png([odd]).startswith(b"\x89PNG")

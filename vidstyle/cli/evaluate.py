@@ -15,6 +15,7 @@ from vidstyle.cli.display import displayed
 from vidstyle.cli.flags import Progress, flag
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.machine.allocator import keep_memory
+from vidstyle.machine.plotting import require_matplotlib
 
 STDOUT = Path("-")
 
@@ -112,7 +113,7 @@ def evaluate(
     from vidstyle.storage import atomic
 
     if plot is not None:
-        plots.require()
+        require_matplotlib()
     keep_memory()
     try:
         with displayed(progress, cli.signals.watch, quiet=quiet) as report:
@@ -129,7 +130,7 @@ def evaluate(
                 report=report,
                 stop=cli.signals.asked,
             )
-            picture = plots.png(card) if plot is not None else b""
+            picture = plots.draw_score_card(card) if plot is not None else b""
     except Interrupted as e:  # a signal's own words are those of a render
         raise Interrupted(
             e.what, "nothing was written", "the same command measures anew", e.exit_code

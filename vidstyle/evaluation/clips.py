@@ -1,4 +1,4 @@
-"""The films that a score card compares, behind one type: a video, a GIF, an image, or the frames
+"""The clips that a score card compares, behind one type: a video, a GIF, an image, or the frames
 that a render kept.
 """
 
@@ -24,113 +24,124 @@ from vidstyle.video.scan import scan
 
 
 @dataclass(frozen=True)
-class Film:
-    """`count` frames of `size` (width, height).
+class Clip:
+    """A sequence of frames of one size.
 
     Args:
-        read: the first so many frames in order, (3, H, W) each; closing the iterator ends the
+        path: a file, or the folder of a render.
+        count: how many frames there are.
+        size: (width, height).
+        read: yields the first N frames in order, (3, H, W) each; closing the iterator ends the
             decoder.
-        identity: what tells it from another film.
+        digests: {kind of digest: hex digits}, which tell it from another clip.
         first: the frame of the source at which it begins; None: not known.
-        made_of: sha256 of its source; None: not known.
+        source_digest: sha256 of the file that it was rendered from; None: not known.
     """
 
     path: Path
     count: int
     size: tuple[int, int]
     read: Callable[[int], Generator[Tensor, None, None]]
-    identity: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     first: int | None = None
-    made_of: str | None = None
+    source_digest: str | None = None
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the score card records of it."""
+    def describe(self) -> dict[str, Any]:
+        """List the facts that a score card records, in plain types."""
         width, height = self.size
         return {
             "path": str(self.path),
             "frames": self.count,
             "width": width,
             "height": height,
-            **self.identity,
+            **self.digests,
         }
 
 
-def opened(path: Path) -> Film:
-    """A video, GIF or image, or a folder OUTPUT.vidstyle. Raises InputError when it is neither, or
-    not whole.
+def open_clip(path: Path) -> Clip:
+    """Open a video, a GIF or an image, or the folder OUTPUT.vidstyle of a render.
+
+    Raises InputError when it is none of these, or not whole.
     """
-    return kept(path) if path.is_dir() else played(path)
+    return open_kept_frames(path) if path.is_dir() else open_file(path)
 
 
-def played(path: Path) -> Film:
-    """A file, decoded once to count its frames."""
+def open_file(path: Path) -> Clip:
+    """Open a file; it is decoded once to count its frames. Raises InputError when it is damaged."""
     source = probe(path)
     scanned = scan(source)
     if scanned.missing:
-        why = f"{scanned.missing} frames are missing: {scanned.complaint}"
         raise InputError(
-            f"{path} is damaged", why, "copy it again, or give the frames that --keep-frames leaves"
+            f"{path} is damaged",
+            f"{scanned.missing} frames are missing: {scanned.complaint}",
+            "copy it again, or give the frames that --keep-frames leaves",
         )
-    return Film(
+    size = (source.width, source.height)
+    return Clip(
         path=path,
         count=len(scanned.timeline),
-        size=(source.width, source.height),
-        read=lambda count: images(source, (source.width, source.height), 0, count),
-        identity={"sha256": sha256(path)},
+        size=size,
+        read=lambda count: read_images(source, size, 0, count),
+        digests={"sha256": sha256(path)},
     )
 
 
-def images(
+def read_images(
     source: Source, size: tuple[int, int], first: int, stop: int
 ) -> Generator[Tensor, None, None]:
-    """The images of `read`, with its decoder ended as soon as they are no longer wanted."""
+    """Yield the images of frames `first` to `stop` - 1, (3, H, W) each; closing the generator ends
+    the decoder.
+    """
     with contextlib.closing(read(source, size, first, stop)) as frames:
         for frame in frames:
             yield frame.image
 
 
-def kept(folder: Path) -> Film:
-    """The frames of a finished render: every one is there, whole, and the render's own."""
-    record, first = read_record(folder), folder / "frames" / f"{0:06d}.png"
-    parts, fingerprint = record.get("parts") or {}, record.get("fingerprint")
+def open_kept_frames(folder: Path) -> Clip:
+    """Open the frames of a finished render, after checking that each is whole and belongs to it.
+
+    Raises InputError when the folder is not that of a render, or a frame is missing.
+    """
+    record = read_record(folder)
+    parts = record.get("parts") or {}
+    fingerprint = record.get("fingerprint")
     if not isinstance(fingerprint, str) or not isinstance(parts.get("frame_count"), int):
-        why = (
-            "it is a directory, and not one that a render left: there is no whole render.json in it"
-        )
         raise InputError(
             f"cannot read {folder}",
-            why,
+            "it is a directory, and not one that a render left: "
+            "there is no whole render.json in it",
             "give the folder OUTPUT.vidstyle that --keep-frames leaves",
         )
     count = parts["frame_count"]
-    size = picture_size(first)
     files = [folder / "frames" / f"{i:06d}.png" for i in range(count)]
+    size = read_png_size(folder / "frames" / f"{0:06d}.png")
     for i, file in enumerate(files):
         if not png16.is_sound(file, fingerprint, i, size):
-            why = f"frame {i} of {count} is missing or damaged"
             raise InputError(
-                f"{folder} is not complete", why, "run the command that rendered it: it continues"
+                f"{folder} is not complete",
+                f"frame {i} of {count} is missing or damaged",
+                "run the command that rendered it: it continues",
             )
-    return Film(
+    return Clip(
         path=folder,
         count=count,
         size=size,
         read=lambda wanted: (from_uint16(png16.decode_frame(file)) for file in files[:wanted]),
-        identity={"fingerprint": fingerprint},
+        digests={"fingerprint": fingerprint},
         first=parts.get("first_frame"),
-        made_of=parts.get("input"),
+        source_digest=parts.get("input"),
     )
 
 
-def picture_size(png: Path) -> tuple[int, int]:
-    """(width, height) as the header of a PNG says; (0, 0) where there is none."""
+def read_png_size(png: Path) -> tuple[int, int]:
+    """Read (width, height) from the header of a PNG; (0, 0) where there is none."""
     try:
         with png.open("rb") as file:
             head = file.read(png16.HEADER_END)
     except OSError:
         return 0, 0
-    width, height = (
-        struct.unpack_from(">II", head, len(png16.PNG_SIGNATURE) + 8) if len(head) > 24 else (0, 0)
-    )
+    if len(head) < png16.HEADER_END:
+        return 0, 0
+    # The sizes come first in the IHDR chunk, after its length and type.
+    width, height = struct.unpack_from(">II", head, len(png16.PNG_SIGNATURE) + 8)
     return width, height

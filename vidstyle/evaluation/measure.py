@@ -1,7 +1,7 @@
-"""Measures films frame after frame, side by side: the figures of `metrics`, in order, in memory
-that does not grow.
+"""The measurement of several clips frame after frame, next to one another, in memory that does not
+grow with their length.
 
-Pixels are measured on the CPU, so that they come out alike on every machine; the networks run on
+Pixels are measured on the CPU, so that figures are the same on every machine; the networks run on
 their device.
 """
 
@@ -21,170 +21,205 @@ from vidstyle.motion.flow import Flow
 from vidstyle.stylize import losses
 from vidstyle.stylize.optimise.engine import fitted
 
-LONG = 10
+LONG_GAP_FRAMES = 10
 """Frames between the two of a long pair."""
 SOURCE = "source"
-"""The film whose motion, stillness and content the others are measured by."""
+"""The name of the clip whose motion, static pixels and content the others are measured by."""
 
 Frames = Mapping[str, Tensor]
-"""One image (3, H, W) for each film."""
+"""{name of a clip: its image (3, H, W)}, all of the same time."""
 
-NAMES = tuple(field.name for field in fields(Scores))
+MEASURES = tuple(field.name for field in fields(Scores))
 CONSTANTS = {
-    "long_gap": LONG,
-    "still": metrics.STILL,
-    "still_pixel": metrics.STILL_PIXEL,
-    "still_window_px": metrics.AROUND,
-    "near_px": metrics.NEAR,
+    "long_gap": LONG_GAP_FRAMES,
+    "still": metrics.MAX_STATIC_MEAN_CHANGE,
+    "still_pixel": metrics.MAX_STATIC_PIXEL_CHANGE,
+    "still_window_px": metrics.STATIC_WINDOW_PIXELS,
+    "near_px": metrics.NEAR_BOUNDARY_PIXELS,
 }
-"""The numbers in the definitions; they are part of what `metrics.VERSION` stands for."""
+"""The numbers in the definitions; they are part of what `metrics.METRICS_VERSION` stands for."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An earlier frame s of every film, and what links frame t to it in the source: the flow (2, H,
-    W), that back, and where it can be trusted (H, W). One flow serves all films.
+class FramePair:
+    """The motion of the source between frame t and an earlier frame s. One flow serves all clips.
+
+    Args:
+        earlier: frame s of every clip.
+        flow: (2, H, W) from t to s.
+        back: (2, H, W) from s to t.
+        reliable: True (H, W) where the flow can be trusted.
     """
 
     earlier: Frames
     flow: Tensor
     back: Tensor
-    where: Tensor
+    reliable: Tensor
+
+
+@dataclass(frozen=True)
+class PixelMasks:
+    """The pixels (H, W) of the source's current frame that measures look at; None where there is no
+    earlier frame to tell them from.
+
+    Args:
+        static: they look as in the shot's first frame.
+        near_boundary: they are near a motion boundary.
+        uncovered: the previous frame does not show them.
+    """
+
+    static: Tensor | None
+    near_boundary: Tensor | None
+    uncovered: Tensor | None
 
 
 class Meter:
-    """Takes one frame of every film at a time; `scores` and `pixels` have what was measured.
+    """Measures one frame of every clip at a time; `scores` and `pixel_shares` return the figures.
 
     Args:
-        films: their names, `SOURCE` among them.
-        flow, network: what measures.
-        painting: (3, H, W), any size; None: no style distance.
-        shots: the first frames of shots, counted from the first frame that comes.
+        clips: their names, `SOURCE` among them.
+        flow, network: the networks that measure.
+        style_image: (3, H, W), any size; None: no style distance.
+        shots: the first frames of shots, counted from the first frame that is added.
 
-    It holds the last `LONG` frames of each film, and the first one of the shot.
+    It holds the last `LONG_GAP_FRAMES` frames of each clip, and the first one of the shot.
     """
 
     def __init__(
         self,
-        films: Collection[str],
+        clips: Collection[str],
         flow: Flow,
         network: Network,
-        painting: Tensor | None,
+        style_image: Tensor | None,
         shots: Collection[int],
     ) -> None:
-        self.flow, self.network, self.painting, self.shots = (
-            flow,
-            network,
-            painting,
-            frozenset(shots),
-        )
-        self.target: dict[str, Tensor] = {}
-        self.held: deque[Frames] = deque(maxlen=LONG)
+        self.flow = flow
+        self.network = network
+        self.style_image = style_image
+        self.shots = frozenset(shots)
+        self.style_targets: dict[str, Tensor] = {}
+        self.recent: deque[Frames] = deque(maxlen=LONG_GAP_FRAMES)
         self.first: Frames = {}
         self.count = 0
         self.curves: dict[str, dict[str, list[float | None]]] = {
-            film: {name: [] for name in NAMES} for film in films
+            clip: {name: [] for name in MEASURES} for clip in clips
         }
         self.shares: dict[str, list[float | None]] = {}
 
-    def scores(self, film: str) -> Scores:
-        return Scores(**{name: tuple(curve) for name, curve in self.curves[film].items()})
+    def scores(self, clip: str) -> Scores:
+        """Return the curves of one clip so far."""
+        return Scores(**{name: tuple(curve) for name, curve in self.curves[clip].items()})
 
-    def pixels(self) -> dict[str, Curve]:
-        """The share of the pixels that each measure looked at, by the measure's name."""
+    def pixel_shares(self) -> dict[str, Curve]:
+        """Return the share of the pixels that each measure looked at, by the measure's name."""
         return {name: tuple(curve) for name, curve in self.shares.items()}
 
     @torch.no_grad()
     def add(self, frames: Frames) -> None:
-        """Measure the next frame of every film; all are of one size."""
+        """Measure the next frame of every clip; all are of one size."""
         if self.count in self.shots:
-            self.held.clear()
+            self.recent.clear()
             self.first = frames
-        source = frames[SOURCE]
-        fresh = not self.held
-        short, long = self.pair(source, 1), self.pair(source, LONG)
-        still = None if fresh else metrics.still(source, self.first[SOURCE])
-        near = metrics.near_boundary(short.flow) if short else None
-        uncovered = metrics.uncovered(short.flow, short.back) if short else None
-        looked = {
-            "warping_error_short": short.where if short else None,
-            "warping_error_long": long.where if long else None,
-            "drift": still,
-            "content_near": near,
-            "saturation_uncovered": uncovered,
-        }
-        for name, where in looked.items():
-            self.shares.setdefault(name, []).append(
-                None if where is None else float(where.float().mean())
-            )
-        maps = {film: self.maps(image) for film, image in frames.items()}
-        for film, image in frames.items():
-            found = {
-                "warping_error_short": error(image, film, short),
-                "warping_error_long": error(image, film, long),
-                **self.drift(image, film, still),
-                "style": self.style(maps[film], source),
-                **({} if film == SOURCE else content(maps[film], maps[SOURCE], near)),
+        short = self.pair_with_earlier(frames, 1)
+        long = self.pair_with_earlier(frames, LONG_GAP_FRAMES)
+        masks = self.find_pixels(frames[SOURCE], short)
+        self.add_shares(short, long, masks)
+        maps = {clip: self.extract_maps(image) for clip, image in frames.items()}
+        for clip, image in frames.items():
+            figures = {
+                "warping_error_short": measure_pair(image, clip, short),
+                "warping_error_long": measure_pair(image, clip, long),
+                **self.measure_drift(image, clip, masks.static),
+                "style": self.style_distance(maps[clip], image.shape[1:]),
                 "sharpness": metrics.gradient_energy(image),
-                "saturation_uncovered": None
-                if uncovered is None
-                else metrics.saturation(image, uncovered),
             }
-            for name in NAMES:
-                self.curves[film][name].append(found.get(name))
-        self.held.append(frames)
+            if clip != SOURCE:
+                figures |= content_distances(maps[clip], maps[SOURCE], masks.near_boundary)
+            if masks.uncovered is not None:
+                figures["saturation_uncovered"] = metrics.mean_saturation(image, masks.uncovered)
+            for name in MEASURES:
+                self.curves[clip][name].append(figures.get(name))
+        self.recent.append(frames)
         self.count += 1
 
-    def pair(self, source: Tensor, gap: int) -> Pair | None:
-        """The frame with the one `gap` frames earlier; None where the shot had not begun."""
-        if len(self.held) < gap:
+    def pair_with_earlier(self, frames: Frames, gap: int) -> FramePair | None:
+        """Pair the frame with the one `gap` frames earlier; None where the shot had not begun."""
+        if len(self.recent) < gap:
             return None
-        earlier = self.held[-gap]
-        there, back = self.flow(source, earlier[SOURCE]), self.flow(earlier[SOURCE], source)
-        return Pair(earlier, there, back, metrics.reliable(there, back))
+        earlier = self.recent[-gap]
+        flow = self.flow(frames[SOURCE], earlier[SOURCE])
+        back = self.flow(earlier[SOURCE], frames[SOURCE])
+        return FramePair(earlier, flow, back, metrics.reliable_pixels(flow, back))
 
-    def drift(self, image: Tensor, film: str, still: Tensor | None) -> dict[str, float]:
-        found = None if still is None else metrics.drift(image, self.first[film], still)
-        return (
-            dict(zip(("drift", "drift_max", "drift_colour"), found, strict=True)) if found else {}
+    def find_pixels(self, source: Tensor, short: FramePair | None) -> PixelMasks:
+        """Find the pixels that the measures of parts of a frame look at."""
+        is_first = not self.recent
+        return PixelMasks(
+            static=None if is_first else metrics.static_pixels(source, self.first[SOURCE]),
+            near_boundary=metrics.near_boundary(short.flow) if short else None,
+            uncovered=metrics.uncovered_pixels(short.flow, short.back) if short else None,
         )
 
-    def maps(self, image: Tensor) -> dict[str, Tensor]:
-        """The maps of an image: the content's, and with a painting the style's."""
-        layers = (*CONTENT_LAYERS, *(STYLE_LAYERS if self.painting is not None else ()))
+    def add_shares(
+        self, short: FramePair | None, long: FramePair | None, masks: PixelMasks
+    ) -> None:
+        """Record the share of the pixels that each measure looks at."""
+        by_measure = {
+            "warping_error_short": short.reliable if short else None,
+            "warping_error_long": long.reliable if long else None,
+            "drift": masks.static,
+            "content_near": masks.near_boundary,
+            "saturation_uncovered": masks.uncovered,
+        }
+        for name, mask in by_measure.items():
+            share = None if mask is None else float(mask.float().mean())
+            self.shares.setdefault(name, []).append(share)
+
+    def measure_drift(self, image: Tensor, clip: str, static: Tensor | None) -> dict[str, float]:
+        """Measure the change since the shot's first frame over static pixels; empty without any."""
+        drift = None if static is None else metrics.drift(image, self.first[clip], static)
+        if drift is None:
+            return {}
+        return dict(zip(("drift", "drift_max", "drift_colour"), drift, strict=True))
+
+    def extract_maps(self, image: Tensor) -> dict[str, Tensor]:
+        """Compute the content's feature maps of an image, and with a style image the style's."""
+        layers = (*CONTENT_LAYERS, *(STYLE_LAYERS if self.style_image is not None else ()))
         return self.network(image[None].to(self.network.device), layers)
 
-    def style(self, maps: Mapping[str, Tensor], frame: Tensor) -> float | None:
-        """Mean over the layers of the distance to the painting, as it is brought to the size of
-        `frame`.
+    def style_distance(self, maps: Mapping[str, Tensor], size: torch.Size) -> float | None:
+        """Average over the layers the distance of the Gram matrices to those of the style image,
+        which is brought to the area of the frame's `size` (H, W); None without a style image.
         """
-        if self.painting is None:
+        if self.style_image is None:
             return None
-        if not self.target:
-            painting = fitted(self.painting, (frame.shape[1], frame.shape[2]))[None]
-            wanted = self.network(painting.to(self.network.device), STYLE_LAYERS)
-            self.target = {layer: losses.gram(wanted[layer]) for layer in STYLE_LAYERS}
-        each = [
-            float(losses.style(losses.gram(maps[layer]), self.target[layer]))
+        if not self.style_targets:
+            resized = fitted(self.style_image, (size[0], size[1]))[None]
+            target_maps = self.network(resized.to(self.network.device), STYLE_LAYERS)
+            self.style_targets = {layer: losses.gram(target_maps[layer]) for layer in STYLE_LAYERS}
+        distances = [
+            float(losses.style(losses.gram(maps[layer]), self.style_targets[layer]))
             for layer in STYLE_LAYERS
         ]
-        return sum(each) / len(each)
+        return sum(distances) / len(distances)
 
 
-def error(image: Tensor, film: str, pair: Pair | None) -> float | None:
-    return (
-        None
-        if pair is None
-        else metrics.warping_error(image, pair.earlier[film], pair.flow, pair.where)
-    )
+def measure_pair(image: Tensor, clip: str, pair: FramePair | None) -> float | None:
+    """Measure the warping error of one clip's frame; None where there is no earlier frame."""
+    if pair is None:
+        return None
+    return metrics.warping_error(image, pair.earlier[clip], pair.flow, pair.reliable)
 
 
-def content(
-    maps: Mapping[str, Tensor], wanted: Mapping[str, Tensor], near: Tensor | None
+def content_distances(
+    maps: Mapping[str, Tensor], source_maps: Mapping[str, Tensor], near: Tensor | None
 ) -> dict[str, float | None]:
-    """The distance to the source's maps, over the frame and near its motion boundaries."""
+    """Measure the distance to the source's maps, over the frame and near its motion boundaries
+    (`near`: True (H, W); None: not known).
+    """
     (layer,) = CONTENT_LAYERS
-    f, p = maps[layer], wanted[layer]
+    f = maps[layer]
+    p = source_maps[layer]
     return {
         "content": float(losses.content(f, p)),
         "content_near": None if near is None else metrics.content_within(f, p, near.to(f.device)),

@@ -1,8 +1,8 @@
-"""What the score card measures: one definition, one function. Images are (3, H, W) in [0, 1].
+"""The measures of a score card, one function for each definition.
 
-S is the source, O the result, w the flow of the *source* from frame t to frame s in the coordinates
-of frame t: nothing that the result does can move what it is measured by. `docs/metrics.md` has the
-formulas, and what they do not see.
+Images are (3, H, W) in [0, 1]. S is the source, O the result, w the flow of the *source* from frame
+t to frame s in the coordinates of frame t: nothing that the result does can move what it is
+measured by. `docs/metrics.md` has the formulas, and what they do not see.
 """
 
 from __future__ import annotations
@@ -16,24 +16,27 @@ from vidstyle.motion.occlusion import motion_boundary, occluded
 from vidstyle.motion.warp import outside, warp
 from vidstyle.stylize.losses import TINY, full
 
-VERSION = 1
-"""Raised by hand whenever a definition changes: figures of different versions cannot be
-compared.
+METRICS_VERSION = 1
+"""The version of the definitions, raised by hand whenever one changes: figures of different
+versions cannot be compared.
 """
 
-STILL, STILL_PIXEL = 4 / 255, 16 / 255
-"""How far the source may move from where the shot began and be still: the mean around a pixel,
-which noise hardly moves, and the pixel itself, which an edge moves."""
-AROUND = 5
-"""Side in pixels of the window of that mean."""
-NEAR = 12.0
-"""Pixels from a motion boundary within which ghosts show."""
+MAX_STATIC_MEAN_CHANGE = 4 / 255
+"""A static pixel's surroundings have changed by at most this much since the shot began, in every
+channel. Noise hardly moves such a mean.
+"""
+MAX_STATIC_PIXEL_CHANGE = 16 / 255
+"""A static pixel itself has changed by at most this much. An edge that passes moves it further."""
+STATIC_WINDOW_PIXELS = 5
+"""The side of the window over which `MAX_STATIC_MEAN_CHANGE` is a mean."""
+NEAR_BOUNDARY_PIXELS = 12.0
+"""Ghosts show within this distance of a motion boundary."""
 
 
-def reliable(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
-    """True (H, W) where frame t's pixel is seen in frame s too: the way there and back returns
-    (Ruder eq. 5), it is no motion boundary (eq. 7), and points inside the frame. A render's mask
-    before it is smoothed.
+def reliable_pixels(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
+    """Mark the pixels of frame t that frame s shows too: True (H, W) where the way there and back
+    returns (Ruder eq. 5), there is no motion boundary (eq. 7), and the flow (2, H, W) points inside
+    the frame. This is a render's mask before it is smoothed.
     """
     return ~(
         occluded(flow_t_to_s, flow_s_to_t) | motion_boundary(flow_t_to_s) | outside(flow_t_to_s)
@@ -41,83 +44,88 @@ def reliable(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
 
 
 def warping_error(
-    image_t: Tensor, image_s: Tensor, flow_t_to_s: Tensor, where: Tensor
+    image_t: Tensor, image_s: Tensor, flow_t_to_s: Tensor, mask: Tensor
 ) -> float | None:
-    """E = sum over the pixels True in `where` (H, W) and the channels of (O_t - warp(O_s, w))^2,
-    divided by three times the number of these pixels; None: there are none.
+    """Compute E = sum over the pixels True in `mask` (H, W) and the channels of
+    (O_t - warp(O_s, w))^2, divided by three times the number of these pixels; None without any.
 
     Lai et al. 2018 (Learning blind video temporal consistency, eq. 10) do not divide by the three
     channels.
     """
-    count = int(where.sum())
+    count = int(mask.sum())
     if not count:
         return None
     squares = (image_t - warp(image_s, flow_t_to_s)).square().sum(0)  # (3, H, W) -> (H, W)
-    return float(squares[where].sum(dtype=torch.float64)) / (3 * count)
+    return float(squares[mask].sum(dtype=torch.float64)) / (3 * count)
 
 
-def still(source: Tensor, first: Tensor) -> Tensor:
-    """True (H, W) where the source looks as it did when the shot began: in every channel the mean
-    of the 5x5 pixels around is no further than `STILL` from what it was, and the pixel itself no
-    further than `STILL_PIXEL`.
+def static_pixels(source: Tensor, first: Tensor) -> Tensor:
+    """Mark the pixels where the source looks as it did in the shot's first frame: True (H, W) where
+    in every channel the mean of the 5x5 pixels around has changed by at most
+    `MAX_STATIC_MEAN_CHANGE`, and the pixel itself by at most `MAX_STATIC_PIXEL_CHANGE`.
     """
     change = source - first
-    padded = F.pad(change[None], (AROUND // 2,) * 4, mode="replicate")
-    around = F.avg_pool2d(padded, AROUND, stride=1)[0]  # (3, H, W)
-    return (around.abs().amax(0) <= STILL) & (change.abs().amax(0) <= STILL_PIXEL)
+    padded = F.pad(change[None], (STATIC_WINDOW_PIXELS // 2,) * 4, mode="replicate")
+    mean_change = F.avg_pool2d(padded, STATIC_WINDOW_PIXELS, stride=1)[0]  # (3, H, W)
+    return (mean_change.abs().amax(0) <= MAX_STATIC_MEAN_CHANGE) & (
+        change.abs().amax(0) <= MAX_STATIC_PIXEL_CHANGE
+    )
 
 
-def drift(image: Tensor, first: Tensor, where: Tensor) -> tuple[float, float, float] | None:
-    """How far the result's colours are from where the shot began, over the pixels True in `where`
-    (H, W): the mean of |O_t - O_first|, its maximum, and of the mean colour's change the channel
-    that changed most. None: no such pixel.
+def drift(image: Tensor, first: Tensor, mask: Tensor) -> tuple[float, float, float] | None:
+    """Compute the change of colour since the shot's first frame over the pixels True in `mask`
+    (H, W): the mean of |O_t - O_first|, its maximum, and the change of the mean colour in the
+    channel where it is largest. None without such pixels.
     """
-    if not where.any():
+    if not mask.any():
         return None
-    change = (image - first)[:, where]  # (3, n)
+    change = (image - first)[:, mask]  # (3, n)
     return float(change.abs().mean()), float(change.abs().max()), float(change.mean(1).abs().max())
 
 
 def gradient_energy(image: Tensor) -> float:
-    """Mean squared difference of neighbours, in x plus in y: less of it is blur."""
-    dx, dy = image[:, :, 1:] - image[:, :, :-1], image[:, 1:] - image[:, :-1]
+    """Compute the mean squared difference of neighbours, in x plus in y; blur lowers it."""
+    dx = image[:, :, 1:] - image[:, :, :-1]
+    dy = image[:, 1:] - image[:, :-1]
     return float(dx.square().mean() + dy.square().mean())
 
 
 def near_boundary(flow_t_to_s: Tensor) -> Tensor:
-    """True (H, W) within `NEAR` pixels of a motion boundary."""
+    """Mark the pixels within `NEAR_BOUNDARY_PIXELS` of a motion boundary: True (H, W)."""
     boundary = motion_boundary(flow_t_to_s)
     if not boundary.any():
         return boundary
-    away = cv2.distanceTransform(
+    distance = cv2.distanceTransform(
         (~boundary).byte().cpu().numpy(), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
     )
-    return torch.from_numpy(away <= NEAR).to(boundary.device)
+    return torch.from_numpy(distance <= NEAR_BOUNDARY_PIXELS).to(boundary.device)
 
 
-def uncovered(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
-    """True (H, W) where frame t shows what frame s does not: the way there and back does not return
-    (Ruder eq. 5), or leads outside the frame.
+def uncovered_pixels(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
+    """Mark the pixels of frame t that frame s does not show: True (H, W) where the way there and
+    back does not return (Ruder eq. 5), or leads outside the frame.
     """
     return occluded(flow_t_to_s, flow_s_to_t) | outside(flow_t_to_s)
 
 
-def saturation(image: Tensor, where: Tensor) -> float | None:
-    """Mean over the pixels True in `where` (H, W) of HSV's saturation, (max - min) / max over the
-    channels; 0 for black. None: there are no such pixels.
+def mean_saturation(image: Tensor, mask: Tensor) -> float | None:
+    """Average HSV's saturation, (max - min) / max over the channels and 0 for black, over the
+    pixels True in `mask` (H, W). None without such pixels.
     """
-    if not where.any():
+    if not mask.any():
         return None
-    highest, lowest = image.amax(0)[where], image.amin(0)[where]  # (3, H, W) -> (n,)
+    highest = image.amax(0)[mask]  # (3, H, W) -> (n,)
+    lowest = image.amin(0)[mask]  # (n,)
     return float(((highest - lowest) / highest.clamp_min(TINY)).mean())
 
 
-def content_within(features: Tensor, target: Tensor, where: Tensor) -> float | None:
-    """|M (F - P)|^2 / |M P|^2 for maps (1, c, h, w); M keeps the positions that hold a pixel of
-    `where` (H, W). None: none does.
+def content_within(features: Tensor, target: Tensor, mask: Tensor) -> float | None:
+    """Compute |M (F - P)|^2 / |M P|^2 for maps (1, c, h, w), where M keeps the positions that hold
+    a pixel True in `mask` (H, W). None where it keeps none.
     """
-    cells = F.adaptive_max_pool2d(where[None, None].float(), features.shape[2:])[0, 0] > 0  # (h, w)
-    if not cells.any():
+    positions = F.adaptive_max_pool2d(mask[None, None].float(), features.shape[2:])[0, 0] > 0
+    if not positions.any():
         return None
-    said, wanted = (full(x)[0][:, cells] for x in (features, target))  # (c, n)
-    return float((said - wanted).square().sum() / wanted.square().sum().clamp_min(TINY))
+    f = full(features)[0][:, positions]  # (c, h, w) -> (c, n)
+    p = full(target)[0][:, positions]
+    return float((f - p).square().sum() / p.square().sum().clamp_min(TINY))

@@ -1,0 +1,137 @@
+"""The clips of a comparison: result, baseline and the part of the source that they were made
+from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidstyle.config.settings import RenderConfig
+from vidstyle.errors import InputError
+from vidstyle.evaluation.clips import Clip, open_clip, read_images
+from vidstyle.evaluation.measure import SOURCE
+from vidstyle.events import Note, Report
+from vidstyle.motion import shots
+from vidstyle.rendering.pipeline import chosen
+from vidstyle.storage.atomic import sha256
+from vidstyle.video.probe import Source, probe
+from vidstyle.video.read import fit
+from vidstyle.video.scan import scan
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Clips of one size that run together: frame 0 of all others belongs to frame `first` of the
+    source.
+
+    Args:
+        clips: by name; the source is read at the size of the result, and only where the result is.
+        first: the frame of the source at which the result begins.
+        count: frames that are compared.
+        shots: first frames of shots, as indices of the result's frames.
+    """
+
+    clips: dict[str, Clip]
+    first: int
+    count: int
+    shots: tuple[int, ...]
+
+
+def align_clips(
+    result: Path, baseline: Path | None, config: RenderConfig, report: Report
+) -> Comparison:
+    """Find the part of `config.input` from `config.start` on that result and baseline were made
+    from. Cheap refusals come first. Raises InputError when the clips do not fit.
+    """
+    video = probe(config.input)
+    others = {"result": open_clip(result)}
+    if baseline is not None:
+        others["baseline"] = open_clip(baseline)
+    differences = shots.ContentDifference()
+    scanned = scan(video, differences.add)
+    first, stop = chosen(scanned.timeline, config)
+    check_alignment(others, config.input, first, stop - first, config.start)
+    count = others["result"].count
+    size = others["result"].size
+    digest = sha256(config.input)
+    for name, other in others.items():
+        if other.source_digest not in (None, digest):
+            foreign = f"the {name} was rendered from another file than {config.input}"
+            report(Note(f"{foreign}: its figures may say nothing", warning=True))
+    total = len(scanned.timeline)
+    for note in describe_limits(others["result"], video, first, total, scanned.missing):
+        report(note)
+    source = Clip(
+        path=config.input,
+        count=total,
+        size=(video.width, video.height),
+        read=lambda wanted: read_images(video, size, first, first + wanted),
+        digests={"sha256": digest},
+    )
+    cuts = (t - first for t in shots.cuts(differences.scores) if first < t < first + count)
+    return Comparison({SOURCE: source, **others}, first, count, (0, *cuts))
+
+
+def check_alignment(
+    others: dict[str, Clip], source: Path, first: int, available: int, start: float | None
+) -> None:
+    """Raise InputError unless the source has a frame for each frame of the result, among those that
+    are `available` from frame `first` on, and the baseline has one too.
+    """
+    result = others["result"]
+    if result.count > available:
+        part = f"from {start} s on" if start else "in all"
+        raise InputError(
+            f"{result.path} is longer than its source",
+            f"it has {result.count} frames, and {source} has {available} {part}",
+            "give the video that it was rendered from, and the --start of its render",
+        )
+    for clip in others.values():
+        if clip.first is not None and clip.first != first:
+            origin = f"its first frame was made of frame {clip.first} of the source"
+            raise InputError(
+                f"{clip.path} does not begin where it is measured",
+                f"{origin}, and this is frame {first}",
+                "give the --start of its render",
+            )
+        if clip.size != result.size:
+            size = f"{clip.size[0]}x{clip.size[1]}"
+            raise InputError(
+                f"{clip.path} is not of the result's size",
+                f"it is {size}, and {result.path} is {result.size[0]}x{result.size[1]}",
+                "render both with the same --size",
+            )
+        if clip.count < result.count:
+            raise InputError(
+                f"{clip.path} is shorter than the result",
+                f"it has {clip.count} frames, and {result.path} has {result.count}",
+                "render both from the same part of the video",
+            )
+
+
+def describe_limits(
+    result: Clip, source: Source, first: int, total: int, missing: int
+) -> list[Note]:
+    """List what a reader of the figures should know about the clips.
+
+    Args:
+        first: the frame of the source at which the result begins.
+        total: frames of the source.
+        missing: frames of the source that could not be decoded.
+    """
+    notes = [Note(text, warning=True) for text in source.warnings]
+    if missing:
+        damage = f"{source.path} is damaged: {missing} frames are missing, the others count"
+        notes.append(Note(damage, warning=True))
+    if result.count < total:
+        last = first + result.count - 1
+        part = f"frames {first} to {last}" if result.count > 1 else f"frame {first}"
+        measured = f"it is measured by {part} of the source's {total}"
+        notes.append(Note(f"the result has {result.count} frames: {measured}"))
+    wanted = fit(source.width, source.height, max(result.size))
+    if max(abs(a - b) for a, b in zip(wanted, result.size, strict=True)) > 2:
+        size = f"{result.size[0]}x{result.size[1]}"
+        shapes = f"{size} is not the shape of the source's {source.width}x{source.height}"
+        notes.append(Note(f"{shapes}: the source is measured stretched to it", warning=True))
+    return notes
