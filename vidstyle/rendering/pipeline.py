@@ -44,7 +44,8 @@ from vidstyle.storage import checkpoint, record
 from vidstyle.storage.atomic import sha256
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.stylize import oklab
-from vidstyle.stylize.optimise.engine import State, Stylizer
+from vidstyle.stylize.optimise.engine import State, Stylizer, style_settings
+from vidstyle.stylize.style.term import check_style_settings
 from vidstyle.units import disk_space
 from vidstyle.video import delivery as deliveries
 from vidstyle.video import read, write
@@ -186,6 +187,7 @@ def render(
 
 def prepare(config: RenderConfig) -> Job:
     """Look at everything that can refuse the render, the cheap things first."""
+    check_style_settings(style_settings(config), config.tile or 0)
     source = probe(config.input)
     loaded = paintings.load(config, source)
     size = read.fit(source.width, source.height, config.size)
