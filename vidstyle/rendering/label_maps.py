@@ -16,7 +16,13 @@ from torch import Tensor
 from vidstyle.errors import ConfigError, InputError, StyleError
 from vidstyle.events import Note
 from vidstyle.storage.atomic import sha256
-from vidstyle.stylize.style.regions import REST, flat, labels, named, paired
+from vidstyle.stylize.style.regions import (
+    REST,
+    find_flat_pixels,
+    find_labels,
+    name_colours,
+    pair_labels,
+)
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 from vidstyle.video.scan import scan
@@ -33,7 +39,7 @@ SMALLEST_FLAT_SHARE = 0.5
 
 def note_unlikely_labels(path: Path, image: Tensor) -> list[Note]:
     """Warn where an image (3, H, W) does not look like a label map."""
-    if float(flat(image).float().mean()) >= SMALLEST_FLAT_SHARE:
+    if float(find_flat_pixels(image).float().mean()) >= SMALLEST_FLAT_SHARE:
         return []
     return [Note(f"{path} has few flat colours: is it a picture of labels?", warning=True)]
 
@@ -91,8 +97,8 @@ class LabelMaps:
             raise InputError(f"no pictures in {self.path}", why, hint)
         self.source = probe(self.folder[0] if self.folder else self.path)
         style_image = read_image(style_path, StyleError)
-        self.style = labels(style_image)
-        self.names = [*named(self.style.palette), REST]
+        self.style = find_labels(style_image)
+        self.names = [*name_colours(self.style.palette), REST]
         self.notes = note_unlikely_labels(style_path, style_image)
         self.fixed: Tensor | None = None
         if self.source.kind == "image" and not self.folder:
@@ -149,7 +155,7 @@ class LabelMaps:
         """Make the masks of a source frame, (k, H, W), from its labels (3, H, W)."""
         masks = torch.zeros(len(self.names), *image.shape[1:])
         try:
-            of_source, _ = paired(labels(image), self.style)
+            of_source, _ = pair_labels(find_labels(image), self.style)
         except ConfigError:
             if must_match:
                 raise

@@ -32,7 +32,9 @@ from vidstyle.stylize.optimise.pyramid import descent, factors, scaled
 from vidstyle.stylize.photoreal.guided_filter import recoloured
 from vidstyle.stylize.photoreal.matting import Laplacian
 from vidstyle.stylize.resample import MARGIN, cropped, extend, resize
-from vidstyle.stylize.style.targets import Mixture, Painting
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
+from vidstyle.stylize.style.term import smallest_style_side
 from vidstyle.stylize.temporal import blended, carried, kept_where_settled, start_image
 from vidstyle.stylize.tiles import Tile, tiles
 
@@ -98,6 +100,18 @@ class State:
         return State(image, {j + 1: x for j, x in self.images.items() if j < reach})
 
 
+def style_settings(config: RenderConfig) -> StyleSettings:
+    """Return the settings of the style loss."""
+    return StyleSettings(
+        weight=config.style_weight,
+        terms=parsed(config.style_terms),
+        layers=parsed(config.style_layers),
+        scale=config.style_scale,
+        mrf_bidirectional=config.mrf_bidirectional,
+        mrf_coherence=config.mrf_coherence,
+    )
+
+
 @dataclass(frozen=True)
 class Scale:
     """One level of the coarse-to-fine pyramid: its size (h, w), the features that are matched at
@@ -105,7 +119,7 @@ class Scale:
 
     size: tuple[int, int]
     extractor: Extractor
-    style: Mixture | None
+    style: StyleTargets | None
     tiles: Sequence[Tile] | None
 
 
@@ -182,17 +196,14 @@ class Stylizer:
             # A texture keeps the scale of what it is made from: there is more of it, not a larger
             # one.
             own = (int(painting.shape[1]), int(painting.shape[2]))
-            as_large_as, smallest = (
-                own if self.config.texture else size,
-                24 if "mrf" in self.config.style_terms else 16,
-            )
-            small = fitted(
-                painting, as_large_as, factor, self.config.style_scale, smallest
-            )  # patches: 3x3 cells
+            as_large_as = own if self.config.texture else size
+            settings = style_settings(self.config)
+            smallest = smallest_style_side(settings)
+            small = fitted(painting, as_large_as, factor, settings.scale, smallest)
             over = self.tiles(extractor, small.shape[1:])
-            known.append(Painting(extractor, small[None], self.config, over, self.regions))
+            known.append(StyleImageTargets(extractor, small[None], settings, over, self.regions))
         over = self.tiles(extractor, (h + 2 * MARGIN, w + 2 * MARGIN))
-        return Scale((h, w), extractor, Mixture(known) if known else None, over)
+        return Scale((h, w), extractor, StyleTargets(known) if known else None, over)
 
     def tiles(self, extractor: Extractor, size: Sequence[int]) -> Sequence[Tile] | None:
         """How the features of a picture of `size` (h, w) are divided."""
