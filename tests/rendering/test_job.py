@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.helpers.renders import frame_files
+from tests.helpers.renders import frames_of
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import LockedError
 from vidstyle.events import Event, FrameDone
@@ -52,19 +52,19 @@ def test_a_job_that_was_pickled_renders_a_single_shot_to_the_same_bytes(
 ) -> None:
     whole = settings(**changes, keep_frames=True)
     render(whole)
-    expected = frame_files(whole.output)
+    expected = frames_of(whole.output)
     apart = whole.model_copy(update={"output": whole.output.with_name("apart.mp4")})
     job = pickle.loads(pickle.dumps(prepare(inspect(apart))))
     last = job.shots[-1]
     events: list[Event] = []
     render_shots(job, [last], events.append)
     names = [f"{i:06d}.png" for i in last.indices]
-    assert frame_files(apart.output) == {name: expected[name] for name in names}
+    assert frames_of(apart.output) == {name: expected[name] for name in names}
     assert {e.frame for e in events if isinstance(e, FrameDone)} == set(last.indices)
     events.clear()
     render(apart, events.append)  # the plain command finds them there
     assert not {e.frame for e in events if isinstance(e, FrameDone)} & set(last.indices)
-    assert frame_files(apart.output) == expected
+    assert frames_of(apart.output) == expected
     assert apart.output.read_bytes() == whole.output.read_bytes()
 
 
@@ -76,6 +76,6 @@ def test_a_shot_that_another_process_renders_is_refused_and_the_others_are_not(
     render_shots(job, [second])
     with lock_shot(state_folder(job.delivery.path), first.first), pytest.raises(LockedError):
         render_shots(job, [first])
-    assert len(frame_files(job.delivery.path)) == len(second)
+    assert len(frames_of(job.delivery.path)) == len(second)
     render_shots(job, [first])
-    assert len(frame_files(job.delivery.path)) == COUNT
+    assert len(frames_of(job.delivery.path)) == COUNT

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,23 @@ from vidstyle.frames import Frame
 from vidstyle.machine import disk
 from vidstyle.motion import flow
 from vidstyle.rendering import pipeline
-from vidstyle.rendering.passes import neighbour
+from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.loop import FrameCounter
+from vidstyle.rendering.models import Models, RenderTools, build_tools
+from vidstyle.rendering.pipeline import render_shot
+from vidstyle.rendering.prepare import disk_needed, inspect, prepare
+from vidstyle.rendering.schedule import neighbour_of, plan_shot
 from vidstyle.storage import record
+from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.storage.frame_store import FrameStore
 from vidstyle.storage.record import state_folder
-from vidstyle.stylize.optimise.engine import Stylizer
+from vidstyle.stylize.engine import MultiPassStylizer, State, Step
 from vidstyle.video import read
 
-COUNT, SHOT = 5, 3
-"""Frames of `brief`, and the first frame of its second shot."""
+COUNT = 5
+"""Frames of `brief`."""
+SHOT = 3
+"""The first frame of its second shot."""
 PASSES = 3
 TOTAL = PASSES * COUNT
 
@@ -86,6 +94,17 @@ def folders(built: RenderConfig) -> set[str]:
     return {p.name for p in state_folder(built.output).iterdir() if p.is_dir() and any(p.iterdir())}
 
 
+ORDERS = [
+    [0, 1, 2],
+    [2, 1, 0],
+    [0, 1, 2],
+    [3, 4],
+    [4, 3],
+    [3, 4],
+]
+"""In which the frames of `brief` are made: shot after shot, pass after pass."""
+
+
 # Where a pass goes
 
 
@@ -101,64 +120,105 @@ def folders(built: RenderConfig) -> set[str]:
 def test_after_the_first_one_passes_go_back_and_forth_within_each_shot(
     number: int, expected: list[int | None]
 ) -> None:
-    assert [neighbour(i, number, {0, 3}, 7) for i in range(7)] == expected
+    shots = [FrameRange(0, 3), FrameRange(3, 7)]
+    assert [neighbour_of(i, number, shot) for shot in shots for i in shot.indices] == expected
+
+
+@dataclass
+class Spy:
+    """Stands between the loop and a stylizer, and checks what each frame is made from."""
+
+    stylizer: MultiPassStylizer
+    temporal_from: int
+    images: list[list[Tensor]] = field(default_factory=list)
+    order: list[list[int]] = field(default_factory=list)
+
+    @property
+    def device(self) -> Any:
+        return self.stylizer.device
+
+    def begin(self) -> None:
+        self.images.append([])
+        self.order.append([])
+
+    @property
+    def number(self) -> int:
+        return (len(self.order) - 1) % self.passes + 1
+
+    passes: int = PASSES
+
+    def step(self, state: State, frame: Frame, motion: Any, observer: Any = None) -> Step:
+        assert (state.image, motion) == (None, None)
+        assert self.number == 1
+        return self.keep(frame, self.stylizer.step(state, frame, motion, observer))
+
+    def revise(
+        self, state: State, frame: Frame, motion: Any, image: Tensor, *, temporal_loss: bool
+    ) -> Step:
+        before = dict(zip(self.order[-2], self.images[-2], strict=True))
+        assert bool((image == before[frame.index]).all())
+        assert temporal_loss == (self.number >= self.temporal_from)
+        shot = FrameRange(0, SHOT) if frame.index < SHOT else FrameRange(SHOT, COUNT)
+        other = neighbour_of(frame.index, self.number, shot)
+        assert (state.image is None) == (motion is None) == (other is None)
+        if other is not None:
+            assert self.order[-1][-1] == other
+            assert state.image is self.images[-1][-1]
+        step = self.stylizer.revise(state, frame, motion, image, temporal_loss=temporal_loss)
+        return self.keep(frame, step)
+
+    def cost(self, *args: Any) -> Any:
+        raise NotImplementedError
+
+    def keep(self, frame: Frame, step: Step) -> Step:
+        self.order[-1].append(frame.index)
+        self.images[-1].append(step.image)
+        return step
 
 
 @pytest.mark.parametrize(
-    ("changes", "held_from"),
+    ("changes", "temporal_from"),
     [({}, 2), ({"passes": 4}, 3), ({"temporal_from_pass": 3}, 3), ({"passes": 2}, 2)],
 )
 def test_every_frame_of_a_pass_is_made_from_its_last_image_and_the_neighbour_just_made(
-    brief: Settings, monkeypatch: pytest.MonkeyPatch, changes: dict[str, int], held_from: int
+    brief: Settings, changes: dict[str, int], temporal_from: int
 ) -> None:
-    images: list[list[Tensor]] = []  # of each pass, in the order in which they were made
-    order: list[list[int]] = []
-    real_step, real_revise = Stylizer.step, Stylizer.revise
-
-    def step(self: Stylizer, state: Any, frame: Frame, motion: Any) -> Any:
-        assert (state.image, motion) == (None, None)
-        made = real_step(self, state, frame, motion)
-        images[-1].append(made[1])
-        return made
-
-    def revise(
-        self: Stylizer, frame: Frame, image: Tensor, beside: Any, motion: Any, *, hold: bool
-    ) -> Any:
-        number, index = len(images), order[-1][len(images[-1])]
-        before = dict(zip(order[-2], images[-2], strict=True))
-        assert bool((image == before[index]).all())
-        assert hold == (number >= held_from)
-        other = neighbour(index, number, {0, SHOT}, COUNT)
-        assert (beside is None) == (motion is None) == (other is None)
-        if other is not None:
-            assert order[-1][len(images[-1]) - 1] == other
-            assert beside is images[-1][-1]
-        made = real_revise(self, frame, image, beside, motion, hold=hold)
-        images[-1].append(made[0])
-        return made
+    built = brief(**changes)
+    job = prepare(inspect(built))
+    models = Models()
+    tools = build_tools(job, models)
+    assert isinstance(tools.stylizer, MultiPassStylizer)
+    spy = Spy(tools.stylizer, temporal_from, passes=built.passes)
 
     def report(event: Event) -> None:
-        if isinstance(event, Note) and event.text.startswith("pass "):
-            number = len(order) + 1
-            images.append([])
-            order.append(sorted(range(COUNT), reverse=number % 2 == 0))
+        if isinstance(event, Note) and "pass " in event.text:
+            spy.begin()
 
-    monkeypatch.setattr(Stylizer, "step", step)
-    monkeypatch.setattr(Stylizer, "revise", revise)
-    built = brief(**changes)
-    pipeline.render(built, report)
-    assert [len(made) for made in images] == [COUNT] * built.passes
+    with lock_output(job.delivery.path):
+        store = Checkpoint(job.delivery.path, {}, job.size, job.frame_count)
+        store.begin({}, restart=False)
+        plans = [plan_shot(job, shot, store) for shot in job.shots]
+        counter = FrameCounter(built.passes * COUNT, 0, report, lambda: False, built.passes)
+        for plan in plans:
+            render_shot(job, plan, RenderTools(spy, tools.flow), store, counter)
+    forward = [list(range(SHOT)), list(range(SHOT, COUNT))]
+    expected = [
+        shot if number % 2 else shot[::-1]
+        for shot in forward
+        for number in range(1, built.passes + 1)
+    ]
+    assert spy.order == expected
 
 
-def test_the_source_is_decoded_once_and_each_pass_links_what_it_must(
+def test_the_source_of_a_shot_is_decoded_once_and_each_pass_links_what_it_must(
     brief: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads, flows = [], []
     real_read, real_flow = read.read, flow.DIS.__call__
-    monkeypatch.setattr(read, "read", lambda *args: reads.append(args[2:]) or real_read(*args))
+    monkeypatch.setattr(read, "read", lambda *args: reads.append(args[2:4]) or real_read(*args))
     monkeypatch.setattr(flow.DIS, "__call__", lambda *args: flows.append(1) or real_flow(*args))
     result = pipeline.render(brief())
-    assert reads == [(3, 8)]
+    assert reads == [(3, 6), (6, 8)]
     assert len(flows) == 2 * (PASSES - 1) * (COUNT - 2)
     assert (result.frames, result.rendered) == (COUNT, TOTAL)
 
@@ -179,38 +239,42 @@ def test_progress_counts_the_frames_of_all_passes_and_names_each(brief: Settings
     assert [e for e in events if isinstance(e, Started)] == [Started(TOTAL, 0, 48, 32)]
     done = [e for e in events if isinstance(e, FrameDone)]
     assert [(e.done, e.total) for e in done] == [(i + 1, TOTAL) for i in range(TOTAL)]
-    assert [e.frame for e in done] == [*range(COUNT), *reversed(range(COUNT)), *range(COUNT)]
-    assert [e.text for e in events if isinstance(e, Note)][-4:] == [
+    assert [e.frame for e in done] == [i for order in ORDERS for i in order]
+    assert [e.text for e in events if isinstance(e, Note)][-7:] == [
         "3 passes over 5 frames: 15 to render in all",
-        "pass 1 of 3, every frame by itself",
-        "pass 2 of 3, backward",
-        "pass 3 of 3, forward",
+        "frames 0 to 2: pass 1 of 3, every frame by itself",
+        "frames 0 to 2: pass 2 of 3, backward",
+        "frames 0 to 2: pass 3 of 3, forward",
+        "frames 3 to 4: pass 1 of 3, every frame by itself",
+        "frames 3 to 4: pass 2 of 3, backward",
+        "frames 3 to 4: pass 3 of 3, forward",
     ]
 
 
 # What is kept
 
 
-def test_two_passes_and_the_source_are_on_the_disk_at_most_and_in_the_end_the_last_pass(
+def test_two_passes_and_the_source_of_a_shot_are_on_the_disk_at_most_and_in_the_end_the_last_pass(
     brief: Settings,
 ) -> None:
     built, most = brief(), 0
     assert built.output is not None
+    numbers = [
+        n for shot in (SHOT, COUNT - SHOT) for n in range(1, PASSES + 1) for _ in range(shot)
+    ]
 
     def look(event: Event) -> None:
         nonlocal most
         if isinstance(event, FrameDone):
-            number = (event.done - 1) // COUNT + 1
-            allowed = {
-                "source",
-                "frames" if number == PASSES else f"frames.{number}",
-                f"frames.{number - 1}",
-            }
+            number = numbers[event.done - 1]
+            allowed = {"source", "frames", f"frames.{number}", f"frames.{number - 1}"}
             assert folders(built) <= allowed
+            assert event.path is not None
+            assert event.path.is_file()
             most = max(most, record.count_frame_files(built.output))  # type: ignore[arg-type]
 
     pipeline.render(built, look)
-    assert 2 * COUNT < most <= disk.max_checkpoints(COUNT, PASSES)
+    assert 2 * SHOT < most <= disk.max_checkpoints(COUNT, PASSES, SHOT)
     assert folders(built) == {"frames"}
     assert clips.open_kept_frames(state_folder(built.output)).count == COUNT
     assert run(built).frames == []  # it is known to be finished
@@ -219,17 +283,18 @@ def test_two_passes_and_the_source_are_on_the_disk_at_most_and_in_the_end_the_la
 
 
 def test_the_disk_for_all_of_it_is_asked_for(brief: Settings) -> None:
-    job = pipeline.prepare(brief())
-    once = pipeline.prepare(brief(passes=1))
+    job = prepare(inspect(brief()))
+    once = prepare(inspect(brief(passes=1)))
     frame = disk.needed_bytes((48, 32), 0, 1)
-    assert pipeline.disk_needed(once, COUNT) == disk.needed_bytes((48, 32), COUNT, COUNT)
-    assert pipeline.disk_needed(job, COUNT) == pytest.approx(
-        pipeline.disk_needed(once, COUNT) + 2 * COUNT * frame, 1
-    )
+    assert disk_needed(once, COUNT) == disk.needed_bytes((48, 32), COUNT, COUNT)
+    assert disk_needed(job, COUNT) == pytest.approx(disk_needed(once, COUNT) + 2 * SHOT * frame, 1)
     with pytest.raises(Interrupted):
-        run(brief(), limit=2 * COUNT + 2)  # source, pass 2 and two frames of pass 3
-    assert pipeline.disk_needed(job, 3) == disk.needed_bytes((48, 32), COUNT, 3)
-    assert pipeline.disk_needed(job, 0) == disk.needed_bytes((48, 32), COUNT, 0)
+        run(brief(), limit=2 * SHOT + 2)  # source, pass 2 and two frames of pass 3 of a shot
+    stored = record.count_frame_files(job.delivery.path)
+    assert stored == 2 * SHOT + 2
+    most = disk.max_checkpoints(COUNT, PASSES, SHOT)
+    assert disk_needed(job, 3) == disk.needed_bytes((48, 32), COUNT, max(3, most - stored))
+    assert disk_needed(job, 0) == disk.needed_bytes((48, 32), COUNT, 0)
 
 
 # What happens on the way
@@ -267,15 +332,15 @@ def test_a_kill_between_the_end_of_a_pass_and_the_removal_of_the_one_before_cost
 ) -> None:
     built = brief()
     with pytest.raises(Interrupted):
-        run(built, limit=COUNT)
+        run(built, limit=SHOT)
     folder = state_folder(built.output)
     shutil.copytree(folder / "frames.1", tmp_path / "first")
     with pytest.raises(Interrupted):
-        run(built, limit=COUNT)
+        run(built, limit=SHOT)
     assert folders(built) == {"frames.2", "source"}
     shutil.move(tmp_path / "first", folder / "frames.1")
     watch = run(built)
-    assert len(watch.frames) == COUNT
+    assert len(watch.frames) == TOTAL - 2 * SHOT
     assert not [e for e in watch.events if isinstance(e, Note) and e.warning]
     assert folders(built) == {"frames"}
     assert (frames_of(built.output), built.output.read_bytes()) == (whole.frames, whole.film)
@@ -284,23 +349,20 @@ def test_a_kill_between_the_end_of_a_pass_and_the_removal_of_the_one_before_cost
 @pytest.mark.parametrize(
     ("done", "damaged", "more"),
     [
-        (3, ["frames.1/000001"], 1),
-        (COUNT + 1, ["frames.1/000003"], 1),
-        (COUNT + 1, ["frames.1/000004"], 0),  # pass 2 has made its frame of it already
-        (COUNT + 3, ["frames.2/000003"], 1),
-        (
-            2 * COUNT,
-            ["frames.2/000000"],
-            2,
-        ),  # the first pass is gone: once there, and once in the second
-        (2 * COUNT + 1, ["frames.2/000004"], 2),
-        (2 * COUNT + 1, ["frames.2/000000"], 0),
-        (2 * COUNT + 2, ["frames/000001", "frames.2/000001"], 3),
-        (2 * COUNT + 2, ["source/000001", "source/000003"], 0),
-        (TOTAL - 1, [f"frames.2/{i:06d}" for i in range(COUNT)], 2),
+        (2, ["frames.1/000001"], 1),
+        (SHOT + 1, ["frames.1/000001"], 1),
+        (SHOT + 1, ["frames.1/000002"], 0),  # pass 2 has made its frame of it already
+        (SHOT + 2, ["frames.2/000001"], 1),
+        (2 * SHOT, ["frames.2/000002"], 2),  # the first pass is gone: it is made again in both
+        (2 * SHOT + 1, ["frames.2/000002"], 2),
+        (2 * SHOT + 1, ["frames.2/000000"], 0),
+        (2 * SHOT + 2, ["frames/000001", "frames.2/000001"], 3),
+        (2 * SHOT + 2, ["source/000001", "source/000002"], 0),
+        (3 * SHOT + 3, ["frames.1/000003"], 1),
+        (TOTAL - 1, ["frames.2/000003", "frames.2/000004"], 2),
     ],
 )
-def test_a_damaged_frame_of_any_pass_is_made_anew_and_changes_nothing_in_the_end(
+def test_a_damaged_frame_of_any_pass_is_made_again_and_changes_nothing_in_the_end(
     brief: Settings, whole: Whole, done: int, damaged: list[str], more: int
 ) -> None:
     built = brief()
@@ -343,12 +405,12 @@ def test_a_file_of_another_pass_or_of_the_source_is_none_of_this_one(
 ) -> None:
     built = brief()
     with pytest.raises(Interrupted):
-        run(built, limit=COUNT + 2)
+        run(built, limit=SHOT + 1)
     folder = state_folder(built.output)
     shutil.copy(folder / "frames.1/000000.png", folder / "frames.2/000000.png")
     shutil.copy(folder / "source/000001.png", folder / "frames.2/000001.png")
     shutil.copy(folder / "frames.1/000002.png", folder / "frames/000002.png")
-    assert len(run(built).frames) == TOTAL - COUNT - 2
+    assert len(run(built).frames) == TOTAL - SHOT - 1
     assert (frames_of(built.output), built.output.read_bytes()) == (whole.frames, whole.film)
 
 
@@ -357,7 +419,7 @@ def test_earlier_passes_are_work_that_other_settings_do_not_throw_away(
 ) -> None:
     built = brief()
     with pytest.raises(Interrupted):
-        run(built, limit=COUNT + 2)
+        run(built, limit=SHOT + 2)
     before = folders(built)
     with pytest.raises(SettingsChangedError) as caught:
         run(built.model_copy(update={"passes": 2, "blend": 0.25}))
