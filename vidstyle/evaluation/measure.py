@@ -19,7 +19,7 @@ from vidstyle.evaluation.scorecard import Curve, Scores
 from vidstyle.features.extractor import CONTENT_LAYERS, STYLE_LAYERS, Network
 from vidstyle.motion.flow import Flow
 from vidstyle.stylize import losses
-from vidstyle.stylize.optimise.engine import fitted
+from vidstyle.stylize.resample import fit_style_image
 
 LONG = 10
 """Frames between the two of a long pair."""
@@ -161,7 +161,7 @@ class Meter:
         if self.painting is None:
             return None
         if not self.target:
-            painting = fitted(self.painting, (frame.shape[1], frame.shape[2]))[None]
+            painting = fit_style_image(self.painting, (frame.shape[1], frame.shape[2]))[None]
             wanted = self.network(painting.to(self.network.device), STYLE_LAYERS)
             self.target = {layer: losses.gram(wanted[layer]) for layer in STYLE_LAYERS}
         each = [

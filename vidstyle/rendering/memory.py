@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import POLISHER, WHOLE, parsed
 from vidstyle.errors import MemoryLimitError
 from vidstyle.machine.device import Precision
+from vidstyle.rendering.engines import build_engine
+from vidstyle.stylize.optimise.engine import OptimisingEngine
 from vidstyle.units import disk_space
 
 if TYPE_CHECKING:
@@ -31,42 +32,6 @@ the machine too.
 
 PROCESS = 0.7 * GB
 """Python, torch and OpenCV, the networks' weights and their painting."""
-
-FRAME_BYTES = {"cpu": 380, "mps": 380, "cuda": 300}
-"""For each pixel of the frame: the picture, its gradient and Adam's moments, and the frames that
-are on their way. Those of MPS and CUDA are guesses."""
-
-LBFGS_BYTES = 100
-"""More, for each pixel of the frame, where L-BFGS keeps pairs of steps and gradients."""
-
-LINKED_BYTES = 230
-"""More, for each pixel of the frame, where it is linked to another one: flow, mask, and what it is
-held to.
-"""
-
-LINK_BYTES = 100
-"""For each pixel and each earlier frame beyond the last one that a frame is held to."""
-
-SPARED_BYTES = 150
-"""Less, for each pixel of the frame, where there are tiles (`device.spare_memory`)."""
-
-FEATURE_BYTES = {
-    ("lite", "bf16"): 620,
-    ("lite", "fp16"): 620,
-    ("lite", "fp32"): 1050,
-    ("vgg19", "bf16"): 2300,
-    ("vgg19", "fp16"): 2300,
-    ("vgg19", "fp32"): 4000,
-}
-"""For each pixel whose features are computed at once, with their gradients."""
-
-PHOTOREAL_BYTES = 120
-"""More, for each pixel of the frame, where the matting Laplacian is held."""
-
-WHOLE_BYTES = 200
-"""More, for each pixel of the frame, where the features' distributions are sorted, or patches
-searched. A guess.
-"""
 
 RAFT = 2.5 * GB
 """The correlations of all pairs of cells, at the largest size at which RAFT looks."""
@@ -93,42 +58,14 @@ class Demand:
     device: str
 
     @property
-    def networks(self) -> tuple[str, ...]:
-        return (self.config.features, POLISHER) if self.config.polish else (self.config.features,)
+    def engine(self) -> OptimisingEngine:
+        """The engine of the render."""
+        return build_engine(self.config, self.precision, self.device)
 
     def bytes(self, tile: int) -> int:
         """With tiles of this side; 0: without."""
-        width, height = self.size
-        config, pixels = self.config, width * height
-        each = {name: FEATURE_BYTES[name, self.precision] for name in self.networks}
-        features = float(max(each[name] * seen(name, self.size, tile) for name in each))
-        if not tile:  # without gradients, and as large as the style's scale makes it
-            features = max(features, max(each.values()) / 2 * pixels * config.style_scale**2)
-        linked = 0 if config.per_frame else LINKED_BYTES + LINK_BYTES * (len(config.distances) - 1)
-        optimizer = LBFGS_BYTES if config.optimizer == "lbfgs" else 0
-        spared = SPARED_BYTES if tile and self.device == "cpu" else 0
-        steering = PHOTOREAL_BYTES * bool(config.photorealism)
-        steering += (
-            WHOLE_BYTES * len(config.paintings) * bool(WHOLE & set(parsed(config.style_terms)))
-        )
-        frame = (FRAME_BYTES[self.device] + optimizer + linked + steering - spared) * pixels
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
-        return round(PROCESS + features + frame + flow)
-
-
-def seen(network: str, size: tuple[int, int], tile: int) -> int:
-    """The pixels that features are computed for at once, at most, in a frame of `size` (width,
-    height).
-    """
-    from vidstyle.features import extractor
-    from vidstyle.features.extractor import STRIDE
-    from vidstyle.stylize.resample import MARGIN
-
-    canvas = [length + 2 * MARGIN for length in size]
-    if tile:
-        largest = tile + STRIDE + 2 * extractor.reach(network)
-        canvas = [min(length, largest) for length in canvas]
-    return canvas[0] * canvas[1]
+        return round(PROCESS + self.engine.memory(self.size, tile) + flow)
 
 
 def total(device: torch.device) -> int:
@@ -187,11 +124,7 @@ def choose(demand: Demand, allowed: int, begun: int | None = None) -> Fit:
     it only takes the smallest tiles: `check_free` then tells whether it can.
     """
     asked = begun if demand.config.tile is None else demand.config.tile
-    if (
-        demand.config.regions
-        or demand.config.tileable
-        or WHOLE & set(parsed(demand.config.style_terms))
-    ):
+    if demand.config.regions or not demand.engine.tileable:
         asked = 0
     sides = (0, *SIDES) if asked is None else (asked,)
     side = next((side for side in sides if demand.bytes(side) <= allowed), sides[-1])

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError, StyleError
-from vidstyle.stylize.oklab import Statistics, matched
+from vidstyle.stylize.oklab import ColourStatistics, match_statistics
 from vidstyle.video.probe import Source
 from vidstyle.video.read import read_image
 
@@ -34,7 +34,7 @@ def load(config: RenderConfig, source: Source) -> tuple[Tensor, ...]:
 
 
 def in_colours_of(
-    paintings: tuple[Tensor, ...], config: RenderConfig, seen: Callable[[], Statistics]
+    paintings: tuple[Tensor, ...], config: RenderConfig, seen: Callable[[], ColourStatistics]
 ) -> tuple[Tensor, ...]:
     """The paintings as `config.keep_colors` wants them beside a source whose frames together have
     these statistics.
@@ -42,5 +42,5 @@ def in_colours_of(
     return (
         paintings
         if config.keep_colors != "match"
-        else tuple(matched(one, seen()) for one in paintings)
+        else tuple(match_statistics(one, seen()) for one in paintings)
     )

@@ -26,7 +26,7 @@ from vidstyle.motion.correspondence import link_frames
 from vidstyle.rendering import streams
 from vidstyle.rendering.frame_counter import FrameCounter
 from vidstyle.rendering.prefetch import Behind, ahead
-from vidstyle.stylize.optimise.engine import State
+from vidstyle.stylize.engine import State
 from vidstyle.video import read
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from vidstyle.rendering.trace import Trace
     from vidstyle.storage.checkpoint import Checkpoint
     from vidstyle.storage.frame_store import FrameStore
-    from vidstyle.stylize.optimise.engine import Stylizer
+    from vidstyle.stylize.engine import MultiPassStylizer
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def remaining(store: Checkpoint, shots: Collection[int], passes: int) -> list[Pa
 
 def render(
     job: Job,
-    stylizer: Stylizer,
+    stylizer: MultiPassStylizer,
     flow: Flow,
     store: Checkpoint,
     report: Report,
@@ -200,7 +200,7 @@ def keep_sources(job: Job, store: Checkpoint, unkept: Collection[int], tally: Fr
 
 def first_pass(
     job: Job,
-    stylizer: Stylizer,
+    stylizer: MultiPassStylizer,
     store: Checkpoint,
     left: list[Pass],
     made: FrameStore,
@@ -212,9 +212,9 @@ def first_pass(
     with ahead(decoded(job, store, wanted, unkept)) as frames, Behind() as behind:
         for frame in frames:
             tally.ask()
-            _, image, iterations = (trace or stylizer).step(State(), frame, None)
-            behind.submit(lambda index=frame.index, image=image: made.save(index, image))  # type: ignore[misc]
-            tally.add(frame.index, iterations)
+            step = (trace or stylizer).step(State(), frame, None)
+            behind.submit(lambda index=frame.index, image=step.image: made.save(index, image))  # type: ignore[misc]
+            tally.add(frame.index, step.iterations)
             if trace:
                 trace.deliver()
 
@@ -252,7 +252,7 @@ def revisions(
 def later_pass(
     one: Pass,
     job: Job,
-    stylizer: Stylizer,
+    stylizer: MultiPassStylizer,
     flow: Flow,
     store: Checkpoint,
     made: FrameStore,
@@ -278,9 +278,9 @@ def later_pass(
                     last[1] if last and last[0] == frame.neighbour else made.load(frame.neighbour)
                 )
             source = job.frame(frame.index, frame.source, regions)
-            image, iterations = stylizer.revise(
-                source, frame.image, beside, frame.motion, hold=hold
+            step = stylizer.revise(
+                State(beside), source, frame.motion, frame.image, temporal_loss=hold
             )
-            last = frame.index, image
-            behind.submit(lambda index=frame.index, image=image: made.save(index, image))  # type: ignore[misc]
-            tally.add(frame.index, iterations)
+            last = frame.index, step.image
+            behind.submit(lambda index=frame.index, image=step.image: made.save(index, image))  # type: ignore[misc]
+            tally.add(frame.index, step.iterations)

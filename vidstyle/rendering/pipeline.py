@@ -23,7 +23,6 @@ from torch import Tensor
 
 from vidstyle.config import style_images
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import POLISHER
 from vidstyle.errors import ConfigError, DecodeError, Interrupted
 from vidstyle.events import Encoding, Note, Report, Started, silent
 from vidstyle.frames import Frame, FrameStyle, Timeline
@@ -33,6 +32,7 @@ from vidstyle.machine.device import deterministic, resolve_device, resolve_preci
 from vidstyle.motion import shots
 from vidstyle.motion.flow import Flow
 from vidstyle.rendering import memory, paintings, passes, streams
+from vidstyle.rendering.engines import LoadedNetworks, build_engine
 from vidstyle.rendering.frame_counter import FrameCounter
 from vidstyle.rendering.label_maps import Regions, digest
 from vidstyle.rendering.models import Models
@@ -44,7 +44,7 @@ from vidstyle.storage import checkpoint, record
 from vidstyle.storage.atomic import sha256
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.stylize import oklab
-from vidstyle.stylize.optimise.engine import State, Stylizer
+from vidstyle.stylize.engine import MultiPassStylizer, State
 from vidstyle.units import disk_space
 from vidstyle.video import delivery as deliveries
 from vidstyle.video import read, write
@@ -201,7 +201,7 @@ def prepare(config: RenderConfig) -> Job:
         raise record.existing(delivery.path)
     if config.trace:
         check_trace(delivery.path, config)
-    differences, seen = shots.ContentDifference(), oklab.Gathered()
+    differences, seen = shots.ContentDifference(), oklab.StatisticsCollector()
 
     def look(thumbnail: NDArray[np.uint8]) -> None:
         differences.add(thumbnail)
@@ -315,16 +315,20 @@ def chosen(timeline: Timeline, config: RenderConfig) -> tuple[int, int]:
     return inside[0], inside[-1] + 1
 
 
-def build(job: Job, device: torch.device, models: Models) -> tuple[Stylizer, Flow, dict[str, Any]]:
+def build(
+    job: Job, device: torch.device, models: Models
+) -> tuple[MultiPassStylizer, Flow, dict[str, Any]]:
     """The models, once, and all that makes up the render's fingerprint."""
     config = job.config
     parts = identity(job, device, models)
-    extractor = models.network(config.features, config, device)
-    polisher = models.network(POLISHER, config, device) if config.polish else None
-    width, height = job.size
-    masks = job.regions.painting if job.regions else None
-    stylizer = Stylizer(
-        extractor, job.paintings, (height, width), config, device, polisher, job.memory.tile, masks
+    engine = build_engine(config, resolve_precision(config.precision, device), device.type)
+    stylizer = engine.build(
+        LoadedNetworks(models, config, device),
+        job.paintings,
+        job.size,
+        device,
+        tile=job.memory.tile,
+        style_masks=job.regions.painting if job.regions else None,
     )
     return stylizer, models.flow(config, device), parts
 
@@ -335,6 +339,10 @@ def identity(job: Job, device: torch.device, models: Models) -> dict[str, Any]:
     """
     config = job.config
     models.fetch(config)
+    precision = resolve_precision(config.precision, device)
+    engine = build_engine(config, precision, device.type)
+    networks = LoadedNetworks(models, config, device)
+    digests = {name: networks.network(name).digest for name in engine.networks}
     mixed = (
         style_images.identity(config.style, [sha256(path) for path in config.paintings])
         if config.style
@@ -345,16 +353,11 @@ def identity(job: Job, device: torch.device, models: Models) -> dict[str, Any]:
         **({"style": mixed} if mixed else {}),
         **config.picture_settings(),
         **({"regions": [digest(path) for path in config.regions]} if config.regions else {}),
-        # Photorealistic frames were others before `guided.recoloured`, and no others were.
-        **({"recolouring": "guided filter"} if config.photorealism else {}),
         "start": job.first,  # what is rendered, not how it was asked for
         "duration": job.stop - job.first,
-        "weights": models.network(config.features, config, device).digest,
-        "polish_weights": models.network(POLISHER, config, device).digest
-        if config.polish
-        else None,
+        **engine.fingerprint_parts(digests),
         "flow_weights": models.flow(config, device).digest,
-        "precision": resolve_precision(config.precision, device),
+        "precision": precision,
         "device": device.type,
         **({"tile": job.memory.tile} if job.memory.tile else {}),
     }
@@ -379,7 +382,7 @@ def check_space(job: Job, missing: int) -> None:
 
 def stylize(
     job: Job,
-    stylizer: Stylizer,
+    stylizer: MultiPassStylizer,
     flow: Flow,
     store: Checkpoint,
     missing: list[int],
@@ -401,12 +404,13 @@ def stylize(
             tally.ask()
             streams.taken_over(frame.image, motion)
             state = recall(state, at, frame.index, motion, store)
-            state, image, iterations = (trace or stylizer).step(state, frame, motion)
+            made = (trace or stylizer).step(state, frame, motion)
+            state = made.state
             at = frame.index
             if motion is None:
                 return_memory()  # the coarser scales' holes would stay open
-            behind.submit(lambda index=at, image=image: store.save(index, image))  # type: ignore[misc]
-            tally.add(at, iterations)
+            behind.submit(lambda index=at, image=made.image: store.save(index, image))  # type: ignore[misc]
+            tally.add(at, made.iterations)
             if trace:
                 trace.deliver()
     return tally.seconds

@@ -9,9 +9,9 @@ from vidstyle.config.weighted_names import POLISHER
 from vidstyle.machine import disk
 from vidstyle.machine.device import resolve_device, resolve_precision
 from vidstyle.rendering import pipeline
+from vidstyle.rendering.engines import build_engine
 from vidstyle.rendering.models import weight_files
 from vidstyle.storage.record import state_folder
-from vidstyle.stylize.optimise.pyramid import polish_iterations
 from vidstyle.units import counted, disk_space
 from vidstyle.weights import locate, registry
 
@@ -133,9 +133,9 @@ def of(config: RenderConfig) -> Plan:
     missing = max(0, frames - kept)
     linked = not config.per_frame and frames > len(job.shots)
     again = linked or config.passes > 1  # some frames do not start afresh
-    first_polish, polish = (
-        polish_iterations(config, job.size[::-1], fresh=fresh) for fresh in (True, False)
-    )
+    precision = resolve_precision(config.precision, device)
+    engine = build_engine(config, precision, device.type)
+    first_polish, polish = (engine.work(job.size, first=first).refined for first in (True, False))
     pipeline.check_space(job, missing)
     absent = [name for name in weight_files(config) if not locate.locate(name, config.weights_dir)]
     fetching = [
@@ -163,7 +163,7 @@ def of(config: RenderConfig) -> Plan:
         held_from_pass=config.held_from_pass if config.temporal_weight else 0,
         flow=config.flow,
         device=str(device),
-        precision=resolve_precision(config.precision, device),
+        precision=precision,
         tile=job.memory.tile,
         memory_needed=job.memory.needed,
         memory_allowed=job.memory.allowed,

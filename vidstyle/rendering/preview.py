@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
     from vidstyle.rendering.pipeline import Job
     from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.stylize.engine import Stylizer
 
 SECONDS = 3.0
 SIZE = 320
@@ -76,8 +77,9 @@ def preview(
     what `render` raises.
     """
     from vidstyle.machine import disk, versions
-    from vidstyle.machine.device import deterministic, resolve_device
+    from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
     from vidstyle.rendering import pipeline
+    from vidstyle.rendering.engines import LoadedNetworks, build_engine
     from vidstyle.rendering.estimate import LinkedFrames, full_render
     from vidstyle.rendering.models import Models
     from vidstyle.storage import checkpoint, record
@@ -120,7 +122,8 @@ def preview(
         report(note)
     with contextlib.ExitStack() as stack:
         stack.enter_context(deterministic(device))
-        stylizer, flow, parts = pipeline.build(job, device, Models(report))
+        models = Models(report)
+        stylizer, flow, parts = pipeline.build(job, device, models)
         state = checkpoint.Checkpoint(clip, parts, job.size, len(job.timeline))
         store = stack.enter_context(checkpoint.hold(state))
         # An earlier preview's frames are nothing to keep: other settings simply start over.
@@ -140,8 +143,27 @@ def preview(
             pipeline.deliver(job, store, {"preview": True}, report, stop, pairs)
         store.remove()
         size = fit(source.width, source.height, config.size)
+
+        def build_full() -> Stylizer:
+            tile = pipeline.fitting(config, size, full_output).tile
+            precision = resolve_precision(config.precision, device)
+            return build_engine(config, precision, device.type).build(
+                LoadedNetworks(models, config, device),
+                job.paintings,
+                size,
+                device,
+                tile=tile,
+                style_masks=job.regions.painting if job.regions else None,
+            )
+
         seconds = full_render(
-            linked.scaled(small, config), job, full_output, size, stylizer, flow, linked.optimised
+            config,
+            job,
+            size,
+            build_full,
+            flow,
+            linked.optimised,
+            linked.scaled(small, config),
         )
         if (
             seconds is not None and missing

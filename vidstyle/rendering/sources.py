@@ -15,7 +15,7 @@ from vidstyle.motion.static import StaticTracker
 from vidstyle.rendering import streams
 from vidstyle.rendering.label_maps import masks_beside
 from vidstyle.rendering.prefetch import ahead
-from vidstyle.stylize.optimise.engine import State
+from vidstyle.stylize.engine import State
 from vidstyle.video import read
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidstyle.config.weighted_names import POLISHER
 from vidstyle.errors import ConfigError
 from vidstyle.evaluation import plots
 from vidstyle.events import Note, Report
@@ -26,7 +25,7 @@ from vidstyle.storage.atomic import disk_errors
 from vidstyle.storage.frame_store import FrameStore
 from vidstyle.storage.record import Identity, existing, read_record, state_folder
 from vidstyle.stylize import oklab
-from vidstyle.stylize.optimise.engine import State, Stylizer
+from vidstyle.stylize.engine import State, Step, Stylizer
 from vidstyle.stylize.resample import resize
 from vidstyle.video import delivery, write
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vidstyle.config.settings import RenderConfig
-    from vidstyle.features.extractor import Extractor
     from vidstyle.frames import Frame, Motion
     from vidstyle.rendering.pipeline import Job
     from vidstyle.storage.checkpoint import Checkpoint
@@ -124,7 +122,7 @@ class Trace:
             return False
         return True
 
-    def step(self, state: State, frame: Frame, motion: Motion | None) -> tuple[State, Tensor, int]:
+    def step(self, state: State, frame: Frame, motion: Motion | None) -> Step:
         """`Stylizer.step`, recorded where it is the frame to trace."""
         if motion is not None or self.evaluations or self.delivered:
             return self.stylizer.step(state, frame, motion)
@@ -132,25 +130,24 @@ class Trace:
         self.source, self.index = frame.image, frame.index
         self.pictures.open()
         try:
-            self.show(self.stylizer.first_image(frame))
-            self.stylizer.watch = self.watch
-            made = self.stylizer.step(state, frame, motion)
+            made = self.stylizer.step(state, frame, motion, self)
         except BaseException:
             self.pictures.drop()
             raise
-        finally:
-            self.stylizer.watch = None
-        self.keep(made[1])
+        self.keep(made.image)
         self.film += self.film[-1:] * (HELD - 1)
         return made
 
-    def watch(self, extractor: Extractor, picture: Tensor, losses: Mapping[str, Tensor]) -> None:
-        """Takes an evaluation down."""
-        features = POLISHER if extractor is self.stylizer.polisher else self.job.config.features
+    def start(self, image: Tensor) -> None:
+        """Show the image that the optimisation starts from."""
+        self.show(image)
+
+    def evaluate(self, image: Tensor, losses: Mapping[str, Tensor], features: str) -> None:
+        """Record an evaluation of the objective."""
         values = {name: float(value) for name, value in losses.items()}
         one = Evaluation(
             len(self.evaluations) + 1,
-            (picture.shape[2], picture.shape[1]),
+            (image.shape[2], image.shape[1]),
             features,
             values,
             taken=True,
@@ -167,7 +164,7 @@ class Trace:
             self.film.append(self.film[-1])
         else:
             self.evaluations.append(one)
-            self.show(picture)
+            self.show(image)
 
     def show(self, picture: Tensor) -> None:
         """Keep what the optimiser has, (3, h, w), as it would be seen: at full size, and in the
@@ -175,7 +172,7 @@ class Trace:
         """
         large = resize(picture, tuple(self.source.shape[1:]))
         if self.job.config.keep_colors == "luminance":
-            large = oklab.with_colours_of(large, self.source)
+            large = oklab.keep_source_colours(large, self.source)
         self.keep(large)
 
     def keep(self, picture: Tensor) -> None:

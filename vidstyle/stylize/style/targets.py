@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import MRF_LAYERS, parsed
+from vidstyle.config.weighted_names import MRF_LAYERS
 from vidstyle.features.extractor import Extractor
 from vidstyle.stylize.objective import Sums, Term, View, even, maps, sums
 from vidstyle.stylize.style import kinds
 from vidstyle.stylize.style.kinds import ADDITIVE, Matched, Part, itself, mixed
 from vidstyle.stylize.style.mrf import Patches
+from vidstyle.stylize.style.settings import StyleSettings
 from vidstyle.stylize.tiles import Tile
 
 STRENGTH = {"mrf": 0.2}
@@ -80,7 +80,7 @@ class Painting:
         self,
         extractor: Extractor,
         image: Tensor,
-        config: RenderConfig,
+        config: StyleSettings,
         tiles: Sequence[Tile] | None,
         regions: Tensor | None = None,
     ) -> None:
@@ -90,8 +90,8 @@ class Painting:
         )
         self.config, self.kinds, self.shares = (
             config,
-            parsed(config.style_terms),
-            parsed(config.style_layers),
+            config.terms,
+            config.layers,
         )
         self.targets = {kind: self.of_kind(kind, extractor, image, tiles) for kind in self.kinds}
 
@@ -144,7 +144,7 @@ class Mixture:
         mixture = tuple(shares) or (1 / len(self.paintings),) * len(self.paintings)
         return [
             LayerTerm(
-                self.config.style_weight * STRENGTH.get(kind, 1) * weight,
+                self.config.weight * STRENGTH.get(kind, 1) * weight,
                 {
                     name: self.part(kind, name, mixture, regions)
                     for name in self.paintings[0].layers(kind)
