@@ -203,7 +203,7 @@ def run(
     from vidstyle.rendering.preview import preview as render_preview
 
     if dry_run:
-        planned = plan.of(built)
+        planned = plan.plan_render(built)
         print(json.dumps(asdict(planned)) if as_json else planned.text())
         return
     keep_memory()

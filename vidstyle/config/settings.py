@@ -103,6 +103,8 @@ class RenderConfig(BaseModel):
         None, "Result. Default: in.STYLE.mp4 beside the input.", DELIVERY, ("-o",)
     )
 
+    engine: str = setting("optimise", "Way of stylising.", PICTURE, neutral="optimise")
+
     size: int | None = setting(
         None, "Long side of the render in pixels. Default: the input's.", PICTURE, ge=16, le=16384
     )
@@ -492,3 +494,11 @@ def complaint(problem: Any) -> str:
             "."
         )
     return f"{name}: {problem['msg'].lower()}, not {problem['input']!r}"
+
+
+def reduced(config: RenderConfig) -> dict[str, Any]:
+    return {
+        "iterations": max(1, config.iterations // 2),
+        "first_iterations": max(1, config.first_iterations // 2),
+        "polish": (config.polish + 1) // 2,
+    }

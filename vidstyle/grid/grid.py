@@ -31,9 +31,9 @@ from vidstyle.grid import axes as vary
 from vidstyle.grid import contact_sheet
 from vidstyle.grid.axes import Axis, Cell
 from vidstyle.grid.still_frame import frame_of
-from vidstyle.machine.device import resolve_device
-from vidstyle.rendering import pipeline
-from vidstyle.rendering.models import Models
+from vidstyle.rendering import fingerprint_parts, pipeline
+from vidstyle.rendering.models import Models, weight_files
+from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.storage import atomic, lock, png16, record
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.video import delivery, image_io
@@ -216,8 +216,9 @@ def still_of(config: RenderConfig, source: Source, frame: Path) -> RenderConfig:
 
 def identified(config: RenderConfig, folder: Path, models: Models) -> str:
     """The fingerprint of a cell's render. Raises what speaks against it."""
-    job = pipeline.prepare(config.model_copy(update={"output": folder / "cells" / "cell.png"}))
-    return fingerprint(pipeline.identity(job, resolve_device(config.device), models))
+    job = prepare(inspect(config.model_copy(update={"output": folder / "cells" / "cell.png"})))
+    digests = models.fetch(weight_files(job), config.weights_dir)
+    return fingerprint(fingerprint_parts.complete(job, digests))
 
 
 def whole(path: Path) -> bool:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from vidstyle.config.weighted_names import parsed
 from vidstyle.errors import ConfigError
+from vidstyle.stylize.optimise.engine import OptimisingEngine
+from vidstyle.stylize.optimise.settings import (
+    LossSettings,
+    MinimiserSettings,
+    OptimiserSettings,
+    PyramidSettings,
+)
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.term import check_style_settings
 
 if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
@@ -41,3 +51,60 @@ def create_engine(config: RenderConfig, device: ComputeDevice) -> Engine:
             "leave passes out, or choose another engine",
         )
     return engine
+
+
+def create_optimiser(config: RenderConfig, device: ComputeDevice) -> OptimisingEngine:
+    """Make the engine that optimises every frame. Raises ConfigError where the style terms do not
+    suit the layers or the tiles.
+    """
+    settings = optimiser_settings(config)
+    check_style_settings(settings.style, config.tile or 0)
+    return OptimisingEngine(settings, device.precision, device.device.type)
+
+
+def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
+    """Collect the settings of the optimiser."""
+    return OptimiserSettings(
+        pyramid=PyramidSettings(
+            first_iterations=config.first_iterations,
+            iterations=config.iterations,
+            first_scales=config.first_scales,
+            scales=config.scales,
+            adaptive=config.budget == "adaptive",
+        ),
+        minimiser=MinimiserSettings(
+            method=config.optimizer,
+            learning_rate=config.learning_rate,
+            stop_tolerance=config.stop_tolerance,
+        ),
+        losses=LossSettings(
+            content_weight=config.content_weight,
+            content_layers=parsed(config.content_layers),
+            total_variation_weight=config.tv_weight,
+            temporal_weight=config.temporal_weight,
+            temporal_norm=config.temporal_norm,
+            photorealism_weight=config.photorealism,
+        ),
+        style=StyleSettings(
+            weight=config.style_weight,
+            terms=parsed(config.style_terms),
+            layers=parsed(config.style_layers),
+            scale=config.style_scale,
+            mrf_bidirectional=config.mrf_bidirectional,
+            mrf_coherence=config.mrf_coherence,
+        ),
+        features=config.features,
+        pooling=config.pooling,
+        refinement_iterations=config.polish,
+        start=config.init,
+        seed=config.seed,
+        reach=0 if config.per_frame else config.distances[-1],
+        blend=config.blend,
+        luminance_only=config.keep_colors == "luminance",
+        texture=config.texture,
+        tileable_texture=config.tileable,
+        style_image_count=len(config.paintings),
+    )
+
+
+register_engine("optimise", create_optimiser)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from vidstyle.rendering.prepare import Request
 
 
+SECONDS = ("start", "duration")
+"""The settings that choose a part of the input; `of_part` has the frames themselves."""
+
+
 def known_early(request: Request | Job) -> dict[str, Any]:
     """The parts that are known before the input is decoded and before weights are at hand."""
     config = request.config
@@ -25,6 +29,8 @@ def known_early(request: Request | Job) -> dict[str, Any]:
         digests = [sha256(path) for path in config.paintings]
         parts["style"] = style_images.identity(config.style, digests)
     parts |= config.picture_settings()
+    for name in SECONDS:  # the frames that these choose are known later
+        parts.pop(name, None)
     if config.regions:
         parts["regions"] = [label_digest(path) for path in config.regions]
     parts["precision"] = request.device.precision
@@ -36,7 +42,11 @@ def known_early(request: Request | Job) -> dict[str, Any]:
 
 def known_or_absent(request: Request | Job) -> dict[str, Any]:
     """The parts of `known_early`; those that they could have and do not are None."""
-    names = (name for name in RenderConfig.model_fields if group_of(name) in FRAMES)
+    names = (
+        name
+        for name in RenderConfig.model_fields
+        if group_of(name) in FRAMES and name not in SECONDS
+    )
     return {**dict.fromkeys((*names, "style", "regions", "tile")), **known_early(request)}
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from vidstyle.stylize.engine import Engine
     from vidstyle.video.delivery import Delivery
     from vidstyle.video.probe import Source
-    from vidstyle.video.seeking import SeekIndex
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Job:
     style_images: tuple[Tensor, ...]
     timeline: Timeline
     cuts: tuple[int, ...]
-    seek: SeekIndex | None
+    seek: None
     part: FrameRange
     size: tuple[int, int]
     device: ComputeDevice

@@ -131,7 +131,7 @@ def prepare(request: Request) -> Job:
     """
     config = request.config
     differences = shots.ContentDifference()
-    colours = oklab.Gathered()
+    colours = oklab.StatisticsCollector()
 
     def look(thumbnail: NDArray[np.uint8]) -> None:
         differences.add(thumbnail)
@@ -196,7 +196,7 @@ def load_style_images(config: RenderConfig, source: Source) -> tuple[Tensor, ...
 def match_style_colours(
     images: tuple[Tensor, ...],
     config: RenderConfig,
-    source_colours: Callable[[], oklab.Statistics],
+    source_colours: Callable[[], oklab.ColourStatistics],
 ) -> tuple[Tensor, ...]:
     """Bring the style images into the colours of the source where `keep_colors` asks for that.
 
@@ -205,7 +205,7 @@ def match_style_colours(
     """
     if config.keep_colors != "match":
         return images
-    return tuple(oklab.matched(image, source_colours()) for image in images)
+    return tuple(oklab.match_statistics(image, source_colours()) for image in images)
 
 
 def plan_output(

@@ -13,7 +13,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from vidstyle.errors import ConfigError
 from vidstyle.events import Note, Report
 from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.machine.plotting import require_matplotlib
-from vidstyle.rendering.loss_plot import losses_png
+from vidstyle.rendering.loss_plot import Evaluation, losses_png
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.storage.frame_store import FrameStore
 from vidstyle.storage.record import FileIdentity, output_exists_error, read_record, state_folder
@@ -44,35 +44,6 @@ FILM_RATE = Fraction(25)
 
 RESULT_FRAMES = 25
 """Frames for which it stays at the result."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluation of the objective.
-
-    Args:
-        iteration: counted from 1.
-        scale: (width, height).
-        features: the network.
-        losses: {name of a term: its weighted value}.
-        taken: whether it is the best of its part so far; all of Adam's are taken.
-    """
-
-    iteration: int
-    scale: tuple[int, int]
-    features: str
-    losses: dict[str, float]
-    taken: bool
-
-    @property
-    def total(self) -> float:
-        """The weighted sum of all terms."""
-        return sum(self.losses.values())
-
-    @property
-    def part(self) -> tuple[tuple[int, int], str]:
-        """The size and the network, within which losses compare."""
-        return self.scale, self.features
 
 
 def trace_files(output: Path) -> tuple[Path, Path, Path]:
@@ -187,7 +158,7 @@ class Trace:
         source = self.source.to(image.device)
         large = resize(image, tuple(source.shape[1:]))
         if self.job.config.keep_colors == "luminance":
-            large = oklab.with_colours_of(large, source)
+            large = oklab.keep_source_colours(large, source)
         self.save_picture(large)
 
     def save_picture(self, image: Tensor) -> None:

@@ -159,6 +159,19 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
     return log, code, report
 
 
+def count_packets(source: Source) -> int:
+    """Count the packets of the video stream, without decoding them: about as many as its frames."""
+    if source.kind == "image":
+        return 1
+    args = [*ffmpeg.ONLY_LOCAL]
+    args += [word for name, value in source.input_options for word in (f"-{name}", value)]
+    args += ["-i", ffmpeg.local(source.path), "-map", f"0:{source.video_stream}", "-c", "copy"]
+    with ffmpeg.running([*args, "-f", "framecrc", "pipe:1"], stdout=True) as child:
+        count = sum(not line.startswith(b"#") for line in child.stdout)
+        child.wait()
+    return count
+
+
 def _missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:
     """How many frames a decoder that complained did not deliver.
 

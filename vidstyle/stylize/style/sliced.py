@@ -190,7 +190,9 @@ def iterate_projections(
         if along is None:
             yield some, losses.full(f[:, some]).mT.contiguous()
         else:
-            projected = [along[:, some].to(piece).mT @ piece.mT for piece in losses.pieces(f)]
+            projected = [
+                along[:, some].to(piece).mT @ piece.mT for piece in losses.convert_in_pieces(f)
+            ]
             yield some, torch.cat(projected, -1)
 
 
