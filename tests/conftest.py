@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidstyle.cli import main as cli
+from vidstyle.cli.main import main
 from vidstyle.cli.signals import Signals
 from vidstyle.config import settings as configs
 from vidstyle.config.settings import RenderConfig
@@ -113,17 +112,13 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Outcome]]:
+def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
     """Runs `vidstyle` with these arguments in this process."""
 
     def run(*args: object) -> Outcome:
-        monkeypatch.setattr(cli, "signals", Signals())
-        monkeypatch.setattr(sys, "argv", ["vidstyle", *map(str, args)])
         capsys.readouterr()
         try:
-            cli.main()
+            main([str(word) for word in args], signals=Signals())
             code = 0
         except SystemExit as e:
             code = int(e.code or 0)

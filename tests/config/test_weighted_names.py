@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vidstyle.config import weighted_names
-from vidstyle.config.settings import build, reconstruction
+from vidstyle.config.settings import build, reconstruction_settings
 from vidstyle.errors import ConfigError
 
 FILES = {"input": "in.mp4", "style": "munch.jpg"}
@@ -19,7 +19,7 @@ FILES = {"input": "in.mp4", "style": "munch.jpg"}
 def test_the_layers_that_settings_know_are_the_networks(name: str) -> None:
     from vidstyle.features import lite, vgg19
 
-    assert tuple(lite.RANKS if name == "lite" else vgg19.LAYERS) == weighted_names.LAYERS[name]
+    assert tuple(lite.RANKS if name == "lite" else vgg19.LAYERS) == weighted_names.NETWORK_LAYERS[name]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,6 @@ def test_what_contradicts_a_reconstruction_is_refused() -> None:
         "texture",
     ):
         with pytest.raises(ConfigError) as e:
-            reconstruction("relu4_2", {name, "size"})
+            reconstruction_settings("relu4_2", {name, "size"})
         assert name in e.value.why
-    assert reconstruction("relu4_2", {"size", "content_weight"})["content_layers"] == "relu4_2"
+    assert reconstruction_settings("relu4_2", {"size", "content_weight"})["content_layers"] == "relu4_2"

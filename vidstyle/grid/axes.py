@@ -11,10 +11,11 @@ from itertools import product
 from typing import Any
 
 from vidstyle.config import settings as configs
-from vidstyle.config.settings import LINKING, RenderConfig
+from vidstyle.config.facts import FRAME_AFFECTING, MOTION_AFFECTING
+from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError
 
-MOVING = LINKING | {"duration", "passes", "blend", "temporal_from_pass", "long_term", "per_frame"}
+MOVING = frozenset(configs.settings_that_affect(*MOTION_AFFECTING))
 """What changes nothing on a still. A grid leaves it out of its cells, whatever a preset or a file
 says.
 """
@@ -76,11 +77,7 @@ def axis(text: str) -> Axis:
     """
     written, equals, rest = text.partition("=")
     name = written.strip().lstrip("-").replace("-", "_")
-    fields = [
-        n
-        for n in RenderConfig.model_fields
-        if n == "style" or configs.group_of(n) in configs.FRAMES
-    ]
+    fields = [n for n in configs.settings_that_affect(*FRAME_AFFECTING) if n != "input"]
     what = f"cannot vary {name or text!r}"
     if name not in RenderConfig.model_fields:
         near = difflib.get_close_matches(name, fields, n=1)

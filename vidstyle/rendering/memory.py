@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import POLISHER, WHOLE, parsed
+from vidstyle.config.weighted_names import REFINEMENT_NETWORK, WHOLE, parse_weights
 from vidstyle.errors import MemoryLimitError
 from vidstyle.machine.device import Precision
 from vidstyle.units import disk_space
@@ -94,7 +94,7 @@ class Demand:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        return (self.config.features, POLISHER) if self.config.polish else (self.config.features,)
+        return (self.config.features, REFINEMENT_NETWORK) if self.config.polish else (self.config.features,)
 
     def bytes(self, tile: int) -> int:
         """With tiles of this side; 0: without."""
@@ -109,7 +109,7 @@ class Demand:
         spared = SPARED_BYTES if tile and self.device == "cpu" else 0
         steering = PHOTOREAL_BYTES * bool(config.photorealism)
         steering += (
-            WHOLE_BYTES * len(config.paintings) * bool(WHOLE & set(parsed(config.style_terms)))
+            WHOLE_BYTES * len(config.style_files) * bool(WHOLE & set(parse_weights(config.style_terms)))
         )
         frame = (FRAME_BYTES[self.device] + optimizer + linked + steering - spared) * pixels
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
@@ -190,7 +190,7 @@ def choose(demand: Demand, allowed: int, begun: int | None = None) -> Fit:
     if (
         demand.config.regions
         or demand.config.tileable
-        or WHOLE & set(parsed(demand.config.style_terms))
+        or WHOLE & set(parse_weights(demand.config.style_terms))
     ):
         asked = 0
     sides = (0, *SIDES) if asked is None else (asked,)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vidstyle.config.weighted_names import POLISHER
+from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.events import Download, Report, silent
 from vidstyle.features.extractor import Network, build_network
 from vidstyle.machine.device import Precision, resolve_precision
@@ -56,7 +56,7 @@ class Models:
 
 def weight_files(config: RenderConfig) -> tuple[str, ...]:
     """Names of the weight files that a render reads."""
-    networks = (config.features, *((POLISHER,) if config.polish else ()), flow_name(config))
+    networks = (config.features, *((REFINEMENT_NETWORK,) if config.polish else ()), flow_name(config))
     return tuple(name for name in networks if name in registry.REGISTRY)  # DIS has none
 
 

@@ -30,7 +30,7 @@ def load(config: RenderConfig, source: Source) -> tuple[Tensor, ...]:
         raise ConfigError(
             "an image has no time", why, "give weights without times, as in a.jpg:0.7"
         )
-    return tuple(read_image(path, StyleError) for path in config.paintings)
+    return tuple(read_image(path, StyleError) for path in config.style_files)
 
 
 def in_colours_of(

@@ -260,7 +260,7 @@ def later_pass(
 ) -> None:
     """Every frame from what it was, and from the neighbour that was rendered before it."""
     hold, regions = (
-        one.number >= job.config.held_from_pass,
+        one.number >= job.config.first_temporal_pass,
         job.regions.fixed if job.regions else None,
     )
     last: tuple[int, Tensor] | None = None

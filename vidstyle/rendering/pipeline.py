@@ -23,7 +23,7 @@ from torch import Tensor
 
 from vidstyle.config import style_images
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import POLISHER
+from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.errors import ConfigError, DecodeError, Interrupted
 from vidstyle.events import Encoding, Note, Report, Started, silent
 from vidstyle.frames import Frame, FrameStyle, Timeline
@@ -97,7 +97,7 @@ class Job:
 
     def mixture(self, index: int) -> tuple[float, ...]:
         """How much each painting counts in a rendered frame."""
-        return style_images.shares(
+        return style_images.mixture_shares(
             self.config.style, self.whole.pts[self.first + index] * self.whole.time_base
         )
 
@@ -193,7 +193,7 @@ def prepare(config: RenderConfig) -> Job:
     def decide(timeline: Timeline | None = None) -> Delivery:
         wishes = config.output, config.named_after, config.codec, config.crf
         return deliveries.decide(
-            source, *wishes, size=size, timeline=timeline, made_from=config.made_from
+            source, *wishes, size=size, timeline=timeline, made_from=config.protected_files
         )
 
     delivery = decide()
@@ -260,10 +260,10 @@ def unreached(config: RenderConfig, timeline: Timeline, first: int, stop: int) -
     counted = [
         sum(parts)
         for parts in zip(
-            *(style_images.shares(config.style, t) for t in times[first:stop]), strict=True
+            *(style_images.mixture_shares(config.style, t) for t in times[first:stop]), strict=True
         )
     ]
-    missing = {path for path, part in zip(config.paintings, counted, strict=True) if not part}
+    missing = {path for path, part in zip(config.style_files, counted, strict=True) if not part}
     late = [one for one in timed if one.path in missing or (one.at or 0) > times[-1] + 1]
     shown = f"frames are shown from {float(times[first]):.2f} s to {float(times[stop - 1]):.2f} s"
     return [
@@ -320,7 +320,7 @@ def build(job: Job, device: torch.device, models: Models) -> tuple[Stylizer, Flo
     config = job.config
     parts = identity(job, device, models)
     extractor = models.network(config.features, config, device)
-    polisher = models.network(POLISHER, config, device) if config.polish else None
+    polisher = models.network(REFINEMENT_NETWORK, config, device) if config.polish else None
     width, height = job.size
     masks = job.regions.painting if job.regions else None
     stylizer = Stylizer(
@@ -336,7 +336,7 @@ def identity(job: Job, device: torch.device, models: Models) -> dict[str, Any]:
     config = job.config
     models.fetch(config)
     mixed = (
-        style_images.identity(config.style, [sha256(path) for path in config.paintings])
+        style_images.style_fingerprint_parts(config.style, [sha256(path) for path in config.style_files])
         if config.style
         else None
     )
@@ -350,7 +350,7 @@ def identity(job: Job, device: torch.device, models: Models) -> dict[str, Any]:
         "start": job.first,  # what is rendered, not how it was asked for
         "duration": job.stop - job.first,
         "weights": models.network(config.features, config, device).digest,
-        "polish_weights": models.network(POLISHER, config, device).digest
+        "polish_weights": models.network(REFINEMENT_NETWORK, config, device).digest
         if config.polish
         else None,
         "flow_weights": models.flow(config, device).digest,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vidstyle.config.settings import STEERING, RenderConfig, group_of
-from vidstyle.config.weighted_names import POLISHER
+from vidstyle.config.facts import STEERING
+from vidstyle.config.settings import RenderConfig, facts_of
+from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.machine import disk
 from vidstyle.machine.device import resolve_device, resolve_precision
 from vidstyle.rendering import pipeline
@@ -97,7 +98,7 @@ class Plan:
     def polishing(self) -> str:
         if not self.first_polish:
             return ""
-        last = f", {POLISHER} in the last {self.first_polish} iterations of "
+        last = f", {REFINEMENT_NETWORK} in the last {self.first_polish} iterations of "
         if self.polish in (0, self.first_polish):
             return f"{last}every frame"
         if self.passes > 1:
@@ -111,7 +112,7 @@ def steered(config: RenderConfig) -> list[str]:
     return [
         name
         for name in fields
-        if group_of(name) == STEERING and getattr(config, name) != fields[name].default
+        if facts_of(name).group == STEERING and getattr(config, name) != fields[name].default
     ]
 
 
@@ -160,7 +161,7 @@ def of(config: RenderConfig) -> Plan:
         first_iterations=config.first_iterations,
         iterations=config.iterations,
         held_to=config.distances if linked else (),
-        held_from_pass=config.held_from_pass if config.temporal_weight else 0,
+        held_from_pass=config.first_temporal_pass if config.temporal_weight else 0,
         flow=config.flow,
         device=str(device),
         precision=resolve_precision(config.precision, device),

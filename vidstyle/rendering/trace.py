@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidstyle.config.weighted_names import POLISHER
+from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.errors import ConfigError
 from vidstyle.evaluation import plots
 from vidstyle.events import Note, Report
@@ -88,7 +88,7 @@ def check(output: Path, config: RenderConfig) -> None:
     record = read_record(state_folder(output))
     known = {**(record.get("traced") or {}), **(record.get("trace") or {})}
     for path in files(output):
-        delivery.check_place(path, config.input, config.made_from)
+        delivery.check_place(path, config.input, config.protected_files)
         if path.exists() and not config.overwrite and not is_own(path, known):
             raise existing(path)
 
@@ -146,7 +146,7 @@ class Trace:
 
     def watch(self, extractor: Extractor, picture: Tensor, losses: Mapping[str, Tensor]) -> None:
         """Takes an evaluation down."""
-        features = POLISHER if extractor is self.stylizer.polisher else self.job.config.features
+        features = REFINEMENT_NETWORK if extractor is self.stylizer.polisher else self.job.config.features
         values = {name: float(value) for name, value in losses.items()}
         one = Evaluation(
             len(self.evaluations) + 1,

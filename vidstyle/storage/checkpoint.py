@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.config.fingerprint import RENDER_FORMAT, fingerprint
-from vidstyle.config.settings import RenderConfig, extra_of
+from vidstyle.config.settings import RenderConfig, facts_of
 from vidstyle.errors import OutputError, SettingsChangedError
 from vidstyle.storage import atomic
 from vidstyle.storage.atomic import disk_errors
@@ -228,7 +228,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[object,
 def usual(name: str, value: object) -> object:
     """What a setting that is not in the fingerprint stands at."""
     return (
-        extra_of(name).get("neutral")
+        facts_of(name).neutral_or_none
         if value is None and name in RenderConfig.model_fields
         else value
     )

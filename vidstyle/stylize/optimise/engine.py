@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import parsed
+from vidstyle.config.weighted_names import parse_weights
 from vidstyle.features.extractor import Extractor
 from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.stylize import oklab
@@ -379,7 +379,7 @@ class Stylizer:
     def objective(self, frame: Frame, held: Sequence[Held], scale: Scale) -> Objective:
         config = self.config
         canvas = extend(resize(frame.image, scale.size))
-        wanted = parsed(config.content_layers)
+        wanted = parse_weights(config.content_layers)
         looked_at = tuple(wanted) if config.content_weight and not config.texture else ()
         content = maps(scale.extractor, canvas[None], looked_at, scale.tiles)
         masks = None if frame.regions is None else extend(resize(frame.regions, scale.size))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import MRF_LAYERS, parsed
+from vidstyle.config.weighted_names import MRF_LAYERS, parse_weights
 from vidstyle.features.extractor import Extractor
 from vidstyle.stylize.objective import Sums, Term, View, even, maps, sums
 from vidstyle.stylize.style import kinds
@@ -90,8 +90,8 @@ class Painting:
         )
         self.config, self.kinds, self.shares = (
             config,
-            parsed(config.style_terms),
-            parsed(config.style_layers),
+            parse_weights(config.style_terms),
+            parse_weights(config.style_layers),
         )
         self.targets = {kind: self.of_kind(kind, extractor, image, tiles) for kind in self.kinds}
 
