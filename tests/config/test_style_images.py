@@ -148,10 +148,18 @@ def test_a_mixture_that_is_the_same_at_two_times_does_not_move_between_them() ->
 def test_what_mixes_alike_is_the_same_render() -> None:
     digests = ["1", "2", "3"]
     pairs = (["a:7", "b:2", "c:1"], ["a:0.7", "b:0.2", "c:0.1"], ["a:2.1", "b:0.6", "c:0.3"])
-    same = [style_images.style_fingerprint_parts(style_images.parse_style_images(styles), digests) for styles in pairs]
+    same = [
+        style_images.style_fingerprint_parts(style_images.parse_style_images(styles), digests)
+        for styles in pairs
+    ]
     assert same[0] == same[1] == same[2]
     assert style_images.style_fingerprint_parts(style_images.parse_style_images("a"), ["1"]) == "1"
-    assert style_images.style_fingerprint_parts(style_images.parse_style_images(["a", "b", "c"]), digests) != same[0]
+    assert (
+        style_images.style_fingerprint_parts(
+            style_images.parse_style_images(["a", "b", "c"]), digests
+        )
+        != same[0]
+    )
 
 
 def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
