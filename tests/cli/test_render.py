@@ -163,7 +163,8 @@ def test_a_dry_run_says_how_many_iterations_are_polished(
     [
         (
             "--passes 4",
-            "passes    4: 9 iterations of every frame by itself, then 5 in each of 3 more; held to its",
+            "passes    4: 9 iterations of every frame by itself, then 5 in each of 3 more; "
+            "held to its",
         ),
         ("--passes 4", "neighbour from pass 3 on"),
         ("--passes 4 --temporal-from-pass 2", "neighbour from pass 2 on"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,8 @@ def test_a_preview_has_half_the_iterations_and_at_least_one(
     given = {"iterations": iterations, "first_iterations": first, "polish": polish}
     names = ("iterations", "first_iterations", "polish")
     assert configs.reduced(build(FILES, given)) == dict(zip(names, expected, strict=True))
+
+
+def test_settings_survive_pickling() -> None:
+    given = build(FILES, {"passes": 3, "regions": ("a.png", "b.png")})
+    assert pickle.loads(pickle.dumps(given)) == given

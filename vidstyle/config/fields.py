@@ -24,8 +24,9 @@ from vidstyle.config.facts import (
 from vidstyle.config.style_images import StyleImage, parse_style_images
 from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 
-DEFAULT_STYLE_LAYERS = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
-DEFAULT_CONTENT_LAYERS = "relu4_2"
+NEUTRAL_STYLE_LAYERS = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
+NEUTRAL_CONTENT_LAYERS = "relu4_2"
+"""The layers of every render before they could be chosen."""
 
 STYLE_IS_ASKED = Need(
     "style_weight",
@@ -71,13 +72,13 @@ THERE_ARE_PASSES = Need(
     lambda passes: passes > 1,
     "{name} = {value} changes nothing where there is one pass: set passes = 2 or more",
 )
-NOTHING_IS_STATIC_IN_PASSES = Need(
+ONE_PASS_FOR_REST = Need(
     "passes",
     lambda passes: passes == 1,
     "{name} = {value} changes nothing where passes = {other} let everything follow its flow: set "
     "only one of them",
 )
-ITERATIONS_ARE_EQUAL_IN_PASSES = Need(
+ONE_PASS_FOR_BUDGET = Need(
     "passes",
     lambda passes: passes == 1,
     "{name} = {value} changes nothing where passes = {other} give every frame as many iterations: "
@@ -168,7 +169,7 @@ class RenderFields(BaseModel):
         "hold",
         "What does not move: hold keeps it where it is, follow lets it follow its flow, which "
         "is never quite zero.",
-        SettingFacts("links", PICTURE, needs=(NOTHING_IS_STATIC_IN_PASSES,)),
+        SettingFacts("links", PICTURE, needs=(ONE_PASS_FOR_REST,)),
     )
     optimizer: Literal["lbfgs", "adam"] = setting_field(
         "lbfgs",
@@ -198,7 +199,7 @@ class RenderFields(BaseModel):
         "adaptive",
         "adaptive gives a frame more iterations the more of it is new, at most two fifths of "
         "what a first frame has more; fixed does not.",
-        SettingFacts("links", PICTURE, needs=(ITERATIONS_ARE_EQUAL_IN_PASSES,)),
+        SettingFacts("links", PICTURE, needs=(ONE_PASS_FOR_BUDGET,)),
     )
     first_scales: int = setting_field(
         6,
@@ -300,18 +301,18 @@ class RenderFields(BaseModel):
         SettingFacts("frames", PICTURE, neutral="optimise", on_command_line=False),
     )
     style_layers: WeightedNames = setting_field(
-        DEFAULT_STYLE_LAYERS,
+        NEUTRAL_STYLE_LAYERS,
         "Layers whose style is matched, with weights: relu1_1,relu4_1=2.",
-        SettingFacts("style", STEERING, needs=(STYLE_IS_ASKED,), neutral=DEFAULT_STYLE_LAYERS),
+        SettingFacts("style", STEERING, needs=(STYLE_IS_ASKED,), neutral=NEUTRAL_STYLE_LAYERS),
     )
     content_layers: WeightedNames = setting_field(
-        DEFAULT_CONTENT_LAYERS,
+        NEUTRAL_CONTENT_LAYERS,
         "Layers whose content is matched, with weights.",
         SettingFacts(
             "style",
             STEERING,
             needs=(CONTENT_IS_OF_THE_INPUT, CONTENT_IS_ASKED),
-            neutral=DEFAULT_CONTENT_LAYERS,
+            neutral=NEUTRAL_CONTENT_LAYERS,
         ),
     )
     style_terms: WeightedNames = setting_field(

@@ -82,7 +82,7 @@ def axis(text: str) -> Axis:
     if name not in RenderConfig.model_fields:
         near = difflib.get_close_matches(name, fields, n=1)
         why = f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")
-        raise ConfigError(what, why, f"name a setting of `vidstyle --help`, {EXAMPLE}")
+        raise ConfigError(what, why, f"name a setting of `vidstyle --help-all`, {EXAMPLE}")
     if name not in fields:
         raise ConfigError(
             what, "it does not change the picture", f"name a setting that does, {EXAMPLE}"
