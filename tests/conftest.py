@@ -12,7 +12,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ import psutil
 import pytest
 
 from tests.helpers.renders import Uninterrupted, frames_of, quick_settings, run
-from vidstyle.cli import main as cli
+from vidstyle.cli.main import main
 from vidstyle.cli.signals import Signals
 from vidstyle.config.settings import RenderConfig
 from vidstyle.video import ffmpeg
@@ -152,17 +151,13 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Outcome]]:
+def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
     """Runs `vidstyle` with these arguments in this process."""
 
     def run(*args: object) -> Outcome:
-        monkeypatch.setattr(cli, "signals", Signals())
-        monkeypatch.setattr(sys, "argv", ["vidstyle", *map(str, args)])
         capsys.readouterr()
         try:
-            cli.main()
+            main([str(word) for word in args], signals=Signals())
             code = 0
         except SystemExit as e:
             code = int(e.code or 0)

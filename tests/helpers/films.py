@@ -5,14 +5,14 @@ for shifts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dataclasses import fields, replace
-from typing import Any
 from vidstyle.evaluation.scorecard import Curve, ScoreCard, Scores
 from vidstyle.frames import to_uint16
 from vidstyle.storage.checkpoint import Checkpoint
@@ -94,7 +94,11 @@ def folder(
     of its input.
     """
     _, h, w = frames[0].shape
-    parts = {"first_frame": start, "frame_count": len(frames), **({"input": source} if source else {})}
+    parts = {
+        "first_frame": start,
+        "frame_count": len(frames),
+        **({"input": source} if source else {}),
+    }
     store = Checkpoint(output, parts, (w, h), len(frames))
     store.begin({}, restart=False)
     for i, frame in enumerate(frames):
@@ -156,24 +160,3 @@ def card(**changes: Any) -> ScoreCard:
         metrics_version=1,
     )
     return replace(made, **changes)
-
-
-class Shift:
-    """The exact flow of films that move as a whole, by one of a few steps."""
-
-    digest = ""
-
-    def __init__(self, steps: Sequence[tuple[int, int]]) -> None:
-        self.steps = {(sign * x, sign * y) for x, y in steps for sign in (-1, 1)} | {(0, 0)}
-
-    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        _, h, w = a.shape
-
-        def difference(step: tuple[int, int]) -> float:
-            x, y = step
-            here = a[:, max(0, -y) : h - max(0, y), max(0, -x) : w - max(0, x)]
-            there = b[:, max(0, y) : h - max(0, -y), max(0, x) : w - max(0, -x)]
-            return float((here - there).abs().mean())
-
-        x, y = min(sorted(self.steps), key=difference)
-        return torch.stack([torch.full((h, w), float(x)), torch.full((h, w), float(y))])

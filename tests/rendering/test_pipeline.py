@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vidstyle.stylize.optimise.stylizer import OptimisingStylizer
 
 from tests.helpers.films import texture, video
 from tests.helpers.renders import Uninterrupted
@@ -31,6 +30,7 @@ from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
 from vidstyle.storage.record import state_folder
+from vidstyle.stylize.optimise.stylizer import OptimisingStylizer
 from vidstyle.video import ffmpeg, read
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import scan

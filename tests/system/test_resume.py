@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.renders import Uninterrupted, Watch, frames_of, run
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.style_images import Painting
+from vidstyle.config.style_images import StyleImage
 from vidstyle.errors import DiskFullError, Interrupted, OutputError, SettingsChangedError
 from vidstyle.events import Note
 from vidstyle.rendering import pipeline
@@ -248,7 +248,11 @@ def test_a_changed_input_or_painting_is_refused_by_name(
     other_painting = tmp_path / "other.png"
     other_painting.write_bytes(painting.read_bytes() + b"\0")
     with pytest.raises(SettingsChangedError) as caught:
-        run(finished.model_copy(update={"input": other_film, "style": (Painting(other_painting),)}))
+        run(
+            finished.model_copy(
+                update={"input": other_film, "style": (StyleImage(other_painting),)}
+            )
+        )
     assert set(caught.value.differences) == {"input", "style"}
 
 
@@ -257,7 +261,7 @@ def test_a_file_that_was_only_renamed_is_no_change(
 ) -> None:
     moved = tmp_path / "moved.png"
     moved.write_bytes(painting.read_bytes())
-    assert not run(finished.model_copy(update={"style": (Painting(moved),)})).frames
+    assert not run(finished.model_copy(update={"style": (StyleImage(moved),)})).frames
 
 
 def test_restart_renders_everything_again(finished: RenderConfig) -> None:

@@ -11,10 +11,11 @@ from itertools import product
 from typing import Any
 
 from vidstyle.config import settings as configs
-from vidstyle.config.settings import LINKING, RenderConfig
+from vidstyle.config.facts import FRAME_AFFECTING, MOTION_AFFECTING
+from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError
 
-MOVING = LINKING | {"duration", "passes", "blend", "temporal_from_pass", "long_term", "per_frame"}
+MOVING = frozenset(configs.settings_that_affect(*MOTION_AFFECTING))
 """What changes nothing on a still. A grid leaves it out of its cells, whatever a preset or a file
 says.
 """
@@ -76,16 +77,12 @@ def axis(text: str) -> Axis:
     """
     written, equals, rest = text.partition("=")
     name = written.strip().lstrip("-").replace("-", "_")
-    fields = [
-        n
-        for n in RenderConfig.model_fields
-        if n == "style" or configs.group_of(n) in configs.FRAMES
-    ]
+    fields = [n for n in configs.settings_that_affect(*FRAME_AFFECTING) if n != "input"]
     what = f"cannot vary {name or text!r}"
     if name not in RenderConfig.model_fields:
         near = difflib.get_close_matches(name, fields, n=1)
         why = f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")
-        raise ConfigError(what, why, f"name a setting of `vidstyle --help`, {EXAMPLE}")
+        raise ConfigError(what, why, f"name a setting of `vidstyle --help-all`, {EXAMPLE}")
     if name not in fields:
         raise ConfigError(
             what, "it does not change the picture", f"name a setting that does, {EXAMPLE}"

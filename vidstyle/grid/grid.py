@@ -180,7 +180,7 @@ def check(cells: Sequence[Cell], source: Source, output: Path) -> None:
                 raise ConfigError(
                     "a frame has no time", why, "give weights without times, as in a.jpg:0.7"
                 )
-        delivery.check_place(output, config.input, cell.config.made_from)
+        delivery.check_place(output, config.input, cell.config.protected_files)
     folder = record.state_folder(output)
     if (folder / "render.json").exists():
         raise OutputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vidstyle.config.weighted_names import parsed
+from vidstyle.config.weighted_names import parse_weights
 from vidstyle.errors import ConfigError
 from vidstyle.stylize.optimise.engine import OptimisingEngine
 from vidstyle.stylize.optimise.settings import (
@@ -79,7 +79,7 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
         ),
         losses=LossSettings(
             content_weight=config.content_weight,
-            content_layers=parsed(config.content_layers),
+            content_layers=parse_weights(config.content_layers),
             total_variation_weight=config.tv_weight,
             temporal_weight=config.temporal_weight,
             temporal_norm=config.temporal_norm,
@@ -87,8 +87,8 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
         ),
         style=StyleSettings(
             weight=config.style_weight,
-            terms=parsed(config.style_terms),
-            layers=parsed(config.style_layers),
+            terms=parse_weights(config.style_terms),
+            layers=parse_weights(config.style_layers),
             scale=config.style_scale,
             mrf_bidirectional=config.mrf_bidirectional,
             mrf_coherence=config.mrf_coherence,
@@ -103,7 +103,7 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
         luminance_only=config.keep_colors == "luminance",
         texture=config.texture,
         tileable_texture=config.tileable,
-        style_image_count=len(config.paintings),
+        style_image_count=len(config.style_files),
     )
 
 

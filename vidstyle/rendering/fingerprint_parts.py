@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.config import style_images
-from vidstyle.config.settings import FRAMES, RenderConfig, group_of
+from vidstyle.config.facts import FRAME_AFFECTING
+from vidstyle.config.settings import settings_that_affect
 from vidstyle.rendering.label_maps import label_digest
 from vidstyle.rendering.models import flow_name
 from vidstyle.storage.atomic import sha256
@@ -26,8 +27,8 @@ def known_early(request: Request | Job) -> dict[str, Any]:
     config = request.config
     parts: dict[str, Any] = {"input": sha256(config.input)}
     if config.style:
-        digests = [sha256(path) for path in config.paintings]
-        parts["style"] = style_images.identity(config.style, digests)
+        digests = [sha256(path) for path in config.style_files]
+        parts["style"] = style_images.style_fingerprint_parts(config.style, digests)
     parts |= config.picture_settings()
     for name in SECONDS:  # the frames that these choose are known later
         parts.pop(name, None)
@@ -42,11 +43,7 @@ def known_early(request: Request | Job) -> dict[str, Any]:
 
 def known_or_absent(request: Request | Job) -> dict[str, Any]:
     """The parts of `known_early`; those that they could have and do not are None."""
-    names = (
-        name
-        for name in RenderConfig.model_fields
-        if group_of(name) in FRAMES and name not in SECONDS
-    )
+    names = set(settings_that_affect(*FRAME_AFFECTING)) - set(SECONDS)
     return {**dict.fromkeys((*names, "style", "regions", "tile")), **known_early(request)}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vidstyle.config.settings import STEERING, group_of
-from vidstyle.config.weighted_names import POLISHER
+from vidstyle.config.facts import STEERING
+from vidstyle.config.settings import facts_of
+from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.machine import disk
 from vidstyle.rendering.models import missing_weights
 from vidstyle.rendering.prepare import check_space, disk_needed, inspect, prepare
@@ -115,7 +116,7 @@ class Plan:
         """Say which iterations are done on VGG-19."""
         if not self.first_polish:
             return ""
-        last = f", {POLISHER} in the last {self.first_polish} iterations of "
+        last = f", {REFINEMENT_NETWORK} in the last {self.first_polish} iterations of "
         if self.polish in (0, self.first_polish):
             return f"{last}every frame"
         if self.passes > 1:
@@ -129,7 +130,7 @@ def changed_steering(config: RenderConfig) -> list[str]:
     return [
         name
         for name in fields
-        if group_of(name) == STEERING and getattr(config, name) != fields[name].default
+        if facts_of(name).group == STEERING and getattr(config, name) != fields[name].default
     ]
 
 
@@ -176,7 +177,7 @@ def plan_render(config: RenderConfig) -> Plan:
         first_iterations=first_work.iterations,
         iterations=other_work.iterations,
         held_to=config.distances if are_linked else (),
-        held_from_pass=config.held_from_pass if config.temporal_weight else 0,
+        held_from_pass=config.first_temporal_pass if config.temporal_weight else 0,
         flow=config.flow,
         device=str(job.device.device),
         precision=job.device.precision,

@@ -190,7 +190,7 @@ def load_style_images(config: RenderConfig, source: Source) -> tuple[Tensor, ...
         why = f"{config.input} is an image, and {timed[0].path} has a time: {timed[0].at:g} s"
         hint = "give weights without times, as in a.jpg:0.7"
         raise ConfigError("an image has no time", why, hint)
-    return tuple(read.read_image(path, StyleError) for path in config.paintings)
+    return tuple(read.read_image(path, StyleError) for path in config.style_files)
 
 
 def match_style_colours(
@@ -223,7 +223,7 @@ def plan_output(
         config.crf,
         size=size,
         timeline=timeline,
-        made_from=config.made_from,
+        made_from=config.protected_files,
     )
 
 
@@ -292,9 +292,9 @@ def note_unseen_styles(config: RenderConfig, timeline: Timeline, part: FrameRang
     if not timed:
         return []
     times = [t * timeline.time_base for t in timeline.pts]
-    mixtures = [style_images.shares(config.style, times[i]) for i in part.indices]
+    mixtures = [style_images.mixture_shares(config.style, times[i]) for i in part.indices]
     totals = [sum(shares) for shares in zip(*mixtures, strict=True)]
-    unseen = {path for path, total in zip(config.paintings, totals, strict=True) if not total}
+    unseen = {path for path, total in zip(config.style_files, totals, strict=True) if not total}
     late = [one for one in timed if one.path in unseen or (one.at or 0) > times[-1] + 1]
     first_time = float(times[part.first])
     last_time = float(times[part.stop - 1])

@@ -205,7 +205,7 @@ def revision_work(
         unsaved = set(unsaved_sources(plan, store))
         for _ in stored_frames(job, unsaved, unsaved, store.source):
             pass
-    temporal_loss = one.number >= job.config.held_from_pass
+    temporal_loss = one.number >= job.config.first_temporal_pass
     regions = job.label_maps.fixed if job.label_maps else None
     before = store.pass_frames(one.number - 1)
     last: tuple[int, Tensor] | None = None

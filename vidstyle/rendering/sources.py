@@ -37,7 +37,7 @@ around."""
 def mixture_of(job: Job, index: int) -> tuple[float, ...]:
     """The share of each style image in a rendered frame, 1 together."""
     time = job.timeline.pts[job.part.first + index] * job.timeline.time_base
-    return style_images.shares(job.config.style, time)
+    return style_images.mixture_shares(job.config.style, time)
 
 
 def style_of(job: Job, index: int) -> FrameStyle:

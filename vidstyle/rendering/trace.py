@@ -62,7 +62,7 @@ def check_trace(output: Path, config: RenderConfig) -> None:
     record = read_record(state_folder(output))
     known = {**(record.get("traced") or {}), **(record.get("trace") or {})}
     for path in trace_files(output):
-        delivery.check_place(path, config.input, config.made_from)
+        delivery.check_place(path, config.input, config.protected_files)
         if path.exists() and not config.overwrite and not is_on_record(path, known):
             raise output_exists_error(path)
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.config.fingerprint import ASKED_BY, RENDER_FORMAT, fingerprint
-from vidstyle.config.settings import RenderConfig, extra_of
+from vidstyle.config.settings import RenderConfig, facts_of
 from vidstyle.errors import OutputError, SettingsChangedError
 from vidstyle.storage.atomic import disk_errors, write_atomically
 from vidstyle.storage.frame_store import FrameStore
@@ -326,7 +326,7 @@ def value_text(name: str, value: object) -> str:
     digests by their first digits, a mixture of styles by its parts.
     """
     if value is None and name in RenderConfig.model_fields:
-        value = extra_of(name).get("neutral")
+        value = facts_of(name).neutral_or_none
     is_mixture = (
         isinstance(value, list)
         and bool(value)

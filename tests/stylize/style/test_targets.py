@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from vidstyle.stylize.style.kinds import SEARCH_EVERY
 
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import TERMS, WHOLE, parsed
+from vidstyle.config.weighted_names import TERMS, WHOLE, parse_weights
 from vidstyle.features import extractor
 from vidstyle.features.extractor import STYLE_LAYERS
 from vidstyle.frames import Frame, Motion
@@ -20,7 +21,6 @@ from vidstyle.stylize import losses, oklab
 from vidstyle.stylize.objective import Objective, Style
 from vidstyle.stylize.optimise.engine import State, Stylizer, fitted
 from vidstyle.stylize.photoreal.matting import Laplacian, affine
-from vidstyle.stylize.style.kinds import SEARCH_EVERY
 from vidstyle.stylize.style.mrf import Match, Patches
 from vidstyle.stylize.style.targets import Mixture, Painting
 from vidstyle.stylize.tiles import tiles
@@ -212,7 +212,7 @@ def test_the_statistics_of_many_images_are_those_of_all_their_pixels(picture: Pi
 
 
 def test_every_term_is_known() -> None:
-    assert all(parsed(kind) == {kind: 1.0} for kind in TERMS)
+    assert all(parse_weights(kind) == {kind: 1.0} for kind in TERMS)
 
 
 def test_a_region_that_is_smaller_than_a_cell_takes_the_whole_paintings_style(
