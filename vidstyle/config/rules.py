@@ -42,24 +42,12 @@ def something_to_look_at(config: RenderConfig) -> None:
     for text in (config.style_layers, config.content_layers):
         for network in networks:
             weighted_names.known(text, weighted_names.LAYERS[network], f"features = {network}")
-    weighted_names.known(config.style_terms, weighted_names.TERMS, "style_terms")
     terms = weighted_names.parsed(config.style_terms)
-    if "mrf" in terms and not set(weighted_names.MRF_LAYERS) & set(
-        weighted_names.parsed(config.style_layers)
-    ):
-        raise ValueError(
-            f"style_terms = mrf compares patches of {' and '.join(weighted_names.MRF_LAYERS)}: name one of them in style_layers"
-        )
     for name in ("mrf_bidirectional", "mrf_coherence"):
         if getattr(config, name) and "mrf" not in terms:
             raise ValueError(
                 f"{name} changes nothing where style_terms = {config.style_terms} have no mrf: add it"
             )
-    if config.tile and (whole := sorted(weighted_names.WHOLE & set(terms))):
-        raise ValueError(
-            f"tile = {config.tile} cannot be where style_terms has {', '.join(whole)}, which look at "
-            "the whole picture: set tile = 0, or style_terms = gram or w2"
-        )
 
 
 def something_to_pool(config: RenderConfig) -> None:

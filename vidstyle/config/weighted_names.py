@@ -17,17 +17,6 @@ LAYERS = {
 torch.
 """
 
-TERMS = ("gram", "w2", "swd", "histogram", "mrf")
-"""What of a painting's features is matched (`stylize.styles`)."""
-
-WHOLE = frozenset({"swd", "histogram", "mrf"})
-"""Those that look at whole maps, and cannot be had tile by tile."""
-
-MRF_LAYERS = ("relu3_1", "relu4_1")
-"""Where patches are compared: below them there are too many, above too few (Li & Wand 2016, section
-4).
-"""
-
 
 def parsed(text: str) -> dict[str, float]:
     """`a,b=2` -> {"a": 1.0, "b": 2.0}. Raises ValueError."""

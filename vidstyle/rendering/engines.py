@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from vidstyle.rendering.models import Models
 
 
+def style_settings(config: RenderConfig) -> StyleSettings:
+    """Collect the settings of the style loss."""
+    return StyleSettings(
+        weight=config.style_weight,
+        terms=parsed(config.style_terms),
+        layers=parsed(config.style_layers),
+        scale=config.style_scale,
+        mrf_bidirectional=config.mrf_bidirectional,
+        mrf_coherence=config.mrf_coherence,
+    )
+
+
 def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
     """Collect the settings of the optimiser."""
     return OptimiserSettings(
@@ -46,14 +58,7 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
             temporal_norm=config.temporal_norm,
             photorealism_weight=config.photorealism,
         ),
-        style=StyleSettings(
-            weight=config.style_weight,
-            terms=parsed(config.style_terms),
-            layers=parsed(config.style_layers),
-            scale=config.style_scale,
-            mrf_bidirectional=config.mrf_bidirectional,
-            mrf_coherence=config.mrf_coherence,
-        ),
+        style=style_settings(config),
         features=config.features,
         pooling=config.pooling,
         refinement_iterations=config.polish,

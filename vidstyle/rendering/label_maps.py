@@ -18,7 +18,13 @@ from torch import Tensor
 from vidstyle.errors import ConfigError, InputError, StyleError
 from vidstyle.events import Note
 from vidstyle.storage.atomic import sha256
-from vidstyle.stylize.style.regions import REST, flat, labels, named, paired
+from vidstyle.stylize.style.regions import (
+    REST,
+    find_flat_pixels,
+    find_labels,
+    name_colours,
+    pair_labels,
+)
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 from vidstyle.video.scan import scan
@@ -33,7 +39,7 @@ STRETCHED = 0.02
 
 def doubts(path: Path, image: Tensor) -> Generator[Note, None, None]:
     """What speaks against an image (3, H, W) being one of labels."""
-    if float(flat(image).float().mean()) < 0.5:
+    if float(find_flat_pixels(image).float().mean()) < 0.5:
         yield Note(f"{path} has few flat colours: is it a picture of labels?", warning=True)
 
 
@@ -91,8 +97,8 @@ class Regions:
             )
         self.source = probe(self.folder[0] if self.folder else files[0])
         of_style = read_image(files[1], StyleError)
-        self.style, self.notes = labels(of_style), [*doubts(files[1], of_style)]
-        self.names = [*named(self.style.palette), REST]
+        self.style, self.notes = find_labels(of_style), [*doubts(files[1], of_style)]
+        self.names = [*name_colours(self.style.palette), REST]
         self.fixed: Tensor | None = None
         if self.source.kind == "image" and not self.folder:
             first = self.picture(self.path)
@@ -141,7 +147,7 @@ class Regions:
         """(k, H, W): every region's part of a source frame, from its labels (3, H, W)."""
         whole = torch.zeros(len(self.names), *image.shape[1:])
         try:
-            of_source, _ = paired(labels(image), self.style)
+            of_source, _ = pair_labels(find_labels(image), self.style)
         except ConfigError:
             if must_match:
                 raise

@@ -32,7 +32,7 @@ from vidstyle.machine.device import deterministic, resolve_device, resolve_preci
 from vidstyle.motion import shots
 from vidstyle.motion.flow import Flow
 from vidstyle.rendering import memory, paintings, passes, streams
-from vidstyle.rendering.engines import LoadedNetworks, build_engine
+from vidstyle.rendering.engines import LoadedNetworks, build_engine, style_settings
 from vidstyle.rendering.frame_counter import FrameCounter
 from vidstyle.rendering.label_maps import Regions, digest
 from vidstyle.rendering.models import Models
@@ -45,6 +45,7 @@ from vidstyle.storage.atomic import sha256
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.stylize import oklab
 from vidstyle.stylize.engine import MultiPassStylizer, State
+from vidstyle.stylize.style.term import check_style_settings
 from vidstyle.units import disk_space
 from vidstyle.video import delivery as deliveries
 from vidstyle.video import read, write
@@ -186,6 +187,7 @@ def render(
 
 def prepare(config: RenderConfig) -> Job:
     """Look at everything that can refuse the render, the cheap things first."""
+    check_style_settings(style_settings(config), config.tile or 0)
     source = probe(config.input)
     loaded = paintings.load(config, source)
     size = read.fit(source.width, source.height, config.size)

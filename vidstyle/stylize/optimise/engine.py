@@ -11,11 +11,12 @@ from torch import Tensor
 
 from vidstyle.machine.device import Precision
 from vidstyle.stylize.engine import FrameWork, NetworkSource
-from vidstyle.stylize.optimise.memory import estimate_memory, needs_whole_maps, networks_of
+from vidstyle.stylize.optimise.memory import estimate_memory, networks_of
 from vidstyle.stylize.optimise.pyramid import count_refined_iterations, plan_scales
 from vidstyle.stylize.optimise.scales import NamedNetwork
 from vidstyle.stylize.optimise.settings import OptimiserSettings
 from vidstyle.stylize.optimise.stylizer import Execution, OptimisingStylizer
+from vidstyle.stylize.style.term import needs_whole_maps
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class OptimisingEngine:
     @property
     def tileable(self) -> bool:
         """Whether no style term looks at whole maps, and no edge at the opposite one."""
-        return not (needs_whole_maps(self.settings) or self.settings.tileable_texture)
+        settings = self.settings
+        return not (needs_whole_maps(settings.style) or settings.tileable_texture)
 
     def fingerprint_parts(self, digests: Mapping[str, str]) -> dict[str, Any]:
         """Name what frames depend on beyond the settings.

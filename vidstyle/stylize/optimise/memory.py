@@ -5,16 +5,16 @@ The figures are fitted to what `benchmarks/scaling.py` measured, on the safe sid
 
 from __future__ import annotations
 
-from vidstyle.config.weighted_names import WHOLE
 from vidstyle.features import extractor
 from vidstyle.features.extractor import STRIDE
 from vidstyle.machine.device import Precision
 from vidstyle.stylize.optimise.settings import REFINEMENT_FEATURES, OptimiserSettings
 from vidstyle.stylize.resample import CANVAS_MARGIN
+from vidstyle.stylize.style.term import needs_whole_maps
 
 FRAME_BYTES = {"cpu": 380, "mps": 380, "cuda": 300}
-"""Bytes for each pixel of the frame: the image, its gradient and Adam's moments, and the frames that
-are on their way. Those of MPS and CUDA are guesses."""
+"""Bytes for each pixel of the frame: the image, its gradient and Adam's moments, and the frames
+that are on their way. Those of MPS and CUDA are guesses."""
 
 LBFGS_BYTES = 100
 """More, for each pixel of the frame, where L-BFGS stores pairs of steps and gradients."""
@@ -56,11 +56,6 @@ def networks_of(settings: OptimiserSettings) -> tuple[str, ...]:
     return (settings.features,)
 
 
-def needs_whole_maps(settings: OptimiserSettings) -> bool:
-    """Tell whether a style term looks at whole maps, which cannot be computed tile by tile."""
-    return not WHOLE.isdisjoint(settings.style.terms)
-
-
 def estimate_memory(
     settings: OptimiserSettings,
     size: tuple[int, int],
@@ -86,7 +81,7 @@ def estimate_memory(
         per_pixel += LINKED_BYTES + LINK_BYTES * (settings.reach.bit_length() - 1)
     if settings.losses.photorealism_weight:
         per_pixel += PHOTOREALISM_BYTES
-    if needs_whole_maps(settings):
+    if needs_whole_maps(settings.style):
         per_pixel += WHOLE_MAP_BYTES * settings.style_image_count
     if tile and device_type == "cpu":
         per_pixel -= SPARED_BYTES

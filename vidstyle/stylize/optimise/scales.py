@@ -10,13 +10,11 @@ from torch import Tensor
 from vidstyle.features.extractor import Extractor
 from vidstyle.stylize.optimise.pyramid import scale_size
 from vidstyle.stylize.optimise.schedule import Schedule
-from vidstyle.stylize.resample import CANVAS_MARGIN, MIN_STYLE_SIDE, fit_style_image
+from vidstyle.stylize.resample import CANVAS_MARGIN, fit_style_image
 from vidstyle.stylize.style.settings import StyleSettings
-from vidstyle.stylize.style.targets import Mixture, Painting
+from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
+from vidstyle.stylize.style.term import smallest_style_side
 from vidstyle.stylize.tiles import Tile, divide_into_tiles
-
-MIN_PATCH_STYLE_SIDE = 24
-"""Pixels of the shorter side of a style image, at least, whose 3x3 patches are matched."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Scale:
 
     size: tuple[int, int]
     network: NamedNetwork
-    style: Mixture | None
+    style: StyleTargets | None
     tiles: Sequence[Tile] | None
 
 
@@ -79,18 +77,20 @@ class ScaleBuilder:
         targets = []
         if self.style.weight:
             targets = [self._measure_style(network, image, factor) for image in self.images]
-        mixture = Mixture(targets) if targets else None
+        style = StyleTargets(targets) if targets else None
         canvas = (h + 2 * CANVAS_MARGIN, w + 2 * CANVAS_MARGIN)
-        return Scale((h, w), network, mixture, self._divide(network, canvas))
+        return Scale((h, w), network, style, self._divide(network, canvas))
 
-    def _measure_style(self, network: NamedNetwork, image: Tensor, factor: float) -> Painting:
+    def _measure_style(
+        self, network: NamedNetwork, image: Tensor, factor: float
+    ) -> StyleImageTargets:
         """Compute the targets of one style image."""
         own_size = (int(image.shape[1]), int(image.shape[2]))
         area = own_size if self.keeps_style_size else self.size
-        min_side = MIN_PATCH_STYLE_SIDE if "mrf" in self.style.terms else MIN_STYLE_SIDE
+        min_side = smallest_style_side(self.style)
         small = fit_style_image(image, area, factor, self.style.scale, min_side)
         tiles = self._divide(network, small.shape[1:])
-        return Painting(network.extractor, small[None], self.style, tiles, self.masks)
+        return StyleImageTargets(network.extractor, small[None], self.style, tiles, self.masks)
 
     def _divide(self, network: NamedNetwork, size: Sequence[int]) -> Sequence[Tile] | None:
         """Divide an image of `size` (h, w) into tiles; None: it is computed all at once."""
