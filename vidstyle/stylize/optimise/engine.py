@@ -50,7 +50,8 @@ class OptimisingEngine:
     @property
     def tileable(self) -> bool:
         """Whether no style term looks at whole maps, and no edge at the opposite one."""
-        return not (needs_whole_maps(self.settings.style) or self.settings.tileable_texture)
+        settings = self.settings
+        return not (needs_whole_maps(settings.style) or settings.tileable_texture)
 
     def fingerprint_parts(self, digests: Mapping[str, str]) -> dict[str, Any]:
         """Name what frames depend on beyond the settings.

@@ -13,8 +13,8 @@ from vidstyle.stylize.resample import CANVAS_MARGIN
 from vidstyle.stylize.style.term import needs_whole_maps
 
 FRAME_BYTES = {"cpu": 380, "mps": 380, "cuda": 300}
-"""Bytes for each pixel of the frame: the image, its gradient and Adam's moments, and the frames that
-are on their way. Those of MPS and CUDA are guesses."""
+"""Bytes for each pixel of the frame: the image, its gradient and Adam's moments, and the frames
+that are on their way. Those of MPS and CUDA are guesses."""
 
 LBFGS_BYTES = 100
 """More, for each pixel of the frame, where L-BFGS stores pairs of steps and gradients."""

@@ -77,9 +77,9 @@ class ScaleBuilder:
         targets = []
         if self.style.weight:
             targets = [self._measure_style(network, image, factor) for image in self.images]
-        mixture = StyleTargets(targets) if targets else None
+        style = StyleTargets(targets) if targets else None
         canvas = (h + 2 * CANVAS_MARGIN, w + 2 * CANVAS_MARGIN)
-        return Scale((h, w), network, mixture, self._divide(network, canvas))
+        return Scale((h, w), network, style, self._divide(network, canvas))
 
     def _measure_style(
         self, network: NamedNetwork, image: Tensor, factor: float
