@@ -108,13 +108,13 @@ class Demand:
         optimizer = LBFGS_BYTES if config.optimizer == "lbfgs" else 0
         spared = SPARED_BYTES if tile and self.device == "cpu" else 0
         steering = PHOTOREAL_BYTES * bool(config.photorealism)
-        steering += WHOLE_BYTES * len(config.paintings) * needs_whole_maps(config)
+        steering += WHOLE_BYTES * len(config.paintings) * has_whole_map_terms(config)
         frame = (FRAME_BYTES[self.device] + optimizer + linked + steering - spared) * pixels
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT
         return round(PROCESS + features + frame + flow)
 
 
-def needs_whole_maps(config: RenderConfig) -> bool:
+def has_whole_map_terms(config: RenderConfig) -> bool:
     """Tell whether some style term looks at whole maps, so that there are no tiles."""
     from vidstyle.stylize.optimise.engine import style_settings
     from vidstyle.stylize.style import term
@@ -193,7 +193,7 @@ def choose(demand: Demand, allowed: int, begun: int | None = None) -> Fit:
     it only takes the smallest tiles: `check_free` then tells whether it can.
     """
     asked = begun if demand.config.tile is None else demand.config.tile
-    if demand.config.regions or demand.config.tileable or needs_whole_maps(demand.config):
+    if demand.config.regions or demand.config.tileable or has_whole_map_terms(demand.config):
         asked = 0
     sides = (0, *SIDES) if asked is None else (asked,)
     side = next((side for side in sides if demand.bytes(side) <= allowed), sides[-1])
