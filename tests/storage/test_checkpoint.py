@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.storage.locking import another_process_locks
 from vidstyle.errors import DiskFullError, LockedError, OutputError, SettingsChangedError
 from vidstyle.frames import quantise
 from vidstyle.storage import checkpoint, png16
 from vidstyle.storage import record as record_module
-from vidstyle.storage.checkpoint import Checkpoint
+from vidstyle.storage.checkpoint import Checkpoint, refuse_changed_settings
 
 PARTS: dict[str, Any] = {
     "input": "a" * 64,
@@ -228,39 +228,79 @@ def test_other_library_versions_are_said_once_and_cost_nothing(full: Checkpoint)
     assert store_of(full.output).begin(newer, restart=False) == []
 
 
+# As far as the parts are known before the render begins
+
+
+@pytest.mark.parametrize(
+    ("known", "changed"),
+    [
+        ({}, set()),
+        (PARTS, set()),
+        ({"iterations": 30}, set()),
+        ({"invented": None}, set()),
+        ({"iterations": 31}, {"iterations"}),
+        ({"iterations": 31, "size": 320, "input": "a" * 64}, {"iterations", "size"}),
+        ({"style": None}, {"style"}),
+        ({"invented": True}, {"invented"}),
+    ],
+)
+def test_parts_that_are_known_to_differ_are_refused_early_and_like_later(
+    full: Checkpoint, known: dict[str, Any], changed: set[str]
+) -> None:
+    before = contents(full.folder)
+    refuse_changed_settings(full.output, known, restart=True)
+    if not changed:
+        refuse_changed_settings(full.output, known)
+        return
+    with pytest.raises(SettingsChangedError) as early:
+        refuse_changed_settings(full.output, known)
+    assert early.value.differences.keys() == changed
+    with pytest.raises(SettingsChangedError) as late:
+        store_of(full.output, **known).begin(VERSIONS, restart=False)
+    assert str(early.value) == str(late.value)
+    assert contents(full.folder) == before
+
+
+def test_an_older_render_format_is_refused_early_too(
+    full: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidstyle.storage.checkpoint.RENDER_FORMAT", 1000)
+    with pytest.raises(SettingsChangedError, match=r"render_format: \d+ -> 1000"):
+        refuse_changed_settings(full.output, {})
+
+
+def test_nothing_is_refused_early_where_no_frame_would_be_lost(
+    full: Checkpoint, tmp_path: Path
+) -> None:
+    refuse_changed_settings(tmp_path / "never begun.mp4", {"iterations": 31})
+    assert not list(tmp_path.glob("never*"))
+    (full.folder / "render.json").rename(full.folder / "aside")
+    refuse_changed_settings(full.output, {"iterations": 31})
+    (full.folder / "aside").rename(full.folder / "render.json")
+    for index in range(COUNT):
+        full.frame_path(index).unlink()
+    refuse_changed_settings(full.output, {"iterations": 31})
+
+
+def test_another_range_of_frames_is_told_under_the_names_of_its_flags(output: Path) -> None:
+    store = Checkpoint(output, {"first_frame": 2, "frame_count": 9}, SIZE, COUNT)
+    store.begin(VERSIONS, restart=False)
+    store.save(0, image(0))
+    with pytest.raises(SettingsChangedError, match="duration: 9 -> 5; start: 2 -> 4") as caught:
+        Checkpoint(output, {"first_frame": 4, "frame_count": 5}, SIZE, COUNT).begin(
+            VERSIONS, restart=False
+        )
+    assert caught.value.differences == {"start": (2, 4), "duration": (9, 5)}
+
+
 # The lock
-
-HOLDER = """
-import sys
-from pathlib import Path
-from vidstyle.storage import checkpoint
-with checkpoint.lock_output(checkpoint.Checkpoint(Path(sys.argv[1]), {}, (6, 4), 5)):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def another_process_holding(output: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(output)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdout is not None
-        try:
-            assert holder.stdout.readline() == "held\n"
-            yield holder
-        finally:
-            holder.kill()
 
 
 def test_a_second_process_is_refused_while_the_first_lives_and_not_after_it_was_killed(
     full: Checkpoint,
 ) -> None:
     before = contents(full.folder)
-    with another_process_holding(full.output) as holder:
+    with another_process_locks(full.output) as holder:
         with (
             pytest.raises(LockedError, match=r"out\.mp4 is being rendered"),
             checkpoint.lock_output(store_of(full.output)),
@@ -277,6 +317,15 @@ def test_a_lock_file_that_nobody_holds_does_not_block(full: Checkpoint) -> None:
     (full.folder / "lock").write_text("999999")
     with checkpoint.lock_output(full):
         assert full.missing_frames() == []
+
+
+def test_tidying_up_removes_what_renders_leave_and_no_more(full: Checkpoint) -> None:
+    for name in ("trace", "pairs", "source", "frames.2", "mine"):
+        (full.folder / name).mkdir()
+    for name in ("shot-000003.lock", "log.txt", "notes.txt"):
+        (full.folder / name).touch()
+    full.remove()
+    assert {path.name for path in full.folder.iterdir()} == {"lock", "mine", "notes.txt"}
 
 
 def test_nothing_is_left_of_a_render_that_ended_before_its_first_frame(output: Path) -> None:

@@ -156,19 +156,3 @@ def test_the_label_tells_our_pictures_from_others(tmp_path: Path) -> None:
     assert not png16.has_label(tmp_path / "absent.png", "preview")
     labels = [png16.label_of(path) for path in (ours, theirs, tmp_path / "absent.png")]
     assert labels == ["preview 0", "", ""]
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_temporary(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "f.png"
-    path.write_bytes(b"old")
-
-    def fail(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("vidstyle.storage.atomic.os.fsync", fail)
-    with pytest.raises(OSError, match="No space"):
-        atomic.write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
