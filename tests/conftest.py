@@ -10,7 +10,6 @@ import os
 # they sum in the same order. It holds without workers (-n 0) as well.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.helpers.renders import Uninterrupted, frames_of, quick_settings, run
+from tests.helpers.renders import Uninterrupted, quick_settings, run_through
 from vidstyle.cli import main as cli
 from vidstyle.cli.signals import Signals
 from vidstyle.config.settings import RenderConfig
@@ -107,8 +106,7 @@ def uninterrupted(
     leave it as it is.
     """
     output = tmp_path_factory.mktemp("uninterrupted") / "out.mp4"
-    watch = run(quick_settings(film, painting, output, keep_frames=True))
-    return Uninterrupted(output.parent, frames_of(output), output.read_bytes(), watch)
+    return run_through(quick_settings(film, painting, output, keep_frames=True))
 
 
 @pytest.fixture
@@ -118,7 +116,7 @@ def finished(uninterrupted: Uninterrupted, settings: Callable[..., RenderConfig]
     """
     built = settings(keep_frames=True)
     assert built.output is not None
-    shutil.copytree(uninterrupted.folder, built.output.parent, dirs_exist_ok=True)
+    uninterrupted.copy_to(built.output.parent)
     return built
 
 
