@@ -79,7 +79,9 @@ def painting(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12 frames of 48x32 at 10 a second; frame 6 starts a second shot."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    shots = "testsrc2=s=48x32:r=10:d=0.6[a];mandelbrot=s=48x32:r=10,trim=end_frame=6,negate[b];[a][b]concat=n=2"
+    first = "testsrc2=s=48x32:r=10:d=0.6[a]"
+    second = "mandelbrot=s=48x32:r=10,trim=end_frame=6,negate[b]"
+    shots = f"{first};{second};[a][b]concat=n=2"
     ffmpeg.run(
         ["-y", "-filter_complex", shots, "-crf", "10", ffmpeg.local(path)], "cannot make the film"
     )

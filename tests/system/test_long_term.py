@@ -53,9 +53,15 @@ class Oracle:
     def __init__(self, frames: list[Tensor]) -> None:
         self.frames = frames
 
+    def index_of(self, image: Tensor) -> int:
+        """Return which of the frames is closest to the image."""
+        return min(
+            range(len(self.frames)), key=lambda t: float((self.frames[t] - image).abs().mean())
+        )
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        before, after = (min(range(len(self.frames)), key=lambda t: float((self.frames[t] - x).abs().mean()))
-                         for x in (a, b))  # fmt: skip
+        before = self.index_of(a)
+        after = self.index_of(b)
         flow = torch.zeros(2, *a.shape[1:])
         flow[0, 16:32, 8 + 16 * before : 24 + 16 * before] = 16.0 * (after - before)
         return flow
