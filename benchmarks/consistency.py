@@ -39,7 +39,13 @@ from vidstyle.errors import StyleError
 from vidstyle.evaluation import clips
 from vidstyle.evaluation.instruments import FEATURE_NAMES, FLOW_NAMES, choose_network
 from vidstyle.evaluation.measure import SOURCE, Meter
-from vidstyle.evaluation.scorecard import Scores, compare_scores, divide, format_figure, mean_defined
+from vidstyle.evaluation.scorecard import (
+    Scores,
+    compare_scores,
+    divide,
+    format_figure,
+    mean_defined,
+)
 from vidstyle.events import Event, FrameDone
 from vidstyle.features import extractor
 from vidstyle.machine.allocator import keep_memory

@@ -10,7 +10,6 @@ import os
 # they sum in the same order. It holds without workers (-n 0) as well.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.helpers.renders import Uninterrupted, frames_of, quick_settings, run
+from tests.helpers.renders import Uninterrupted, quick_settings, run_through
 from vidstyle.cli.main import main
 from vidstyle.cli.signals import Signals
 from vidstyle.config.settings import RenderConfig
@@ -79,7 +78,9 @@ def painting(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12 frames of 48x32 at 10 a second; frame 6 starts a second shot."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    shots = "testsrc2=s=48x32:r=10:d=0.6[a];mandelbrot=s=48x32:r=10,trim=end_frame=6,negate[b];[a][b]concat=n=2"
+    first = "testsrc2=s=48x32:r=10:d=0.6[a]"
+    second = "mandelbrot=s=48x32:r=10,trim=end_frame=6,negate[b]"
+    shots = f"{first};{second};[a][b]concat=n=2"
     ffmpeg.run(
         ["-y", "-filter_complex", shots, "-crf", "10", ffmpeg.local(path)], "cannot make the film"
     )
@@ -106,8 +107,7 @@ def uninterrupted(
     leave it as it is.
     """
     output = tmp_path_factory.mktemp("uninterrupted") / "out.mp4"
-    watch = run(quick_settings(film, painting, output, keep_frames=True))
-    return Uninterrupted(output.parent, frames_of(output), output.read_bytes(), watch)
+    return run_through(quick_settings(film, painting, output, keep_frames=True))
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def finished(uninterrupted: Uninterrupted, settings: Callable[..., RenderConfig]
     """
     built = settings(keep_frames=True)
     assert built.output is not None
-    shutil.copytree(uninterrupted.folder, built.output.parent, dirs_exist_ok=True)
+    uninterrupted.copy_to(built.output.parent)
     return built
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,10 @@ class Uninterrupted:
     film: bytes
     watch: Watch
 
+    def copy_to(self, folder: Path) -> None:
+        """Copy output and state, with their times, into a folder of a test's own."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+
 
 def quick_settings(film: Path, painting: Path, output: Path, /, **changes: Any) -> RenderConfig:
     """Build the settings of a render that takes less than a second for a film of 12 frames of
@@ -65,6 +70,15 @@ def run(built: RenderConfig, limit: int | None = None) -> Watch:
     watch = Watch(limit)
     pipeline.render(built, watch, watch.stop)
     return watch
+
+
+def run_through(built: RenderConfig) -> Uninterrupted:
+    """Render in one go, into an empty folder, with `keep_frames`."""
+    assert built.output is not None
+    watch = run(built)
+    return Uninterrupted(
+        built.output.parent, frames_of(built.output), built.output.read_bytes(), watch
+    )
 
 
 def frames_of(output: Path) -> dict[str, bytes]:

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from vidstyle.weights.locate import status_table
-
-from vidstyle.weights.locate import locate_weights
-
-from vidstyle.weights.fetch import load_weights
-
 import hashlib
 import os
 from pathlib import Path

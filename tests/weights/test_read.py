@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from vidstyle.weights.fetch import load_weights
-
 import re
 from collections.abc import Callable
 from pathlib import Path

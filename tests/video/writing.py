@@ -1,3 +1,0 @@
-"""Names of `tests.helpers.writing` at their former place."""
-
-from tests.helpers.writing import *  # noqa: F403

@@ -1,3 +1,0 @@
-"""Names of `tests.helpers.decoding` at their former place."""
-
-from tests.helpers.decoding import *  # noqa: F403
