@@ -20,7 +20,7 @@ from vidstyle.errors import ConfigError
 from vidstyle.grid import axes as vary
 from vidstyle.machine.allocator import keep_memory
 
-UNUSED = vary.MOVING | {"codec", "crf", "allow_damaged", "trace"}
+UNUSED = vary.MOTION_SETTINGS | {"codec", "crf", "allow_damaged", "trace"}
 """What a grid has no use for: it is of one frame, and one picture comes out."""
 
 
@@ -94,7 +94,7 @@ def grid(
 
     An interrupted grid continues when the same command runs again.
     """
-    axes = vary.axes(vary_ or [])
+    axes = vary.parse_axes(vary_ or [])
     settings |= {"input": input, "style": style, "output": output, "size": size, "start": start}
     settings |= {"keep_frames": keep_frames}
     given = {
@@ -114,7 +114,7 @@ def grid(
         )
     # torch and OpenCV come in only here.
     from vidstyle.cli import main as cli
-    from vidstyle.grid.grid import grid as render_grid
+    from vidstyle.grid.grid import render_grid
 
     keep_memory()
     with displayed(progress, cli.signals.watch, quiet=quiet) as report:
