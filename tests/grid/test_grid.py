@@ -123,8 +123,8 @@ def test_one_setting_makes_one_row(command: Command, line: list[object], tmp_pat
     assert (made["output"], made["columns"], made["rows"]) == (str(tmp_path / "row.jpg"), 3, 1)
     assert made["rendered"] == 3
     height, width, _ = picture(tmp_path / "row.jpg").shape
-    assert 24 + 2 * contact_sheet.MARGIN < height < 3 * 24 + 2 * contact_sheet.MARGIN
-    assert width > 3 * 32 + 2 * contact_sheet.GAP + 2 * contact_sheet.MARGIN
+    assert 24 + 2 * contact_sheet.MARGIN_PIXELS < height < 3 * 24 + 2 * contact_sheet.MARGIN_PIXELS
+    assert width > 3 * 32 + 2 * contact_sheet.GAP_PIXELS + 2 * contact_sheet.MARGIN_PIXELS
 
 
 @pytest.mark.parametrize("along", ["columns", "rows"])
@@ -177,7 +177,7 @@ REFUSED = {
     "regions": (["regions=a.png,b.png"], "its value is two files"),
     **{
         name: ([f"{name}=1,2"], "still, and" if name != "duration" else "of one frame")
-        for name in sorted(vary.MOVING)
+        for name in sorted(vary.MOTION_SETTINGS)
     },
 }
 
@@ -264,15 +264,15 @@ def test_an_interrupted_grid_continues_with_what_is_missing(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
     events: list[Event] = []
-    axes = vary.axes(["content_weight=0.001,2", "tv_weight=0,1"])
+    axes = vary.parse_axes(["content_weight=0.001,2", "tv_weight=0,1"])
 
     def done() -> list[int]:
         return [e.done for e in events if isinstance(e, FrameDone)]
 
-    whole = grids.grid({**settings, "output": tmp_path / "whole.png"}, axes)
+    whole = grids.render_grid({**settings, "output": tmp_path / "whole.png"}, axes)
     assert whole.rendered == 4
     with pytest.raises(Interrupted, match="3 of 4 cells are done and kept"):
-        grids.grid(settings, axes, events.append, lambda: len(done()) >= 3)
+        grids.render_grid(settings, axes, events.append, lambda: len(done()) >= 3)
     cells = tmp_path / "photo.grid.png.vidstyle" / "cells"
     kept = {path: path.stat().st_mtime_ns for path in cells.iterdir()}
     assert (len(kept), done()) == (3, [1, 2, 3])
@@ -280,14 +280,15 @@ def test_an_interrupted_grid_continues_with_what_is_missing(
     torn.write_bytes(torn.read_bytes()[:100])
     events.clear()
     # A wish that was not there before continues the others just as well.
-    more = grids.grid(
-        {**settings, "keep_frames": True}, vary.axes(["content_weight=0.001,2", "tv_weight=0,1,2"])
+    more = grids.render_grid(
+        {**settings, "keep_frames": True},
+        vary.parse_axes(["content_weight=0.001,2", "tv_weight=0,1,2"]),
     )
     assert more.rendered == 4
     assert [path for path, time in kept.items() if path.stat().st_mtime_ns != time] == [torn]
     assert len(list(cells.iterdir())) == 6
     more.output.unlink()
-    again = grids.grid(settings, axes, events.append)
+    again = grids.render_grid(settings, axes, events.append)
     assert (again.rendered, done()) == (0, [])
     assert [(e.total, e.done) for e in events if isinstance(e, Started)] == [(4, 4)]
     assert again.output.read_bytes() == whole.output.read_bytes()
@@ -319,28 +320,30 @@ def test_a_stop_before_the_first_cell_leaves_nothing(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
     with pytest.raises(Interrupted, match="0 of 1 cells"):
-        grids.grid(settings, vary.axes(["seed=1"]), stop=lambda: True)
+        grids.render_grid(settings, vary.parse_axes(["seed=1"]), stop=lambda: True)
     assert names(tmp_path) == {"photo.png"}
 
 
 def test_restart_renders_all_cells_again(settings: dict[str, Any]) -> None:
-    axes = vary.axes(["seed=1,2"])
-    assert grids.grid({**settings, "keep_frames": True}, axes).rendered == 2
-    assert grids.grid({**settings, "keep_frames": True, "overwrite": True}, axes).rendered == 0
-    assert grids.grid({**settings, "overwrite": True, "restart": True}, axes).rendered == 2
+    axes = vary.parse_axes(["seed=1,2"])
+    assert grids.render_grid({**settings, "keep_frames": True}, axes).rendered == 2
+    assert (
+        grids.render_grid({**settings, "keep_frames": True, "overwrite": True}, axes).rendered == 0
+    )
+    assert grids.render_grid({**settings, "overwrite": True, "restart": True}, axes).rendered == 2
 
 
 def test_the_models_are_loaded_once(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual, loaded = models.features.load, []
+    usual, loaded = models.load_network, []
 
     def load(name: str, **more: Any) -> Any:
         loaded.append(name)
         return usual(name, **more)
 
     monkeypatch.setattr(models, "load_network", load)
-    assert grids.grid(settings, vary.axes(["seed=1,2,3"])).rendered == 3
+    assert grids.render_grid(settings, vary.parse_axes(["seed=1,2,3"])).rendered == 3
     assert loaded == ["lite"]
 
 
@@ -356,18 +359,18 @@ def test_of_a_video_one_frame_is_taken(
         "output": tmp_path / "out.png",
         "keep_frames": True,
     }
-    axes = vary.axes(["seed=1,2"])
-    grids.grid(given, axes, events.append)
+    axes = vary.parse_axes(["seed=1,2"])
+    grids.render_grid(given, axes, events.append)
     frame = tmp_path / "out.png.vidstyle" / "frame.png"
     [expected] = read(probe(film), None, index, index + 1)
     taken = cv2.cvtColor(cv2.imread(str(frame), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGR2RGB)
     np.testing.assert_array_equal(taken, to_uint16(expected.image))
     assert any(isinstance(e, Note) and f"the frame at {index / 10:.2f} s" in e.text for e in events)
     time = frame.stat().st_mtime_ns
-    grids.grid({**given, "overwrite": True}, axes)
+    grids.render_grid({**given, "overwrite": True}, axes)
     assert frame.stat().st_mtime_ns == time, "it is looked for once"
     with pytest.raises(ConfigError, match="no frame is shown from 9 s on"):
-        grids.grid({**given, "start": 9.0, "output": tmp_path / "late.png"}, axes)
+        grids.render_grid({**given, "start": 9.0, "output": tmp_path / "late.png"}, axes)
     assert names(tmp_path) == {"photo.png", "out.png", "out.png.vidstyle"}
 
 
@@ -400,46 +403,6 @@ def test_the_frames_of_a_render_are_not_touched(
     assert got.code == 2
     assert "holds the frames of a render" in got.err
     assert names(folder) == {"render.json"}
-
-
-@pytest.mark.parametrize("width", [16, 48, 192, 320, 1000])
-@pytest.mark.parametrize(
-    "text",
-    ["a", "content_weight 0.001", "style_layers " + ",".join(["relu1_1=0.25"] * 12), "ж" * 99],
-)
-def test_no_label_runs_over_its_neighbour(width: int, text: str) -> None:
-    for scale in (0.36, 0.5, 2.0):
-        lines = contact_sheet.wrapped(text, width, scale)
-        assert 1 <= len(lines) <= contact_sheet.LINES
-        assert all(contact_sheet.breadth(line, scale) <= width for line in lines)
-        assert contact_sheet.lettering(lines, width, scale).shape[2] == width
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "values"),
-    [
-        ("content_weight=1e-3, 1e-2", "content_weight", ("1e-3", "1e-2")),
-        ("--style-scale=1,2,", "style_scale", ("1", "2")),
-        (
-            "style_layers=relu1_1;relu1_1,relu2_1=0.5",
-            "style_layers",
-            ("relu1_1", "relu1_1,relu2_1=0.5"),
-        ),
-        ("style=a=b.png", "style", ("a=b.png",)),
-    ],
-)
-def test_values_are_divided_at_semicolons_or_else_at_commas(
-    text: str, name: str, values: tuple[str, ...]
-) -> None:
-    assert vary.axis(text) == vary.Axis(name, values)
-
-
-def test_labels_say_the_setting_and_its_value(settings: dict[str, Any]) -> None:
-    config = RenderConfig(**{**settings, "content_weight": 100, "texture": False})
-    assert vary.label(config, "content_weight") == "content_weight 100"
-    assert vary.label(config, "texture") == "texture false"
-    assert vary.label(config, "style") == "stripes"
-    assert vary.label(config, "learning_rate") == "learning_rate 0.03"
 
 
 def test_its_help_is_light_and_leaves_out_what_it_has_no_use_for() -> None:

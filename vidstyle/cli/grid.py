@@ -113,7 +113,7 @@ def grid_command(
 
     An interrupted grid continues when the same command runs again.
     """
-    axes = vary.axes(vary_ or [])
+    axes = vary.parse_axes(vary_ or [])
     settings |= {"input": input, "style": style, "output": output, "size": size, "start": start}
     settings |= {"keep_frames": keep_frames}
     given = collect_given(settings)
@@ -127,10 +127,10 @@ def grid_command(
             "no input given", "a grid needs a picture", f"vidstyle grid photo.jpg {vary.EXAMPLE}"
         )
     # torch and OpenCV come in only here.
-    from vidstyle.grid.grid import grid
+    from vidstyle.grid.grid import render_grid
 
     keep_memory()
     signals = context.obj
     with report_to(progress, signals.watch, quiet=quiet) as report:
-        result = grid(merged, axes, report, signals.stop_requested)
+        result = render_grid(merged, axes, report, signals.stop_requested)
     print(json.dumps(asdict(result), default=str) if as_json else result.output)

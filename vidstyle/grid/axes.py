@@ -1,4 +1,4 @@
-"""What a grid varies: `NAME=V1,V2,...` -> an axis of values, and from one or two of them the
+"""The axes of a grid: `NAME=V1,V2,...` -> an axis of values, and from one or two of them the
 settings of every cell.
 """
 
@@ -15,25 +15,25 @@ from vidstyle.config.facts import FRAME_AFFECTING, MOTION_AFFECTING
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError
 
-MOVING = frozenset(configs.settings_that_affect(*MOTION_AFFECTING))
-"""What changes nothing on a still. A grid leaves it out of its cells, whatever a preset or a file
-says.
+MOTION_SETTINGS = frozenset(configs.settings_that_affect(*MOTION_AFFECTING))
+"""Settings that change nothing on a still. A grid leaves them out of its cells, whatever a preset
+or a file says.
 """
 
-REASONS = {
+REASONS_NOT_TO_VARY = {
     "size": "all cells of a grid are of one size",
     "start": "a grid is of one frame",
     "duration": "a grid is of one frame",
     "regions": "its value is two files, and one of --vary is one text",
 }
-"""Why a setting that changes pictures cannot be varied."""
+"""The reason why a setting that changes pictures cannot be varied."""
 
 EXAMPLE = "for example --vary content_weight=0.01,0.1"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One setting and the values that it takes along the columns or rows, as they were written."""
+    """One setting and its values along the columns or rows, as they were written."""
 
     name: str
     values: tuple[str, ...]
@@ -41,95 +41,126 @@ class Axis:
 
 @dataclass(frozen=True)
 class Cell:
-    """The settings of one picture, and what tells it from the others: {name: value}."""
+    """One picture of a grid.
+
+    Args:
+        config: its settings.
+        place: {name of an axis: its value here, as it was written}.
+    """
 
     config: RenderConfig
     place: dict[str, str]
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} = {value}" for name, value in self.place.items())
+        return format_place(self.place)
 
 
-def axes(texts: Sequence[str]) -> tuple[Axis, ...]:
-    """From `--vary`, once or twice. Raises ConfigError."""
+def format_place(place: Mapping[str, str]) -> str:
+    """Write the values that tell one cell from the others."""
+    return ", ".join(f"{name} = {value}" for name, value in place.items())
+
+
+def parse_axes(texts: Sequence[str]) -> tuple[Axis, ...]:
+    """Read the axes from the texts of `--vary`, one or two. Raises ConfigError."""
     if not 1 <= len(texts) <= 2:
         count = "no" if not texts else str(len(texts))
-        hint = (
-            f"add one, {EXAMPLE}"
-            if not texts
-            else "leave the others out, and make another grid of them"
-        )
+        shorter = "leave the others out, and make another grid of them"
         raise ConfigError(
-            f"{count} --vary given", "a grid has columns and, with a second --vary, rows", hint
+            f"{count} --vary given",
+            "a grid has columns and, with a second --vary, rows",
+            shorter if texts else f"add one, {EXAMPLE}",
         )
-    found = tuple(map(axis, texts))
-    if len({one.name for one in found}) < len(found):
-        hint = f"give all values in one --vary, {EXAMPLE}"
+    axes = tuple(map(parse_axis, texts))
+    if len({axis.name for axis in axes}) < len(axes):
         raise ConfigError(
-            f"{found[0].name} is varied twice", "columns and rows need a setting each", hint
+            f"{axes[0].name} is varied twice",
+            "columns and rows need a setting each",
+            f"give all values in one --vary, {EXAMPLE}",
         )
-    return found
+    return axes
 
 
-def axis(text: str) -> Axis:
-    """`NAME=V1,V2,...` or, where a value itself has commas, `NAME=V1;V2;...`. Raises
-    ConfigError.
+def parse_axis(text: str) -> Axis:
+    """Read an axis from `NAME=V1,V2,...` or, where a value itself has commas, `NAME=V1;V2;...`.
+
+    Raises ConfigError.
     """
     written, equals, rest = text.partition("=")
     name = written.strip().lstrip("-").replace("-", "_")
+    check_can_vary(name, text)
+    parts = rest.split(";" if ";" in rest else ",")
+    values = tuple(filter(None, (part.strip() for part in parts)))
+    if not equals or not values:
+        raise ConfigError(
+            f"cannot vary {name}", "no values are given", f"write them after a =, {EXAMPLE}"
+        )
+    return Axis(name, values)
+
+
+def check_can_vary(name: str, text: str) -> None:
+    """Raise ConfigError unless `name`, which was written in `text`, is a setting that changes a
+    still picture.
+    """
     fields = [n for n in configs.settings_that_affect(*FRAME_AFFECTING) if n != "input"]
     what = f"cannot vary {name or text!r}"
     if name not in RenderConfig.model_fields:
         near = difflib.get_close_matches(name, fields, n=1)
         why = f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")
-        raise ConfigError(what, why, f"name a setting of `vidstyle --help-all`, {EXAMPLE}")
+        raise ConfigError(what, why, f"name a setting of `vidstyle --help`, {EXAMPLE}")
     if name not in fields:
         raise ConfigError(
             what, "it does not change the picture", f"name a setting that does, {EXAMPLE}"
         )
-    if name in MOVING or name in REASONS:
-        why = REASONS.get(name, "it changes nothing on a still, and a grid is of one frame")
+    if name in MOTION_SETTINGS or name in REASONS_NOT_TO_VARY:
+        still = "it changes nothing on a still, and a grid is of one frame"
+        why = REASONS_NOT_TO_VARY.get(name, still)
         raise ConfigError(what, why, f"name another setting, {EXAMPLE}")
-    values = tuple(
-        filter(None, (value.strip() for value in rest.split(";" if ";" in rest else ",")))
-    )
-    if not equals or not values:
-        raise ConfigError(what, "no values are given", f"write them after a =, {EXAMPLE}")
-    return Axis(name, values)
 
 
-def cells(settings: Mapping[str, Any], varied: Sequence[Axis]) -> list[Cell]:
-    """Every cell, row by row: the first axis varies over the columns. Raises ConfigError where one
-    cannot be, or where two would be the same.
+def make_cells(settings: Mapping[str, Any], axes: Sequence[Axis]) -> list[Cell]:
+    """Make every cell, row by row: the first axis varies over the columns.
+
+    Args:
+        settings: what all cells have in common, as for `config.build`.
+
+    Raises ConfigError where the settings of one cell contradict each other, or two cells would be
+    the same.
     """
-    usual = {name: value for name, value in settings.items() if name not in MOVING}
-    columns, *more = varied
-    made = []
-    for values in product(*(one.values for one in reversed(varied))):
-        place = dict(zip((*(one.name for one in more), columns.name), values, strict=True))
-        place = {one.name: place[one.name] for one in varied}
+    common = {name: value for name, value in settings.items() if name not in MOTION_SETTINGS}
+    cells = []
+    for values in product(*(axis.values for axis in reversed(axes))):
+        # The last axis of the product, the columns, varies fastest.
+        place = {axis.name: value for axis, value in zip(axes, reversed(values), strict=True)}
         try:
-            made.append(Cell(configs.build(usual, place), place))
+            cells.append(Cell(configs.build(common, place), place))
         except ConfigError as e:
-            told = ", ".join(f"{name} = {value}" for name, value in place.items())
             raise ConfigError(
-                f"the cell {told} cannot be", e.why, "change that value, or leave it out"
+                f"the cell {format_place(place)} cannot be",
+                e.why,
+                "change that value, or leave it out",
             ) from e
-    for one in varied:
-        seen: dict[Any, str] = {}
-        for cell in made:
-            text = seen.setdefault(getattr(cell.config, one.name), cell.place[one.name])
-            if text != cell.place[one.name] or one.values.count(text) > 1:
-                same = (
-                    "" if text == cell.place[one.name] else f": {cell.place[one.name]} is the same"
-                )
-                why = f"{text} is given twice{same}"
-                raise ConfigError(f"{one.name} has a value twice", why, "leave one of them out")
-    return made
+    for axis in axes:
+        refuse_equal_values(axis, cells)
+    return cells
 
 
-def label(config: RenderConfig, name: str) -> str:
-    """A setting of a cell in a few words; a painting by its name alone."""
+def refuse_equal_values(axis: Axis, cells: Sequence[Cell]) -> None:
+    """Raise ConfigError where two values of an axis mean the same: 0.1 and 1e-1."""
+    first_text: dict[Any, str] = {}
+    for cell in cells:
+        text = cell.place[axis.name]
+        first = first_text.setdefault(getattr(cell.config, axis.name), text)
+        if first != text or axis.values.count(text) > 1:
+            same = "" if first == text else f": {text} is the same"
+            raise ConfigError(
+                f"{axis.name} has a value twice",
+                f"{first} is given twice{same}",
+                "leave one of them out",
+            )
+
+
+def label_setting(config: RenderConfig, name: str) -> str:
+    """Write a setting of a cell in a few words; a style image by its file's name alone."""
     value = getattr(config, name)
     if name == "style":
         return " + ".join(one.path.stem for one in value)
