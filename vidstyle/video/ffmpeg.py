@@ -156,6 +156,14 @@ def decode_arguments(
     return words
 
 
+def filter_chain(filters: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Write a chain of filters, (name, options) in order, as a part of a `-filter_complex`."""
+    return ",".join(
+        name + "=" * bool(options) + ":".join(f"{key}={value}" for key, value in options.items())
+        for name, options in filters
+    )
+
+
 _HINT = "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
 
 
