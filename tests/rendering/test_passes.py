@@ -29,7 +29,7 @@ from vidstyle.rendering.passes import neighbour
 from vidstyle.storage import record
 from vidstyle.storage.frame_store import FrameStore
 from vidstyle.storage.record import state_folder
-from vidstyle.stylize.optimise.engine import Stylizer
+from vidstyle.stylize.optimise.stylizer import OptimisingStylizer as Stylizer
 from vidstyle.video import read
 
 COUNT, SHOT = 5, 3
@@ -115,26 +115,33 @@ def test_every_frame_of_a_pass_is_made_from_its_last_image_and_the_neighbour_jus
     order: list[list[int]] = []
     real_step, real_revise = Stylizer.step, Stylizer.revise
 
-    def step(self: Stylizer, state: Any, frame: Frame, motion: Any) -> Any:
+    def step(self: Stylizer, state: Any, frame: Frame, motion: Any, observer: Any = None) -> Any:
         assert (state.image, motion) == (None, None)
-        made = real_step(self, state, frame, motion)
-        images[-1].append(made[1])
+        made = real_step(self, state, frame, motion, observer)
+        images[-1].append(made.image)
         return made
 
     def revise(
-        self: Stylizer, frame: Frame, image: Tensor, beside: Any, motion: Any, *, hold: bool
+        self: Stylizer,
+        state: Any,
+        frame: Frame,
+        motion: Any,
+        image: Tensor,
+        *,
+        temporal_loss: bool,
     ) -> Any:
+        beside = state.image
         number, index = len(images), order[-1][len(images[-1])]
         before = dict(zip(order[-2], images[-2], strict=True))
         assert bool((image == before[index]).all())
-        assert hold == (number >= held_from)
+        assert temporal_loss == (number >= held_from)
         other = neighbour(index, number, {0, SHOT}, COUNT)
         assert (beside is None) == (motion is None) == (other is None)
         if other is not None:
             assert order[-1][len(images[-1]) - 1] == other
             assert beside is images[-1][-1]
-        made = real_revise(self, frame, image, beside, motion, hold=hold)
-        images[-1].append(made[0])
+        made = real_revise(self, state, frame, motion, image, temporal_loss=temporal_loss)
+        images[-1].append(made.image)
         return made
 
     def report(event: Event) -> None:

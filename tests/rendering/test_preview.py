@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from torch import Tensor
 
 import vidstyle
 from tests.stylize.conftest import TinyFeatures
+from tests.stylize.optimising import build_stylizer
 from tests.watching import frames_of
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted, OutputError
@@ -27,12 +29,12 @@ from vidstyle.events import Event, FrameDone, silent
 from vidstyle.frames import Timeline
 from vidstyle.machine import disk
 from vidstyle.rendering import pipeline
+from vidstyle.rendering.engines import optimiser_settings
 from vidstyle.rendering.estimate import LinkedFrames, full_render
 from vidstyle.rendering.preview import Preview, part_shown, preview, reduced, refuse_foreign
 from vidstyle.storage import checkpoint
-from vidstyle.stylize.optimise import engine as stepping
-from vidstyle.stylize.optimise import pyramid as descending
-from vidstyle.stylize.optimise.engine import State, Stylizer
+from vidstyle.stylize.engine import State
+from vidstyle.stylize.resample import CANVAS_MARGIN
 from vidstyle.video import ffmpeg
 
 Settings = Callable[..., RenderConfig]
@@ -206,7 +208,7 @@ class Timed(TinyFeatures):
         self.clock, self.seconds = clock, seconds
 
     def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        height, width = (n - 2 * stepping.MARGIN for n in image.shape[2:])
+        height, width = (n - 2 * CANVAS_MARGIN for n in image.shape[2:])
         self.clock.now += self.seconds * height * width / (32 * 48)
         return super().__call__(image, layers)
 
@@ -224,7 +226,6 @@ def test_the_estimate_is_what_the_render_takes(
     """By a clock that only features and flow advance, from the first frame to the last."""
     clock = Clock()
     monkeypatch.setattr(sys.modules["vidstyle.rendering.estimate"], "time", clock)
-    monkeypatch.setattr(descending, "COARSEST", coarsest)
 
     def flow(a: Tensor, b: Tensor) -> Tensor:
         clock.now += 0.25
@@ -235,13 +236,20 @@ def test_the_estimate_is_what_the_render_takes(
     )
     job: Any = pipeline.prepare(config)
     one, other = Timed(clock, 1.0), Timed(clock, 16.0)
-    stylizer = Stylizer(
-        one, job.paintings, (32, 48), config, torch.device("cpu"), other if polish else None
+    own = optimiser_settings(config)
+    own = replace(own, pyramid=replace(own.pyramid, coarsest_side=coarsest))
+    stylizer = build_stylizer(
+        own,
+        one,
+        job.paintings,
+        (32, 48),
+        refinement=other if polish else None,
+        clock=clock.perf_counter,
     )
-    told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
+    told = full_render(config, job, (48, 32), lambda: stylizer, flow)  # type: ignore[arg-type]
     begun, state = clock.now, State()
     for frame, motion in pipeline.moving_frames(job, flow, list(range(12)), torch.device("cpu")):  # type: ignore[arg-type]
-        state, _, _ = stylizer.step(state, frame, motion)
+        state = stylizer.step(state, frame, motion).state
     assert told == pytest.approx(clock.now - begun)
     assert clock.now > begun + 12
 
@@ -254,10 +262,10 @@ def test_the_estimate_takes_the_iterations_that_the_previews_frames_got(settings
     assert len(passed) == 5
     assert linked.optimised == pytest.approx(2 / 3), "one of three frames was taken as it is"
     small, full = settings(iterations=4), settings(iterations=8)
-    assert linked.scaled(small, full).iterations == 24
+    assert linked.scaled(small, full) == 24
     for unmoved in (settings(iterations=8, budget="fixed"), settings(iterations=8, passes=2)):
-        assert linked.scaled(small, unmoved) == unmoved
-    assert LinkedFrames({0}, silent).scaled(small, full) == full
+        assert linked.scaled(small, unmoved) is None
+    assert LinkedFrames({0}, silent).scaled(small, full) is None
 
 
 @pytest.mark.parametrize("polish", [0, 3])
@@ -274,10 +282,16 @@ def test_the_estimate_counts_every_pass(
     config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, passes=3)
     job: Any = pipeline.prepare(config)
     one, other = Timed(clock, 1.0), Timed(clock, 16.0)
-    stylizer = Stylizer(
-        one, job.paintings, (32, 48), config, torch.device("cpu"), other if polish else None
+    own = optimiser_settings(config)
+    stylizer = build_stylizer(
+        own,
+        one,
+        job.paintings,
+        (32, 48),
+        refinement=other if polish else None,
+        clock=clock.perf_counter,
     )
-    told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
+    told = full_render(config, job, (48, 32), lambda: stylizer, flow)  # type: ignore[arg-type]
     begun = clock.now
     with checkpoint.hold(checkpoint.Checkpoint(tmp_path / "out.mp4", {}, job.size, 12)) as store:
         store.begin({}, restart=False)
