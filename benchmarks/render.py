@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,10 @@ class Watch:
     def step(self, work: Callable[..., Any]) -> Callable[..., Any]:
         timed = self.timed("optimise", work)
 
-        def call(stylizer: Any, state: Any, frame: Any, motion: Any) -> Any:
+        def call(stylizer: Any, state: Any, frame: Any, motion: Any, observer: Any = None) -> Any:
             self.first_step = self.first_step or time.perf_counter()
             self.states.append(motion is not None)
-            made = timed(stylizer, state, frame, motion)
+            made = timed(stylizer, state, frame, motion, observer)
             begun = time.perf_counter()
             if (
                 self.wanted
@@ -111,7 +112,7 @@ def watched(watch: Watch) -> Iterator[None]:
     from vidstyle.motion.static import StaticTracker
     from vidstyle.rendering import sources
     from vidstyle.storage.checkpoint import Checkpoint
-    from vidstyle.stylize.optimise.engine import Stylizer
+    from vidstyle.stylize.optimise.stylizer import OptimisingStylizer
 
     with (
         patch.object(sources.read, "read", watch.timed_items("decode", sources.read.read)),
@@ -122,7 +123,7 @@ def watched(watch: Watch) -> Iterator[None]:
         ),
         patch.object(StaticTracker, "take", watch.timed("flow and mask", StaticTracker.take)),
         patch.object(Checkpoint, "save", watch.timed("checkpoint", Checkpoint.save)),
-        patch.object(Stylizer, "step", watch.step(Stylizer.step)),
+        patch.object(OptimisingStylizer, "step", watch.step(OptimisingStylizer.step)),
     ):
         yield
 
@@ -131,14 +132,15 @@ def iteration_alone(step: Callable[..., Any], stylizer: Any, *of: Any) -> float:
     """Seconds of one iteration of this frame's kind, twenty of them; what is done once a frame is
     taken out.
     """
-    made, seconds = stylizer.config, []
+    own, seconds = stylizer.settings, []
     for count in (1, 21):
-        few = {"iterations": count, "scales": 1, "budget": "fixed", "stop_tolerance": 0.0}
-        stylizer.config = made.model_copy(update=few)
+        pyramid = replace(own.pyramid, iterations=count, scales=1, adaptive=False)
+        minimiser = replace(own.minimiser, stop_tolerance=0.0)
+        stylizer.settings = replace(own, pyramid=pyramid, minimiser=minimiser)
         begun = time.perf_counter()
         step(stylizer, *of)
         seconds.append(time.perf_counter() - begun)
-    stylizer.config = made
+    stylizer.settings = own
     return (seconds[1] - seconds[0]) / 20
 
 

@@ -26,7 +26,7 @@ from vidstyle.rendering import pipeline
 from vidstyle.rendering.models import load_network
 from vidstyle.storage.record import state_folder
 from vidstyle.stylize import losses
-from vidstyle.stylize.optimise.engine import fitted
+from vidstyle.stylize.resample import fit_style_image
 from vidstyle.video import ffmpeg
 from vidstyle.video.read import read_image
 
@@ -199,7 +199,7 @@ def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
         return [losses.gram(f) for f in network(image[None], STYLE_LAYERS).values()]
 
     def away(image: Tensor) -> float:
-        wanted = grams(fitted(read_image(second, InputError), (64, 96)))
+        wanted = grams(fit_style_image(read_image(second, InputError), (64, 96)))
         return sum(float(losses.style(g, a)) for g, a in zip(grams(image), wanted, strict=True))
 
     assert away(made[-1]) < 1.5 * away(last) < 0.5 * away(first)

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.features import TinyFeatures
 from vidstyle.stylize import losses
-from vidstyle.stylize.objective import Objective, Term
-from vidstyle.stylize.optimise.terms import ContentTerm, TemporalTerm, TotalVariationTerm
 
 DOUBLE = torch.float64
 
@@ -93,51 +88,6 @@ def test_total_variation_is_zero_on_a_flat_image_and_known_on_a_ramp() -> None:
     assert losses.total_variation(torch.full((1, 3, 8, 8), 0.3)) == 0
     ramp = torch.arange(10.0).view(1, 1, 1, 10).expand(1, 3, 6, 10) / 10
     assert losses.total_variation(ramp) == pytest.approx(0.01)
-
-
-def terms(
-    h: int, w: int, features: TinyFeatures, picture: Callable[..., Tensor]
-) -> dict[str, Term]:
-    with torch.no_grad():
-        p = features(picture(h, w, 3, DOUBLE)[None], ("relu1_1", "relu4_2", "relu5_1"))
-    mask = torch.rand(1, h, w, generator=torch.Generator().manual_seed(4), dtype=DOUBLE)
-    return {
-        "content": ContentTerm(1.0, {"relu4_2": p["relu4_2"]}),
-        "style": Style(1.0, {name: losses.gram(p[name]) for name in ("relu1_1", "relu5_1")}),
-        "tv": TotalVariationTerm(1.0),
-        "temporal": TemporalTerm(1.0, picture(h, w, 5, DOUBLE), mask),
-        "smooth-l1": TemporalTerm(1.0, picture(h, w, 5, DOUBLE), mask, norm="smooth-l1"),
-    }
-
-
-@pytest.mark.parametrize("name", ["content", "style", "tv", "temporal", "smooth-l1"])
-def test_the_gradient_of_every_term_agrees_with_finite_differences(
-    name: str, picture: Callable[..., Tensor]
-) -> None:
-    features = TinyFeatures(DOUBLE)
-    objective = Objective(features, (terms(6, 8, features, picture)[name],))
-    assert torch.autograd.gradcheck(
-        objective, picture(6, 8, 1, DOUBLE)[None].requires_grad_(), eps=1e-6, atol=1e-7
-    )
-
-
-def test_the_objective_is_the_weighted_sum_and_asks_for_no_feature_in_vain(
-    picture: Callable[..., Tensor],
-) -> None:
-    features = TinyFeatures(DOUBLE)
-    all_terms = terms(6, 8, features, picture)
-    x = picture(6, 8, 1, DOUBLE)[None]
-    alone = {name: float(Objective(features, (term,))(x)) for name, term in all_terms.items()}
-    content = ContentTerm(0.5, all_terms["content"].targets)  # type: ignore[attr-defined]
-    style = Style(2.0, all_terms["style"].targets)  # type: ignore[attr-defined]
-    together = Objective(features, (content, style, TotalVariationTerm(0.0), all_terms["temporal"]))
-    assert float(together(x)) == pytest.approx(
-        0.5 * alone["content"] + 2 * alone["style"] + alone["temporal"]
-    )
-    assert set(together.layers) == {"relu4_2", "relu1_1", "relu5_1"}
-    features.asked.clear()
-    Objective(features, (all_terms["temporal"],))(x)
-    assert features.asked == []
 
 
 def test_smooth_l1_is_the_square_for_small_differences_and_grows_linearly_for_large_ones() -> None:

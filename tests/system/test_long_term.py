@@ -22,8 +22,8 @@ from vidstyle.rendering import models, pipeline
 from vidstyle.storage import png16
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.storage.record import state_folder
-from vidstyle.stylize.optimise import engine as stepping
-from vidstyle.stylize.optimise.engine import Stylizer
+from vidstyle.stylize.optimise import stylizer as stylizers
+from vidstyle.stylize.optimise.stylizer import OptimisingStylizer as Stylizer
 from vidstyle.video import read
 
 COUNT, CUT = 12, 6
@@ -85,7 +85,7 @@ def test_what_one_frame_hides_comes_back_from_the_frame_before_it(
         return (start if len(begun) > 1 else 1 - start), 1
 
     begun: list[Tensor] = []
-    monkeypatch.setattr(stepping, "minimise", negative)
+    monkeypatch.setattr(stylizers, "minimise", negative)
     built = settings(input=film, output=tmp_path / "out.mkv", long_term=long_term, keep_frames=True)
     pipeline.render(built)
     made = pictures(built)
@@ -162,7 +162,7 @@ def test_no_more_frames_are_held_than_the_links_reach_back(
         for i, held in enumerate((made, decoded)):
             most[i] = max(most[i], sum(ref() is not None for ref in held))
         result = real_step(self, *args)  # type: ignore[arg-type]
-        made.append(weakref.ref(result[1]))
+        made.append(weakref.ref(result.image))
         return result
 
     def reading(*args: object) -> object:

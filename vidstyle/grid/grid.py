@@ -95,7 +95,14 @@ class CellProgress:
         if isinstance(event, FrameDone):
             self.seconds.append(event.seconds)
             self.report(
-                FrameDone(self.done, self.done + 1, self.total, event.iterations, event.seconds)
+                FrameDone(
+                    self.done,
+                    self.done + 1,
+                    self.total,
+                    event.iterations,
+                    event.seconds,
+                    event.path,
+                )
             )
         elif isinstance(event, Note) and event.text not in self.notes:
             # Every cell would say the same.

@@ -5,7 +5,7 @@ has seen.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from vidstyle.events import Event, FrameDone, Report
 from vidstyle.frames import Frame, to_uint16
 from vidstyle.motion.correspondence import link_frames
 from vidstyle.rendering.engines import create_engine
-from vidstyle.rendering.models import flow_name
+from vidstyle.rendering.models import RenderTools, flow_name
 from vidstyle.rendering.prepare import fit_memory
 from vidstyle.storage import png16
 from vidstyle.video.read import read
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
     from vidstyle.rendering.job import Job
     from vidstyle.rendering.models import Models
+    from vidstyle.stylize.engine import FrameCost
 
 Clock = Callable[[], float]
 """Gives seconds, from any origin."""
@@ -81,6 +82,21 @@ class FullRender:
 
 
 @dataclass(frozen=True)
+class PartCosts:
+    """Seconds of the parts of a render at its size.
+
+    Args:
+        frame: stylising a frame.
+        link: flow and mask between two frames.
+        write: encoding the file of a frame.
+    """
+
+    frame: FrameCost
+    link: float
+    write: float
+
+
+@dataclass(frozen=True)
 class RenderAmounts:
     """The work of a full render, all passes counted.
 
@@ -113,38 +129,67 @@ def estimate_render(
     Returns None when a frame does not fit into memory, which must not cost the preview.
     """
     config = full.config
-    size = full.size
     device = preview.device
     engine = create_engine(config, device)
-    frames = sample_frames(preview, size)
-    flow = models.flow(flow_name(config), device.device, config.weights_dir)
     try:
-        fit = fit_memory(config, engine, size, device, full.output)
+        fit = fit_memory(config, engine, full.size, device, full.output)
         stylizer = engine.build(
             models.for_job(preview),
             preview.style_images,
-            size,
+            full.size,
             device.device,
             tile=fit.tile,
             style_masks=preview.label_maps.style_masks if preview.label_maps else None,
         )
-        nominal = engine.work(size, first=False).iterations
-        cost = stylizer.cost(frames, linked.mean_iterations(nominal))
-        link_seconds = median_seconds(
-            lambda: link_frames(frames[0].image, frames[-1].image, flow, config.mask), clock
-        )
+        flow = models.flow(flow_name(config), device.device, config.weights_dir)
+        linked_iterations = None
+        if engine.needs_motion:
+            nominal = engine.work(full.size, first=False).iterations
+            linked_iterations = linked.mean_iterations(nominal)
+        frames = sample_frames(preview, full.size)
+        costs = measure_costs(frames, RenderTools(stylizer, flow), config, linked_iterations, clock)
     except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
         return None
-    image = frames[0].image
-    write_seconds = median_seconds(lambda: png16.encode_frame(to_uint16(image), "", 0), clock)
     amounts = count_work(config, preview)
-    optimising = amounts.first * cost.first
-    optimising += amounts.linked * linked.optimised_share * cost.linked
-    alongside = (amounts.links * link_seconds, amounts.written * write_seconds)
-    # A GPU optimises while the CPU does the rest; on a CPU all share the same cores.
-    if device.device.type == "cpu":
-        return optimising + sum(alongside)
-    return max(optimising, *alongside)
+    return add_up(amounts, costs, linked.optimised_share, device.device)
+
+
+def measure_costs(
+    frames: Sequence[Frame],
+    tools: RenderTools,
+    config: RenderConfig,
+    linked_iterations: float | None = None,
+    clock: Clock = time.perf_counter,
+) -> PartCosts:
+    """Measure the parts of a render on one or two of its frames.
+
+    Args:
+        linked_iterations: how many a linked frame takes in the mean, where that is known.
+    """
+    image = frames[0].image
+    other = frames[-1].image
+    return PartCosts(
+        frame=tools.stylizer.cost(frames, linked_iterations),
+        link=median_seconds(lambda: link_frames(image, other, tools.flow, config.mask), clock),
+        write=median_seconds(lambda: png16.encode_frame(to_uint16(image), "", 0), clock),
+    )
+
+
+def add_up(
+    amounts: RenderAmounts, costs: PartCosts, optimised_share: float, device: torch.device
+) -> float:
+    """Add up the seconds of a render.
+
+    Args:
+        optimised_share: of the linked frames; static ones are taken as they are.
+    """
+    stylising = amounts.first * costs.frame.first
+    stylising += amounts.linked * optimised_share * costs.frame.linked
+    alongside = (amounts.links * costs.link, amounts.written * costs.write)
+    # A GPU stylises while the CPU does the rest; on a CPU all share the same cores.
+    if device.type == "cpu":
+        return stylising + sum(alongside)
+    return max(stylising, *alongside)
 
 
 def count_work(config: RenderConfig, job: Job) -> RenderAmounts:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vidstyle.stylize.engine import Engine
     from vidstyle.video.delivery import Delivery
     from vidstyle.video.probe import Source
+    from vidstyle.video.seek import SeekIndex
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Job:
     style_images: tuple[Tensor, ...]
     timeline: Timeline
     cuts: tuple[int, ...]
-    seek: None
+    seek: SeekIndex
     part: FrameRange
     size: tuple[int, int]
     device: ComputeDevice

@@ -160,7 +160,7 @@ def prepare(request: Request) -> Job:
         style_images=match_style_colours(request.style_images, config, colours.statistics),
         timeline=scanned.timeline,
         cuts=shots.cuts(differences.scores),
-        seek=None,
+        seek=scanned.seek_index,
         part=part,
         size=request.size,
         device=request.device,

@@ -64,7 +64,7 @@ def decode_images(job: Job, first: int, stop: int) -> Generator[tuple[int, Tenso
     Closing the generator ends the decoder.
     """
     offset = job.part.first
-    decoder = read.read(job.source, job.size, offset + first, offset + stop)
+    decoder = read.read(job.source, job.size, offset + first, offset + stop, job.seek)
     # Closed here and not by the garbage collector: the decoder must be gone when the render is.
     with contextlib.closing(decoder) as decoded:
         for frame in decoded:

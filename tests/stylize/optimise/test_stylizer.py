@@ -1,4 +1,4 @@
-"""A frame is optimised from its start, with its temporal targets, in as many iterations as it has."""
+"""A frame is optimised from its start, with its temporal targets, in the iterations that it has."""
 
 from __future__ import annotations
 

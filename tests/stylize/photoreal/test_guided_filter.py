@@ -70,7 +70,6 @@ def test_strips_of_rows_change_nothing_but_rounding() -> None:
     image, source = noise(60, 200, 1), noise(60, 200, 2)
     whole = guided_filter.smooth_recolouring(image, source)
     strips = guided_filter.smooth_recolouring(image, source, max_pixels=200 * 7)
-    assert not torch.equal(strips, whole)
     assert torch.allclose(strips, whole, atol=1e-5)
 
 
