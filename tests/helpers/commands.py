@@ -185,8 +185,8 @@ def started(
 
 
 def help_text(*args: str) -> str:
-    """Return what `vidstyle` prints with these arguments, on a terminal of 200 columns, and after it
-    `HEAVY [...]`: which of the heavy libraries it imported on the way.
+    """Return what `vidstyle` prints with these arguments on a terminal of 200 columns, and after
+    that `HEAVY [...]`: which of the heavy libraries it imported on the way.
     """
     heavy = "[m for m in ('torch', 'cv2', 'numpy') if m in sys.modules]"
     code = (
