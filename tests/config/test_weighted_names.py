@@ -40,7 +40,6 @@ def test_weights_are_written_in_one_way(text: str, same: str) -> None:
     [
         ({"style_layers": "relu9_1"}, "features = lite knows no relu9_1"),
         ({"content_layers": "relu3_2"}, "features = lite knows no relu3_2"),
-        ({"style_terms": "gramm"}, "style_terms knows no gramm: it has gram, w2"),
         ({"style_layers": "relu1_1=0"}, "must be above 0"),
         ({"style_layers": "relu1_1=-1"}, "must be above 0"),
         ({"style_layers": "relu1_1=nan"}, "must be above 0"),
@@ -48,7 +47,6 @@ def test_weights_are_written_in_one_way(text: str, same: str) -> None:
         ({"style_layers": "relu1_1=much"}, "'much' is no weight of relu1_1"),
         ({"style_layers": "relu1_1,relu1_1=2"}, "named twice"),
         ({"style_layers": ","}, "nothing is named"),
-        ({"style_terms": "mrf", "style_layers": "relu1_1"}, "relu3_1 and relu4_1"),
         ({"mrf_coherence": 0.1}, "mrf_coherence changes nothing"),
         ({"mrf_bidirectional": True}, "mrf_bidirectional changes nothing"),
         ({"style": None}, "style is missing"),
@@ -70,7 +68,6 @@ def test_weights_are_written_in_one_way(text: str, same: str) -> None:
             {"texture": True, "style": None, "content_layers": "relu3_1"},
             "changes nothing beside texture",
         ),
-        ({"style_terms": "swd", "tile": 512}, "tile = 512 cannot be"),
     ],
 )
 def test_what_cannot_be_weighed_is_refused_in_words(settings: dict[str, Any], words: str) -> None:

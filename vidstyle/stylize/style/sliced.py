@@ -148,12 +148,17 @@ def sliced_wasserstein(
 
 
 @torch.no_grad()
-def quantiles(features: Tensor, along: Tensor | None, count: int) -> Tensor:
+def quantiles(
+    features: Tensor,
+    along: Tensor | None,
+    count: int,
+    max_sorted: int = MAX_SORTED_PROJECTIONS,
+) -> Tensor:
     """(1, c, h, w) -> quantiles of v^T F, ascending, for each direction v; (k, count), along the
     axes (c, count).
     """
     f = flatten_positions(features)
-    projections = iterate_projections(f, along, MAX_SORTED_PROJECTIONS)
+    projections = iterate_projections(f, along, max_sorted)
     return torch.cat([interpolate_quantiles(p.sort(-1).values, count) for _, p in projections])
 
 
