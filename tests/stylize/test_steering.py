@@ -10,19 +10,21 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.stylize.optimising import build_stylizer
 from vidstyle.config.settings import RenderConfig
 from vidstyle.features import extractor
 from vidstyle.frames import Frame, FrameStyle, Motion
+from vidstyle.rendering.engines import optimiser_settings, style_settings
 from vidstyle.rendering.models import load_network
 from vidstyle.stylize import oklab
+from vidstyle.stylize.engine import State
 from vidstyle.stylize.objective import Objective
-from vidstyle.stylize.optimise.engine import State, Stylizer, fitted, style_settings
-from vidstyle.stylize.photoreal.matting import Laplacian, affine
+from vidstyle.stylize.photoreal.matting import MattingLaplacian, matting_loss
+from vidstyle.stylize.resample import fit_style_image
 from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
 from vidstyle.stylize.style.term import registered_style_terms
 
 H, W = 64, 96
-CPU = torch.device("cpu")
 Picture = Callable[..., Tensor]
 Settings = Callable[..., RenderConfig]
 TERMS = registered_style_terms()
@@ -52,9 +54,11 @@ def test_every_choice_makes_another_picture_the_same_one_every_time_and_on_video
     motion = Motion(torch.ones(2, H, W), torch.ones(1, H, W))
 
     def rendered(**given: object) -> tuple[Tensor, Tensor]:
-        stylizer = Stylizer(lite, [painting], (H, W), settings(**few, **given), CPU)
-        state, image, _ = stylizer.step(State(), Frame(0, frame), None)
-        return image, stylizer.step(state, Frame(0, frame.roll((1, 1), (1, 2))), motion)[1]
+        own = optimiser_settings(settings(**few, **given))
+        stylizer = build_stylizer(own, lite, [painting], (H, W))
+        first = stylizer.step(State(), Frame(0, frame), None)
+        moved = Frame(0, frame.roll((1, 1), (1, 2)))
+        return first.image, stylizer.step(first.state, moved, motion).image
 
     first, second = rendered(**chosen)
     assert all(torch.equal(a, b) for a, b in zip(rendered(**chosen), (first, second), strict=True))
@@ -65,7 +69,10 @@ def test_every_choice_makes_another_picture_the_same_one_every_time_and_on_video
 
 def test_a_larger_style_scale_shows_the_painting_larger(picture: Picture) -> None:
     painting = picture(100, 200, 1)
-    sizes = [fitted(painting, (100, 200), 1.0, scale).shape[1:] for scale in (0.5, 1.0, 1.5, 3.0)]
+    sizes = [
+        fit_style_image(painting, (100, 200), 1.0, scale).shape[1:]
+        for scale in (0.5, 1.0, 1.5, 3.0)
+    ]
     assert [tuple(size) for size in sizes] == [(50, 100), (100, 200), (150, 300), (200, 400)]
 
 
@@ -74,9 +81,8 @@ def test_luminance_keeps_the_sources_hue_and_chroma_and_paints_its_lightness(
 ) -> None:
     frame = 0.3 + 0.4 * picture(H, W, 2)
     config = settings(keep_colors="luminance", first_iterations=20, first_scales=1)
-    _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(
-        State(), Frame(0, frame), None
-    )
+    stylizer = build_stylizer(optimiser_settings(config), lite, [picture(H, W, 1)], (H, W))
+    image = stylizer.step(State(), Frame(0, frame), None).image
     before, after = oklab.to_oklab(frame), oklab.to_oklab(image)
     assert (after[1:] - before[1:]).abs().mean() < 0.005
     assert (after[:1] - before[:1]).abs().mean() > 0.02
@@ -89,31 +95,18 @@ def test_photorealism_keeps_the_picture_a_locally_affine_recolouring(
     found = []
     for weight in (0.0, 1e4):
         config = settings(photorealism=weight, first_iterations=20, first_scales=1)
-        _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(
-            State(), Frame(0, frame), None
-        )
-        found.append(float(affine(image, Laplacian(frame))))
+        stylizer = build_stylizer(optimiser_settings(config), lite, [picture(H, W, 1)], (H, W))
+        image = stylizer.step(State(), Frame(0, frame), None).image
+        found.append(float(matting_loss(image, MattingLaplacian(frame))))
     assert found[1] < 0.2 * found[0]
-
-
-def test_the_statistics_of_many_images_are_those_of_all_their_pixels(picture: Picture) -> None:
-    images = [picture(H, W, seed) * (0.5 + 0.1 * seed) for seed in range(3)]
-    gathered = oklab.Gathered()
-    for image in images:
-        gathered.add(image)
-    mean, covariance = gathered.statistics()
-    whole = oklab.statistics(torch.cat(images, 1))
-    assert torch.allclose(mean, whole.mean.double(), atol=1e-5)
-    assert torch.allclose(covariance, whole.covariance.double(), atol=1e-5)
 
 
 def test_a_small_painting_still_has_patches(
     lite: extractor.Network, picture: Picture, settings: Settings
 ) -> None:
     config = settings(style_terms="mrf", style_scale=0.3, first_iterations=6, first_scales=3)
-    _, image, _ = Stylizer(lite, [picture(20, 20, 1)], (H, W), config, CPU).step(
-        State(), Frame(0, picture(H, W, 2)), None
-    )
+    stylizer = build_stylizer(optimiser_settings(config), lite, [picture(20, 20, 1)], (H, W))
+    image = stylizer.step(State(), Frame(0, picture(H, W, 2)), None).image
     assert image.isfinite().all()
 
 
@@ -125,9 +118,8 @@ def test_a_tileable_texture_goes_on_where_it_ends(
         config = settings(
             texture=True, tileable=tileable, style=None, first_iterations=40, tv_weight=3
         )
-        _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(
-            State(), Frame(0, picture(H, W, 1)), None
-        )
+        stylizer = build_stylizer(optimiser_settings(config), lite, [picture(H, W, 1)], (H, W))
+        image = stylizer.step(State(), Frame(0, picture(H, W, 1)), None).image
         inside = (image[:, :, 1:] - image[:, :, :-1]).abs().mean()
         jumps.append(float((image[:, :, 0] - image[:, :, -1]).abs().mean() / inside))
     assert jumps[0] < 0.6 * jumps[1]
@@ -151,7 +143,7 @@ def test_of_two_styles_a_picture_comes_as_near_to_each_as_it_counts(
         content_weight=0.01,
         tv_weight=0,
     )
-    s = Stylizer(lite, paintings, (H, W), config, torch.device("cpu"))
+    s = build_stylizer(optimiser_settings(config), lite, paintings, (H, W))
     away = [
         Objective(
             lite,
@@ -161,7 +153,7 @@ def test_of_two_styles_a_picture_comes_as_near_to_each_as_it_counts(
     ]
 
     def distances(*shares: float) -> list[float]:
-        _, image, _ = s.step(State(), Frame(0, frame, None, FrameStyle(shares)), None)
+        image = s.step(State(), Frame(0, frame, None, FrameStyle(shares)), None).image
         return [float(of(image[None])) for of in away]
 
     first, mixed, second = distances(1, 0), distances(0.7, 0.3), distances(0, 1)
@@ -188,9 +180,10 @@ def test_each_region_takes_the_style_of_its_own_whatever_is_compared(
         first_scales=2,
         style_layers="relu1_1,relu3_1",
     )
-    s = Stylizer(lite, [painting], (H, W), config, torch.device("cpu"), regions=left)
+    s = build_stylizer(optimiser_settings(config), lite, [painting], (H, W), style_masks=left)
     found = []
     for regions in (left, left.flip(0)):
-        _, image, _ = s.step(State(), Frame(0, 0.35 + 0.3 * picture(H, W, 3), regions), None)
+        frame = Frame(0, 0.35 + 0.3 * picture(H, W, 3), regions)
+        image = s.step(State(), frame, None).image
         found.append(float(image[:, :, W // 2 :].mean() - image[:, :, : W // 2].mean()))
     assert found[0] > 0.02 > -0.02 > found[1]
