@@ -62,6 +62,18 @@ def create_optimiser(config: RenderConfig, device: ComputeDevice) -> OptimisingE
     return OptimisingEngine(settings, device.precision, device.device.type)
 
 
+def style_settings(config: RenderConfig) -> StyleSettings:
+    """Collect the settings of the style loss."""
+    return StyleSettings(
+        weight=config.style_weight,
+        terms=parse_weights(config.style_terms),
+        layers=parse_weights(config.style_layers),
+        scale=config.style_scale,
+        mrf_bidirectional=config.mrf_bidirectional,
+        mrf_coherence=config.mrf_coherence,
+    )
+
+
 def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
     """Collect the settings of the optimiser."""
     return OptimiserSettings(
@@ -85,14 +97,7 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
             temporal_norm=config.temporal_norm,
             photorealism_weight=config.photorealism,
         ),
-        style=StyleSettings(
-            weight=config.style_weight,
-            terms=parse_weights(config.style_terms),
-            layers=parse_weights(config.style_layers),
-            scale=config.style_scale,
-            mrf_bidirectional=config.mrf_bidirectional,
-            mrf_coherence=config.mrf_coherence,
-        ),
+        style=style_settings(config),
         features=config.features,
         pooling=config.pooling,
         refinement_iterations=config.polish,

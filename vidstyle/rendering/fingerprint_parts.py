@@ -14,8 +14,7 @@ from vidstyle.storage.atomic import sha256
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vidstyle.rendering.job import FrameRange, Job
-    from vidstyle.rendering.prepare import Request
+    from vidstyle.rendering.job import FrameRange, Job, Request
 
 
 SECONDS = ("start", "duration")

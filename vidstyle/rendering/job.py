@@ -1,4 +1,6 @@
-"""A render, decided: its input, its shots, its engine, and where it goes."""
+"""A render as it was asked for and looked at, and as it is decided: its input, its shots, its engine,
+and where it goes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from typing import TYPE_CHECKING
 from vidstyle.frames import Timeline
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from vidstyle.config.settings import RenderConfig
@@ -39,6 +43,33 @@ class FrameRange:
     def indices(self) -> range:
         """Every frame, in order."""
         return range(self.first, self.stop)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A render that nothing speaks against, as far as that is known without decoding the input.
+
+    Args:
+        style_images: as they are in their files.
+        size: (width, height) of the render.
+        notes: what the user should know before it starts.
+    """
+
+    config: RenderConfig
+    source: Source
+    delivery: Delivery
+    style_images: tuple[Tensor, ...]
+    size: tuple[int, int]
+    device: ComputeDevice
+    engine: Engine
+    memory: MemoryFit
+    label_maps: LabelMaps | None
+    notes: tuple[Note, ...]
+
+    @property
+    def output(self) -> Path:
+        """Where the render goes."""
+        return self.delivery.path
 
 
 @dataclass(frozen=True)

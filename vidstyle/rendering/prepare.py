@@ -8,7 +8,6 @@ decodes the input once, for its exact times, its shots and its damage.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from vidstyle.machine.device import choose_device
 from vidstyle.motion import shots
 from vidstyle.rendering import fingerprint_parts, memory, trace
 from vidstyle.rendering.engines import create_engine
-from vidstyle.rendering.job import FrameRange, Job
+from vidstyle.rendering.job import FrameRange, Job, Request
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.storage.checkpoint import refuse_changed_settings
 from vidstyle.storage.record import (
@@ -51,33 +50,6 @@ if TYPE_CHECKING:
     from vidstyle.rendering.memory import MemoryFit
     from vidstyle.stylize.engine import Engine
     from vidstyle.video.delivery import Delivery
-
-
-@dataclass(frozen=True)
-class Request:
-    """A render that nothing speaks against, as far as that is known without decoding the input.
-
-    Args:
-        style_images: as they are in their files.
-        size: (width, height) of the render.
-        notes: what the user should know before it starts.
-    """
-
-    config: RenderConfig
-    source: Source
-    delivery: Delivery
-    style_images: tuple[Tensor, ...]
-    size: tuple[int, int]
-    device: ComputeDevice
-    engine: Engine
-    memory: MemoryFit
-    label_maps: LabelMaps | None
-    notes: tuple[Note, ...]
-
-    @property
-    def output(self) -> Path:
-        """Where the render goes."""
-        return self.delivery.path
 
 
 def inspect(config: RenderConfig) -> Request:

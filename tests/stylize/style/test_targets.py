@@ -19,7 +19,7 @@ from vidstyle.stylize.style.mrf import SEARCH_INTERVAL, Matches, StylePatches
 from vidstyle.stylize.style.settings import StyleSettings
 from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets, choose_seeds
 from vidstyle.stylize.style.term import create_style_terms, registered_style_terms
-from vidstyle.stylize.tiles import tiles
+from vidstyle.stylize.tiles import divide_into_tiles
 
 H, W = 64, 96
 Picture = Callable[..., Tensor]
@@ -49,7 +49,7 @@ def build_objective(
     network: extractor.Network, style_image: Tensor, settings: StyleSettings, side: int = 0
 ) -> Objective:
     """Build the objective of one style image (3, h, w), for pictures of the same size."""
-    over = tiles(style_image.shape[1:], side, network.halo) if side else None
+    over = divide_into_tiles(style_image.shape[1:], side, network.halo) if side else None
     targets = StyleImageTargets(network, style_image[None], settings, over)
     return Objective(network, StyleTargets([targets]).terms(), over)
 
