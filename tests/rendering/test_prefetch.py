@@ -48,7 +48,7 @@ def test_an_error_of_the_producer_is_raised_after_the_items_before_it() -> None:
         raise ValueError("broken at 3")
 
     got: list[int] = []
-    with pytest.raises(ValueError, match="broken at 3"), ahead(numbers()) as items:
+    with pytest.raises(ValueError, match="broken at 3"), prefetch(numbers()) as items:
         got.extend(items)
     assert got == [1, 2]
 
