@@ -91,7 +91,11 @@ def folder(
     of its input.
     """
     _, h, w = frames[0].shape
-    parts = {"first_frame": start, "frame_count": len(frames), **({"input": source} if source else {})}
+    parts = {
+        "first_frame": start,
+        "frame_count": len(frames),
+        **({"input": source} if source else {}),
+    }
     store = Checkpoint(output, parts, (w, h), len(frames))
     store.begin({}, restart=False)
     for i, frame in enumerate(frames):

@@ -335,7 +335,9 @@ def test_the_figures_of_a_small_disk_are_not_rounded_to_nothing(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 0, 5))
     with pytest.raises(DiskSpaceError) as caught:
         pipeline.render(settings())
-    assert re.match(r"\d+\.\d\d kB are needed for 12 frames, 5 bytes are free in ", caught.value.why)
+    assert re.match(
+        r"\d+\.\d\d kB are needed for 12 frames, 5 bytes are free in ", caught.value.why
+    )
     assert not caught.value.why.startswith("0.")
 
 
