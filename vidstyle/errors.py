@@ -7,19 +7,19 @@
     │   ├── ConfigError           a flag or a TOML value is out of range or unknown
     │   ├── InputError            the input is missing, or holds no picture
     │   ├── StyleError            the style image is missing or cannot be decoded
-    │   ├── OutputError           the output exists, cannot be written, or its container cannot take the codec
-    │   ├── SettingsChangedError  the checkpoints were made with other settings; `differences` names them
-    │   ├── LockedError           another process is rendering this output
+    │   ├── OutputError           the output exists, or cannot be written so
+    │   ├── SettingsChangedError  the checkpoints were made with other settings: `differences`
+    │   ├── LockedError           another process is rendering this output, or this shot of it
     │   ├── DiskSpaceError        too little free space, found before the first frame
-    │   ├── MemoryLimitError      a frame takes more memory than there is, or than --max-memory allows
+    │   ├── MemoryLimitError      a frame takes more memory than there is or --max-memory allows
     │   ├── WeightsError          a weight file is missing, damaged or of the wrong network
     │   └── ToolError             no ffmpeg that can do the job
     ├── RenderError               exit 1: failed on the way, finished frames are kept
-    │   ├── DecodeError           the input broke midway; `missing` counts the lost frames
+    │   ├── DecodeError           the input broke midway; `missing` is the number of lost frames
     │   ├── DiskFullError         the disk ran full while writing
     │   ├── EncodeError           the encoder failed or wrote too few frames
     │   └── FFmpegError           any other failed ffmpeg process, with the end of its stderr
-    └── Interrupted               exit 130 (Ctrl-C) or 143 (terminated): frames kept, the same command continues
+    └── Interrupted               exit 130 (Ctrl-C) or 143 (terminated): the same command continues
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class OutputError(Refusal):
 
 
 class SettingsChangedError(Refusal):
-    """`differences` maps each changed setting to (value in the checkpoints, value asked for)."""
+    """Checkpoints of other settings; `differences` maps each changed setting to (value in the
+    checkpoints, value asked for).
+    """
 
     def __init__(
         self, what: str, why: str, hint: str, differences: dict[str, tuple[object, object]]
@@ -101,7 +103,9 @@ class RenderError(VidstyleError):
 
 
 class DecodeError(RenderError):
-    """`missing` is the number of frames that the file promises and the decoder did not deliver."""
+    """A file that broke midway; `missing` is the number of frames that it promises and the decoder
+    did not deliver.
+    """
 
     def __init__(self, what: str, why: str, hint: str, missing: int) -> None:
         super().__init__(what, why, hint)
@@ -121,7 +125,7 @@ class FFmpegError(RenderError):
 
 
 class Interrupted(VidstyleError):  # noqa: N818 - asked for by the user
-    """`exit_code` is 128 + the signal's number."""
+    """The end that the user asked for; `exit_code` is 128 + the signal's number."""
 
     def __init__(self, what: str, why: str, hint: str, exit_code: int) -> None:
         super().__init__(what, why, hint)

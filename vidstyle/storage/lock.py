@@ -91,7 +91,7 @@ def is_locked(output: Path) -> bool:
     try:
         lock = _acquire_lock(path)
     except OSError:
-        # The lock cannot be tried; who begins the render is told why.
+        # The lock cannot be tried. Beginning the render will say why.
         return False
     if lock is None:
         return True
@@ -127,8 +127,8 @@ def _acquire_lock(path: Path) -> FileLock | None:
 
 def _release_lock(lock: FileLock, path: Path, *, remove: bool) -> None:
     """Let a lock go, with its file where that is wanted."""
-    # While it is held: another run may take it the moment it is released. Windows does not remove
-    # open files.
+    # The file goes first: another run may lock it the moment it is released. Windows does not
+    # remove open files.
     if remove and os.name != "nt":
         path.unlink(missing_ok=True)
     lock.release()

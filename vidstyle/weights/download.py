@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 DownloadProgress = Callable[[int, int], None]
-"""Called with the bytes done and the bytes in all: once before the first, then after each block."""
+"""A function that takes the bytes done and the bytes in all."""
 
 DOWNLOAD_BLOCK_BYTES = 1 << 20
 
@@ -41,7 +41,7 @@ def download_file(
         target: the file to make; its folder is made as well. One that is there is replaced.
         sha256_prefix: the first digits of the file's digest.
         size: bytes in all, for `progress` when the server does not say.
-        progress: told of every block.
+        progress: called before the first block and after each.
         timeout: seconds without a byte after which the transfer is given up.
 
     Raises:
