@@ -1,10 +1,7 @@
-"""File names of every kind reach the render, mistyped commands do not, and errors take three
-lines.
-"""
+"""File names of every kind reach the render, and mistyped commands do not."""
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import signal
@@ -15,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import QUICK, Command
-from vidstyle.cli.main import explained, main
+from vidstyle.cli.main import main
 from vidstyle.cli.signals import Signals
 
 NAMES = {
@@ -116,27 +113,3 @@ def test_a_run_takes_its_words_and_signals_from_its_caller(
     assert e.value.code == 2
     # No traceback: that -v is another caller's.
     assert len(capsys.readouterr().err.splitlines()) == 3
-
-
-@pytest.mark.parametrize("verbose", [(), ("-v",), ("--verbose",)], ids=str)
-def test_the_traceback_is_only_for_those_who_ask(
-    command: Command, verbose: tuple[str, ...]
-) -> None:
-    got = command("none.mp4", "--style", "none.png", *verbose, "--codec", "av1", "--size", 1)
-    assert got.code == 2
-    assert ("Traceback" in got.err) == bool(verbose)
-
-
-@pytest.mark.parametrize(
-    ("error", "what"),
-    [
-        (MemoryError(), "out of memory"),
-        (RuntimeError("CUDA out of memory. Tried"), "out of memory"),
-        (OSError(errno.EACCES, "denied"), "a file could not be read or written"),
-        (ValueError("odd"), "vidstyle failed"),
-    ],
-)
-def test_an_error_that_nobody_expected_is_explained(error: Exception, what: str) -> None:
-    shown = explained(error)
-    assert shown.what == what
-    assert shown.__cause__ is error

@@ -32,7 +32,7 @@ METAVARS = {
 def flag(
     *names: str, text: str, metavar: str = "", everyday: bool = True, **attributes: Any
 ) -> Any:
-    """Make an option, whose default its text says or nothing does.
+    """Make an option, whose default is in its text or nowhere.
 
     Args:
         everyday: whether `--help` shows it; `--help-all` does in any case.
@@ -57,16 +57,6 @@ HelpAllOption = Annotated[
         is_eager=True,
         expose_value=False,
         callback=show_all_help,
-    ),
-]
-StyleOption = Annotated[
-    list[str] | None,
-    flag(
-        "--style",
-        "-s",
-        metavar="IMAGE",
-        text="Painting whose style is taken. Again for more of them, with weights or with times "
-        "between which the style moves: a.jpg:0.7, b.jpg@4s.",
     ),
 ]
 PresetOption = Annotated[
@@ -110,9 +100,11 @@ class CommandWithPages(typer.core.TyperCommand):
     usage: tuple[str, ...] = ()
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line after the name of the command."""
         return [*self.usage] or super().collect_usage_pieces(ctx)
 
     def get_help_option(self, ctx: Any) -> Any:
+        """Return the option `--help`."""
         option = super().get_help_option(ctx)
         if option is not None:
             # A flag has no value to show.
@@ -120,8 +112,8 @@ class CommandWithPages(typer.core.TyperCommand):
         return option
 
     def get_help(self, ctx: Any) -> str:
-        """Return the short page: everyday options under one heading, each with the beginning
-        of its text.
+        """Return the short page: everyday options under one heading, each with the beginning of
+        its text.
         """
         return self._get_page(ctx, summarise_option)
 
@@ -201,6 +193,7 @@ def with_options(
     """
 
     def add_options(command: Callable[..., None]) -> Callable[..., None]:
+        """Wrap a command in one whose signature, which is what Typer reads, has all options."""
         parameters = inspect.signature(command, eval_str=True).parameters
         written = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD]
         names = [

@@ -22,7 +22,6 @@ from vidstyle.cli.options import (
     PresetOption,
     ProgressOption,
     QuietOption,
-    StyleOption,
     collect_given,
     flag,
     layer_settings,
@@ -77,7 +76,16 @@ def render_command(
         Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.")
     ] = None,
     *,
-    style: StyleOption = None,
+    style: Annotated[
+        list[str] | None,
+        flag(
+            "--style",
+            "-s",
+            metavar="IMAGE",
+            text="Painting whose style is taken. Again for more of them, with weights or with "
+            "times between which the style moves: a.jpg:0.7, b.jpg@4s.",
+        ),
+    ] = None,
     preset: PresetOption = "standard",
     config: ConfigFileOption = None,
     preview: Annotated[

@@ -94,7 +94,11 @@ class Demand:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        return (self.config.features, REFINEMENT_NETWORK) if self.config.polish else (self.config.features,)
+        return (
+            (self.config.features, REFINEMENT_NETWORK)
+            if self.config.polish
+            else (self.config.features,)
+        )
 
     def bytes(self, tile: int) -> int:
         """With tiles of this side; 0: without."""
@@ -109,7 +113,9 @@ class Demand:
         spared = SPARED_BYTES if tile and self.device == "cpu" else 0
         steering = PHOTOREAL_BYTES * bool(config.photorealism)
         steering += (
-            WHOLE_BYTES * len(config.style_files) * bool(WHOLE & set(parse_weights(config.style_terms)))
+            WHOLE_BYTES
+            * len(config.style_files)
+            * bool(WHOLE & set(parse_weights(config.style_terms)))
         )
         frame = (FRAME_BYTES[self.device] + optimizer + linked + steering - spared) * pixels
         flow = 0.0 if self.config.per_frame or self.config.flow == "dis" else RAFT

@@ -56,7 +56,11 @@ class Models:
 
 def weight_files(config: RenderConfig) -> tuple[str, ...]:
     """Names of the weight files that a render reads."""
-    networks = (config.features, *((REFINEMENT_NETWORK,) if config.polish else ()), flow_name(config))
+    networks = (
+        config.features,
+        *((REFINEMENT_NETWORK,) if config.polish else ()),
+        flow_name(config),
+    )
     return tuple(name for name in networks if name in registry.REGISTRY)  # DIS has none
 
 

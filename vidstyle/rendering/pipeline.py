@@ -336,7 +336,9 @@ def identity(job: Job, device: torch.device, models: Models) -> dict[str, Any]:
     config = job.config
     models.fetch(config)
     mixed = (
-        style_images.style_fingerprint_parts(config.style, [sha256(path) for path in config.style_files])
+        style_images.style_fingerprint_parts(
+            config.style, [sha256(path) for path in config.style_files]
+        )
         if config.style
         else None
     )

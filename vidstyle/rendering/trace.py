@@ -146,7 +146,9 @@ class Trace:
 
     def watch(self, extractor: Extractor, picture: Tensor, losses: Mapping[str, Tensor]) -> None:
         """Takes an evaluation down."""
-        features = REFINEMENT_NETWORK if extractor is self.stylizer.polisher else self.job.config.features
+        features = (
+            REFINEMENT_NETWORK if extractor is self.stylizer.polisher else self.job.config.features
+        )
         values = {name: float(value) for name, value in losses.items()}
         one = Evaluation(
             len(self.evaluations) + 1,
