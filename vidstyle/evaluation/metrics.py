@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidstyle.motion.occlusion import motion_boundary, occluded
 from vidstyle.motion.warp import outside, warp
-from vidstyle.stylize.losses import TINY, full
+from vidstyle.stylize.losses import TINY, to_full_precision
 
 VERSION = 1
 """Raised by hand whenever a definition changes: figures of different versions cannot be
@@ -119,5 +119,5 @@ def content_within(features: Tensor, target: Tensor, where: Tensor) -> float | N
     cells = F.adaptive_max_pool2d(where[None, None].float(), features.shape[2:])[0, 0] > 0  # (h, w)
     if not cells.any():
         return None
-    said, wanted = (full(x)[0][:, cells] for x in (features, target))  # (c, n)
+    said, wanted = (to_full_precision(x)[0][:, cells] for x in (features, target))  # (c, n)
     return float((said - wanted).square().sum() / wanted.square().sum().clamp_min(TINY))

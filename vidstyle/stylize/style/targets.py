@@ -12,7 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.features.extractor import Extractor
-from vidstyle.stylize.objective import Sums, Term, View, even, maps, sums
+from vidstyle.stylize.objective import (
+    Sums,
+    Term,
+    View,
+    compute_maps,
+    normalise_weights,
+    sum_features,
+)
 from vidstyle.stylize.style.regions import Segmentation
 from vidstyle.stylize.style.settings import StyleSettings
 from vidstyle.stylize.style.term import (
@@ -43,7 +50,7 @@ class StyleLoss:
         self.name = name
         self.weight = weight
         self.losses = layers
-        self.layer_weights = even({layer: layer_weights[layer] for layer in layers})
+        self.layer_weights = normalise_weights({layer: layer_weights[layer] for layer in layers})
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -51,7 +58,8 @@ class StyleLoss:
 
     def sums(self, view: View) -> Sums:
         return [
-            loss.measure(view.maps[layer], view.cells[layer]) for layer, loss in self.losses.items()
+            loss.measure(view.maps[layer], view.positions[layer])
+            for layer, loss in self.losses.items()
         ]
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
@@ -104,14 +112,14 @@ class StyleImageTargets:
 
         def measure_view(view: View) -> list[Any]:
             return [
-                term.target(view.maps[layer], view.cells[layer], masks, seed)
+                term.target(view.maps[layer], view.positions[layer], masks, seed)
                 for layer, seed in seeds.items()
             ]
 
         if term.additive and masks is None:
-            targets = sums(extractor, image, tuple(seeds), tiles, measure_view)
+            targets = sum_features(extractor, image, tuple(seeds), tiles, measure_view)
         else:
-            whole = maps(extractor, image, tuple(seeds), tiles)
+            whole = compute_maps(extractor, image, tuple(seeds), tiles)
             positions = {layer: f.shape[2] * f.shape[3] for layer, f in whole.items()}
             targets = measure_view(View(whole, positions))
         return dict(zip(seeds, targets, strict=True))
