@@ -48,7 +48,7 @@ class OptimisingEngine:
 
     @property
     def tileable(self) -> bool:
-        """True where no style term looks at whole maps, and no edge continues at the opposite one."""
+        """True where no style term looks at whole maps, and no edge at the opposite one."""
         settings = self.settings
         return not (needs_whole_maps(settings.style) or settings.tileable_texture)
 

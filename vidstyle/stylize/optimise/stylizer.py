@@ -17,7 +17,7 @@ from torch import Tensor
 from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.stylize import oklab
 from vidstyle.stylize.engine import FrameCost, Observer, State, Step
-from vidstyle.stylize.objective import Objective, Term, compute_maps
+from vidstyle.stylize.objective import EvaluationCallback, Objective, Term, compute_maps
 from vidstyle.stylize.optimise.cost import TimeSource, estimate_seconds, measure_parts
 from vidstyle.stylize.optimise.minimise import minimise
 from vidstyle.stylize.optimise.pyramid import plan_scales, scale_factors, scale_size
@@ -99,7 +99,7 @@ class FrameTask:
     visible: Tensor | None = None
 
     def in_grey(self) -> FrameTask:
-        """The same, of the lightness of all images alone."""
+        """Return the task with the lightness of all its images alone."""
         return replace(
             self,
             frame=replace(self.frame, image=oklab.to_grey(self.frame.image)),
@@ -303,8 +303,8 @@ class OptimisingStylizer:
     def _optimise(
         self, task: FrameTask, stages: Sequence[Stage], observer: Observer | None = None
     ) -> tuple[Tensor, int]:
-        """Optimise a frame, and give it back what the settings keep of the source; return the image
-        (3, H, W) and the iterations.
+        """Optimise a frame and restore what the settings keep of the source; return the image (3, H,
+        W) and the iterations.
         """
         if observer is not None:
             observer.start(task.start)
@@ -376,18 +376,20 @@ class OptimisingStylizer:
             warped, mask = (add_margin(resize(x, scale.size)) for x in target)
             terms.append(TemporalTerm(temporal_weight, warped, mask, weights.temporal_norm))
         wrapped = TEXTURE_WRAP if settings.tileable_texture else 0
+        callback = self._show_evaluations(observer, scale.network.name)
+        return Objective(scale.network.extractor, terms, scale.tiles, wrapped, callback)
+
+    def _show_evaluations(
+        self, observer: Observer | None, features: str
+    ) -> EvaluationCallback | None:
+        """Show an observer every evaluation, without the margin of the canvas."""
+        if observer is None:
+            return None
 
         def show(image: Tensor, losses: Mapping[str, Tensor]) -> None:
-            assert observer is not None
-            observer.evaluate(remove_margin(image[0], self.margin), losses, scale.network.name)
+            observer.evaluate(remove_margin(image[0], self.margin), losses, features)
 
-        return Objective(
-            scale.network.extractor,
-            terms,
-            scale.tiles,
-            wrapped,
-            show if observer is not None else None,
-        )
+        return show
 
     @property
     def margin(self) -> int:
