@@ -303,8 +303,8 @@ class OptimisingStylizer:
     def _optimise(
         self, task: FrameTask, stages: Sequence[Stage], observer: Observer | None = None
     ) -> tuple[Tensor, int]:
-        """Optimise a frame and restore what the settings keep of the source; return the image (3, H,
-        W) and the iterations.
+        """Optimise a frame and restore what the settings keep of the source; return the image
+        (3, H, W) and the iterations.
         """
         if observer is not None:
             observer.start(task.start)
