@@ -77,7 +77,7 @@ def advance(
         )
         with torch.no_grad():
             grams = {name: gram(f) for name, f in network(style).items() if name in STYLE_LAYERS}
-            kept = losses.full(network(content)["relu4_2"])
+            kept = losses.to_full_precision(network(content)["relu4_2"])
         rate, content_weight, tv_weight = (
             torch.tensor([float(getattr(a, name)) for a in some], device=device, dtype=x.dtype)
             for name in ("rate", "content_weight", "tv_weight")
@@ -86,7 +86,7 @@ def advance(
         for _ in range(iterations):
             x.requires_grad_()
             maps = network(x)
-            loss = relative(losses.full(maps["relu4_2"]), kept) @ content_weight
+            loss = relative(losses.to_full_precision(maps["relu4_2"]), kept) @ content_weight
             loss = (
                 loss
                 + torch.stack([relative(gram(maps[name]), a) for name, a in grams.items()])

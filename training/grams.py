@@ -12,7 +12,7 @@ from vidstyle.stylize import losses
 def gram(maps: Tensor) -> Tensor:
     """(b, c, h, w) -> (b, c, c); `losses.gram` for a batch."""
     b, c, h, w = maps.shape
-    f = losses.full(maps).permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, hw, c)
+    f = losses.to_full_precision(maps).permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, hw, c)
     g: Tensor = losses.GramProduct.apply(f)
     return g / (h * w)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidstyle.motion.occlusion import motion_boundary, occluded
 from vidstyle.motion.warp import outside, warp
-from vidstyle.stylize.losses import TINY, full
+from vidstyle.stylize.losses import TINY, to_full_precision
 
 METRICS_VERSION = 1
 """The version of the definitions, raised by hand whenever one changes: figures of different
@@ -126,6 +126,6 @@ def content_within(features: Tensor, target: Tensor, mask: Tensor) -> float | No
     positions = F.adaptive_max_pool2d(mask[None, None].float(), features.shape[2:])[0, 0] > 0
     if not positions.any():
         return None
-    f = full(features)[0][:, positions]  # (c, h, w) -> (c, n)
-    p = full(target)[0][:, positions]
+    f = to_full_precision(features)[0][:, positions]  # (c, h, w) -> (c, n)
+    p = to_full_precision(target)[0][:, positions]
     return float((f - p).square().sum() / p.square().sum().clamp_min(TINY))

@@ -27,8 +27,8 @@ BRIGHTNESS_OFFSET = 0.1
 """Added to both brightnesses that are compared: in the dark they say little."""
 
 MAX_BRIGHTNESS_RATIO = 2.0
-"""How much brighter than the mean of similar cells a pixel may become, and how much darker: a white
-thing that comes into view where everything is dark would glow in some colour otherwise."""
+"""The factor by which a pixel may become brighter than the mean of similar cells, or darker: a
+white thing that comes into view where everything is dark would glow in some colour otherwise."""
 
 
 def fill_disocclusions(

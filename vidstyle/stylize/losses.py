@@ -28,7 +28,7 @@ MAX_CONVERTED_PIXELS = 2**19
 """Pixels whose half precision features are converted to fp32 at once."""
 
 
-def full(features: Tensor) -> Tensor:
+def to_full_precision(features: Tensor) -> Tensor:
     """Convert half precision maps to fp32, and nothing else: sums over pixels lose too much in
     bf16.
     """
@@ -41,17 +41,17 @@ def content(features: Tensor, target: Tensor) -> Tensor:
     Gatys eq. 1 is 1/2 |F - P|^2, which grows with the resolution and with the layer's energy; its
     gradient, eq. 2, is ours times |P|^2 / 2.
     """
-    return distance(features, target) / energy(target)
+    return squared_distance(features, target) / energy(target)
 
 
-def distance(features: Tensor, target: Tensor) -> Tensor:
+def squared_distance(features: Tensor, target: Tensor) -> Tensor:
     """|F - P|^2, a scalar: a sum over pixels."""
-    return (full(features) - full(target)).square().sum()
+    return (to_full_precision(features) - to_full_precision(target)).square().sum()
 
 
 def energy(target: Tensor) -> Tensor:
     """|P|^2, a scalar, never 0."""
-    return full(target).square().sum().clamp_min(TINY)
+    return to_full_precision(target).square().sum().clamp_min(TINY)
 
 
 class GramProduct(torch.autograd.Function):
@@ -76,7 +76,7 @@ class GramProduct(torch.autograd.Function):
         (f,) = ctx.saved_tensors
         both = grad + grad.mT
         if f.shape[-2] <= MAX_CONVERTED_PIXELS:
-            return (full(f) @ both).to(f.dtype)
+            return (to_full_precision(f) @ both).to(f.dtype)
         result = torch.empty_like(f)
         outputs = torch.split(result, MAX_CONVERTED_PIXELS, -2)
         for piece, out in zip(convert_in_pieces(f), outputs, strict=True):
@@ -86,7 +86,7 @@ class GramProduct(torch.autograd.Function):
 
 def convert_in_pieces(f: Tensor) -> Iterator[Tensor]:
     """Cut F (..., n, c) along n into pieces, and convert each to fp32 at least."""
-    return map(full, torch.split(f, MAX_CONVERTED_PIXELS, -2))
+    return map(to_full_precision, torch.split(f, MAX_CONVERTED_PIXELS, -2))
 
 
 def gram(features: Tensor) -> Tensor:
@@ -95,10 +95,10 @@ def gram(features: Tensor) -> Tensor:
 
     Gatys' G is not divided by the pixels.
     """
-    return products(features) / (features.shape[2] * features.shape[3])
+    return gram_product(features) / (features.shape[2] * features.shape[3])
 
 
-def products(features: Tensor) -> Tensor:
+def gram_product(features: Tensor) -> Tensor:
     """(1, c, h, w) -> F^T F, (c, c): a sum over pixels.
 
     F is the (h w, c) view of the channels_last map; flattening NCHW would copy it.
@@ -114,7 +114,7 @@ def style(g: Tensor, target: Tensor) -> Tensor:
 
     Gatys eq. 4 divides by 4 N^2 M^2 instead, which leaves the layers' shares to chance.
     """
-    return distance(g, target) / energy(target)
+    return squared_distance(g, target) / energy(target)
 
 
 def total_variation(image: Tensor) -> Tensor:

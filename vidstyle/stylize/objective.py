@@ -35,15 +35,15 @@ class View:
 
     Args:
         maps: {layer: map (1, c, h', w')}.
-        cells: {layer: the number of positions in the map of the whole image}.
+        positions: {layer: the number of positions in the map of the whole image}.
         tile: None for the whole image.
     """
 
     maps: Maps
-    cells: Mapping[str, int]
+    positions: Mapping[str, int]
     tile: Tile | None = None
 
-    def same(self, target: Tensor, name: str) -> Tensor:
+    def crop_like(self, target: Tensor, name: str) -> Tensor:
         """Cut out of a map of the whole image the part that lies where `maps[name]` does."""
         return self.tile.place(target, name) if self.tile else target
 

@@ -36,8 +36,8 @@ LMS_TO_RGB = torch.linalg.inv(RGB_TO_LMS)
 LAB_TO_LMS = torch.linalg.inv(LMS_TO_LAB)
 
 GAMUT_TOLERANCE = 1e-6
-"""How far outside the gamut a linear value may lie and still be inside: what a round trip leaves of
-OKLab in fp32."""
+"""The distance from the gamut up to which a linear value is treated as inside: what a round trip
+leaves of OKLab in fp32."""
 
 CHROMA_BISECTIONS = 12
 """Halvings of the chroma that is too much: leaves 1/4096 of it."""

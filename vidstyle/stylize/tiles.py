@@ -107,8 +107,8 @@ class TiledSums(torch.autograd.Function):
         first, *others = tiles
         total = measure(first.crop(image), first)
         for tile in others:
-            found = measure(tile.crop(image), tile)
-            total = tuple(a + b for a, b in zip(total, found, strict=True))
+            sums = measure(tile.crop(image), tile)
+            total = tuple(a + b for a, b in zip(total, sums, strict=True))
         return total
 
     @staticmethod

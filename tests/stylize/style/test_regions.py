@@ -245,7 +245,7 @@ def test_a_region_that_is_everywhere_is_the_whole_gram_matrix() -> None:
 def test_the_products_of_halves_and_of_tiles_add_up_to_the_whole(at_once: int) -> None:
     f, masks = maps(), halves()
     found = guided_products(f, masks, max_weighted=at_once)
-    assert torch.allclose(found.sum(0), losses.products(f), rtol=1e-12)
+    assert torch.allclose(found.sum(0), losses.gram_product(f), rtol=1e-12)
     tiles = sum(
         guided_products(f[:, :, rows], masks[:, :, rows], max_weighted=at_once)
         for rows in (slice(0, 3), slice(3, 7))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vidstyle.stylize.optimise.pyramid import PlannedScale, count_refined_iterations
 
-Clock = Callable[[], float]
+TimeSource = Callable[[], float]
 """Returns the seconds since some moment."""
 
 MANY_ITERATIONS = 9
@@ -35,7 +35,7 @@ class PartCosts:
 
 
 def measure_parts(
-    optimise: Callable[[int, int], object], clock: Clock, *, refines: bool
+    optimise: Callable[[int, int], object], clock: TimeSource, *, refines: bool
 ) -> PartCosts:
     """Measure the parts of a frame.
 
@@ -83,7 +83,7 @@ def estimate_seconds(
     return seconds
 
 
-def measure_median(work: Callable[[], object], clock: Clock, tries: int = 3) -> float:
+def measure_median(work: Callable[[], object], clock: TimeSource, tries: int = 3) -> float:
     """Measure the seconds of the middle one of a few calls: the first one pays for buffers and
     compiled kernels.
     """

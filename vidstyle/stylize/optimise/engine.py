@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from vidstyle.machine.device import Precision
 from vidstyle.stylize.engine import FrameWork, NetworkSource
+from vidstyle.stylize.optimise.cost import TimeSource
 from vidstyle.stylize.optimise.memory import estimate_memory, networks_of
 from vidstyle.stylize.optimise.pyramid import count_refined_iterations, plan_scales
 from vidstyle.stylize.optimise.scales import NamedNetwork
@@ -26,11 +28,13 @@ class OptimisingEngine:
     Args:
         precision: of the features.
         device_type: cpu, cuda or mps.
+        clock: measures the costs of frames.
     """
 
     settings: OptimiserSettings
     precision: Precision
     device_type: str
+    clock: TimeSource = time.perf_counter
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -39,7 +43,7 @@ class OptimisingEngine:
 
     @property
     def needs_motion(self) -> bool:
-        """Whether frames are linked at all."""
+        """True where frames are linked."""
         return self.settings.reach > 0
 
     @property
@@ -49,7 +53,7 @@ class OptimisingEngine:
 
     @property
     def tileable(self) -> bool:
-        """Whether no style term looks at whole maps, and no edge at the opposite one."""
+        """True where no style term looks at whole maps, and no edge at the opposite one."""
         settings = self.settings
         return not (needs_whole_maps(settings.style) or settings.tileable_texture)
 
@@ -107,6 +111,6 @@ class OptimisingEngine:
             [NamedNetwork(name, networks.network(name, pooling)) for name in self.networks],
             style_images,
             size[::-1],
-            Execution(device, tile),
+            Execution(device, tile, self.clock),
             style_masks,
         )

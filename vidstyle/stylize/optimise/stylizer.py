@@ -17,8 +17,8 @@ from torch import Tensor
 from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.stylize import oklab
 from vidstyle.stylize.engine import FrameCost, Observer, State, Step
-from vidstyle.stylize.objective import Objective, Term, compute_maps
-from vidstyle.stylize.optimise.cost import Clock, estimate_seconds, measure_parts
+from vidstyle.stylize.objective import EvaluationCallback, Objective, Term, compute_maps
+from vidstyle.stylize.optimise.cost import TimeSource, estimate_seconds, measure_parts
 from vidstyle.stylize.optimise.minimise import minimise
 from vidstyle.stylize.optimise.pyramid import plan_scales, scale_factors, scale_size
 from vidstyle.stylize.optimise.scales import NamedNetwork, Scale, ScaleBuilder, Stage
@@ -77,7 +77,7 @@ class Execution:
 
     device: torch.device
     tile: int = 0
-    clock: Clock = time.perf_counter
+    clock: TimeSource = time.perf_counter
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class FrameTask:
     visible: Tensor | None = None
 
     def in_grey(self) -> FrameTask:
-        """The same, of the lightness of all images alone."""
+        """Return the task with the lightness of all its images alone."""
         return replace(
             self,
             frame=replace(self.frame, image=oklab.to_grey(self.frame.image)),
@@ -303,15 +303,15 @@ class OptimisingStylizer:
     def _optimise(
         self, task: FrameTask, stages: Sequence[Stage], observer: Observer | None = None
     ) -> tuple[Tensor, int]:
-        """Optimise a frame, and give it back what the settings keep of the source; return the image
+        """Optimise a frame and restore what the settings keep of the source; return the image
         (3, H, W) and the iterations.
         """
         if observer is not None:
             observer.start(task.start)
-        seen = task.in_grey() if self.settings.luminance_only else task
-        image, iterations = self._descend(seen, stages, observer)
+        matched = task.in_grey() if self.settings.luminance_only else task
+        image, iterations = self._descend(matched, stages, observer)
         if self.settings.losses.photorealism_weight:
-            image = smooth_recolouring(image, seen.frame.image)
+            image = smooth_recolouring(image, matched.frame.image)
         if self.settings.luminance_only:
             image = oklab.keep_source_colours(image, task.frame.image)
         return image, iterations
@@ -321,23 +321,23 @@ class OptimisingStylizer:
     ) -> tuple[Tensor, int]:
         """Minimise from coarse to fine; the temporal terms are there at every scale."""
         image = task.start
-        done = 0
+        total = 0
         for size, at_size in itertools.groupby(stages, key=lambda stage: stage.scale.size):
-            begun = resize(image, size)
-            canvas = add_margin(begun, self.margin)
+            start = resize(image, size)
+            canvas = add_margin(start, self.margin)
             rate_scale = self._scale_rate(task.visible, size)
             for stage in at_size:
                 objective = self._build_objective(task, stage.scale, observer)
                 canvas, iterations = minimise(objective, canvas, stage.schedule, rate_scale)
-                done += iterations
+                total += iterations
             result = remove_margin(canvas, self.margin).contiguous()
-            if not task.first and begun is not image:
+            if not task.first and start is not image:
                 # A linked frame has its detail already; from a coarser scale it takes the change
                 # alone.
-                change = resize(result - begun, tuple(image.shape[1:]))
+                change = resize(result - start, tuple(image.shape[1:]))
                 result = (image + change).clamp(0, 1)
             image = result
-        return image, done
+        return image, total
 
     def _scale_rate(self, visible: Tensor | None, size: tuple[int, int]) -> Tensor | None:
         """Compute the learning-rate scale of Adam (1, h, w), which is lower where the frame has
@@ -355,8 +355,8 @@ class OptimisingStylizer:
         weights = settings.losses
         frame = task.frame
         canvas = add_margin(resize(frame.image, scale.size))
-        matched = weights.content_weight and not settings.texture
-        content_layers = tuple(weights.content_layers) if matched else ()
+        has_content = weights.content_weight and not settings.texture
+        content_layers = tuple(weights.content_layers) if has_content else ()
         content = compute_maps(scale.network.extractor, canvas[None], content_layers, scale.tiles)
         terms: list[Term] = []
         if scale.style:
@@ -376,18 +376,20 @@ class OptimisingStylizer:
             warped, mask = (add_margin(resize(x, scale.size)) for x in target)
             terms.append(TemporalTerm(temporal_weight, warped, mask, weights.temporal_norm))
         wrapped = TEXTURE_WRAP if settings.tileable_texture else 0
+        callback = self._show_evaluations(observer, scale.network.name)
+        return Objective(scale.network.extractor, terms, scale.tiles, wrapped, callback)
+
+    def _show_evaluations(
+        self, observer: Observer | None, features: str
+    ) -> EvaluationCallback | None:
+        """Show an observer every evaluation, without the margin of the canvas."""
+        if observer is None:
+            return None
 
         def show(image: Tensor, losses: Mapping[str, Tensor]) -> None:
-            assert observer is not None
-            observer.evaluate(remove_margin(image[0], self.margin), losses, scale.network.name)
+            observer.evaluate(remove_margin(image[0], self.margin), losses, features)
 
-        return Objective(
-            scale.network.extractor,
-            terms,
-            scale.tiles,
-            wrapped,
-            show if observer is not None else None,
-        )
+        return show
 
     @property
     def margin(self) -> int:

@@ -38,13 +38,14 @@ class ContentTerm:
     def sums(self, view: View) -> Sums:
         """Compute the squared distance from the target in each layer."""
         return [
-            losses.distance(view.maps[name], view.same(p, name)) for name, p in self.targets.items()
+            losses.squared_distance(view.maps[name], view.crop_like(p, name))
+            for name, p in self.targets.items()
         ]
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         """Compute the weighted mean of the relative distances, a scalar."""
-        found = zip(self.targets, sums, self.energies, strict=True)
-        return torch.stack([self.shares[name] * d / e for name, d, e in found]).mean()
+        layers = zip(self.targets, sums, self.energies, strict=True)
+        return torch.stack([self.shares[name] * d / e for name, d, e in layers]).mean()
 
 
 class PixelTerm:

@@ -24,7 +24,8 @@ on a photograph here, and twice that with 1e-7.
 """
 
 MAX_FITTED_PIXELS_CPU = 2**14
-"""Pixels whose windows are fitted at once on the CPU: bounds the memory, and fits into the cache."""
+"""Pixels whose windows are fitted at once on the CPU: bounds the memory, and fits into the cache.
+"""
 
 MAX_FITTED_PIXELS_GPU = 2**20
 """Pixels whose windows are fitted at once elsewhere, where many small steps take longer than a few
@@ -36,11 +37,14 @@ TRIANGULAR_ENTRIES = ((0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
 
 
 class MattingLaplacian:
-    """The product x -> L x with the matting Laplacian L of a source I (Levin eq. 12), which is never built:
+    """The product x -> L x with the matting Laplacian L of a source I (Levin eq. 12), which is not
+    built:
 
-        L_ij = sum over the windows k of i and j of d_ij - (1 + (I_i - m_k)^T D_k^-1 (I_j - m_k)) /
-        n, D_k = S_k + epsilon / n,  with the mean m_k and the covariance S_k of I in the n pixels
-        of k.
+        L_ij = sum_k d_ij - (1 + (I_i - m_k)^T D_k^-1 (I_j - m_k)) / n
+        D_k = S_k + epsilon / n
+
+    over the windows k of i and j, with the mean m_k and the covariance S_k of I in the n pixels of
+    k.
 
     (L x)_i is the distance of x_i from the ridge regression a_k . I_i + b_k of x on I in k (He eq.
     5 to 8), summed over the windows k of the pixel. Windows lie wholly inside the image. L is
@@ -146,7 +150,7 @@ def neighbour_covariance(
 
 
 def sum_windows(y: Tensor, side: int) -> Tensor:
-    """Compute the sums over all windows inside, (..., h, w) -> (..., h - side + 1, w - side + 1)."""
+    """Sum over all square windows inside, (..., h, w) -> (..., h - side + 1, w - side + 1)."""
     return add_up(shift_along(add_up(shift_along(y, side, -2)), side, -1))
 
 

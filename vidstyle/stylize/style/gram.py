@@ -84,7 +84,7 @@ def measure_gram(features: Tensor, positions: int) -> Tensor:
     """(1, c, h, w) -> the share of these positions in the Gram matrix of a map of so many, (c,
     c).
     """
-    return losses.products(features) / positions
+    return losses.gram_product(features) / positions
 
 
 def measure_region_grams(features: Tensor, masks: Segmentation) -> Tensor:

@@ -141,7 +141,7 @@ class StylePatches:
             all_positions(first_positions(back, width), width), f.flatten(0, 1)
         )  # (n, 9, c)
         searched = all_positions(first_positions(self.searched, self.width), self.width)
-        distance = losses.distance(nearest, self.features[searched])
+        distance = losses.squared_distance(nearest, self.features[searched])
         return distance / (len(back) * self.energy)
 
     @torch.no_grad()
@@ -352,7 +352,7 @@ def assign_patches(shares: Sequence[float], similarities: Sequence[Tensor]) -> l
 
 def channels_to_end(features: Tensor) -> Tensor:
     """(1, c, h, w) -> (h, w, c), in fp32 at least."""
-    return losses.full(features)[0].permute(1, 2, 0)
+    return losses.to_full_precision(features)[0].permute(1, 2, 0)
 
 
 def extract_patches(features: Tensor, stride: int = 1) -> Tensor:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.errors import ConfigError
-from vidstyle.stylize.losses import TINY, full
+from vidstyle.stylize.losses import TINY, to_full_precision
 
 MIN_LABEL_SHARE = 0.005
 """Share of the image that a colour must cover to be a label."""
@@ -261,11 +261,11 @@ class GuidedProducts(torch.autograd.Function):
     def forward(ctx: Any, f: Tensor, masks: Tensor, max_weighted: int) -> Tensor:
         ctx.save_for_backward(f, masks)
         ctx.max_weighted = max_weighted
-        some = full(f[:0])
+        some = to_full_precision(f[:0])
         result = some.new_zeros((len(masks), f.shape[1], f.shape[1]))
         for r, m in enumerate(masks.to(some)):
             for rows in split_positions(m, max_weighted):
-                weighted = full(f[rows]).mul_(m[rows, None].sqrt())
+                weighted = to_full_precision(f[rows]).mul_(m[rows, None].sqrt())
                 result[r] += weighted.mT @ weighted
         return result
 
@@ -275,7 +275,7 @@ class GuidedProducts(torch.autograd.Function):
         result = torch.zeros_like(f)
         for m, both in zip(masks.to(grad), grad + grad.mT, strict=True):
             for rows in split_positions(m, ctx.max_weighted):
-                result[rows] += (full(f[rows]).mul_(m[rows, None]) @ both).to(f.dtype)
+                result[rows] += (to_full_precision(f[rows]).mul_(m[rows, None]) @ both).to(f.dtype)
         return result, None, None
 
 

@@ -193,7 +193,7 @@ def iterate_projections(
     for first in range(0, f.shape[1] if along is None else along.shape[1], step):
         some = slice(first, first + step)
         if along is None:
-            yield some, losses.full(f[:, some]).mT.contiguous()
+            yield some, losses.to_full_precision(f[:, some]).mT.contiguous()
         else:
             projected = [
                 along[:, some].to(piece).mT @ piece.mT for piece in losses.convert_in_pieces(f)
@@ -236,7 +236,12 @@ class Transport(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (pull,) = ctx.saved_tensors
-        return (losses.full(pull) * (grad * ctx.factor)).to(pull.dtype), None, None, None
+        return (
+            (losses.to_full_precision(pull) * (grad * ctx.factor)).to(pull.dtype),
+            None,
+            None,
+            None,
+        )
 
 
 register_style_term("swd", lambda settings: SlicedTerm())

@@ -58,7 +58,8 @@ class StyleLoss:
 
     def sums(self, view: View) -> Sums:
         return [
-            loss.measure(view.maps[layer], view.cells[layer]) for layer, loss in self.losses.items()
+            loss.measure(view.maps[layer], view.positions[layer])
+            for layer, loss in self.losses.items()
         ]
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
@@ -111,7 +112,7 @@ class StyleImageTargets:
 
         def measure_view(view: View) -> list[Any]:
             return [
-                term.target(view.maps[layer], view.cells[layer], masks, seed)
+                term.target(view.maps[layer], view.positions[layer], masks, seed)
                 for layer, seed in seeds.items()
             ]
 

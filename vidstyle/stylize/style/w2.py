@@ -95,7 +95,7 @@ def measure_region_moments(features: Tensor, masks: Tensor) -> Tensor:
 def sum_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """(1, c, h, w) -> sum of f, (c,), and F^T F, (c, c): sums over positions, in fp32 at least."""
     dtype = torch.promote_types(features.dtype, torch.float32)
-    return features.sum((0, 2, 3), dtype=dtype), losses.products(features)
+    return features.sum((0, 2, 3), dtype=dtype), losses.gram_product(features)
 
 
 def prepend_ones(features: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def wasserstein_distance(normal: Normal, target: Normal, target_root: Tensor) ->
     covariance = to_double(normal.covariance)
     spread = to_double(target.covariance).trace()
     distance = (
-        losses.distance(to_double(normal.mean), to_double(target.mean))
+        losses.squared_distance(to_double(normal.mean), to_double(target.mean))
         + covariance.trace()
         + spread
         - 2 * Fidelity.apply(covariance, target_root)
