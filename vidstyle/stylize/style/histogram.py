@@ -1,5 +1,5 @@
 """The histogram of every channel as style: the mean of |F - R(F)|^2 relative to the mean of |P|^2,
-where R gives each channel the target's histogram and leaves the order of its positions, and is held
+where R gives each channel the target's histogram and leaves the order of its positions, and is kept
 fixed for the gradient (Risser, Wilmot, Barnes 2017 "Stable and controllable neural texture
 synthesis and style transfer using histogram losses", eq. 6 and 7).
 
