@@ -41,8 +41,8 @@ from vidstyle.storage.atomic import sha256
 from vidstyle.weights.int8 import pack, unpack
 
 SHALLOW = ("lite.stages.0", "lite.stages.1", "lite.expansions.0")
-"""The layers at large sizes. Their many pixels find good weights soon; in a network that was trained
-before these follow slowly.
+"""The layers at large sizes. Their many pixels find good weights soon; in a network that was
+trained before these follow slowly.
 """
 SHALLOW_RATE = 0.2
 OTHERS_RATE = 0.15
