@@ -135,7 +135,7 @@ def load_pair(name: str, args: argparse.Namespace) -> tuple[Extractor, Gram]:
     """Load a network, and the function for its Gram matrices."""
     device = resolve_device(args.device)
     if name == "plain":
-        return plain_vgg19(fetch.load("vgg19", args.weights_dir)[0], device), naive_gram
+        return plain_vgg19(fetch.load_weights("vgg19", args.weights_dir)[0], device), naive_gram
     precision = resolve_precision(args.precision, device)
     if name == "lite" and args.untrained:
         return features.Network(Lite(), "", device, precision), losses.gram

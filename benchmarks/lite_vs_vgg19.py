@@ -51,10 +51,13 @@ from vidstyle.rendering.models import load_network
 from vidstyle.storage import atomic, png16
 from vidstyle.storage.atomic import sha256
 from vidstyle.stylize import losses
-from vidstyle.stylize.objective import Content, Objective, Style
-from vidstyle.stylize.optimise.engine import fitted
-from vidstyle.stylize.optimise.minimise import Schedule, minimise
-from vidstyle.stylize.resample import resize
+from vidstyle.stylize.objective import Objective
+from vidstyle.stylize.optimise.minimise import minimise
+from vidstyle.stylize.optimise.schedule import Schedule
+from vidstyle.stylize.optimise.terms import ContentTerm
+from vidstyle.stylize.resample import fit_style_image, resize
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
 from vidstyle.video.read import fit, read_image
 from vidstyle.weights.int8 import unpack
 
@@ -95,7 +98,7 @@ def resize_pair(photo: Tensor, painting: Tensor, size: int) -> tuple[Tensor, Ten
     render does.
     """
     w, h = fit(photo.shape[2], photo.shape[1], size)
-    return resize(photo, (h, w)), fitted(painting, (h, w))
+    return resize(photo, (h, w)), fit_style_image(painting, (h, w))
 
 
 @torch.no_grad()
@@ -116,10 +119,9 @@ def stylise(
     """
     with torch.no_grad():
         target = extractor(photo[None], CONTENT_LAYERS)
-    terms = (
-        Style(STYLE_WEIGHT, compute_grams(extractor, painting)),
-        Content(CONTENT_WEIGHT, target),
-    )
+    settings = StyleSettings(STYLE_WEIGHT)
+    style = StyleTargets([StyleImageTargets(extractor, painting[None], settings, None)])
+    terms = (*style.terms(), ContentTerm(CONTENT_WEIGHT, target))
     begun = time.perf_counter()
     image, done = minimise(Objective(extractor, terms), photo if start is None else start, schedule)
     image = quantise(image)  # also waits for the device
@@ -137,11 +139,11 @@ def stylise_by_vgg19(
     digest = hashlib.sha256(settings.encode()).hexdigest()
     path = cache / f"{digest[:32]}.png" if cache else None
     if path and png16.is_sound(path, digest, 0, (photo.shape[2], photo.shape[1])):
-        return from_uint16(png16.decode(path)).to(photo.device), math.nan
+        return from_uint16(png16.decode_frame(path)).to(photo.device), math.nan
     image, seconds = stylise(vgg, photo, painting, schedule)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_atomically(path, png16.encode(to_uint16(image), digest, 0))
+        atomic.write_atomically(path, png16.encode_frame(to_uint16(image), digest, 0))
     return image, seconds
 
 

@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,10 @@ class Watch:
         """Wrap the stylizer's step: it is timed, and sometimes one iteration of it alone."""
         timed = self.time_calls("optimise", work)
 
-        def call(stylizer: Any, state: Any, frame: Any, motion: Any) -> Any:
+        def call(stylizer: Any, state: Any, frame: Any, motion: Any, observer: Any = None) -> Any:
             self.first_step = self.first_step or time.perf_counter()
             self.is_linked.append(motion is not None)
-            made = timed(stylizer, state, frame, motion)
+            made = timed(stylizer, state, frame, motion, observer)
             begun = time.perf_counter()
             if (
                 self.time_alone
@@ -117,8 +118,8 @@ def watch_render(watch: Watch) -> Iterator[None]:
     """Time the parts of the renders in this block."""
     from vidstyle.motion.static import StaticTracker
     from vidstyle.rendering import sources
-    from vidstyle.storage.checkpoint import Checkpoint
-    from vidstyle.stylize.optimise.engine import Stylizer
+    from vidstyle.storage.frame_store import FrameStore
+    from vidstyle.stylize.optimise.stylizer import OptimisingStylizer
 
     with (
         patch.object(sources.read, "read", watch.time_items("decode", sources.read.read)),
@@ -130,8 +131,8 @@ def watch_render(watch: Watch) -> Iterator[None]:
         patch.object(
             StaticTracker, "track", watch.time_calls("flow and mask", StaticTracker.track)
         ),
-        patch.object(Checkpoint, "save", watch.time_calls("checkpoint", Checkpoint.save)),
-        patch.object(Stylizer, "step", watch.time_steps(Stylizer.step)),
+        patch.object(FrameStore, "save", watch.time_calls("checkpoint", FrameStore.save)),
+        patch.object(OptimisingStylizer, "step", watch.time_steps(OptimisingStylizer.step)),
     ):
         yield
 
@@ -140,15 +141,16 @@ def iteration_alone(step: Callable[..., Any], stylizer: Any, *of: Any) -> float:
     """Time one iteration of a frame, as the difference between 21 and 1 of them: what is done once
     a frame cancels out.
     """
-    usual = stylizer.config
+    own = stylizer.settings
     seconds = []
     for count in (1, 21):
-        few = {"iterations": count, "scales": 1, "budget": "fixed", "stop_tolerance": 0.0}
-        stylizer.config = usual.model_copy(update=few)
+        pyramid = replace(own.pyramid, iterations=count, scales=1, adaptive=False)
+        minimiser = replace(own.minimiser, stop_tolerance=0.0)
+        stylizer.settings = replace(own, pyramid=pyramid, minimiser=minimiser)
         begun = time.perf_counter()
         step(stylizer, *of)
         seconds.append(time.perf_counter() - begun)
-    stylizer.config = usual
+    stylizer.settings = own
     return (seconds[1] - seconds[0]) / 20
 
 

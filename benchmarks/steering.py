@@ -26,7 +26,7 @@ from benchmarks.consistency import (
     parse_trial,
     render_variant,
 )
-from vidstyle.config.settings import reconstruction
+from vidstyle.config.settings import reconstruction_settings
 from vidstyle.errors import StyleError
 from vidstyle.evaluation.instruments import FEATURE_NAMES, FLOW_NAMES, choose_network
 from vidstyle.machine.allocator import keep_memory
@@ -52,7 +52,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "total variation": {"tv_weight": 3.0},
     "from the style": {"init": "style"},
     "from noise": {"init": "noise"},
-    "inversion": {**reconstruction("relu4_1"), "style": None},
+    "inversion": {**reconstruction_settings("relu4_1"), "style": None},
 }
 """Settings on top of the standard preset; `main` adds those that name files."""
 

@@ -1,28 +1,48 @@
-"""What every test may use, and what none may leave behind."""
+"""Fixtures that every test may use, and a check that none leaves anything behind."""
 
 from __future__ import annotations
 
 import logging
 import os
+
+# One thread for each process, before OpenMP and OpenBLAS are loaded: the cores go to xdist's
+# workers, pictures this small are no slower, and the processes that tests start inherit it, so that
+# they sum in the same order. It holds without workers (-n 0) as well.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
-from vidstyle.cli import main as cli
+from tests.helpers.renders import Uninterrupted, quick_settings, run_through
+from vidstyle.cli.main import main
 from vidstyle.cli.signals import Signals
-from vidstyle.config import settings as configs
 from vidstyle.config.settings import RenderConfig
 from vidstyle.video import ffmpeg
 from vidstyle.weights import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+WORKER_MEMORY = 2**31
+"""Bytes that a worker of pytest-xdist may take."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` means: one for each core, and no more than fit into the
+    memory.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(cores, psutil.virtual_memory().total // WORKER_MEMORY))
 
 
 def pytest_configure() -> None:
@@ -58,7 +78,9 @@ def painting(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12 frames of 48x32 at 10 a second; frame 6 starts a second shot."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    shots = "testsrc2=s=48x32:r=10:d=0.6[a];mandelbrot=s=48x32:r=10,trim=end_frame=6,negate[b];[a][b]concat=n=2"
+    first = "testsrc2=s=48x32:r=10:d=0.6[a]"
+    second = "mandelbrot=s=48x32:r=10,trim=end_frame=6,negate[b]"
+    shots = f"{first};{second};[a][b]concat=n=2"
     ffmpeg.run(
         ["-y", "-filter_complex", shots, "-crf", "10", ffmpeg.local(path)], "cannot make the film"
     )
@@ -72,15 +94,31 @@ def settings(tmp_path: Path, film: Path, painting: Path) -> Callable[..., Render
     """
 
     def make(**changes: Any) -> RenderConfig:
-        quick = {
-            "first_iterations": 3,
-            "first_scales": 1,
-            "iterations": 1,
-            "output": tmp_path / "out.mp4",
-        }
-        return configs.build({"input": film, "style": painting, "device": "cpu"}, quick, changes)
+        return quick_settings(film, painting, tmp_path / "out.mp4", **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path
+) -> Uninterrupted:
+    """The render of `settings(keep_frames=True)` in one go; one for all tests of a process, which
+    leave it as it is.
+    """
+    output = tmp_path_factory.mktemp("uninterrupted") / "out.mp4"
+    return run_through(quick_settings(film, painting, output, keep_frames=True))
+
+
+@pytest.fixture
+def finished(uninterrupted: Uninterrupted, settings: Callable[..., RenderConfig]) -> RenderConfig:
+    """Settings of a render that has ended with `--keep-frames`: a copy of `uninterrupted`, with its
+    times.
+    """
+    built = settings(keep_frames=True)
+    assert built.output is not None
+    uninterrupted.copy_to(built.output.parent)
+    return built
 
 
 @pytest.fixture
@@ -113,17 +151,13 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Outcome]]:
+def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
     """Runs `vidstyle` with these arguments in this process."""
 
     def run(*args: object) -> Outcome:
-        monkeypatch.setattr(cli, "signals", Signals())
-        monkeypatch.setattr(sys, "argv", ["vidstyle", *map(str, args)])
         capsys.readouterr()
         try:
-            cli.main()
+            main([str(word) for word in args], signals=Signals())
             code = 0
         except SystemExit as e:
             code = int(e.code or 0)

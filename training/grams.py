@@ -13,7 +13,7 @@ def gram(maps: Tensor) -> Tensor:
     """Compute `losses.gram` for a batch: (b, c, h, w) -> (b, c, c)."""
     b, c, h, w = maps.shape
     f = losses.full(maps).permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, hw, c)
-    g: Tensor = losses.Products.apply(f)
+    g: Tensor = losses.GramProduct.apply(f)
     return g / (h * w)
 
 

@@ -38,7 +38,9 @@ class VidstyleError(Exception):
 
     def __init__(self, what: str, why: str, hint: str) -> None:
         super().__init__(what, why, hint)
-        self.what, self.why, self.hint = what, why, hint
+        self.what = what
+        self.why = why
+        self.hint = hint
 
     def __str__(self) -> str:
         return f"{self.what}\n{self.why}\n{self.hint}"

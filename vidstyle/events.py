@@ -1,19 +1,20 @@
-"""TODO events."""
+"""Events: what a render or a measurement reports while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Started:
-    """Before the first frame: how many frames there are, how many are done already, and the size
-    (width, height).
+    """A render begins.
+
+    Args:
+        total: frames to make, those of every pass.
+        done: how many of them earlier runs have made.
+        width, height: of the render, in pixels.
     """
 
     total: int
@@ -24,13 +25,22 @@ class Started:
 
 @dataclass(frozen=True)
 class FrameDone:
-    """One more frame is rendered: its number, how many are done now, and what it took."""
+    """One more frame is made, and is durable: its file outlives a crash.
+
+    Args:
+        frame: its number in the render, from 0.
+        done: how many frames are made now, of `total`.
+        iterations: evaluations of the objective that it took.
+        seconds: that it took.
+        path: its 16-bit PNG.
+    """
 
     frame: int
     done: int
     total: int
     iterations: int
     seconds: float
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Measured:
-    """`done` of `total` frames are measured; 0 of them before the first one."""
+    """The measurement has taken `done` of `total` frames; 0 before the first one."""
 
     done: int
     total: int
@@ -51,7 +61,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth knowing; `warning` when the user may want to act on it."""
+    """A line for the user; `warning` when they may want to act on it."""
 
     text: str
     warning: bool = False
@@ -59,7 +69,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Download:
-    """`done` of `total` bytes of the weights of `name` have arrived."""
+    """A download has brought `done` of `total` bytes of the weights of `name`."""
 
     name: str
     done: int
@@ -68,9 +78,9 @@ class Download:
 
 Event = Started | FrameDone | Encoding | Measured | Download | Note
 
-
 Report = Callable[[Event], None]
+"""Receives every event of a render or a measurement."""
 
 
 def silent(event: Event) -> None:
-    """Shows nothing."""
+    """Ignore an event."""

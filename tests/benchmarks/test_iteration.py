@@ -28,7 +28,7 @@ convolution, and half as far, rounded up, after every pooling.
 
 
 def test_the_plain_network_is_vgg19_but_for_the_padding(small_vgg19: Path) -> None:
-    plain = plain_vgg19(fetch.load("vgg19", small_vgg19)[0], torch.device("cpu"))
+    plain = plain_vgg19(fetch.load_weights("vgg19", small_vgg19)[0], torch.device("cpu"))
     ours = load_network("vgg19", weights_dir=small_vgg19)
     image = torch.rand(1, 3, 192, 208, generator=torch.Generator().manual_seed(0))
     theirs, expected = (network(image, tuple(EDGE)) for network in (plain, ours))

@@ -31,7 +31,7 @@ from vidstyle.features.extractor import Network
 from vidstyle.frames import from_uint16, quantise, to_uint16
 from vidstyle.rendering.models import load_network
 from vidstyle.storage.atomic import sha256
-from vidstyle.stylize.optimise.minimise import Schedule
+from vidstyle.stylize.optimise.schedule import Schedule
 
 EMBEDDED = Path(extractor.__file__).parents[1] / "assets" / "lite.safetensors"
 GOOD = {"closure": 0.97, "content": 1.05, "TV": 1.05, "s VGG-19": 0.01}

@@ -1,20 +1,22 @@
-"""What a render tells: one line in ten seconds, one JSON object for each event, or a bar."""
+"""A render says how far it is: a line every ten seconds, a JSON object for each event, or a bar."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from vidstyle.cli.display import Bar, JsonLines, Lines, display
-from vidstyle.events import Encoding, FrameDone, Measured, Note, Started, silent
+from vidstyle.cli.display import Bar, JsonLines, Lines, make_display, report_to
+from vidstyle.events import Encoding, Event, FrameDone, Measured, Note, Started, silent
 from vidstyle.units import clock_time
 
 
 class Clock:
-    """A clock that stands still until it is told."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -143,6 +145,29 @@ def test_a_bar_writes_to_stderr_and_takes_notes_literally(
     assert re.search(r"encoding.*1/2", err)
 
 
+@dataclass(frozen=True)
+class Saved:
+    """An event that names a file."""
+
+    path: Path
+
+
+def test_json_writes_a_path_as_its_text() -> None:
+    out = io.StringIO()
+    JsonLines(out)(Saved(Path("frames/000001.png")))  # type: ignore[arg-type]
+    assert json.loads(out.getvalue()) == {"event": "Saved", "path": "frames/000001.png"}
+
+
+def test_events_go_to_the_watcher_and_then_to_the_display(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seen: list[Event] = []
+    with report_to("lines", seen.append, quiet=False) as report:
+        report(Note("by the way"))
+    assert seen == [Note("by the way")]
+    assert capsys.readouterr() == ("", "by the way\n")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -163,7 +188,7 @@ class Terminal(io.StringIO):
 def test_the_display_fits_the_stream(
     kind: str, terminal: bool, quiet: bool, expected: type
 ) -> None:
-    show = display(kind, Terminal() if terminal else io.StringIO(), quiet=quiet)
+    show = make_display(kind, Terminal() if terminal else io.StringIO(), quiet=quiet)
     show.close()
     assert type(show) is expected
 

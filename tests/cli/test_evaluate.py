@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.evaluating import folder, texture, video
+from tests.helpers.films import folder, texture, video
 from vidstyle.evaluation import comparison, measure
 
 Command = Callable[..., Any]

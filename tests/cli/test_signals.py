@@ -27,9 +27,9 @@ def test_the_first_ctrl_c_of_a_render_only_asks(
     event: Event, signals: Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     signals.watch(event)
-    assert not signals.asked()
+    assert not signals.stop_requested()
     signal.raise_signal(signal.SIGINT)
-    assert signals.asked()
+    assert signals.stop_requested()
     assert "Ctrl-C again" in capsys.readouterr().err
 
 

@@ -19,52 +19,52 @@ from torch import Tensor
 
 from vidstyle.config import style_images, toml
 from vidstyle.config.settings import build
-from vidstyle.config.style_images import Painting
+from vidstyle.config.style_images import StyleImage
 from vidstyle.errors import ConfigError, InputError, VidstyleError
 from vidstyle.features.extractor import STYLE_LAYERS
 from vidstyle.rendering import pipeline
 from vidstyle.rendering.models import load_network
 from vidstyle.storage.record import state_folder
 from vidstyle.stylize import losses
-from vidstyle.stylize.optimise.engine import fitted
+from vidstyle.stylize.resample import fit_style_image
 from vidstyle.video import ffmpeg
 from vidstyle.video.read import read_image
 
 PAINTINGS = [
-    ("a.jpg", Painting(Path("a.jpg"))),
-    ("a.jpg:0.7", Painting(Path("a.jpg"), 0.7)),
-    ("a.jpg@4s", Painting(Path("a.jpg"), 1.0, 4.0)),
-    ("a.jpg@1.5", Painting(Path("a.jpg"), 1.0, 1.5)),
-    ("a.jpg:3@.5s", Painting(Path("a.jpg"), 3.0, 0.5)),
-    ("me@home.jpg", Painting(Path("me@home.jpg"))),
-    ("C:/a.jpg:2", Painting(Path("C:/a.jpg"), 2.0)),
-    ("a@2:b.jpg@0s", Painting(Path("a@2:b.jpg"), 1.0, 0.0)),
+    ("a.jpg", StyleImage(Path("a.jpg"))),
+    ("a.jpg:0.7", StyleImage(Path("a.jpg"), 0.7)),
+    ("a.jpg@4s", StyleImage(Path("a.jpg"), 1.0, 4.0)),
+    ("a.jpg@1.5", StyleImage(Path("a.jpg"), 1.0, 1.5)),
+    ("a.jpg:3@.5s", StyleImage(Path("a.jpg"), 3.0, 0.5)),
+    ("me@home.jpg", StyleImage(Path("me@home.jpg"))),
+    ("C:/a.jpg:2", StyleImage(Path("C:/a.jpg"), 2.0)),
+    ("a@2:b.jpg@0s", StyleImage(Path("a@2:b.jpg"), 1.0, 0.0)),
 ]
 
 
 @pytest.mark.parametrize(("text", "found"), PAINTINGS)
 def test_suffixes_are_read_from_the_right_as_far_as_they_are_such(
-    text: str, found: Painting
+    text: str, found: StyleImage
 ) -> None:
-    assert style_images.painting(text) == found
-    assert style_images.painting(str(found)) == found
+    assert style_images.parse_style_image(text) == found
+    assert style_images.parse_style_image(str(found)) == found
 
 
 @pytest.mark.parametrize(
     ("name", "text", "found"),
     [
-        ("a:2", "a:2", Painting(Path("a:2"))),
-        ("a@3", "a@3@4s", Painting(Path("a@3"), 1.0, 4.0)),
-        ("a:2", "a:2:5", Painting(Path("a:2"), 5.0)),
-        ("a:2@3", "a:2@3", Painting(Path("a:2@3"))),
+        ("a:2", "a:2", StyleImage(Path("a:2"))),
+        ("a@3", "a@3@4s", StyleImage(Path("a@3"), 1.0, 4.0)),
+        ("a:2", "a:2:5", StyleImage(Path("a:2"), 5.0)),
+        ("a:2@3", "a:2@3", StyleImage(Path("a:2@3"))),
     ],
 )
 def test_a_file_of_that_very_name_comes_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, found: Painting
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, found: StyleImage
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).touch()
-    assert style_images.painting(text) == found
+    assert style_images.parse_style_image(text) == found
 
 
 @pytest.mark.parametrize(
@@ -124,34 +124,42 @@ def test_styles_come_back_from_toml_and_name_the_output(tmp_path: Path, styles: 
     written = json.dumps([str(one) for one in given.style])
     (tmp_path / "some.toml").write_text(f"style = {written}\n", encoding="utf-8")
     assert build({"input": "in.mp4"}, toml.read_toml(tmp_path / "some.toml")) == given
-    assert given.named_after.stem == "-".join(path.stem for path in given.paintings)
+    assert given.named_after.stem == "-".join(path.stem for path in given.style_files)
 
 
 def test_the_mixture_rests_before_its_first_time_and_after_its_last_and_moves_evenly_between() -> (
     None
 ):
-    styles = style_images.paintings(["a.jpg@1s", "b.jpg:3@2s", "c.jpg@2s", "a.jpg@4s"])
+    styles = style_images.parse_style_images(["a.jpg@1s", "b.jpg:3@2s", "c.jpg@2s", "a.jpg@4s"])
     known = {0: (1, 0, 0), 1: (1, 0, 0), 2: (0, 0.75, 0.25), 4: (1, 0, 0), 9: (1, 0, 0)}
     known |= {Fraction(3, 2): (0.5, 0.375, 0.125), 3: (0.5, 0.375, 0.125)}
     for time, expected in known.items():
-        assert style_images.shares(styles, Fraction(time)) == pytest.approx(expected)
-    constant = style_images.paintings(["a.jpg:7", "b.jpg:3"])
-    assert style_images.shares(constant, Fraction(5)) == pytest.approx((0.7, 0.3))
-    assert style_images.shares((), Fraction(5)) == ()
+        assert style_images.mixture_shares(styles, Fraction(time)) == pytest.approx(expected)
+    constant = style_images.parse_style_images(["a.jpg:7", "b.jpg:3"])
+    assert style_images.mixture_shares(constant, Fraction(5)) == pytest.approx((0.7, 0.3))
+    assert style_images.mixture_shares((), Fraction(5)) == ()
 
 
 def test_a_mixture_that_is_the_same_at_two_times_does_not_move_between_them() -> None:
-    styles = style_images.paintings(["a@0s", "b:2@2s", "a@2s", "b:0.2@6s", "a:0.1@6s"])
-    assert len({style_images.shares(styles, Fraction(i, 25)) for i in range(50, 200)}) == 1
+    styles = style_images.parse_style_images(["a@0s", "b:2@2s", "a@2s", "b:0.2@6s", "a:0.1@6s"])
+    assert len({style_images.mixture_shares(styles, Fraction(i, 25)) for i in range(50, 200)}) == 1
 
 
 def test_what_mixes_alike_is_the_same_render() -> None:
     digests = ["1", "2", "3"]
     pairs = (["a:7", "b:2", "c:1"], ["a:0.7", "b:0.2", "c:0.1"], ["a:2.1", "b:0.6", "c:0.3"])
-    same = [style_images.identity(style_images.paintings(styles), digests) for styles in pairs]
+    same = [
+        style_images.style_fingerprint_parts(style_images.parse_style_images(styles), digests)
+        for styles in pairs
+    ]
     assert same[0] == same[1] == same[2]
-    assert style_images.identity(style_images.paintings("a"), ["1"]) == "1"
-    assert style_images.identity(style_images.paintings(["a", "b", "c"]), digests) != same[0]
+    assert style_images.style_fingerprint_parts(style_images.parse_style_images("a"), ["1"]) == "1"
+    assert (
+        style_images.style_fingerprint_parts(
+            style_images.parse_style_images(["a", "b", "c"]), digests
+        )
+        != same[0]
+    )
 
 
 def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
@@ -191,7 +199,7 @@ def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
         return [losses.gram(f) for f in network(image[None], STYLE_LAYERS).values()]
 
     def away(image: Tensor) -> float:
-        wanted = grams(fitted(read_image(second, InputError), (64, 96)))
+        wanted = grams(fit_style_image(read_image(second, InputError), (64, 96)))
         return sum(float(losses.style(g, a)) for g, a in zip(grams(image), wanted, strict=True))
 
     assert away(made[-1]) < 1.5 * away(last) < 0.5 * away(first)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.evaluating import SIZE, folder, texture, video
+from tests.helpers.films import SIZE, folder, texture, video
 from vidstyle.errors import InputError
 from vidstyle.evaluation import clips
 from vidstyle.frames import quantise

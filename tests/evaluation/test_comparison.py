@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluating import texture, video
+from tests.helpers.films import texture, video
 from vidstyle.errors import InputError
 from vidstyle.evaluation.clips import Clip
 from vidstyle.evaluation.comparison import check_alignment, describe_limits

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import vidstyle
-from tests.evaluating import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
+from tests.helpers.films import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
 from vidstyle.errors import ConfigError, InputError, Interrupted
 from vidstyle.evaluation import clips, instruments, metrics
 from vidstyle.events import Event, Measured, Note
@@ -254,7 +254,7 @@ def test_what_is_held_does_not_grow_with_the_film(
 ) -> None:
     alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
     peak = 0
-    decode = png16.decode
+    decode = png16.decode_frame
 
     def counted(path: Path) -> Any:
         nonlocal peak
@@ -267,7 +267,7 @@ def test_what_is_held_does_not_grow_with_the_film(
         return image
 
     monkeypatch.setattr(clips, "from_uint16", kept)
-    monkeypatch.setattr(png16, "decode", counted)
+    monkeypatch.setattr(png16, "decode_frame", counted)
     peaks = []
     for count in (16, 40):
         peak = 0

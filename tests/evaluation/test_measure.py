@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.evaluating import Shift, noise, shifted, texture
+from tests.helpers.films import Shift, noise, shifted, texture
 from vidstyle.evaluation.measure import LONG_GAP_FRAMES, SOURCE, Meter
 from vidstyle.rendering.models import load_network
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.evaluating import SIZE, noise, shifted, square_moves, texture
+from tests.helpers.films import SIZE, noise, shifted, square_moves, texture
 from vidstyle.evaluation import metrics
 from vidstyle.stylize import losses
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from tests.evaluating import MEASURES, card, scores
+from tests.helpers.films import MEASURES, card, scores
 from vidstyle.evaluation import plots
 from vidstyle.evaluation.scorecard import Scores
 

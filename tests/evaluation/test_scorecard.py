@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.evaluating import MEASURES, card, scores
+from tests.helpers.films import MEASURES, card, scores
 from vidstyle.evaluation import metrics
 from vidstyle.evaluation.scorecard import DEFINITIONS
 

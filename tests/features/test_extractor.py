@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,8 +8,6 @@ import torch.nn.functional as F
 
 from vidstyle.features import extractor as features
 from vidstyle.features.padding import rectify_pad, replicate_pad
-from vidstyle.machine.allocator import keep_memory, spare_memory
-from vidstyle.machine.device import fast_bf16
 from vidstyle.rendering.models import load_network
 
 LAYERS = (*features.STYLE_LAYERS, *features.CONTENT_LAYERS)
@@ -69,51 +66,6 @@ def test_bf16_stays_close_to_fp32() -> None:
     for name in LAYERS:
         assert rough[name].dtype is torch.bfloat16
         assert (rough[name].float() - exact[name]).norm() < 0.05 * exact[name].norm()
-
-
-def test_bf16_is_only_chosen_where_the_cpu_says_it_has_it() -> None:
-    flags = next((x for x in cpu_info() if x.startswith("flags")), "")
-    if not flags:
-        pytest.skip("no /proc/cpuinfo on this system")
-    assert fast_bf16(torch.device("cpu")) == ("avx512_bf16" in flags or "amx_bf16" in flags)
-
-
-@pytest.mark.parametrize(
-    ("system", "granted", "asked"),
-    [("linux", 1, [-3, -1, -8]), ("linux", 0, [-3]), ("linux", None, []), ("darwin", 1, [])],
-)
-def test_freed_memory_is_kept_only_where_all_of_it_can_be(
-    system: str, granted: int | None, asked: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[int] = []
-    thresholds: list[int] = []
-
-    def mallopt(parameter: int, value: int) -> int | None:
-        calls.append(parameter)
-        thresholds.extend([value] if parameter == -3 else [])
-        return granted
-
-    libc = SimpleNamespace(mallopt=mallopt) if granted is not None else SimpleNamespace()
-    monkeypatch.setattr("sys.platform", system)
-    monkeypatch.setattr("ctypes.CDLL", lambda _: libc)
-    monkeypatch.setattr("vidstyle.machine.allocator.keeping", [])
-    spare_memory(sparing=True)
-    assert not calls  # a program that does not ask for anything keeps its own ways
-    keep_memory()
-    assert calls == asked
-    before = len(calls)
-    spare_memory(sparing=True)
-    spare_memory(sparing=False)
-    if asked == [-3, -1, -8]:
-        large, small, again = thresholds
-        assert small < large == again
-    else:
-        assert len(calls) == before
-
-
-def cpu_info() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def test_lite_sees_styles_as_vgg19_does(shared: Path) -> None:

@@ -139,7 +139,7 @@ def test_the_maps_are_those_of_before_when_a_deeper_layer_is_asked_for(
 
 
 def test_the_weights_at_hand_load_and_give_finite_features(shared: Path) -> None:
-    state, digest = fetch.load("vgg19", shared / "weights")
+    state, digest = fetch.load_weights("vgg19", shared / "weights")
     maps = network(state)(image(64, 64), LAYERS)
     assert len(digest) == 64
     assert all(

@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from tests.cli.test_main import help_text
+from tests.cli.commands import help_text
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError, Interrupted
 from vidstyle.events import Event, FrameDone, Note, Started

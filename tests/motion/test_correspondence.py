@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.evaluating import shifted, texture
+from tests.helpers.films import shifted, texture
 from vidstyle.motion.correspondence import closest_first, link_earlier_frames, link_frames
 from vidstyle.motion.occlusion import photometric_reliability, reliability
 from vidstyle.motion.static import StaticRegions

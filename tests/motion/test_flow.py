@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.flows import remembered_flow
 from vidstyle.rendering.models import load_flow
 from vidstyle.weights import fetch
 
@@ -34,7 +35,7 @@ def ground_truth(path: Path) -> np.ndarray:
 
 
 def error(name: str, folder: Path) -> float:
-    flow = load_flow(name)(image(folder / "frame1.png"), image(folder / "frame2.png"))
+    flow = remembered_flow(name)(image(folder / "frame1.png"), image(folder / "frame2.png"))
     truth = ground_truth(folder / "flow12.flo")
     valid = np.abs(truth).max(0) < 1e8
     if (folder / "invalid.png").exists():
@@ -80,7 +81,7 @@ def test_raft_takes_any_size_and_loads_a_state_dict_of_torchvision(
 
     torch.manual_seed(0)
     model = getattr(optical_flow, name.replace("-", "_"))(weights=None)
-    monkeypatch.setattr(fetch, "load", lambda *_: (model.state_dict(), "0" * 64))
+    monkeypatch.setattr(fetch, "load_weights", lambda *_: (model.state_dict(), "0" * 64))
     flow = load_flow(name)
     a, b = shifted_pair(50, 139, 1)
     assert flow(a, b).shape == (2, 50, 139)

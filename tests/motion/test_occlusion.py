@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.flows import remembered_flow
 from vidstyle.motion.occlusion import (
     motion_boundary,
     occluded,
@@ -175,7 +176,7 @@ def test_on_sintel_the_photometric_mask_is_beyond_what_thresholds_of_the_plain_o
 ) -> None:
 
     flow, found = (
-        load_flow("raft-small"),
+        remembered_flow("raft-small"),
         np.zeros(3),
     )  # true positives, positives of the mask, of the truth
     for scene in ("alley_1_clean_2", "cave_2_clean_2", "market_5_clean_2", "bandage_1_final_35"):

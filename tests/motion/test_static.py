@@ -36,7 +36,7 @@ def test_noise_moves_nothing_at_the_edges_and_in_the_corners_either() -> None:
     picture, register = texture()[:, :24, :32], StaticTracker()
     register.start_shot()
     for t in range(200):
-        assert bool(register.track(picture + noise(2, t)[:, :24, :32]).rest.all())
+        assert bool(register.track(picture + noise(2, t)[:, :24, :32]).static.all())
 
 
 def test_what_moves_does_not_rest_and_neither_does_what_is_near_it() -> None:
@@ -116,7 +116,7 @@ def test_the_reference_is_the_frame_where_it_moved_and_the_old_one_where_it_rest
     second = first + noise(1, 7)
     second[:, :20, :20] = 1.0
     register.track(first)
-    rest = register.track(second).rest
+    rest = register.track(second).static
     reference = register.track(second).reference
     assert torch.equal(reference, torch.where(rest, first, second))
     assert bool(rest.any())

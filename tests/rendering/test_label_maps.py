@@ -13,7 +13,7 @@ import torch
 
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError, InputError
-from vidstyle.rendering.label_maps import Regions, digest
+from vidstyle.rendering.label_maps import LabelMaps, label_digest
 from vidstyle.video import ffmpeg
 from vidstyle.video.read import read_image
 
@@ -22,6 +22,13 @@ Settings = Callable[..., RenderConfig]
 SIZE = (48, 32)
 RED, BLUE, GREEN = (0, 0, 255), (255, 0, 0), (0, 255, 0)
 """As OpenCV has them."""
+
+
+def load(files: tuple[Path, Path], stop: int, *, fixed: bool) -> LabelMaps:
+    """The label maps of a render of the frames before `stop`."""
+    maps = LabelMaps(files, SIZE, must_be_fixed=fixed)
+    maps.check_length(stop)
+    return maps
 
 
 def halves(
@@ -47,16 +54,16 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 def test_every_pixel_of_a_frame_belongs_to_the_region_of_its_colour(
     files: tuple[Path, Path],
 ) -> None:
-    regions = Regions(files, SIZE, 12, fixed=True)
+    regions = load(files, 12, fixed=True)
     assert regions.fixed is not None
     assert torch.equal(regions.fixed.sum(0), torch.ones(32, 48))
-    assert regions.painting.shape == (3, 40, 60)
+    assert regions.style_masks.shape == (3, 40, 60)
     red, blue = regions.names.index("#ff0000"), regions.names.index("#0000ff")
     assert regions.fixed[red, :, :24].all()
     assert regions.fixed[blue, :, 24:].all()
-    assert regions.painting[red, :, 30:].all()
-    assert regions.painting[blue, :, :30].all()
-    assert regions.painting[-1].all()
+    assert regions.style_masks[red, :, 30:].all()
+    assert regions.style_masks[blue, :, :30].all()
+    assert regions.style_masks[-1].all()
     assert len(list(regions.frames(3, 7))) == 4
 
 
@@ -64,26 +71,26 @@ def test_labels_move_with_a_folder_of_them(tmp_path: Path, files: tuple[Path, Pa
     folder = tmp_path / "labels"
     folder.mkdir()
     with pytest.raises(InputError, match="no pictures"):
-        Regions((folder, files[1]), SIZE, 1, fixed=False)
+        load((folder, files[1]), 1, fixed=False)
     pairs = [(RED, BLUE), (BLUE, RED), (GREEN, GREEN)]
     for i, pair in enumerate(pairs):
         halves(folder / f"frame{i + 9}.png", *pair, size=(96, 64))  # 9 comes before 10
     (folder / "._frame9.png").write_bytes(b"what a file manager leaves")
     (folder / "more.png").mkdir()
     (folder / "notes.txt").write_text("no picture", encoding="utf-8")
-    regions = Regions((folder, files[1]), SIZE, 3, fixed=False)
+    regions = load((folder, files[1]), 3, fixed=False)
     first, second, third = (masks() for masks in regions.frames(0, 3))
     assert torch.equal(first, second.flip(2))
     assert third[-1].all()
     assert torch.equal(next(regions.frames(1, 3))(), second)
-    before = digest(folder)
-    assert digest(folder) == before
+    before = label_digest(folder)
+    assert label_digest(folder) == before
     halves(folder / "frame10.png", *pairs[0])
-    assert digest(folder) != before
+    assert label_digest(folder) != before
     with pytest.raises(InputError, match="too short"):
-        Regions((folder, files[1]), SIZE, 4, fixed=False)
+        load((folder, files[1]), 4, fixed=False)
     with pytest.raises(ConfigError, match="is a folder"):
-        Regions((folder, files[1]), SIZE, 3, fixed=True)
+        load((folder, files[1]), 3, fixed=True)
 
 
 def test_labels_move_with_a_video_of_them(tmp_path: Path, files: tuple[Path, Path]) -> None:
@@ -95,21 +102,21 @@ def test_labels_move_with_a_video_of_them(tmp_path: Path, files: tuple[Path, Pat
     pattern = ["-framerate", "10", "-i", str(tmp_path / "%d.png")]
     assert len(stills) == 3
     ffmpeg.run(["-y", *pattern, "-c:v", "ffv1", ffmpeg.local(film)], "cannot make the film")
-    regions = Regions((film, files[1]), SIZE, 3, fixed=False)
+    regions = load((film, files[1]), 3, fixed=False)
     first, second, third = (masks() for masks in regions.frames(0, 3))
     assert torch.equal(first, second.flip(2))
     assert third[-1].all(), "what has no counterpart takes the whole painting's style"
     with pytest.raises(InputError, match="too short"):
-        Regions((film, files[1]), SIZE, 4, fixed=False)
+        load((film, files[1]), 4, fixed=False)
     with pytest.raises(ConfigError, match="is a video"):
-        Regions((film, files[1]), SIZE, 3, fixed=True)
+        load((film, files[1]), 3, fixed=True)
 
 
 def test_label_images_without_a_common_colour_are_refused(
     tmp_path: Path, files: tuple[Path, Path]
 ) -> None:
     with pytest.raises(ConfigError, match="no colour in common"):
-        Regions((halves(tmp_path / "other.png", GREEN, GREEN), files[1]), SIZE, 1, fixed=True)
+        load((halves(tmp_path / "other.png", GREEN, GREEN), files[1]), 1, fixed=True)
 
 
 @pytest.mark.parametrize("flags", [(), ("--passes", "2")])

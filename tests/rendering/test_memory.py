@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.test_resume import frames_of, run
+from tests.helpers.renders import frames_of, run
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted, SettingsChangedError
 from vidstyle.features import extractor

@@ -17,19 +17,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.evaluating import texture, video
+from tests.helpers.films import texture, video
+from tests.helpers.renders import Uninterrupted
 from vidstyle.config.settings import RenderConfig
-from vidstyle.errors import ConfigError, DecodeError, DiskSpaceError
+from vidstyle.errors import DecodeError, DiskSpaceError
 from vidstyle.events import Event, FrameDone, Note, Started
-from vidstyle.features import extractor
-from vidstyle.frames import Timeline
 from vidstyle.machine import disk
 from vidstyle.motion import flow
-from vidstyle.rendering import pipeline
+from vidstyle.rendering import models, pipeline
+from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
 from vidstyle.storage.record import state_folder
-from vidstyle.stylize.optimise.engine import Stylizer
+from vidstyle.stylize.optimise.stylizer import OptimisingStylizer
 from vidstyle.video import ffmpeg, read
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import scan
@@ -44,7 +45,9 @@ Settings = Callable[..., RenderConfig]
 def pictures(built: RenderConfig) -> list[NDArray[np.uint16]]:
     """The finished frames of a render with --keep-frames, in order."""
     assert built.output is not None
-    return [png16.decode(p) for p in sorted((state_folder(built.output) / "frames").iterdir())]
+    return [
+        png16.decode_frame(p) for p in sorted((state_folder(built.output) / "frames").iterdir())
+    ]
 
 
 def count(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tuple[Any, ...]]:
@@ -66,11 +69,10 @@ def count(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tuple[
 def test_models_are_built_once_and_no_frame_is_stylised_or_linked_twice(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extractors, stylizers = (
-        count(monkeypatch, extractor, "load"),
-        count(monkeypatch, Stylizer, "__init__"),
-    )
-    steps, flows = count(monkeypatch, Stylizer, "step"), count(monkeypatch, flow.DIS, "__call__")
+    extractors = count(monkeypatch, models, "load_network")
+    stylizers = count(monkeypatch, OptimisingStylizer, "__init__")
+    steps = count(monkeypatch, OptimisingStylizer, "step")
+    flows = count(monkeypatch, flow.DIS, "__call__")
     events: list[Event] = []
     result = pipeline.render(settings(rest="follow"), events.append)
     assert (len(extractors), len(stylizers)) == (1, 1)
@@ -85,10 +87,8 @@ def test_models_are_built_once_and_no_frame_is_stylised_or_linked_twice(
 def test_the_network_that_polishes_is_built_once_where_it_is_wanted_and_marks_the_frames(
     settings: Settings, small_vgg19: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extractors, stylizers = (
-        count(monkeypatch, extractor, "load"),
-        count(monkeypatch, Stylizer, "__init__"),
-    )
+    extractors = count(monkeypatch, models, "load_network")
+    stylizers = count(monkeypatch, OptimisingStylizer, "__init__")
     for polish, expected in ((2, ["lite", "vgg19"]), (0, ["lite"])):
         more = {"polish": polish, "pooling": "max"} if polish else {}
         built = settings(**more, weights_dir=small_vgg19, keep_frames=True, overwrite=True)
@@ -117,7 +117,7 @@ def test_only_what_is_missing_is_linked_and_what_it_depends_on_decoded(
     (state_folder(built.output) / "frames" / "000009.png").unlink()
     reads, flows = count(monkeypatch, read, "read"), count(monkeypatch, flow.DIS, "__call__")
     assert pipeline.render(built).rendered == 1
-    assert [(first, stop) for _, _, first, stop in reads] == [(begin, 10)]
+    assert [call[2:4] for call in reads] == [(begin, 10)]
     assert len(flows) == linked
 
 
@@ -139,12 +139,11 @@ def test_after_a_cut_nothing_of_the_shot_before_is_left(settings: Settings, tmp_
 
 
 def test_a_frame_on_which_nothing_moves_is_the_one_before_it_without_an_iteration(
-    settings: Settings,
+    uninterrupted: Uninterrupted, finished: RenderConfig
 ) -> None:
-    events: list[Event] = []
-    built = settings(keep_frames=True)
-    pipeline.render(built, events.append)
-    iterations, made = [e.iterations for e in events if isinstance(e, FrameDone)], pictures(built)
+    events = uninterrupted.watch.events
+    iterations = [e.iterations for e in events if isinstance(e, FrameDone)]
+    made = pictures(finished)
     still = [t for t in range(1, COUNT) if iterations[t] == 0]
     assert still
     assert all(np.array_equal(made[t], made[t - 1]) for t in still)
@@ -203,55 +202,12 @@ def test_per_frame_gives_what_each_frame_gives_alone(settings: Settings) -> None
     assert [t for t in range(COUNT) if np.array_equal(baseline[t], with_link[t])] == [0, CUT]
 
 
-# Which part
-
-
-def steady(count: int, rate: int, offset: int = 0) -> Timeline:
-    step = 90_000 // rate
-    return Timeline(
-        tuple(offset + i * step for i in range(count)), step, Fraction(rate), Fraction(rate)
-    )
-
-
-@pytest.mark.parametrize(
-    ("timeline", "start", "duration", "expected"),
-    [
-        (steady(30, 10), None, None, (0, 30)),
-        (steady(30, 10), 0.25, 0.3, (3, 6)),
-        (steady(30, 10), 0.1, 0.1, (1, 2)),  # 0.1 as a float is a little more than a tenth
-        (steady(30, 10), 0.7, 0.1, (7, 8)),
-        (steady(30, 10), 1.1, 1.1, (11, 22)),
-        (steady(30, 10), 2.5, None, (25, 30)),
-        (steady(30, 10), None, 0.01, (0, 1)),
-        (steady(30, 10), 2.9, 100.0, (29, 30)),
-        (steady(90, 30), 1.0, 1 / 30, (30, 31)),
-        (steady(90, 30), 1 / 3, 2 / 3, (10, 30)),
-        (steady(10, 10, offset=45_000), None, 0.7, (0, 2)),
-        (Timeline((0, 900, 45_000, 90_000), 900, None, Fraction(4)), 0.01, 0.5, (1, 3)),
-    ],
-)
-def test_the_part_holds_the_frames_that_appear_in_it(
-    settings: Settings,
-    timeline: Timeline,
-    start: float | None,
-    duration: float | None,
-    expected: tuple[int, int],
-) -> None:
-    assert pipeline.chosen(timeline, settings(start=start, duration=duration)) == expected
-
-
-def test_a_part_without_a_frame_is_refused_with_the_times_that_there_are(
-    settings: Settings,
-) -> None:
-    with pytest.raises(ConfigError, match=r"from 0\.00 s to 2\.90 s"):
-        pipeline.chosen(steady(30, 10), settings(start=2.95))
-
-
 def test_start_and_duration_render_that_part_with_its_cut(settings: Settings) -> None:
     built = settings(start=0.4, duration=0.5, per_frame=False)
-    job = pipeline.prepare(built)
-    assert (job.first, job.stop, job.shots) == (4, 9, {0, CUT - 4})
-    assert job.timeline.pts == tuple(9000 * t for t in range(4, 9))
+    job = prepare(inspect(built))
+    assert job.part == FrameRange(4, 9)
+    assert job.shots == (FrameRange(0, CUT - 4), FrameRange(CUT - 4, 5))
+    assert job.rendered_timeline.pts == tuple(9000 * t for t in range(4, 9))
     assert job.trim == (Fraction(4, 10), Fraction(5, 10))
     assert pipeline.render(built).frames == 5
     source = probe(job.delivery.path)
@@ -306,7 +262,7 @@ class Usage(NamedTuple):
 def test_a_disk_that_is_too_small_is_refused_with_figures_and_force_goes_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = disk.needed((48, 32), COUNT, COUNT)
+    needed = disk.needed_bytes((48, 32), COUNT, COUNT)
     assert COUNT * 48 * 32 * 5 < needed < COUNT * 48 * 32 * 8
     built = settings()
 
@@ -334,7 +290,7 @@ def test_the_figures_of_a_small_disk_are_not_rounded_to_nothing(
     with pytest.raises(DiskSpaceError) as caught:
         pipeline.render(settings())
     assert re.match(
-        r"\d+\.\d\d kB are needed for 12 frames, 0\.01 kB are free in ", caught.value.why
+        r"\d+\.\d\d kB are needed for 12 frames, 5 bytes are free in ", caught.value.why
     )
     assert not caught.value.why.startswith("0.")
 
@@ -372,12 +328,12 @@ def test_a_gif_gives_a_gif_with_its_times(settings: Settings, tmp_path: Path) ->
 LONG_RENDER = """
 import json, os, sys
 from pathlib import Path
-from vidstyle import config, pipeline
-from vidstyle.progress import FrameDone
-from vidstyle.stylize import features
+from vidstyle.config.settings import build
+from vidstyle.events import FrameDone
+from vidstyle.rendering import models, pipeline
 
 loads, resident = 0, []
-real = features.load
+real = models.load_network
 
 def load(*args, **kwargs):
     global loads
@@ -388,8 +344,8 @@ def report(event):
     if isinstance(event, FrameDone):
         resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
 
-features.load = load
-pipeline.render(config.build(json.loads(sys.argv[1])), report)
+models.load_network = load
+pipeline.render(build(json.loads(sys.argv[1])), report)
 print(json.dumps({"loads": loads, "resident": resident}))
 """
 

@@ -1,4 +1,4 @@
-"""Work ahead of and behind the optimiser: in order, bounded, and no error is lost."""
+"""Work ahead of the optimiser: in order, bounded, and no error is lost."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Generator
 
 import pytest
 
-from vidstyle.rendering.prefetch import Behind, ahead
+from vidstyle.rendering.prefetch import prefetch
 
 SOON = 10.0
 """Seconds after which a wait has failed; none of them is waited for in full."""
 
 
 def test_items_arrive_in_order_and_complete() -> None:
-    with ahead((n for n in range(100)), depth=3) as items:
+    with prefetch((n for n in range(100)), depth=3) as items:
         assert list(items) == list(range(100))
 
 
@@ -31,7 +31,7 @@ def test_items_are_computed_in_another_thread_and_no_further_ahead_than_asked() 
                 third.set()
             yield n
 
-    with ahead(numbers(), depth=2) as items:
+    with prefetch(numbers(), depth=2) as items:
         taken = iter(items)
         assert next(taken) == 0
         assert third.wait(SOON)  # taken one, two waiting, one in hand: not a single one asked for
@@ -66,7 +66,7 @@ def test_a_producer_that_is_left_early_is_closed_before_the_block_ends(how: str)
             closed.append(threading.current_thread())
 
     def consume() -> None:
-        with ahead(endless()) as items:
+        with prefetch(endless()) as items:
             for n in items:
                 if n == 3:
                     if how == "error":
@@ -82,7 +82,7 @@ def test_a_producer_that_is_left_early_is_closed_before_the_block_ends(how: str)
     assert (
         closed[0] is not threading.current_thread()
     )  # a generator may only be closed where it runs
-    assert not [t for t in threading.enumerate() if t.name == "ahead"]
+    assert not [t for t in threading.enumerate() if t.name == "prefetch"]
 
 
 def test_an_error_while_closing_an_abandoned_producer_hides_nothing_and_hangs_nothing() -> None:
@@ -93,78 +93,9 @@ def test_an_error_while_closing_an_abandoned_producer_hides_nothing_and_hangs_no
             raise ValueError("while closing")
 
     def consume() -> None:
-        with ahead(stubborn()) as items:
+        with prefetch(stubborn()) as items:
             next(iter(items))
             raise KeyError
 
     with pytest.raises(KeyError):
         consume()
-
-
-def test_calls_behind_run_in_order_and_are_done_when_the_block_ends() -> None:
-    done: list[int] = []
-    with Behind() as behind:
-        for n in range(50):
-            behind.submit(lambda n=n: done.append(n))  # type: ignore[misc]
-    assert done == list(range(50))
-
-
-def test_no_more_calls_wait_than_asked() -> None:
-    gate, third = threading.Event(), threading.Event()
-    done: list[int] = []
-
-    def work(n: int) -> None:
-        assert gate.wait(SOON)
-        done.append(n)
-
-    def submit_three(behind: Behind) -> None:
-        for n in range(3):
-            behind.submit(lambda n=n: work(n))  # type: ignore[misc]
-        third.set()
-
-    with Behind(depth=2) as behind:
-        other = threading.Thread(target=submit_three, args=(behind,))
-        other.start()
-        assert not third.wait(0.05)  # the third has to wait for the first
-        gate.set()
-        assert third.wait(SOON)
-        other.join()
-    assert done == [0, 1, 2]
-
-
-def fail() -> None:
-    raise ValueError("disk full")
-
-
-def test_an_error_behind_is_raised_at_a_later_call() -> None:
-    calls = []
-
-    def work() -> None:
-        with Behind(depth=2) as behind:
-            behind.submit(fail)
-            for n in range(3):
-                calls.append(n)
-                behind.submit(lambda: None)
-
-    with pytest.raises(ValueError, match="disk full"):
-        work()
-    assert len(calls) < 3
-
-
-def test_an_error_behind_is_raised_at_the_end_when_no_call_follows() -> None:
-    with pytest.raises(ValueError, match="disk full"), Behind() as behind:
-        behind.submit(fail)
-
-
-def test_an_error_of_the_block_wins_over_one_behind_and_what_was_handed_in_is_done() -> None:
-    done: list[int] = []
-
-    def work() -> None:
-        with Behind() as behind:
-            behind.submit(lambda: done.append(1))
-            behind.submit(fail)
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        work()
-    assert done == [1]

@@ -1,11 +1,11 @@
-"""A preview shows a part beside its source, tells what the whole takes, and disturbs nothing."""
+"""A preview shows a part next to its source, tells what the whole takes, and disturbs nothing."""
 
 from __future__ import annotations
 
 import re
 import shutil
-import sys
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,21 +19,36 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import vidstyle
-from tests.stylize.conftest import TinyFeatures
-from tests.watching import frames_of
-from vidstyle.config.settings import RenderConfig
+from tests.helpers.decoding import frames_of
+from tests.helpers.features import TinyFeatures
+from tests.stylize.optimising import build_stylizer
+from vidstyle.config.settings import RenderConfig, reduced
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.events import Event, FrameDone, silent
 from vidstyle.frames import Timeline
 from vidstyle.machine import disk
 from vidstyle.rendering import pipeline
-from vidstyle.rendering.estimate import LinkedFrames, full_render
-from vidstyle.rendering.preview import Preview, part_shown, preview, reduced, refuse_foreign
-from vidstyle.storage import checkpoint
-from vidstyle.stylize.optimise import engine as stepping
-from vidstyle.stylize.optimise import pyramid as descending
-from vidstyle.stylize.optimise.engine import State, Stylizer
+from vidstyle.rendering.engines import optimiser_settings
+from vidstyle.rendering.estimate import (
+    LinkedFrames,
+    add_up,
+    count_work,
+    measure_costs,
+    sample_frames,
+)
+from vidstyle.rendering.job import Job
+from vidstyle.rendering.loop import FrameCounter
+from vidstyle.rendering.models import RenderTools
+from vidstyle.rendering.pipeline import render_shot
+from vidstyle.rendering.prepare import inspect, prepare
+from vidstyle.rendering.preview import Preview, choose_seconds, preview, refuse_foreign
+from vidstyle.rendering.schedule import plan_shot
+from vidstyle.storage.checkpoint import Checkpoint, lock_output
+from vidstyle.stylize.resample import CANVAS_MARGIN
 from vidstyle.video import ffmpeg
+
+CUT = 6
+"""The first frame of the second shot of the fixture `film`."""
 
 Settings = Callable[..., RenderConfig]
 
@@ -100,7 +115,7 @@ def test_the_sheet_shows_the_painting_the_sources_and_the_results(
 
 def test_it_tells_what_the_whole_will_take(made: Preview) -> None:
     assert made.full_frames == 12
-    assert made.full_bytes == disk.needed((64, 42), 12, 12)
+    assert made.full_bytes == disk.needed_bytes((64, 42), 12, 12)
     assert made.seconds_per_frame > 0
     assert 0 < made.full_seconds < 60
     for words in (
@@ -173,17 +188,13 @@ def test_a_still_gets_a_sheet_and_no_clip(
     assert made.output == made.sheet == tmp_path / "photo.preview.png"
     assert (made.frames, made.full_frames) == (1, 1)
     assert {p.name for p in tmp_path.iterdir()} == {"photo.png", "photo.preview.png"}
-    assert made.full_bytes == disk.needed((48, 40), 1, 1)
+    assert made.full_bytes == disk.needed_bytes((48, 40), 1, 1)
 
 
 def test_it_polishes_its_share(settings: Settings, small_vgg19: Path) -> None:
     built = settings(polish=3, iterations=6, weights_dir=small_vgg19, duration=0.2)
-    assert [reduced(built.model_copy(update={"polish": n}), 48).polish for n in (0, 1, 2, 5)] == [
-        0,
-        1,
-        1,
-        3,
-    ]
+    polished = [reduced(built.model_copy(update={"polish": n}))["polish"] for n in (0, 1, 2, 5)]
+    assert polished == [0, 1, 1, 3]
     assert preview(built).full_seconds is not None
 
 
@@ -206,90 +217,117 @@ class Timed(TinyFeatures):
         self.clock, self.seconds = clock, seconds
 
     def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        height, width = (n - 2 * stepping.MARGIN for n in image.shape[2:])
+        height, width = (n - 2 * CANVAS_MARGIN for n in image.shape[2:])
         self.clock.now += self.seconds * height * width / (32 * 48)
         return super().__call__(image, layers)
+
+
+class TickingFlow:
+    """Sees no motion, and takes a quarter of a second for it."""
+
+    digest = ""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        self.clock.now += 0.25
+        return torch.zeros(2, *a.shape[1:])
+
+
+def timed_tools(job: Job, clock: Clock, polish: int, coarsest: int = 64) -> RenderTools:
+    """A stylizer and a flow that only that clock times."""
+    settings = optimiser_settings(job.config)
+    pyramid = replace(settings.pyramid, coarsest_side=coarsest)
+    stylizer = build_stylizer(
+        replace(settings, pyramid=pyramid),
+        Timed(clock, 1.0),
+        job.style_images,
+        (32, 48),
+        refinement=Timed(clock, 16.0) if polish else None,
+        clock=clock.perf_counter,
+    )
+    return RenderTools(stylizer, TickingFlow(clock))
+
+
+def estimated(job: Job, tools: RenderTools, clock: Clock) -> float:
+    frames = sample_frames(job, job.size)
+    costs = measure_costs(frames, tools, job.config, clock=clock.perf_counter)
+    return add_up(count_work(job.config, job), costs, 1.0, torch.device("cpu"))
+
+
+def seconds_of_render(job: Job, tools: RenderTools, clock: Clock) -> float:
+    """The time of all frames, from the first to the last."""
+    begun = clock.now
+    with lock_output(job.delivery.path):
+        store = Checkpoint(job.delivery.path, {}, job.size, job.frame_count)
+        store.begin({}, restart=False)
+        counter = FrameCounter(job.config.passes * 12, 0, silent, lambda: False)
+        for shot in job.shots:
+            render_shot(job, plan_shot(job, shot, store), tools, store, counter)
+    return clock.now - begun
 
 
 @pytest.mark.parametrize("polish", [0, 1, 3, 9])
 @pytest.mark.parametrize("coarsest", [16, 64])
 @pytest.mark.parametrize("linking", [{}, {"per_frame": True}, {"long_term": 4}])
 def test_the_estimate_is_what_the_render_takes(
-    settings: Settings,
-    polish: int,
-    coarsest: int,
-    linking: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings, polish: int, coarsest: int, linking: dict[str, Any]
 ) -> None:
-    """By a clock that only features and flow advance, from the first frame to the last."""
+    """By a clock that only features and flow advance."""
     clock = Clock()
-    monkeypatch.setattr(sys.modules["vidstyle.rendering.estimate"], "time", clock)
-    monkeypatch.setattr(descending, "COARSEST", coarsest)
-
-    def flow(a: Tensor, b: Tensor) -> Tensor:
-        clock.now += 0.25
-        return torch.zeros(2, *a.shape[1:])
-
-    config = settings(
-        first_iterations=9, first_scales=2, iterations=4, polish=polish, rest="follow", **linking
-    )
-    job: Any = pipeline.prepare(config)
-    one, other = Timed(clock, 1.0), Timed(clock, 16.0)
-    stylizer = Stylizer(
-        one, job.paintings, (32, 48), config, torch.device("cpu"), other if polish else None
-    )
-    told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
-    begun, state = clock.now, State()
-    for frame, motion in pipeline.moving_frames(job, flow, list(range(12)), torch.device("cpu")):  # type: ignore[arg-type]
-        state, _, _ = stylizer.step(state, frame, motion)
-    assert told == pytest.approx(clock.now - begun)
-    assert clock.now > begun + 12
+    few = {"first_iterations": 9, "first_scales": 2, "iterations": 4, "polish": polish}
+    job = prepare(inspect(settings(**few, rest="follow", **linking)))
+    tools = timed_tools(job, clock, polish, coarsest)
+    seconds = estimated(job, tools, clock)
+    assert seconds == pytest.approx(seconds_of_render(job, tools, clock))
+    assert seconds > 12
 
 
 def test_the_estimate_takes_the_iterations_that_the_previews_frames_got(settings: Settings) -> None:
+    job = prepare(inspect(settings(iterations=4)))
     passed: list[Event] = []
-    linked = LinkedFrames({0, 4}, passed.append)
-    for frame, iterations in enumerate((100, 10, 0, 14, 100)):
+    linked = LinkedFrames(job, passed.append)
+    for frame, iterations in ((0, 100), (1, 10), (2, 0), (3, 14), (CUT, 100)):
         linked(FrameDone(frame, frame + 1, 5, iterations, 1.0))
     assert len(passed) == 5
-    assert linked.optimised == pytest.approx(2 / 3), "one of three frames was taken as it is"
-    small, full = settings(iterations=4), settings(iterations=8)
-    assert linked.scaled(small, full).iterations == 24
-    for unmoved in (settings(iterations=8, budget="fixed"), settings(iterations=8, passes=2)):
-        assert linked.scaled(small, unmoved) == unmoved
-    assert LinkedFrames({0}, silent).scaled(small, full) == full
+    assert linked.optimised_share == pytest.approx(2 / 3), "one of three frames was static"
+    assert linked.mean_iterations(8) == 24
+    assert LinkedFrames(job, silent).mean_iterations(8) is None
+    for unmoved in ({"budget": "fixed"}, {"passes": 2}):
+        config = job.config.model_copy(update=unmoved)
+        other = LinkedFrames(replace(job, config=config), silent)
+        other.iterations = linked.iterations
+        assert other.mean_iterations(8) is None
 
 
 @pytest.mark.parametrize("polish", [0, 3])
-def test_the_estimate_counts_every_pass(
-    settings: Settings, polish: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_estimate_counts_every_pass(settings: Settings, polish: int) -> None:
     clock = Clock()
-    monkeypatch.setattr(sys.modules["vidstyle.rendering.estimate"], "time", clock)
+    few = {"first_iterations": 9, "first_scales": 2, "iterations": 4, "polish": polish}
+    job = prepare(inspect(settings(**few, passes=3)))
+    tools = timed_tools(job, clock, polish)
+    seconds = estimated(job, tools, clock)
+    assert seconds == pytest.approx(seconds_of_render(job, tools, clock))
 
-    def flow(a: Tensor, b: Tensor) -> Tensor:
-        clock.now += 0.25
-        return torch.zeros(2, *a.shape[1:])
 
-    config = settings(first_iterations=9, first_scales=2, iterations=4, polish=polish, passes=3)
-    job: Any = pipeline.prepare(config)
-    one, other = Timed(clock, 1.0), Timed(clock, 16.0)
-    stylizer = Stylizer(
-        one, job.paintings, (32, 48), config, torch.device("cpu"), other if polish else None
-    )
-    told = full_render(config, job, config.input.with_name("none.mp4"), (48, 32), stylizer, flow)  # type: ignore[arg-type]
-    begun = clock.now
-    with checkpoint.hold(checkpoint.Checkpoint(tmp_path / "out.mp4", {}, job.size, 12)) as store:
-        store.begin({}, restart=False)
-        pipeline.stylize(job, stylizer, flow, store, store.scan(), silent, lambda: False)  # type: ignore[arg-type]
-    assert told == pytest.approx(clock.now - begun)
+def test_a_preview_uses_the_memory_mode_of_the_render(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With tiles the allocator gives memory back at once."""
+    modes: list[bool] = []
+    monkeypatch.setattr(pipeline, "spare_memory", lambda *, sparing: modes.append(sparing))
+    for tile, expected in ((None, False), (16, True)):
+        preview(settings(duration=0.2, tile=tile))
+        assert modes == [expected]
+        modes.clear()
 
 
 def test_a_preview_in_passes_tells_of_the_disk_for_all_of_them(
     settings: Settings, tmp_path: Path
 ) -> None:
     made = preview(settings(passes=3, duration=0.2))
-    assert made.full_bytes == disk.needed((48, 32), 12, 3 * 12)
+    assert made.full_bytes == disk.needed_bytes((48, 32), 12, 12 + 2 * 6)
     assert made.frames == 2
     assert {p.name for p in tmp_path.iterdir()} == {"out.preview.mp4", "out.preview.png"}
 
@@ -319,9 +357,8 @@ def test_it_starts_in_the_middle_of_the_longest_shot(
 ) -> None:
     ten = Timeline(tuple(range(0, 900_000, 9_000)), 9_000, Fraction(10), Fraction(10))  # 10 s
     config = RenderConfig(input=Path("in.mp4"), style=Path("s.png"), **asked)  # type: ignore[arg-type]
-    job: Any = SimpleNamespace(whole=ten, cuts=cuts)
-    got = part_shown(job, config)
-    assert (got["start"], got["duration"]) == expected
+    job: Any = SimpleNamespace(timeline=ten, cuts=cuts)
+    assert choose_seconds(job, config) == expected
 
 
 def test_the_command_prints_the_figures_and_the_clip(

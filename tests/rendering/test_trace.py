@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.watching import frames_of
+from tests.helpers.decoding import frames_of
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted
 from vidstyle.events import FrameDone, Note

@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.storage.locking import another_process_locks
 from vidstyle.errors import DiskFullError, LockedError, OutputError, SettingsChangedError
 from vidstyle.frames import quantise
 from vidstyle.storage import checkpoint, png16
 from vidstyle.storage import record as record_module
-from vidstyle.storage.checkpoint import Checkpoint
+from vidstyle.storage.checkpoint import Checkpoint, refuse_changed_settings
 
 PARTS: dict[str, Any] = {
     "input": "a" * 64,
@@ -54,7 +54,7 @@ def output(tmp_path: Path) -> Path:
 def full(output: Path) -> Checkpoint:
     """All frames done, nothing delivered, nobody holding it."""
     store = store_of(output)
-    with checkpoint.hold(store):
+    with checkpoint.lock_output(store):
         store.begin(VERSIONS, restart=False)
         for i in range(COUNT):
             store.save(i, image(i))
@@ -74,27 +74,27 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_frame_comes_back_as_the_renderer_goes_on_with_it(full: Checkpoint) -> None:
-    assert full.scan() == []
+    assert full.missing_frames() == []
     for i in range(COUNT):
         assert torch.equal(full.load(i), quantise(image(i)))
 
 
 def test_scan_finds_exactly_the_frames_that_are_not_whole_and_ours(full: Checkpoint) -> None:
     pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint16)
-    sound = full.path(0).read_bytes()
+    sound = full.frame_path(0).read_bytes()
     damages = {
         "torn": sound[:-20],
         "empty": b"",
-        "other render": png16.encode(pixels, "f" * 16, 1),
-        "other frame": png16.encode(pixels, full.fingerprint, 3),
-        "other size": png16.encode(pixels[:, 1:], full.fingerprint, 1),
+        "other render": png16.encode_frame(pixels, "f" * 16, 1),
+        "other frame": png16.encode_frame(pixels, full.fingerprint, 3),
+        "other size": png16.encode_frame(pixels[:, 1:], full.fingerprint, 1),
     }
     for what, data in damages.items():
-        full.path(1).write_bytes(data)
-        assert full.scan() == [1], what
-    full.path(4).unlink()
-    full.path(0).rename(full.path(COUNT))
-    assert full.scan() == [0, 1, 4]
+        full.frame_path(1).write_bytes(data)
+        assert full.missing_frames() == [1], what
+    full.frame_path(4).unlink()
+    full.frame_path(0).rename(full.frame_path(COUNT))
+    assert full.missing_frames() == [0, 1, 4]
 
 
 def test_each_pass_and_the_source_know_their_own_frames_and_no_others(full: Checkpoint) -> None:
@@ -109,29 +109,29 @@ def test_each_pass_and_the_source_know_their_own_frames_and_no_others(full: Chec
     for kind in kinds[1:]:
         kind.open()
         kind.save(2, image(2))
-        assert kind.missing(range(4)) == [0, 1, 3]
+        assert kind.missing_frames(range(4)) == [0, 1, 3]
         for other in kinds:
             if other is not kind:
-                other.file(2).parent.mkdir(exist_ok=True)
-                other.file(2).write_bytes(kind.file(2).read_bytes())
-                assert other.missing([2]) == [2]
-    assert record_module.written(full.output) == COUNT + 4
-    full.drop_passes()
+                other.frame_path(2).parent.mkdir(exist_ok=True)
+                other.frame_path(2).write_bytes(kind.frame_path(2).read_bytes())
+                assert other.missing_frames([2]) == [2]
+    assert record_module.count_frame_files(full.output) == COUNT + 4
+    full.delete_passes()
     assert {p.name for p in full.folder.iterdir() if p.is_dir()} == {"frames"}
 
 
 def test_frames_of_an_earlier_pass_are_work_too(output: Path) -> None:
     store = store_of(output)
-    with checkpoint.hold(store):
+    with checkpoint.lock_output(store):
         store.begin(VERSIONS, restart=False)
         store.pass_frames(1).open()
         store.pass_frames(1).save(0, image(0))
-    assert store.holds_frames()
+    assert store.has_frames()
     with pytest.raises(SettingsChangedError):
         store_of(output, iterations=31).begin(VERSIONS, restart=False)
     again = store_of(output, iterations=31)
     again.begin(VERSIONS, restart=True)
-    assert not again.holds_frames()
+    assert not again.has_frames()
 
 
 def test_what_a_killed_run_was_writing_into_a_folder_is_swept_up(full: Checkpoint) -> None:
@@ -151,7 +151,7 @@ def test_unchanged_settings_take_up_the_frames_and_sweep_up_what_was_half_writte
     (full.frames / "000004.png.tmp").write_bytes(b"half")
     again = store_of(full.output)
     assert again.begin(VERSIONS, restart=False) == []
-    assert again.scan() == []
+    assert again.missing_frames() == []
     assert not list(full.frames.glob("*.tmp"))
 
 
@@ -173,7 +173,7 @@ def test_a_changed_part_is_refused_by_name_and_nothing_is_touched(
     changed = store_of(full.output, **{name: value})
     with (
         pytest.raises(SettingsChangedError, match=re.escape(told)) as caught,
-        checkpoint.hold(changed),
+        checkpoint.lock_output(changed),
     ):
         changed.begin(VERSIONS, restart=False)
     assert caught.value.differences == {name: (PARTS.get(name), value)}
@@ -199,13 +199,13 @@ def test_all_changed_parts_are_named(full: Checkpoint) -> None:
 def test_restart_throws_the_old_frames_away(full: Checkpoint) -> None:
     again = store_of(full.output, iterations=31)
     assert again.begin(VERSIONS, restart=True) == []
-    assert again.scan() == list(range(COUNT))
+    assert again.missing_frames() == list(range(COUNT))
     assert not list(full.frames.iterdir())
 
 
 def test_other_settings_may_take_over_where_no_frame_was_finished(full: Checkpoint) -> None:
     for i in range(COUNT):
-        full.path(i).unlink()
+        full.frame_path(i).unlink()
     assert store_of(full.output, iterations=31).begin(VERSIONS, restart=False) == []
 
 
@@ -215,7 +215,7 @@ def test_a_lost_or_torn_record_does_not_cost_the_frames(full: Checkpoint) -> Non
         record.write_bytes(data)
         again = store_of(full.output)
         assert again.begin(VERSIONS, restart=False) == []
-        assert again.scan() == []
+        assert again.missing_frames() == []
         assert json.loads(record.read_text())["fingerprint"] == again.fingerprint
 
 
@@ -224,64 +224,113 @@ def test_other_library_versions_are_said_once_and_cost_nothing(full: Checkpoint)
     again = store_of(full.output)
     (warning,) = again.begin(newer, restart=False)
     assert "torch 2 -> 3" in warning
-    assert again.scan() == []
+    assert again.missing_frames() == []
     assert store_of(full.output).begin(newer, restart=False) == []
 
 
+# As far as the parts are known before the render begins
+
+
+@pytest.mark.parametrize(
+    ("known", "changed"),
+    [
+        ({}, set()),
+        (PARTS, set()),
+        ({"iterations": 30}, set()),
+        ({"invented": None}, set()),
+        ({"iterations": 31}, {"iterations"}),
+        ({"iterations": 31, "size": 320, "input": "a" * 64}, {"iterations", "size"}),
+        ({"style": None}, {"style"}),
+        ({"invented": True}, {"invented"}),
+    ],
+)
+def test_parts_that_are_known_to_differ_are_refused_early_and_like_later(
+    full: Checkpoint, known: dict[str, Any], changed: set[str]
+) -> None:
+    before = contents(full.folder)
+    refuse_changed_settings(full.output, known, restart=True)
+    if not changed:
+        refuse_changed_settings(full.output, known)
+        return
+    with pytest.raises(SettingsChangedError) as early:
+        refuse_changed_settings(full.output, known)
+    assert early.value.differences.keys() == changed
+    with pytest.raises(SettingsChangedError) as late:
+        store_of(full.output, **known).begin(VERSIONS, restart=False)
+    assert str(early.value) == str(late.value)
+    assert contents(full.folder) == before
+
+
+def test_an_older_render_format_is_refused_early_too(
+    full: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidstyle.storage.checkpoint.RENDER_FORMAT", 1000)
+    with pytest.raises(SettingsChangedError, match=r"render_format: \d+ -> 1000"):
+        refuse_changed_settings(full.output, {})
+
+
+def test_nothing_is_refused_early_where_no_frame_would_be_lost(
+    full: Checkpoint, tmp_path: Path
+) -> None:
+    refuse_changed_settings(tmp_path / "never begun.mp4", {"iterations": 31})
+    assert not list(tmp_path.glob("never*"))
+    (full.folder / "render.json").rename(full.folder / "aside")
+    refuse_changed_settings(full.output, {"iterations": 31})
+    (full.folder / "aside").rename(full.folder / "render.json")
+    for index in range(COUNT):
+        full.frame_path(index).unlink()
+    refuse_changed_settings(full.output, {"iterations": 31})
+
+
+def test_another_range_of_frames_is_told_under_the_names_of_its_flags(output: Path) -> None:
+    store = Checkpoint(output, {"first_frame": 2, "frame_count": 9}, SIZE, COUNT)
+    store.begin(VERSIONS, restart=False)
+    store.save(0, image(0))
+    with pytest.raises(SettingsChangedError, match="duration: 9 -> 5; start: 2 -> 4") as caught:
+        Checkpoint(output, {"first_frame": 4, "frame_count": 5}, SIZE, COUNT).begin(
+            VERSIONS, restart=False
+        )
+    assert caught.value.differences == {"start": (2, 4), "duration": (9, 5)}
+
+
 # The lock
-
-HOLDER = """
-import sys
-from pathlib import Path
-from vidstyle import checkpoint
-with checkpoint.hold(checkpoint.Checkpoint(Path(sys.argv[1]), {}, (6, 4), 5)):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def another_process_holding(output: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(output)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdout is not None
-        try:
-            assert holder.stdout.readline() == "held\n"
-            yield holder
-        finally:
-            holder.kill()
 
 
 def test_a_second_process_is_refused_while_the_first_lives_and_not_after_it_was_killed(
     full: Checkpoint,
 ) -> None:
     before = contents(full.folder)
-    with another_process_holding(full.output) as holder:
+    with another_process_locks(full.output) as holder:
         with (
             pytest.raises(LockedError, match=r"out\.mp4 is being rendered"),
-            checkpoint.hold(store_of(full.output)),
+            checkpoint.lock_output(store_of(full.output)),
         ):
             pytest.fail("both hold it")
         assert contents(full.folder) == before
         holder.kill()
         holder.wait()
-        with checkpoint.hold(store_of(full.output)) as store:
-            assert store.scan() == []
+        with checkpoint.lock_output(store_of(full.output)) as store:
+            assert store.missing_frames() == []
 
 
 def test_a_lock_file_that_nobody_holds_does_not_block(full: Checkpoint) -> None:
     (full.folder / "lock").write_text("999999")
-    with checkpoint.hold(full):
-        assert full.scan() == []
+    with checkpoint.lock_output(full):
+        assert full.missing_frames() == []
+
+
+def test_tidying_up_removes_what_renders_leave_and_no_more(full: Checkpoint) -> None:
+    for name in ("trace", "pairs", "source", "frames.2", "mine"):
+        (full.folder / name).mkdir()
+    for name in ("shot-000003.lock", "log.txt", "notes.txt"):
+        (full.folder / name).touch()
+    full.remove()
+    assert {path.name for path in full.folder.iterdir()} == {"lock", "mine", "notes.txt"}
 
 
 def test_nothing_is_left_of_a_render_that_ended_before_its_first_frame(output: Path) -> None:
     store = store_of(output)
-    with contextlib.suppress(KeyError), checkpoint.hold(store):
+    with contextlib.suppress(KeyError), checkpoint.lock_output(store):
         store.begin(VERSIONS, restart=False)
         store.log("refused for some reason")
         raise KeyError
@@ -306,7 +355,7 @@ def test_a_full_disk_keeps_the_frames_and_the_render_continues_when_there_is_roo
         real(descriptor)
 
     def work() -> None:
-        with checkpoint.hold(store):
+        with checkpoint.lock_output(store):
             store.begin(VERSIONS, restart=False)
             monkeypatch.setattr("vidstyle.storage.atomic.os.fsync", fsync)
             for i in range(COUNT):
@@ -319,9 +368,9 @@ def test_a_full_disk_keeps_the_frames_and_the_render_continues_when_there_is_roo
     assert "the same command" in caught.value.hint
     monkeypatch.undo()
     again = store_of(output)
-    with checkpoint.hold(again):
+    with checkpoint.lock_output(again):
         assert again.begin(VERSIONS, restart=False) == []
-        assert again.scan() == [3, 4]
+        assert again.missing_frames() == [3, 4]
         assert not list(again.folder.rglob("*.tmp"))
 
 
@@ -333,7 +382,10 @@ def test_a_place_that_cannot_be_written_is_a_refusal_that_says_why(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
-    with pytest.raises(OutputError, match=os.strerror(number)), checkpoint.hold(store_of(output)):
+    with (
+        pytest.raises(OutputError, match=os.strerror(number)),
+        checkpoint.lock_output(store_of(output)),
+    ):
         pytest.fail("it was written")
 
 

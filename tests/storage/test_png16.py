@@ -23,7 +23,7 @@ def picture(size: tuple[int, int] = SIZE) -> NDArray[np.uint16]:
 
 
 def whole() -> bytes:
-    return png16.encode(picture(), PRINT, INDEX)
+    return png16.encode_frame(picture(), PRINT, INDEX)
 
 
 def sound(path: Path) -> bool:
@@ -34,15 +34,15 @@ def test_a_frame_comes_back_exactly_with_its_channels_in_order(tmp_path: Path) -
     path = tmp_path / "000042.png"
     atomic.write_atomically(path, whole())
     assert sound(path)
-    assert png16.decode(path).dtype == np.uint16
-    np.testing.assert_array_equal(png16.decode(path), picture())
+    assert png16.decode_frame(path).dtype == np.uint16
+    np.testing.assert_array_equal(png16.decode_frame(path), picture())
 
 
 def test_the_file_is_a_png_that_other_programs_read_alike(tmp_path: Path) -> None:
     red = np.zeros((4, 5, 3), np.uint16)
     red[..., 0] = 65535
     path = tmp_path / "red.png"
-    path.write_bytes(png16.encode(red, PRINT, 0))
+    path.write_bytes(png16.encode_frame(red, PRINT, 0))
     assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[0, 0].tolist() == [
         0,
         0,
@@ -72,7 +72,7 @@ def test_a_file_with_one_wrong_byte_is_never_sound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hole", [1, 512, 4096])
 def test_a_file_whose_blocks_never_reached_the_disk_is_not_sound(tmp_path: Path, hole: int) -> None:
-    data = png16.encode(picture((90, 60)), PRINT, INDEX)
+    data = png16.encode_frame(picture((90, 60)), PRINT, INDEX)
     middle = len(data) // 2
     (tmp_path / "f.png").write_bytes(data[:middle] + bytes(hole) + data[middle + hole :])
     assert not png16.is_sound(tmp_path / "f.png", PRINT, INDEX, (90, 60))
@@ -85,7 +85,7 @@ def eight_bit() -> bytes:
 def labelled(png: bytes) -> bytes:
     """`png` with the right label put in, so that only its picture is wrong."""
     at = png16.HEADER_END
-    return png[:at] + png16.chunk(b"tEXt", png16.label(PRINT, INDEX)) + png[at:]
+    return png[:at] + png16.make_chunk(b"tEXt", png16.label_chunk_data(PRINT, INDEX)) + png[at:]
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,21 @@ def labelled(png: bytes) -> bytes:
     [
         pytest.param(lambda: b"", id="zero length"),
         pytest.param(lambda: b"\0" * 500, id="zeros"),
-        pytest.param(lambda: png16.SIGNATURE, id="signature alone"),
+        pytest.param(lambda: png16.PNG_SIGNATURE, id="signature alone"),
         pytest.param(
             lambda: b"not a picture at all, though longer than a PNG's header is", id="text"
         ),
-        pytest.param(lambda: png16.encode(picture((7, 13)), PRINT, INDEX), id="sides swapped"),
-        pytest.param(lambda: png16.encode(picture((13, 8)), PRINT, INDEX), id="one row more"),
-        pytest.param(lambda: png16.encode(picture(), PRINT[::-1], INDEX), id="other fingerprint"),
-        pytest.param(lambda: png16.encode(picture(), PRINT, INDEX + 1), id="other index"),
         pytest.param(
-            lambda: png16.encode(picture(), PRINT, 4), id="index that the right one begins with"
+            lambda: png16.encode_frame(picture((7, 13)), PRINT, INDEX), id="sides swapped"
+        ),
+        pytest.param(lambda: png16.encode_frame(picture((13, 8)), PRINT, INDEX), id="one row more"),
+        pytest.param(
+            lambda: png16.encode_frame(picture(), PRINT[::-1], INDEX), id="other fingerprint"
+        ),
+        pytest.param(lambda: png16.encode_frame(picture(), PRINT, INDEX + 1), id="other index"),
+        pytest.param(
+            lambda: png16.encode_frame(picture(), PRINT, 4),
+            id="index that the right one begins with",
         ),
         pytest.param(
             cv2.imencode(".png", picture())[1].tobytes, id="foreign PNG of the right kind"
@@ -138,12 +143,12 @@ def test_a_missing_file_or_a_directory_is_not_sound(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_read_back_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "f.png").write_bytes(eight_bit())
     with pytest.raises(RenderError, match=r"f\.png"):
-        png16.decode(tmp_path / "f.png")
+        png16.decode_frame(tmp_path / "f.png")
 
 
 def test_the_label_tells_our_pictures_from_others(tmp_path: Path) -> None:
     ours, theirs = tmp_path / "ours.png", tmp_path / "theirs.png"
-    ours.write_bytes(png16.encode(picture(), "preview", 0))
+    ours.write_bytes(png16.encode_frame(picture(), "preview", 0))
     theirs.write_bytes(eight_bit())
     assert png16.has_label(ours, "preview")
     assert not png16.has_label(ours, "preview", 1)
@@ -151,19 +156,3 @@ def test_the_label_tells_our_pictures_from_others(tmp_path: Path) -> None:
     assert not png16.has_label(tmp_path / "absent.png", "preview")
     labels = [png16.label_of(path) for path in (ours, theirs, tmp_path / "absent.png")]
     assert labels == ["preview 0", "", ""]
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_temporary(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "f.png"
-    path.write_bytes(b"old")
-
-    def fail(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("vidstyle.storage.atomic.os.fsync", fail)
-    with pytest.raises(OSError, match="No space"):
-        atomic.write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.stylize import disocclusion
-from vidstyle.stylize.disocclusion import match_colours, painted_alike
+from vidstyle.stylize.disocclusion import fill_disocclusions, match_colours
 
 H, W = 60, 90
 Picture = Callable[..., Tensor]
@@ -45,7 +44,7 @@ def test_what_comes_into_view_in_dark_surroundings_is_painted_like_what_it_looks
     region = slice(20, 40), slice(70, 80)  # in the middle of the roof
     source[(slice(None), *region)] = torch.tensor(colour).view(3, 1, 1)
     painted[(slice(None), *region)] = 0.5  # nothing may be taken from there
-    filled = painted_alike(source, painted, trusted_but(*region))
+    filled = fill_disocclusions(source, painted, trusted_but(*region))
     wanted = torch.tensor(PAINT[colour]).view(3, 1, 1)
     assert (filled[(slice(None), *region)] - wanted).abs().max() < 0.05
 
@@ -53,18 +52,18 @@ def test_what_comes_into_view_in_dark_surroundings_is_painted_like_what_it_looks
 def test_what_is_trusted_stays_and_with_nothing_to_fill_it_is_the_same(picture: Picture) -> None:
     source, painted = picture(H, W, 1), picture(H, W, 2)
     trusted = torch.rand(1, H, W, generator=torch.Generator().manual_seed(0)).round() * 0.3
-    filled = painted_alike(source, painted, trusted)
+    filled = fill_disocclusions(source, painted, trusted)
     assert torch.equal(filled.where(trusted > 0, 0), painted.where(trusted > 0, 0))
     assert not torch.equal(filled, painted)
     assert 0 <= float(filled.min()) <= float(filled.max()) <= 1
-    assert torch.equal(painted_alike(source, painted, torch.ones(1, H, W)), painted)
+    assert torch.equal(fill_disocclusions(source, painted, torch.ones(1, H, W)), painted)
 
 
 def test_of_two_that_look_alike_the_nearer_one_counts() -> None:
     source, painted = plain(WALL).clone(), plain(PAINT[WALL]).clone()
     painted[:, :, : W // 2] = plain(PAINT[SKY])[:, :, : W // 2]
     left, right = (slice(20, 40), slice(0, 8)), (slice(20, 40), slice(82, 90))
-    filled = painted_alike(source, painted, trusted_but(*left) * trusted_but(*right))
+    filled = fill_disocclusions(source, painted, trusted_but(*left) * trusted_but(*right))
     means = [filled[(slice(None), *region)].mean((1, 2)) for region in (left, right)]
     distances = [
         [float((mean - torch.tensor(PAINT[c])).abs().sum()) for c in (SKY, WALL)] for mean in means
@@ -79,7 +78,7 @@ def test_what_is_filled_keeps_the_edges_of_the_source() -> None:
         plain(WALL)[:, 20:40, :5],
         plain(WALL)[:, 20:40, :5] * 1.4,
     )
-    filled = painted_alike(source, painted, trusted_but(slice(20, 40), slice(70, 80)))
+    filled = fill_disocclusions(source, painted, trusted_but(slice(20, 40), slice(70, 80)))
     dark, bright = filled[:, 22:38, 72].mean(), filled[:, 22:38, 77].mean()
     assert bright > 1.15 * dark
 
@@ -90,29 +89,29 @@ def test_what_is_brighter_than_all_there_is_becomes_brighter_but_keeps_the_hue_o
     source, painted = plain(ROOF).clone(), plain((0.05, 0.2, 0.3)).clone()
     region = slice(20, 40), slice(60, 80)
     source[(slice(None), *region)] = 0.95
-    filled = painted_alike(source, painted, trusted_but(*region))[(slice(None), *region)]
+    filled = fill_disocclusions(source, painted, trusted_but(*region))[(slice(None), *region)]
     assert torch.allclose(
         filled, torch.tensor((0.1, 0.4, 0.6)).view(3, 1, 1).expand_as(filled), atol=1e-4
     )
     painted *= 2.5  # and where it would be full
-    filled = painted_alike(source, painted, trusted_but(*region))[(slice(None), *region)]
+    filled = fill_disocclusions(source, painted, trusted_but(*region))[(slice(None), *region)]
     assert torch.allclose(
         filled, torch.tensor((1 / 6, 2 / 3, 1.0)).view(3, 1, 1).expand_as(filled), atol=1e-4
     )
 
 
 def test_one_trusted_pixel_is_enough_and_the_order_of_the_work_changes_nothing(
-    picture: Picture, monkeypatch: pytest.MonkeyPatch
+    picture: Picture,
 ) -> None:
     source, painted, trusted = picture(H, W, 1), picture(H, W, 2), torch.zeros(1, H, W)
     trusted[0, 7, 11] = 0.01
-    filled = painted_alike(source, painted, trusted)
+    filled = fill_disocclusions(source, painted, trusted)
     assert bool(filled.isfinite().all())
     assert torch.equal(filled[:, 7, 11], painted[:, 7, 11])
     trusted[0, :30] = 1
-    whole = painted_alike(source, painted, trusted)
-    monkeypatch.setattr(disocclusion, "AT_ONCE", 100)
-    assert (painted_alike(source, painted, trusted) - whole).abs().max() < 1e-5
+    whole = fill_disocclusions(source, painted, trusted)
+    pieces = fill_disocclusions(source, painted, trusted, max_pixels=100)
+    assert (pieces - whole).abs().max() < 1e-5
 
 
 def test_matched_colours_have_the_mean_and_the_contrast_of_the_other(picture: Picture) -> None:

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
 
-from tests.stylize.conftest import TinyFeatures
 from vidstyle.stylize import losses
-from vidstyle.stylize.objective import Content, Objective, Smoothness, Style, Temporal, Term
 
 DOUBLE = torch.float64
 
@@ -94,53 +90,8 @@ def test_total_variation_is_zero_on_a_flat_image_and_known_on_a_ramp() -> None:
     assert losses.total_variation(ramp) == pytest.approx(0.01)
 
 
-def terms(
-    h: int, w: int, features: TinyFeatures, picture: Callable[..., Tensor]
-) -> dict[str, Term]:
-    with torch.no_grad():
-        p = features(picture(h, w, 3, DOUBLE)[None], ("relu1_1", "relu4_2", "relu5_1"))
-    mask = torch.rand(1, h, w, generator=torch.Generator().manual_seed(4), dtype=DOUBLE)
-    return {
-        "content": Content(1.0, {"relu4_2": p["relu4_2"]}),
-        "style": Style(1.0, {name: losses.gram(p[name]) for name in ("relu1_1", "relu5_1")}),
-        "tv": Smoothness(1.0),
-        "temporal": Temporal(1.0, picture(h, w, 5, DOUBLE), mask),
-        "smooth-l1": Temporal(1.0, picture(h, w, 5, DOUBLE), mask, norm="smooth-l1"),
-    }
-
-
-@pytest.mark.parametrize("name", ["content", "style", "tv", "temporal", "smooth-l1"])
-def test_the_gradient_of_every_term_agrees_with_finite_differences(
-    name: str, picture: Callable[..., Tensor]
-) -> None:
-    features = TinyFeatures(DOUBLE)
-    objective = Objective(features, (terms(6, 8, features, picture)[name],))
-    assert torch.autograd.gradcheck(
-        objective, picture(6, 8, 1, DOUBLE)[None].requires_grad_(), eps=1e-6, atol=1e-7
-    )
-
-
-def test_the_objective_is_the_weighted_sum_and_asks_for_no_feature_in_vain(
-    picture: Callable[..., Tensor],
-) -> None:
-    features = TinyFeatures(DOUBLE)
-    all_terms = terms(6, 8, features, picture)
-    x = picture(6, 8, 1, DOUBLE)[None]
-    alone = {name: float(Objective(features, (term,))(x)) for name, term in all_terms.items()}
-    content = Content(0.5, all_terms["content"].targets)  # type: ignore[attr-defined]
-    style = Style(2.0, all_terms["style"].targets)  # type: ignore[attr-defined]
-    together = Objective(features, (content, style, Smoothness(0.0), all_terms["temporal"]))
-    assert float(together(x)) == pytest.approx(
-        0.5 * alone["content"] + 2 * alone["style"] + alone["temporal"]
-    )
-    assert set(together.layers) == {"relu4_2", "relu1_1", "relu5_1"}
-    features.asked.clear()
-    Objective(features, (all_terms["temporal"],))(x)
-    assert features.asked == []
-
-
 def test_smooth_l1_is_the_square_for_small_differences_and_grows_linearly_for_large_ones() -> None:
-    knee = losses.KNEE
+    knee = losses.SMOOTH_L1_KNEE
     mask = torch.ones(1, 1, 1, dtype=DOUBLE)
 
     def both(difference: float) -> tuple[float, float]:
@@ -166,12 +117,16 @@ def test_smooth_l1_weighs_inside_the_sum_and_pulls_only_at_the_image() -> None:
     ).requires_grad_()
     loss = losses.temporal_smooth_l1(x, w, mask)
     d = (x - w).abs()
-    huber = torch.where(d <= losses.KNEE, d.square(), 2 * losses.KNEE * d - losses.KNEE**2)
+    huber = torch.where(
+        d <= losses.SMOOTH_L1_KNEE,
+        d.square(),
+        2 * losses.SMOOTH_L1_KNEE * d - losses.SMOOTH_L1_KNEE**2,
+    )
     assert float(loss.detach()) == pytest.approx(float((mask * huber).detach().sum()) / (3 * 7 * 9))
     loss.backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
     assert bool(
-        (x.grad.abs() <= 2 * losses.KNEE * mask / (3 * 7 * 9) + 1e-15).all()
+        (x.grad.abs() <= 2 * losses.SMOOTH_L1_KNEE * mask / (3 * 7 * 9) + 1e-15).all()
     )  # however wrong the flow is
     assert w.grad is None
     assert mask.grad is None

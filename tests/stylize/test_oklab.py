@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from vidstyle.stylize.oklab import (
-    Statistics,
+    ColourStatistics,
+    StatisticsCollector,
+    colour_statistics,
     from_oklab,
-    matched,
-    statistics,
+    keep_source_colours,
+    match_statistics,
     to_oklab,
-    with_colours_of,
 )
 
 CORNERS = torch.tensor(list(itertools.product((0.0, 1.0), repeat=3))).T[..., None]  # (3, 8, 1)
@@ -98,7 +99,9 @@ def test_blacker_than_black_is_black_and_whiter_than_white_white(lightness: floa
 
 def test_the_sources_colours_take_the_paintings_lightness() -> None:
     painted, source = colours(), colours(1)
-    lab, p, s = (to_oklab(image) for image in (with_colours_of(painted, source), painted, source))
+    lab, p, s = (
+        to_oklab(image) for image in (keep_source_colours(painted, source), painted, source)
+    )
     assert apart(lab, p)[0] < 2e-4
     assert apart(torch.cat([lab[:1], s[1:]]), lab)[1] < 2e-4
     assert bool((lab[1] * s[1] + lab[2] * s[2] >= -1e-5).all())
@@ -108,16 +111,16 @@ def test_the_sources_colours_take_the_paintings_lightness() -> None:
 
 
 def test_a_grey_source_stays_grey_and_a_source_painted_as_itself_is_itself() -> None:
-    found = with_colours_of(colours(), grey(1))
+    found = keep_source_colours(colours(), grey(1))
     assert float((found - found.mean(0)).abs().max()) < 1e-5
-    assert torch.allclose(with_colours_of(colours(2), colours(2)), colours(2), atol=1e-5)
+    assert torch.allclose(keep_source_colours(colours(2), colours(2)), colours(2), atol=1e-5)
 
 
 @pytest.mark.parametrize("given", ["image", "statistics"])
 def test_a_matched_painting_has_the_sources_statistics(given: str) -> None:
     painting, source = muted(0), muted(1, (0.55, 0.45, 0.4))
-    wanted, before = statistics(source), statistics(painting)
-    found = statistics(matched(painting, source if given == "image" else wanted))
+    wanted, before = colour_statistics(source), colour_statistics(painting)
+    found = colour_statistics(match_statistics(painting, source if given == "image" else wanted))
     assert torch.allclose(found.mean, wanted.mean, atol=1e-5)
     assert torch.allclose(found.covariance, wanted.covariance, rtol=1e-3, atol=1e-7)
     assert not torch.allclose(before.covariance, wanted.covariance, rtol=0.1)
@@ -125,21 +128,21 @@ def test_a_matched_painting_has_the_sources_statistics(given: str) -> None:
 
 def test_statistics_are_the_mean_and_covariance_over_pixels_wherever_they_lie() -> None:
     image = colours()
-    mean, covariance = statistics(image)
+    mean, covariance = colour_statistics(image)
     flat = to_oklab(image).flatten(1)
     assert torch.allclose(mean, flat.mean(1), atol=1e-6)
     assert torch.allclose(covariance, torch.cov(flat, correction=0), atol=1e-6)
     shuffled = image.flatten(1)[
         :, torch.randperm(2000, generator=torch.Generator().manual_seed(0))
     ].view_as(image)
-    assert torch.allclose(statistics(shuffled).covariance, covariance, atol=1e-6)
+    assert torch.allclose(colour_statistics(shuffled).covariance, covariance, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "image", [colours(), muted(2), grey(), torch.full((3, 8, 8), 0.3), torch.zeros(3, 8, 8)]
 )
 def test_a_painting_matched_to_itself_is_itself(image: Tensor) -> None:
-    assert torch.allclose(matched(image, image), image, atol=1e-4)
+    assert torch.allclose(match_statistics(image, image), image, atol=1e-4)
 
 
 PLAIN: list[Callable[[], Tensor]] = [
@@ -153,7 +156,7 @@ PLAIN: list[Callable[[], Tensor]] = [
 def test_grey_and_constant_pictures_are_matched_without_inventing_colours(
     plain: Callable[[], Tensor],
 ) -> None:
-    painted, taken = matched(plain(), colours(1)), matched(colours(1), plain())
+    painted, taken = match_statistics(plain(), colours(1)), match_statistics(colours(1), plain())
     for image in (painted, taken):
         assert bool(image.isfinite().all())
         assert 0 <= float(image.min()) <= float(image.max()) <= 1
@@ -162,12 +165,26 @@ def test_grey_and_constant_pictures_are_matched_without_inventing_colours(
 
 def test_the_noise_of_a_grey_painting_does_not_become_colour() -> None:
     drawing = (grey() * 0.8 + 0.1 + (colours(3) - 0.5) * 0.004).clamp(0, 1)
-    found, noise = statistics(matched(drawing, muted(1))), statistics(muted(1))
+    found, noise = (
+        colour_statistics(match_statistics(drawing, muted(1))),
+        colour_statistics(muted(1)),
+    )
     assert float(found.covariance[1:, 1:].trace()) < 0.2 * float(noise.covariance[1:, 1:].trace())
 
 
 def test_statistics_can_be_kept_and_unpacked() -> None:
-    kept = statistics(muted(1))
+    kept = colour_statistics(muted(1))
     mean, covariance = kept
-    assert isinstance(kept, Statistics)
+    assert isinstance(kept, ColourStatistics)
     assert (tuple(mean.shape), tuple(covariance.shape)) == ((3,), (3, 3))
+
+
+def test_the_statistics_of_many_images_are_those_of_all_their_pixels() -> None:
+    images = [muted(seed) * (0.5 + 0.1 * seed) for seed in range(3)]
+    collector = StatisticsCollector()
+    for image in images:
+        collector.add(image)
+    mean, covariance = collector.statistics()
+    whole = colour_statistics(torch.cat(images, 1))
+    assert torch.allclose(mean, whole.mean.double(), atol=1e-5)
+    assert torch.allclose(covariance, whole.covariance.double(), atol=1e-5)

@@ -8,27 +8,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.config.settings import RenderConfig
+from tests.stylize.optimising import build_stylizer, optimiser
 from vidstyle.features import extractor
 from vidstyle.features.extractor import CONTENT_LAYERS, STRIDE, STYLE_LAYERS, position_count, stride
 from vidstyle.features.vgg19 import VGG19
 from vidstyle.frames import Frame, Motion
 from vidstyle.rendering.models import load_network
-from vidstyle.stylize.objective import (
-    Content,
-    Objective,
-    Smoothness,
-    Style,
-    Temporal,
-    grams,
-    maps,
-    sums,
-)
-from vidstyle.stylize.optimise.engine import MARGIN, State, Stylizer
-from vidstyle.stylize.tiles import tiles
+from vidstyle.stylize.engine import State
+from vidstyle.stylize.objective import Objective, compute_maps
+from vidstyle.stylize.optimise.terms import ContentTerm, TemporalTerm, TotalVariationTerm
+from vidstyle.stylize.resample import CANVAS_MARGIN
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
+from vidstyle.stylize.tiles import divide_into_tiles
 
 Picture = Callable[..., Tensor]
-Settings = Callable[..., RenderConfig]
 SIZES = [(64, 96, 32), (75, 131, 48), (33, 200, 16), (128, 128, 64), (17, 19, 16), (40, 41, 512)]
 """Height, width, and side of the tiles."""
 
@@ -57,15 +51,15 @@ def objective(
     network: extractor.Network, picture: Picture, h: int, w: int, side: int | None
 ) -> Objective:
     """Every term at once, with its features in tiles of `side`."""
-    over = None if side is None else tiles((h, w), side, network.halo)
+    over = None if side is None else divide_into_tiles((h, w), side, network.halo)
     painting, frame = picture(h, w, 1)[None], picture(h, w, 2)[None]
-    whole = sums(network, painting, STYLE_LAYERS, over, lambda view: grams(view, STYLE_LAYERS))
+    style = StyleTargets([StyleImageTargets(network, painting, StyleSettings(), over)])
     mask = torch.rand(1, h, w, generator=torch.Generator().manual_seed(4))
     terms = (
-        Style(1.0, dict(zip(STYLE_LAYERS, whole, strict=True))),
-        Content(0.06, maps(network, frame, CONTENT_LAYERS, over)),
-        Smoothness(0.3),
-        Temporal(1.0, picture(h, w, 5), mask),
+        *style.terms(),
+        ContentTerm(0.06, compute_maps(network, frame, CONTENT_LAYERS, over)),
+        TotalVariationTerm(0.3),
+        TemporalTerm(1.0, picture(h, w, 5), mask),
     )
     return Objective(network, terms, over)
 
@@ -87,36 +81,37 @@ def test_the_loss_and_its_gradient_are_those_of_the_whole_picture(
 
 
 @pytest.mark.parametrize(("h", "w", "side"), [*SIZES, (376, 656, 100), (16, 16, 16), (97, 45, 33)])
-def test_every_cell_of_every_map_belongs_to_one_tile(h: int, w: int, side: int) -> None:
+def test_every_position_of_every_map_belongs_to_one_tile(h: int, w: int, side: int) -> None:
     for name in STYLE_LAYERS:
         size = [n // stride(name) for n in (h, w)]
         assert size[0] * size[1] == position_count(name, (h, w))
         counted = torch.zeros(size)
-        for tile in tiles((h, w), side, 32):
+        for tile in divide_into_tiles((h, w), side, 32):
             tile.place(counted, name).add_(1)
-            seen = tile.seen(torch.zeros(1, 3, h, w))
+            seen = tile.crop(torch.zeros(1, 3, h, w))
             inside = tile.core(torch.zeros([n // stride(name) for n in seen.shape[2:]]), name)
             assert inside.shape == tile.place(counted, name).shape
         assert bool((counted == 1).all())
 
 
 def test_no_more_than_a_tile_and_its_overlap_is_computed_at_once(
-    picture: Picture, settings: Settings
+    picture: Picture,
 ) -> None:
     spy, side, (h, w) = Seen(load_network("lite")), 48, (96, 412)
-    config = settings(first_iterations=2, iterations=1, first_scales=1)
+    settings = optimiser(first_iterations=2, iterations=1, first_scales=1)
     whole, divided = (
-        Stylizer(spy, [picture(h, w, 9)], (h, w), config, torch.device("cpu"), tile=t)
-        for t in (0, side)
+        build_stylizer(settings, spy, [picture(h, w, 9)], (h, w), tile=t) for t in (0, side)
     )
     images = []
     for s in (divided, whole):
         spy.sizes.clear()
-        state, _, _ = s.step(State(), Frame(0, picture(h, w, 1)), None)
+        state = s.step(State(), Frame(0, picture(h, w, 1)), None).state
         motion = Motion(torch.full((2, h, w), 0.5), torch.ones(1, h, w))
-        images.append(s.step(state, Frame(0, picture(h, w, 2)), motion)[1])
+        images.append(s.step(state, Frame(0, picture(h, w, 2)), motion).image)
         largest = max(max(size) for size in spy.sizes)
         assert (
-            largest <= side + STRIDE + 2 * spy.halo if s is divided else largest == w + 2 * MARGIN
+            largest <= side + STRIDE + 2 * spy.halo
+            if s is divided
+            else largest == w + 2 * CANVAS_MARGIN
         )
     assert (images[0] - images[1]).abs().mean() < 0.2 / 255

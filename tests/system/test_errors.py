@@ -229,7 +229,7 @@ def test_an_error_that_no_module_expected_is_still_three_lines(
     def fails(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "run", fails)
+    monkeypatch.setattr("vidstyle.cli.render.run_render", fails)
     got = command("in.mp4", "-s", "s.png")
     assert got.code == 1
     assert THREE_LINES.fullmatch(got.err)

@@ -7,14 +7,15 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.commands import Process, started
 from vidstyle.storage.record import read_record, state_folder
 from vidstyle.video import ffmpeg
 
@@ -33,7 +34,11 @@ LONG = 60.0
 
 @dataclass(frozen=True)
 class Command:
-    """`vidstyle` in a process of its own, always with the same arguments."""
+    """`vidstyle` in a process of its own, always with the same arguments.
+
+    It is a fork of a process that has everything loaded, or a fresh interpreter where that is asked
+    for.
+    """
 
     output: Path
     arguments: tuple[str, ...]
@@ -49,21 +54,14 @@ class Command:
     def frames_in(self, folder: str) -> list[Path]:
         return sorted((state_folder(self.output) / folder).glob("*.png"))
 
-    @contextlib.contextmanager
-    def started(self, *more: str) -> Iterator[subprocess.Popen[str]]:
-        command = [sys.executable, "-m", "vidstyle", *self.arguments, "-o", str(self.output), *more]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
+    def started(self, *more: str, fresh: bool = False) -> AbstractContextManager[Process]:
+        return started([*self.arguments, "-o", self.output, *more], fresh=fresh)
 
-    def finish(self, *more: str) -> None:
-        with self.started(*more) as process:
+    def finish(self, *more: str, fresh: bool = False) -> None:
+        with self.started(*more, fresh=fresh) as process:
             out, err = process.communicate()
-        assert process.returncode == 0, err
+            code = process.returncode
+        assert code == 0, err
         assert out == f"{self.output}\n"
 
     def offspring(self) -> list[bytes]:
@@ -79,7 +77,7 @@ class Command:
         return found
 
 
-def until(happened: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> bool:
+def until(happened: Callable[[], bool], process: Process | None = None) -> bool:
     """Polls until it happened; False when the process ended first."""
     deadline = time.monotonic() + LONG
     while not happened():
@@ -109,9 +107,9 @@ def arguments(long_film: Path, painting: Path) -> tuple[str, ...]:
 def reference(
     tmp_path_factory: pytest.TempPathFactory, arguments: tuple[str, ...]
 ) -> tuple[dict[str, bytes], bytes]:
-    """Frames and film of a render that nobody disturbed."""
+    """Frames and film of a render that nobody disturbed, in a fresh interpreter."""
     command = Command(tmp_path_factory.mktemp("reference") / "out.mp4", arguments)
-    command.finish("--keep-frames")
+    command.finish("--keep-frames", fresh=True)
     frames = {p.name: p.read_bytes() for p in command.frames}
     assert len(frames) == COUNT
     return frames, command.output.read_bytes()
@@ -165,17 +163,20 @@ def test_a_render_that_is_killed_again_and_again_ends_in_the_same_bytes(
         name, happened, delay = (
             todo.pop(0) if todo else ("the encoder", encoding, rng.uniform(0, 0.1))
         )
-        with command.started() as process:
+        # The first and the last but one are fresh interpreters, as a user starts them.
+        fresh = kills in (0, KILLS - 1)
+        with command.started(fresh=fresh) as process:
             if until(lambda happened=happened: happened(command), process):  # type: ignore[misc]
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(delay)
             process.kill()
             _, err = process.communicate()
-        if process.returncode == 0:
+            code = process.returncode
+        if code == 0:
             assert command.output.read_bytes() == film, f"finished while waiting for {name}"
             command.output.unlink()
             continue
-        assert process.returncode == -signal.SIGKILL, f"waiting for {name}: {err}"
+        assert code == -signal.SIGKILL, f"waiting for {name}: {err}"
         kills += 1
         while_encoding += encoding(command)
         for path in command.frames:  # also those that the next run will not look at again
@@ -207,7 +208,8 @@ def test_a_render_of_linked_passes_or_frames_that_is_killed_ends_in_the_same_byt
             until(lambda name=name, least=least: len(command.frames_in(name)) >= least, process)  # type: ignore[misc]
             process.kill()
             _, err = process.communicate()
-        assert process.returncode == -signal.SIGKILL, f"waiting for {least} of {name}: {err}"
+            code = process.returncode
+        assert code == -signal.SIGKILL, f"waiting for {least} of {name}: {err}"
     command.finish()
     assert command.output.read_bytes() == whole.output.read_bytes()
     assert [p.name for p in command.folder.iterdir()] == ["out.mp4"]
@@ -235,7 +237,7 @@ def test_a_render_that_is_asked_to_stop_keeps_its_frames_tidies_up_and_continues
             for number in sent:
                 process.send_signal(number)
             out, err = process.communicate()
-        assert process.returncode == code, f"{when}: {err}"
+            assert process.returncode == code, f"{when}: {err}"
         assert out == ""
         assert "Traceback" not in err
         assert err.splitlines()[-1] == "  try: the same command continues"

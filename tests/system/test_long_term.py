@@ -7,13 +7,14 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.evaluating import square_moves, video
-from tests.system.test_resume import Watch, frames_of, run
+from tests.helpers.films import square_moves, video
+from tests.helpers.renders import Uninterrupted, Watch, frames_of, quick_settings, run, run_through
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted
 from vidstyle.frames import from_uint16
@@ -21,11 +22,14 @@ from vidstyle.rendering import models, pipeline
 from vidstyle.storage import png16
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.storage.record import state_folder
-from vidstyle.stylize.optimise import engine as stepping
-from vidstyle.stylize.optimise.engine import Stylizer
+from vidstyle.stylize.optimise import stylizer as stylizers
+from vidstyle.stylize.optimise.stylizer import OptimisingStylizer as Stylizer
 from vidstyle.video import read
 
 COUNT, CUT = 12, 6
+
+LINKED: dict[str, Any] = {"long_term": 4, "rest": "follow", "keep_frames": True}
+"""Settings of a render whose frames are linked to up to three others."""
 
 Settings = Callable[..., RenderConfig]
 
@@ -34,7 +38,7 @@ def pictures(built: RenderConfig) -> list[Tensor]:
     """The finished frames of a render with --keep-frames, in order."""
     assert built.output is not None
     return [
-        from_uint16(png16.decode(p))
+        from_uint16(png16.decode_frame(p))
         for p in sorted((state_folder(built.output) / "frames").iterdir())
     ]
 
@@ -49,9 +53,15 @@ class Oracle:
     def __init__(self, frames: list[Tensor]) -> None:
         self.frames = frames
 
+    def index_of(self, image: Tensor) -> int:
+        """Return which of the frames is closest to the image."""
+        return min(
+            range(len(self.frames)), key=lambda t: float((self.frames[t] - image).abs().mean())
+        )
+
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        before, after = (min(range(len(self.frames)), key=lambda t: float((self.frames[t] - x).abs().mean()))
-                         for x in (a, b))  # fmt: skip
+        before = self.index_of(a)
+        after = self.index_of(b)
         flow = torch.zeros(2, *a.shape[1:])
         flow[0, 16:32, 8 + 16 * before : 24 + 16 * before] = 16.0 * (after - before)
         return flow
@@ -75,7 +85,7 @@ def test_what_one_frame_hides_comes_back_from_the_frame_before_it(
         return (start if len(begun) > 1 else 1 - start), 1
 
     begun: list[Tensor] = []
-    monkeypatch.setattr(stepping, "minimise", negative)
+    monkeypatch.setattr(stylizers, "minimise", negative)
     built = settings(input=film, output=tmp_path / "out.mkv", long_term=long_term, keep_frames=True)
     pipeline.render(built)
     made = pictures(built)
@@ -87,32 +97,23 @@ def test_what_one_frame_hides_comes_back_from_the_frame_before_it(
 
 
 @pytest.fixture(scope="module")
-def whole(
-    tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path
-) -> tuple[dict[str, bytes], bytes]:
-    """Frames and film of a render with long_term = 4 in one go."""
-    output = tmp_path_factory.mktemp("whole") / "out.mp4"
-    quick = {
-        "first_iterations": 3,
-        "first_scales": 1,
-        "iterations": 1,
-        "device": "cpu",
-        "keep_frames": True,
-    }
-    given = {"input": film, "style": painting, "output": output}
-    pipeline.render(RenderConfig(**given, **quick, long_term=4, rest="follow"))  # type: ignore[arg-type]
-    return frames_of(output), output.read_bytes()
+def whole(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path) -> Uninterrupted:
+    """The render with `**LINKED` in one go."""
+    return run_through(
+        quick_settings(film, painting, tmp_path_factory.mktemp("whole") / "out.mp4", **LINKED)
+    )
 
 
 @pytest.mark.parametrize("done", [1, 2, 4, CUT - 1, CUT, CUT + 1, COUNT - 1])
 def test_an_interrupted_render_continues_to_the_same_bytes(
-    settings: Settings, whole: tuple[dict[str, bytes], bytes], done: int
+    settings: Settings, whole: Uninterrupted, done: int
 ) -> None:
-    built = settings(long_term=4, rest="follow", keep_frames=True)
+    built = settings(**LINKED)
     with pytest.raises(Interrupted):
         run(built, limit=done)
     assert run(built).frames == list(range(done, COUNT))
-    assert (frames_of(built.output), built.output.read_bytes()) == whole
+    assert frames_of(built.output) == whole.frames
+    assert built.output.read_bytes() == whole.film
 
 
 @pytest.mark.parametrize(
@@ -127,13 +128,13 @@ def test_an_interrupted_render_continues_to_the_same_bytes(
 )
 def test_torn_frames_are_rendered_again_alone_from_those_that_they_were_made_from(
     settings: Settings,
-    whole: tuple[dict[str, bytes], bytes],
+    whole: Uninterrupted,
     torn: list[int],
     loaded: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    built = settings(long_term=4, rest="follow", keep_frames=True)
-    run(built)
+    built = settings(**LINKED)
+    whole.copy_to(built.output.parent)
     built.output.unlink()
     for i in torn:
         (state_folder(built.output) / "frames" / f"{i:06d}.png").write_bytes(b"torn")
@@ -144,7 +145,8 @@ def test_torn_frames_are_rendered_again_alone_from_those_that_they_were_made_fro
     )
     assert run(built).frames == torn
     assert loads == loaded
-    assert (frames_of(built.output), built.output.read_bytes()) == whole
+    assert frames_of(built.output) == whole.frames
+    assert built.output.read_bytes() == whole.film
 
 
 @pytest.mark.parametrize("long_term", [0, 1, 2, 4])
@@ -160,7 +162,7 @@ def test_no_more_frames_are_held_than_the_links_reach_back(
         for i, held in enumerate((made, decoded)):
             most[i] = max(most[i], sum(ref() is not None for ref in held))
         result = real_step(self, *args)  # type: ignore[arg-type]
-        made.append(weakref.ref(result[1]))
+        made.append(weakref.ref(result.image))
         return result
 
     def reading(*args: object) -> object:

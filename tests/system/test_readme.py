@@ -93,7 +93,7 @@ def test_every_command_in_the_pages_is_understood(arguments: list[str]) -> None:
     elif given.get("input"):
         fields = configs.RenderConfig.model_fields
         layer = given.get("reconstruct")
-        inversion = configs.reconstruction(layer) if layer else {}
+        inversion = configs.reconstruction_settings(layer) if layer else {}
         configs.build(inversion, {k: v for k, v in given.items() if k in fields and v is not None})
 
 
@@ -120,7 +120,9 @@ def test_every_file_in_the_pages_exists(page: str) -> None:
         for word in re.split(r"[\s\"=]+", line)
     }
     named = {word for word in words if word.startswith(folders) or word in ("LICENSE", "NOTICE")}
-    named = {str(style_images.painting(word).path) for word in named}  # without weights and times
+    named = {
+        str(style_images.parse_style_image(word).path) for word in named
+    }  # without weights and times
     named.discard("sample_videos/balloon.strokes.mp4")  # what the sample command writes
     assert [name for name in named if not (ROOT / name).exists()] == []
 
@@ -154,7 +156,7 @@ def test_the_python_in_the_pages_names_what_exists(snippet: str) -> None:
                 {name: ast.literal_eval(value) for name, value in keywords.items()}
             )
             assert (ROOT / built.input).is_file()
-            assert all((ROOT / path).is_file() for path in built.paintings)
+            assert all((ROOT / path).is_file() for path in built.style_files)
         elif isinstance(call.func, ast.Attribute) and call.func.attr == "render":
             assert keywords.keys() <= inspect.signature(vidstyle.render).parameters.keys()
 

@@ -6,17 +6,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vidstyle.config import settings as configs
+from tests.helpers.renders import Uninterrupted, Watch, frames_of, run
 from vidstyle.config.settings import RenderConfig
-from vidstyle.config.style_images import Painting
+from vidstyle.config.style_images import StyleImage
 from vidstyle.errors import DiskFullError, Interrupted, OutputError, SettingsChangedError
-from vidstyle.events import Encoding, Event, FrameDone, Note
+from vidstyle.events import Note
 from vidstyle.rendering import pipeline
 from vidstyle.storage.record import state_folder
 from vidstyle.video import ffmpeg
@@ -27,85 +26,24 @@ CUT = 6
 Settings = Callable[..., RenderConfig]
 
 
-@dataclass
-class Watch:
-    """Takes down what a render reports, and stops it after `limit` frames."""
-
-    limit: int | None = None
-    events: list[Event] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def stop(self) -> bool:
-        return self.limit is not None and len(self.frames) >= self.limit
-
-    @property
-    def frames(self) -> list[int]:
-        return [e.frame for e in self.events if isinstance(e, FrameDone)]
-
-    @property
-    def encoded(self) -> bool:
-        return any(isinstance(e, Encoding) for e in self.events)
-
-
-def run(built: RenderConfig, limit: int | None = None) -> Watch:
-    watch = Watch(limit)
-    pipeline.render(built, watch, watch.stop)
-    return watch
-
-
-def frames_of(output: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in sorted((state_folder(output) / "frames").iterdir())}
-
-
-@dataclass(frozen=True)
-class Uninterrupted:
-    folder: Path
-    frames: dict[str, bytes]
-    film: bytes
-
-
-@pytest.fixture(scope="module")
-def reference(
-    tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path
-) -> Uninterrupted:
-    """The same render as `settings()`, in one go, its frames kept."""
-    output = tmp_path_factory.mktemp("reference") / "out.mp4"
-    quick = {
-        "first_iterations": 3,
-        "first_scales": 1,
-        "iterations": 1,
-        "device": "cpu",
-        "keep_frames": True,
-    }
-    pipeline.render(configs.build({"input": film, "style": painting, "output": output}, quick))
-    frames = frames_of(output)
-    assert list(frames) == [f"{i:06d}.png" for i in range(COUNT)]
-    return Uninterrupted(output.parent, frames, output.read_bytes())
-
-
-@pytest.fixture
-def finished(reference: Uninterrupted, settings: Settings) -> RenderConfig:
-    """Settings of a render that has ended with --keep-frames."""
-    built = settings(keep_frames=True)
-    shutil.copytree(reference.folder, built.output.parent, dirs_exist_ok=True)  # times included
-    return built
+def test_the_frames_are_kept_in_order(uninterrupted: Uninterrupted) -> None:
+    assert list(uninterrupted.frames) == [f"{i:06d}.png" for i in range(COUNT)]
+    assert uninterrupted.watch.frames == list(range(COUNT))
 
 
 @pytest.mark.parametrize("done", [1, CUT - 1, CUT, COUNT - 1])
 def test_an_interrupted_render_continues_to_the_same_bytes(
-    settings: Settings, reference: Uninterrupted, done: int
+    settings: Settings, uninterrupted: Uninterrupted, done: int
 ) -> None:
     built = settings(keep_frames=True)
     with pytest.raises(Interrupted, match=f"{done} of {COUNT} frames are done and kept") as caught:
         run(built, limit=done)
     assert caught.value.exit_code == 130
     assert not built.output.exists()
-    assert frames_of(built.output) == dict(list(reference.frames.items())[:done])
+    assert frames_of(built.output) == dict(list(uninterrupted.frames.items())[:done])
     assert run(built).frames == list(range(done, COUNT))
-    assert frames_of(built.output) == reference.frames
-    assert built.output.read_bytes() == reference.film
+    assert frames_of(built.output) == uninterrupted.frames
+    assert built.output.read_bytes() == uninterrupted.film
 
 
 @pytest.mark.parametrize(
@@ -161,15 +99,15 @@ def test_a_steered_render_continues_to_the_same_bytes(
 
 
 def test_a_render_interrupted_after_every_few_frames_ends_in_the_same_bytes(
-    settings: Settings, reference: Uninterrupted
+    settings: Settings, uninterrupted: Uninterrupted
 ) -> None:
     built = settings(keep_frames=True)
     for _ in range(2):
         with pytest.raises(Interrupted):
             run(built, limit=4)
     run(built)
-    assert frames_of(built.output) == reference.frames
-    assert built.output.read_bytes() == reference.film
+    assert frames_of(built.output) == uninterrupted.frames
+    assert built.output.read_bytes() == uninterrupted.film
 
 
 def test_a_polished_render_continues_to_the_same_bytes_and_refuses_to_leave_the_polish_out(
@@ -190,7 +128,7 @@ def test_a_polished_render_continues_to_the_same_bytes_and_refuses_to_leave_the_
 
 
 def test_a_render_interrupted_while_encoding_only_encodes_again(
-    settings: Settings, reference: Uninterrupted
+    settings: Settings, uninterrupted: Uninterrupted
 ) -> None:
     built = settings(keep_frames=True)
     with pytest.raises(Interrupted, match="while encoding"):
@@ -198,21 +136,21 @@ def test_a_render_interrupted_while_encoding_only_encodes_again(
     assert [p.name for p in built.output.parent.iterdir()] == ["out.mp4.vidstyle"]
     again = run(built)
     assert again.frames == []
-    assert built.output.read_bytes() == reference.film
+    assert built.output.read_bytes() == uninterrupted.film
 
 
 def test_the_same_command_twice_gives_the_same_bytes(
-    settings: Settings, reference: Uninterrupted
+    settings: Settings, uninterrupted: Uninterrupted
 ) -> None:
     built = settings()
     run(built)
-    assert built.output.read_bytes() == reference.film
+    assert built.output.read_bytes() == uninterrupted.film
     assert [p.name for p in built.output.parent.iterdir()] == ["out.mp4"]
 
 
 @pytest.mark.parametrize("torn", [[0], [CUT], [2, 3, 9, COUNT - 1]])
 def test_torn_frames_are_rendered_again_alone(
-    finished: RenderConfig, reference: Uninterrupted, torn: list[int]
+    finished: RenderConfig, uninterrupted: Uninterrupted, torn: list[int]
 ) -> None:
     assert finished.output is not None
     finished.output.unlink()
@@ -222,8 +160,8 @@ def test_torn_frames_are_rendered_again_alone(
         paths[i].write_bytes(paths[i].read_bytes()[:-30])
     watch = run(finished)
     assert watch.frames == torn
-    assert frames_of(finished.output) == reference.frames
-    assert finished.output.read_bytes() == reference.film
+    assert frames_of(finished.output) == uninterrupted.frames
+    assert finished.output.read_bytes() == uninterrupted.film
     assert [i for i in range(COUNT) if paths[i].stat().st_mtime_ns != before[i]] == torn
 
 
@@ -238,46 +176,46 @@ def test_a_finished_render_with_kept_frames_has_nothing_to_do(finished: RenderCo
 
 
 def test_only_encoder_settings_changed_means_encoding_again_and_nothing_else(
-    finished: RenderConfig, reference: Uninterrupted
+    finished: RenderConfig, uninterrupted: Uninterrupted
 ) -> None:
     assert finished.output is not None
     coarser = finished.model_copy(update={"crf": 40})
     watch = run(coarser)
     assert not watch.frames
     assert watch.encoded
-    assert len(finished.output.read_bytes()) < len(reference.film)
-    assert frames_of(finished.output) == reference.frames
+    assert len(finished.output.read_bytes()) < len(uninterrupted.film)
+    assert frames_of(finished.output) == uninterrupted.frames
     run(finished)
-    assert finished.output.read_bytes() == reference.film
+    assert finished.output.read_bytes() == uninterrupted.film
 
 
 def test_a_lost_output_is_encoded_again_from_kept_frames(
-    finished: RenderConfig, reference: Uninterrupted
+    finished: RenderConfig, uninterrupted: Uninterrupted
 ) -> None:
     assert finished.output is not None
     finished.output.unlink()
     assert not run(finished).frames
-    assert finished.output.read_bytes() == reference.film
+    assert finished.output.read_bytes() == uninterrupted.film
 
 
 def test_a_later_run_without_keep_frames_tidies_up(
-    finished: RenderConfig, reference: Uninterrupted
+    finished: RenderConfig, uninterrupted: Uninterrupted
 ) -> None:
     assert finished.output is not None
     run(finished.model_copy(update={"keep_frames": False}))
     assert [p.name for p in finished.output.parent.iterdir()] == ["out.mp4"]
-    assert finished.output.read_bytes() == reference.film
+    assert finished.output.read_bytes() == uninterrupted.film
 
 
 def test_a_render_killed_between_the_rename_and_the_end_is_finished_and_not_refused(
-    finished: RenderConfig, reference: Uninterrupted
+    finished: RenderConfig, uninterrupted: Uninterrupted
 ) -> None:
     assert finished.output is not None
     shutil.rmtree(state_folder(finished.output) / "frames")  # tidying up had begun
     watch = run(finished.model_copy(update={"keep_frames": False}))
     assert not watch.events or all(isinstance(e, Note) for e in watch.events)
     assert [p.name for p in finished.output.parent.iterdir()] == ["out.mp4"]
-    assert finished.output.read_bytes() == reference.film
+    assert finished.output.read_bytes() == uninterrupted.film
 
 
 @pytest.mark.parametrize(
@@ -289,15 +227,15 @@ def test_a_render_killed_between_the_rename_and_the_end_is_finished_and_not_refu
     ],
 )
 def test_changed_picture_settings_are_refused_and_the_frames_stay(
-    finished: RenderConfig, reference: Uninterrupted, changes: dict[str, object], name: str
+    finished: RenderConfig, uninterrupted: Uninterrupted, changes: dict[str, object], name: str
 ) -> None:
     assert finished.output is not None
     with pytest.raises(SettingsChangedError) as caught:
         run(finished.model_copy(update=changes))
     assert set(caught.value.differences) == {name}
     assert caught.value.exit_code == 2
-    assert frames_of(finished.output) == reference.frames
-    assert finished.output.read_bytes() == reference.film
+    assert frames_of(finished.output) == uninterrupted.frames
+    assert finished.output.read_bytes() == uninterrupted.film
 
 
 def test_a_changed_input_or_painting_is_refused_by_name(
@@ -310,7 +248,11 @@ def test_a_changed_input_or_painting_is_refused_by_name(
     other_painting = tmp_path / "other.png"
     other_painting.write_bytes(painting.read_bytes() + b"\0")
     with pytest.raises(SettingsChangedError) as caught:
-        run(finished.model_copy(update={"input": other_film, "style": (Painting(other_painting),)}))
+        run(
+            finished.model_copy(
+                update={"input": other_film, "style": (StyleImage(other_painting),)}
+            )
+        )
     assert set(caught.value.differences) == {"input", "style"}
 
 
@@ -319,7 +261,7 @@ def test_a_file_that_was_only_renamed_is_no_change(
 ) -> None:
     moved = tmp_path / "moved.png"
     moved.write_bytes(painting.read_bytes())
-    assert not run(finished.model_copy(update={"style": (Painting(moved),)})).frames
+    assert not run(finished.model_copy(update={"style": (StyleImage(moved),)})).frames
 
 
 def test_restart_renders_everything_again(finished: RenderConfig) -> None:
@@ -333,7 +275,7 @@ def test_restart_renders_everything_again(finished: RenderConfig) -> None:
 
 
 def test_a_foreign_output_is_refused_before_anything_is_rendered_and_replaced_with_overwrite(
-    settings: Settings, reference: Uninterrupted
+    settings: Settings, uninterrupted: Uninterrupted
 ) -> None:
     built = settings()
     built.output.write_bytes(b"the user's own film")
@@ -345,7 +287,7 @@ def test_a_foreign_output_is_refused_before_anything_is_rendered_and_replaced_wi
     assert [p.name for p in built.output.parent.iterdir()] == ["out.mp4"]
     assert built.output.read_bytes() == b"the user's own film"
     run(built.model_copy(update={"overwrite": True}))
-    assert built.output.read_bytes() == reference.film
+    assert built.output.read_bytes() == uninterrupted.film
 
 
 @pytest.fixture
@@ -370,7 +312,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_really_runs_full_keeps_the_frames_and_the_render_continues(
-    settings: Settings, reference: Uninterrupted, small_disk: Path
+    settings: Settings, uninterrupted: Uninterrupted, small_disk: Path
 ) -> None:
     built = settings(output=small_disk / "out.mp4", force=True, keep_frames=True)
     with pytest.raises(DiskFullError, match="disk is full"):
@@ -381,5 +323,5 @@ def test_a_disk_that_really_runs_full_keeps_the_frames_and_the_render_continues(
     assert 0 < len(kept) < COUNT
     subprocess.run(["mount", "-o", "remount,size=10m", str(small_disk)], check=True)
     assert run(built).frames == [i for i in range(COUNT) if f"{i:06}.png" not in kept]
-    assert frames_of(built.output) == reference.frames
-    assert built.output.read_bytes() == reference.film
+    assert frames_of(built.output) == uninterrupted.frames
+    assert built.output.read_bytes() == uninterrupted.film

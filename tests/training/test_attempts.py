@@ -8,12 +8,14 @@ import torch
 
 from training.attempts import Attempt, advance
 from training.data import texture
-from vidstyle.features import extractor
 from vidstyle.features import lite as lites
 from vidstyle.rendering.models import load_network
-from vidstyle.stylize import losses
-from vidstyle.stylize.objective import Content, Objective, Smoothness, Style
-from vidstyle.stylize.optimise.minimise import Schedule, minimise
+from vidstyle.stylize.objective import Objective
+from vidstyle.stylize.optimise.minimise import minimise
+from vidstyle.stylize.optimise.schedule import Schedule
+from vidstyle.stylize.optimise.terms import ContentTerm, TotalVariationTerm
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
 
 SIZE = 64
 
@@ -33,13 +35,11 @@ def test_an_image_under_way_goes_the_way_of_a_render() -> None:
     )
     advance([under_way, other], lambda image: network(image, lites.RANKS), 5, torch.device("cpu"))
     with torch.no_grad():
-        targets = {
-            name: losses.gram(f) for name, f in network(style[None], extractor.STYLE_LAYERS).items()
-        }
+        targets = StyleTargets([StyleImageTargets(network, style[None], StyleSettings(), None)])
         terms = (
-            Style(1, targets),
-            Content(0.05, network(content[None], ["relu4_2"])),
-            Smoothness(0.3),
+            *targets.terms(),
+            ContentTerm(0.05, network(content[None], ["relu4_2"])),
+            TotalVariationTerm(0.3),
         )
     rendered, _ = minimise(Objective(network, terms), content, Schedule(5))
     assert (under_way.done, other.done) == (5, 5)

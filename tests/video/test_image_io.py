@@ -16,7 +16,7 @@ from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 
 if TYPE_CHECKING:
-    from conftest import Clips
+    from tests.helpers.clips import Clips
 
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "tiff", "webp", "ppm"])

@@ -13,7 +13,7 @@ from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
 
 if TYPE_CHECKING:
-    from conftest import Clips
+    from tests.helpers.clips import Clips
 
 SHARED = {
     # name: (shown size, pixel aspect, start, matrix, range, bits)

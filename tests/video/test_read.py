@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,10 @@ from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
 from vidstyle.video.read import fit, read
 from vidstyle.video.scan import scan
+from vidstyle.video.seek import SeekIndex
 
 if TYPE_CHECKING:
-    from conftest import Clips
+    from tests.helpers.clips import Clips
 
 COLOURS = np.array(
     [[r, g, b] for r in (0, 0.5, 1) for g in (0, 0.5, 1) for b in (0, 0.5, 1)]
@@ -199,11 +201,118 @@ def test_the_frames_asked_for_come_by_number_whatever_their_times(
         assert float(frame.image.mean()) == pytest.approx(frame.index / 100, abs=0.004)
 
 
-def test_numbers_are_those_of_the_scan(shared: Path) -> None:
-    for path in sorted((shared / "clips").iterdir()):
-        source = probe(path)
-        size = fit(source.width, source.height, 32)
-        assert sum(1 for _ in read(source, size)) == len(scan(source).timeline), path.name
+def pairs(index: SeekIndex) -> list[tuple[int, int]]:
+    """Parts of a clip: at, before and after its first and last key frames, and to its end."""
+    count = len(index.times)
+    if len(index.key_frames) < 2:
+        return []
+    key_frames = sorted({index.key_frames[1], index.key_frames[-1]})
+    starts = [key_frame + off for key_frame in key_frames for off in (-1, 0, 1)]
+    parts = [(first, min(first + 3, count)) for first in starts if first < count]
+    return [*parts, (key_frames[-1], count), (key_frames[0] - 1, key_frames[-1] + 1)]
+
+
+def check_seeking(path: Path, *, safe: bool = True) -> SeekIndex:
+    """Compares what is read by seeking with the same frames decoded from the first one on, and
+    counts what was decoded for it.
+
+    Args:
+        safe: the key frames are where the container says they are.
+    """
+    source = probe(path)
+    index = scan(source).seek_index
+    size = fit(source.width, source.height, 32)
+    images = [frame.image for frame in read(source, size)]
+    assert len(images) == len(index.times)
+    for first, stop in pairs(index):
+        times: list[int] = []
+        frames = list(read(source, size, first, stop, index, times.append))
+        assert [frame.index for frame in frames] == list(range(first, stop))
+        assert all(torch.equal(frame.image, images[frame.index]) for frame in frames)
+        if safe and (key_frame := index.key_frame_before(first)):
+            begun = max(times[0], index.times[key_frame])
+            assert index.times.index(begun) == key_frame
+            assert stop - first <= len(times) <= stop - key_frame
+    return index
+
+
+@pytest.mark.parametrize(("folder", "divided"), [("clips", 4), ("inputs", 6), (None, 0)])
+def test_seeking_gives_the_same_frames_of_every_real_clip(
+    folder: str | None, divided: int, samples: Path, request: pytest.FixtureRequest
+) -> None:
+    undecodable = {"shot%03d.webp", "yuv410p_128x98_ffv1.mkv"}
+    root = request.getfixturevalue("shared") / folder if folder else samples
+    paths = [path for path in sorted(root.iterdir()) if path.name not in undecodable]
+    moving = [path for path in paths if path.suffix not in (".py", ".md", ".jpg", ".png", ".heic")]
+    sought = [check_seeking(path) for path in moving if probe(path).kind == "video"]
+    assert sum(len(index.key_frames) > 1 for index in sought) >= divided
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", []),
+        ("a.mkv", []),
+        ("a.ts", []),
+        ("a.mov", ["-c:v", "prores_ks"]),
+        ("a.flv", ["-c:v", "libx264"]),
+        ("a.avi", ["-c:v", "mpeg4"]),
+        ("a.webm", ["-c:v", "libvpx-vp9"]),
+        ("open.mp4", ["-x264-params", "open-gop=1:bframes=3:scenecut=0"]),
+        ("open.mkv", ["-x264-params", "open-gop=1:bframes=3:scenecut=0"]),
+        ("late.mp4", ["-output_ts_offset", "100"]),
+        ("fragments.mp4", ["-movflags", "+frag_keyframe+empty_moov"]),
+    ],
+)
+def test_seeking_decodes_from_the_key_frame_in_every_container(
+    name: str, options: list[str], clips: Clips
+) -> None:
+    path = clips.pattern(name, "-g", "12", *options, frames=40, rate="25")
+    assert len(check_seeking(path).key_frames) > 1
+
+
+def test_seeking_goes_by_exact_times_where_the_rate_varies(clips: Clips) -> None:
+    options = ("-g", "8", "-c:v", "libx264")
+    path = clips.timed("variable.mp4", "3000*N+100*N*N", *options, frames=30)
+    index = check_seeking(path)
+    assert index.times == tuple(3000 * n + 100 * n * n for n in range(30))
+    assert len(index.key_frames) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        # Packets called key frames after which the picture is renewed bit by bit.
+        ("refresh.mp4", ["-x264-params", "intra-refresh=1:keyint=12:bframes=0"]),
+        ("unsorted.avi", ["-c:v", "mpeg4", "-bf", "2", "-g", "12"]),
+        ("a.gif", []),
+        ("a.h264", ["-g", "12"]),
+    ],
+)
+def test_where_seeking_is_not_certain_the_frames_are_the_same(
+    name: str, options: list[str], clips: Clips
+) -> None:
+    check_seeking(clips.pattern(name, *options, frames=40, rate="25"), safe=False)
+
+
+def test_a_frame_that_is_not_what_was_scanned_is_decoded_from_the_start(clips: Clips) -> None:
+    source = probe(clips.pattern("short.mp4", "-g", "5", frames=20))
+    index = scan(source).seek_index
+    images = [frame.image for frame in read(source, None)]
+    for wrong in (10, 12):
+        checksums = [c + (n == wrong) for n, c in enumerate(index.checksums)]
+        other = replace(index, checksums=tuple(checksums))
+        frames = list(read(source, None, 10, None, other))
+        assert [frame.index for frame in frames] == list(range(10, 20))
+        assert all(torch.equal(frame.image, images[frame.index]) for frame in frames)
+
+
+def test_a_part_beyond_the_end_is_an_error_with_an_index_too(clips: Clips) -> None:
+    source = probe(clips.pattern("short.mp4", "-g", "5", frames=20))
+    index = scan(source).seek_index
+    with pytest.raises(DecodeError) as caught:
+        list(read(source, None, 10, 25, index))
+    assert caught.value.missing == 5
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
@@ -237,11 +346,13 @@ def test_frames_have_the_size_asked_for_and_the_same_content(
     assert (image - expected).abs().mean() < 0.01
 
 
+@pytest.mark.parametrize("seeking", [False, True])
 @pytest.mark.parametrize("before", [0, 1, 3])
 def test_closing_the_iterator_ends_the_decoder(
-    before: int, clips: Clips, monkeypatch: pytest.MonkeyPatch
+    before: int, seeking: bool, clips: Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = probe(clips.pattern("long.mp4", frames=600, rate="60", size=(160, 120)))
+    source = probe(clips.pattern("long.mp4", "-g", "50", frames=600, rate="60", size=(160, 120)))
+    part = (60, None, scan(source).seek_index) if seeking else ()
     pids: list[int] = []
     running = ffmpeg.running
 
@@ -252,7 +363,7 @@ def test_closing_the_iterator_ends_the_decoder(
             yield child
 
     monkeypatch.setattr(ffmpeg, "running", noted)
-    frames = read(source, None)
+    frames = read(source, None, *part)
     for _ in range(before):
         next(frames)
     frames.close()  # type: ignore[attr-defined]

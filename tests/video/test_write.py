@@ -18,8 +18,8 @@ from vidstyle.video.delivery import CODECS, decide
 from vidstyle.video.probe import probe
 
 if TYPE_CHECKING:
-    from conftest import Clips
-from tests.video.writing import (
+    from tests.helpers.clips import Clips
+from tests.helpers.writing import (
     MILLISECOND,
     STYLE,
     packets,

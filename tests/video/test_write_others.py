@@ -19,8 +19,8 @@ from vidstyle.errors import DiskFullError, EncodeError
 from vidstyle.video import write
 
 if TYPE_CHECKING:
-    from conftest import Clips
-from tests.video.writing import packets, pictures, render
+    from tests.helpers.clips import Clips
+from tests.helpers.writing import packets, pictures, render
 
 
 def gif_delays(path: Path) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.weights.stand_ins import Web
+from tests.helpers.weight_files import Web
 from vidstyle.weights import registry
 
 

@@ -1,181 +1,82 @@
-"""How weight files arrive. Downloads come from a server of our own."""
+"""One file comes from the web whole and checked, or not at all. A server of our own sends it."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import socket
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file, save_file
 
-from tests.weights.stand_ins import (
-    ARCHIVE,
-    VGG19,
-    Web,
-    know,
-    left,
-    pickled,
-    raft,
-    same,
-    used,
-    vgg19,
-)
-from vidstyle.errors import WeightsError
-from vidstyle.weights import download, fetch, locate, registry
-from vidstyle.weights.download import DownloadError
-
-
-def test_vgg19_is_downloaded_once_cut_down_and_known_again(
-    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    body = web.files[ARCHIVE] = pickled(vgg19())
-    know(monkeypatch, "vgg19", body)
-    monkeypatch.setattr(download, "CHUNK", 100_000)
-    seen: list[tuple[int, int]] = []
-    state, digest = fetch.load("vgg19", progress=lambda done, total: seen.append((done, total)))
-    assert same(state, used(vgg19()))
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-    assert len(seen) > 2
-    assert seen[-1] == (len(body), len(body))
-    assert left(*places.values()) == {VGG19, VGG19 + ".sha256"}
-    assert load_file(places["cache"] / VGG19).keys() == registry.vgg19_shapes().keys()
-
-    located = locate.locate("vgg19")
-    assert located is not None
-    assert located.verified
-    assert located.digest == digest
-    assert fetch.load("vgg19")[1] == digest
-    assert web.asked == [ARCHIVE]
-
-    for name in (VGG19, VGG19 + ".sha256"):  # a note counts in the cache only
-        (places["dir"] / name).write_bytes((places["cache"] / name).read_bytes())
-    located = locate.locate("vgg19", places["dir"])
-    assert located is not None
-    assert not located.verified
-
-    save_file(used(vgg19(1)), places["cache"] / VGG19)
-    os.utime(places["cache"] / VGG19, (0, 0))
-    located = locate.locate("vgg19")
-    assert located is not None
-    assert not located.verified
-
-
-def test_cutting_down_twice_gives_the_same_bytes(
-    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    know(monkeypatch, "vgg19", pickled(vgg19()))
-    web.files[ARCHIVE] = pickled(vgg19())
-    seen = set()
-    for _ in range(3):
-        fetch.fetch("vgg19")
-        seen.add((places["cache"] / VGG19).read_bytes())
-        (places["cache"] / VGG19).unlink()
-    assert len(seen) == 1
-
-
-def test_an_archive_in_the_cache_is_used_without_the_network_and_kept(
-    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (places["cache"] / ARCHIVE).write_bytes(pickled(vgg19()))
-    know(monkeypatch, "vgg19", pickled(vgg19()))
-    assert fetch.fetch("vgg19").path == places["cache"] / ARCHIVE
-    assert left(*places.values()) == {ARCHIVE}
-
-
-@pytest.mark.parametrize("name", ["raft-small", "raft-large"])
-def test_raft_comes_through_torch_hub_into_its_cache_without_a_word_on_stdout(
-    name: str,
-    web: Web,
-    places: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    state = raft(name)
-    remote = registry.REGISTRY[name].remote
-    web.files[remote] = pickled(state)
-    know(monkeypatch, name, web.files[remote])
-    seen: list[tuple[int, int]] = []
-    got, digest = fetch.load(name, progress=lambda done, total: seen.append((done, total)))
-    assert same(got, state)
-    assert digest == hashlib.sha256(web.files[remote]).hexdigest()
-    assert fetch.fetch(name).verified
-    assert left(*places.values()) == {remote}
-    assert len(web.asked) == 1
-    assert seen[0][0] == 0
-    assert seen[-1][0] == seen[-1][1]
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("name", ["vgg19", "raft-small"])
-@pytest.mark.parametrize(
-    ("body", "breaks_off", "why"),
-    [
-        (b"something else", False, "expected"),
-        (b"something else", True, "after 7 of 14 bytes|hash"),
-        (None, False, "404"),
-    ],
-)
-def test_a_download_that_fails_leaves_nothing_and_says_what_to_put_where(
-    name: str, body: bytes | None, breaks_off: bool, why: str, web: Web, places: dict[str, Path]
-) -> None:
-    web.files = {registry.REGISTRY[name].remote: body} if body else {}
-    web.breaks_off = breaks_off
-    check_refused(name, why, places)
-
-
-@pytest.mark.parametrize("name", ["vgg19", "raft-large"])
-def test_offline_the_error_says_what_to_put_where(name: str, places: dict[str, Path]) -> None:
-    check_refused(name, "refused", places)
-
-
-def check_refused(name: str, why: str, places: dict[str, Path]) -> None:
-    with pytest.raises(WeightsError, match=why) as caught:
-        fetch.load(name, places["dir"])
-    error = caught.value
-    assert all(str(place) in error.why for place in places.values())
-    assert f"put {registry.REGISTRY[name].filename}" in error.hint
-    assert str(places["dir"]) in error.hint
-    assert error.hint.endswith(
-        "--features lite and leave out --polish" if name == "vgg19" else "--flow dis"
-    )
-    assert all("\n" not in line for line in (error.what, error.why, error.hint))
-    assert left(*places.values()) == set()
-
-
-def test_a_transfer_that_is_interrupted_by_the_user_leaves_nothing(
-    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    web.files[ARCHIVE] = pickled(vgg19())
-    monkeypatch.setattr(download, "CHUNK", 1000)
-
-    def ctrl_c(done: int, total: int) -> None:
-        if done > total // 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fetch.fetch("vgg19", progress=ctrl_c)
-    assert left(*places.values()) == set()
+from tests.helpers.weight_files import Web
+from vidstyle.weights import download
+from vidstyle.weights.download import DownloadError, download_file
 
 
 def test_a_failed_download_keeps_the_file_that_was_there(web: Web, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     web.files["file"] = b"new"
     with pytest.raises(DownloadError, match="expected"):
-        download.from_web(web.url + "file", tmp_path / "file", "00000000", 3)
+        download_file(web.url + "file", tmp_path / "file", "00000000", 3)
     assert (tmp_path / "file").read_text() == "old"
-    download.from_web(web.url + "file", tmp_path / "file", hashlib.sha256(b"new").hexdigest(), 3)
+    download_file(web.url + "file", tmp_path / "file", hashlib.sha256(b"new").hexdigest(), 3)
     assert (tmp_path / "file").read_text() == "new"
 
 
-def test_a_full_disk_is_one_of_the_reasons(
-    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("size", [1, 999, 1000, 1001, 5000])
+def test_progress_goes_from_nothing_to_all_in_blocks(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    web.files[ARCHIVE] = pickled(vgg19())
-    know(monkeypatch, "vgg19", web.files[ARCHIVE])
+    monkeypatch.setattr(download, "DOWNLOAD_BLOCK_BYTES", 1000)
+    body = web.files["file"] = (bytes(range(256)) * 20)[:size]
+    seen: list[tuple[int, int]] = []
+    digest = hashlib.sha256(body).hexdigest()
+    target = tmp_path / "new" / "folder" / "file"
+    download_file(web.url + "file", target, digest[:8], size, lambda *told: seen.append(told))
+    assert target.read_bytes() == body
+    assert [path.name for path in target.parent.iterdir()] == ["file"]
+    done = [0, *range(1000, size, 1000), size]
+    assert seen == [(bytes_done, size) for bytes_done in done]
 
-    def full(fd: int) -> None:
-        raise OSError(28, "No space left on device")
+
+@pytest.mark.parametrize(
+    ("body", "breaks_off", "why"),
+    [
+        (b"something else", False, "has sha256 [0-9a-f]{16}..., expected 00000000$"),
+        (b"something else", True, "ended after 7 of 14 bytes$"),
+        (None, False, "404"),
+    ],
+)
+def test_a_failure_is_told_in_one_line_and_leaves_nothing(
+    web: Web, tmp_path: Path, body: bytes | None, breaks_off: bool, why: str
+) -> None:
+    web.files = {"file": body} if body else {}
+    web.breaks_off = breaks_off
+    with pytest.raises(DownloadError, match=why) as caught:
+        download_file(web.url + "file", tmp_path / "file", "00000000", 14)
+    assert str(caught.value).startswith(web.url)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "file").exists()
+    assert not (tmp_path / "file.part").exists()
+
+
+def test_a_server_that_falls_silent_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/file"
+        with pytest.raises(DownloadError, match="timed out"):
+            download_file(url, tmp_path / "file", "", 14, timeout=0.05)
+    assert not list(tmp_path.glob("file*"))
+
+
+def test_a_full_disk_is_told(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.files["file"] = b"new"
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("os.fsync", full)
-    check_refused("vgg19", "No space left", places)
+    with pytest.raises(DownloadError, match="No space left"):
+        download_file(web.url + "file", tmp_path / "file", "", 3)
+    assert not list(tmp_path.glob("file*"))

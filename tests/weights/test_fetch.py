@@ -1,10 +1,9 @@
-"""Weight files: where they are found, and what is refused."""
+"""The embedded weights are checked, and the others downloaded once, reduced and known again."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save, save_file
+from safetensors.torch import load_file, save_file
 
-from tests.weights.stand_ins import (
+from tests.helpers.weight_files import (
     ARCHIVE,
     VGG19,
-    State,
+    Web,
     know,
     left,
     pickled,
@@ -27,15 +26,13 @@ from tests.weights.stand_ins import (
     vgg19,
 )
 from vidstyle.errors import WeightsError
-from vidstyle.weights import fetch, locate, registry
-
-# What is where
+from vidstyle.weights import download, fetch, locate, registry
 
 
 def test_the_embedded_weights_are_the_ones_in_the_registry_and_need_no_folder(
     places: dict[str, Path],
 ) -> None:
-    state, digest = fetch.load("lite", places["dir"])
+    state, digest = fetch.load_weights("lite", places["dir"])
     file = registry.REGISTRY["lite"]
     assert digest == file.sha256
     assert (locate.ASSETS / file.filename).stat().st_size == file.size
@@ -51,150 +48,166 @@ def test_damaged_embedded_weights_are_refused(
     monkeypatch.setattr(locate, "ASSETS", tmp_path)
     damage(tmp_path / "lite.safetensors")
     with pytest.raises(WeightsError, match=word):
-        fetch.load("lite")
+        fetch.load_weights("lite")
 
 
-def test_folders_are_looked_through_in_the_documented_order(places: dict[str, Path]) -> None:
-    assert locate.folders("vgg19", places["dir"]) == tuple(places.values())
-    for seed, folder in enumerate(reversed(places.values())):
-        save_file(used(vgg19(seed)), folder / VGG19)
-        located = locate.locate("vgg19", places["dir"])
-        assert located is not None
-        assert located.path == folder / VGG19
-        assert same(fetch.load("vgg19", places["dir"])[0], used(vgg19(seed)))
-
-
-@pytest.mark.parametrize(
-    ("platform", "variable", "expected"),
-    [
-        ("linux", "XDG_CACHE_HOME", "BASE/vidstyle"),
-        ("linux", None, "HOME/.cache/vidstyle"),
-        ("darwin", None, "HOME/Library/Caches/vidstyle"),
-        ("win32", "LOCALAPPDATA", "BASE/vidstyle"),
-    ],
-)
-def test_the_cache_is_where_the_platform_keeps_caches(
-    platform: str,
-    variable: str | None,
-    expected: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "HOME"))
-    monkeypatch.setattr("sys.platform", platform)
-    if variable:
-        monkeypatch.setenv(variable, str(tmp_path / "BASE"))
-    assert locate.cache_dir() == tmp_path / expected
-
-
-def test_the_table_says_what_is_embedded_verified_unverified_and_absent(
-    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save_file(used(vgg19()), places["dir"] / VGG19)
-    (places["hub"] / registry.REGISTRY["raft-small"].remote).write_bytes(b"raft")
-    know(monkeypatch, "raft-small", b"raft")
-    rows = {row.file.name: row for row in locate.table(places["dir"])}
-    assert {name: row.status for name, row in rows.items()} == {
-        "lite": "embedded",
-        "vgg19": "unverified",
-        "raft-small": "verified",
-        "raft-large": "absent",
-    }
-    assert rows["vgg19"].places == (places["dir"] / VGG19,)
-    assert rows["raft-large"].places == tuple(places.values())
-
-
-def test_the_digest_follows_a_replaced_file(places: dict[str, Path]) -> None:
-    path = places["dir"] / VGG19
-    for changed, state in enumerate(
-        (used(vgg19(1)), used(vgg19(2)), {**used(vgg19(2)), "more": torch.zeros(1)})
-    ):
-        save_file(state, path)
-        os.utime(path, (changed, changed))  # the clock of a file system ticks too slowly for a test
-        _, digest = fetch.load("vgg19", places["dir"])
-        assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-# What is read
-
-
-def test_half_precision_is_read_as_fp32(places: dict[str, Path]) -> None:
-    half = {key: x.half() for key, x in used(vgg19()).items()}
-    save_file(half, places["dir"] / VGG19)
-    assert same(fetch.load("vgg19", places["dir"])[0], {key: x.float() for key, x in half.items()})
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_an_original_archive_is_used_in_place_and_kept(
-    zipped: bool, places: dict[str, Path]
-) -> None:
-    (places["dir"] / ARCHIVE).write_bytes(pickled(vgg19(), zipped))
-    state, _ = fetch.load("vgg19", places["dir"])
-    assert same(state, used(vgg19()))
-    assert left(*places.values()) == {ARCHIVE}
-
-
-class Bomb:
-    def __reduce__(self) -> tuple[object, ...]:
-        return (exec, ("raise SystemExit('unpickled')",))
-
-
-def cut(state: State) -> State:
-    return {key: x for key, x in state.items() if key != "features.28.weight"}
-
-
-def grey(state: State) -> State:
-    return {**state, "features.0.weight": state["features.0.weight"][:, :1].clone()}
-
-
-@pytest.mark.parametrize(
-    ("filename", "body", "why"),
-    [
-        (VGG19, lambda s: save(s)[:-100], "."),
-        (VGG19, lambda s: b"", "."),
-        (VGG19, lambda s: b"<html>not found</html>", "."),
-        (VGG19, pickled, "."),
-        (VGG19, lambda s: save(cut(s)), r"features\.28\.weight is missing$"),
-        (
-            VGG19,
-            lambda s: save(grey(s)),
-            r"features\.0\.weight is \(6, 1, 3, 3\) instead of \(6, 3, 3, 3\)$",
-        ),
-        (VGG19, lambda s: save({"conv.weight": s["features.0.bias"]}), r"missing \(and 27 more\)"),
-        (VGG19, lambda s: save({k: x.char() for k, x in s.items()}), "has 8 bits and no scale$"),
-        (ARCHIVE, lambda s: pickled(s)[:-3000], "."),
-        (ARCHIVE, lambda s: pickled(s, zipped=False)[:-3000], "."),
-        (ARCHIVE, lambda s: b"", "."),
-        (ARCHIVE, lambda s: pickled([1, 2, 3]), "missing"),
-        (ARCHIVE, lambda s: pickled({**s, "bomb": Bomb()}), "."),
-        (ARCHIVE, lambda s: pickled(Bomb(), zipped=False), "."),
-    ],
-)
-def test_a_damaged_foreign_or_hostile_file_is_refused_by_name(
-    filename: str, body: Callable[[State], bytes], why: str, places: dict[str, Path]
-) -> None:
-    path = places["dir"] / filename
-    path.write_bytes(body(used(vgg19())))
-    with pytest.raises(WeightsError, match="weights of vgg19") as caught:
-        fetch.load("vgg19", places["dir"])
-    error = caught.value
-    assert str(path) in error.why
-    assert re.search(why, error.why)
-    assert all("\n" not in line and line for line in (error.what, error.why, error.hint))
-
-
-def test_raft_of_the_wrong_size_is_refused(places: dict[str, Path]) -> None:
-    (places["dir"] / registry.REGISTRY["raft-large"].remote).write_bytes(
-        pickled(raft("raft-small"))
+def test_nothing_heavy_is_imported_with_the_modules() -> None:
+    code = (
+        "import sys\n"
+        "from vidstyle.weights import download, fetch, int8, locate, read, registry\n"
+        "sys.exit(bool({'torch', 'torchvision', 'cv2', 'numpy'} & set(sys.modules)))"
     )
-    with pytest.raises(WeightsError, match="not the weights of raft-large"):
-        fetch.load("raft-large", places["dir"])
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # What is downloaded
 
 
-def test_nothing_heavy_is_imported_with_the_module() -> None:
-    code = "import sys, vidstyle.weights; sys.exit(bool({'torch', 'torchvision', 'cv2', 'numpy'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_vgg19_is_downloaded_once_reduced_and_known_again(
+    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = web.files[ARCHIVE] = pickled(vgg19())
+    know(monkeypatch, "vgg19", body)
+    monkeypatch.setattr(download, "DOWNLOAD_BLOCK_BYTES", 100_000)
+    seen: list[tuple[int, int]] = []
+    state, digest = fetch.load_weights(
+        "vgg19", progress=lambda done, total: seen.append((done, total))
+    )
+    assert same(state, used(vgg19()))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert len(seen) > 2
+    assert seen[-1] == (len(body), len(body))
+    assert left(*places.values()) == {VGG19, VGG19 + ".sha256"}
+    assert load_file(places["cache"] / VGG19).keys() == registry.vgg19_shapes().keys()
+
+    located = locate.locate_weights("vgg19")
+    assert located is not None
+    assert located.is_verified
+    assert located.digest == digest
+    assert fetch.load_weights("vgg19")[1] == digest
+    assert web.asked == [ARCHIVE]
+
+    for name in (VGG19, VGG19 + ".sha256"):  # a note counts in the cache only
+        (places["dir"] / name).write_bytes((places["cache"] / name).read_bytes())
+    located = locate.locate_weights("vgg19", places["dir"])
+    assert located is not None
+    assert not located.is_verified
+
+    save_file(used(vgg19(1)), places["cache"] / VGG19)
+    os.utime(places["cache"] / VGG19, (0, 0))
+    located = locate.locate_weights("vgg19")
+    assert located is not None
+    assert not located.is_verified
+
+
+def test_reducing_twice_gives_the_same_bytes(
+    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, "vgg19", pickled(vgg19()))
+    web.files[ARCHIVE] = pickled(vgg19())
+    seen = set()
+    for _ in range(3):
+        fetch.fetch_weights("vgg19")
+        seen.add((places["cache"] / VGG19).read_bytes())
+        (places["cache"] / VGG19).unlink()
+    assert len(seen) == 1
+
+
+def test_an_archive_in_the_cache_is_used_without_the_network_and_kept(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (places["cache"] / ARCHIVE).write_bytes(pickled(vgg19()))
+    know(monkeypatch, "vgg19", pickled(vgg19()))
+    assert fetch.fetch_weights("vgg19").path == places["cache"] / ARCHIVE
+    assert left(*places.values()) == {ARCHIVE}
+
+
+@pytest.mark.parametrize("name", ["raft-small", "raft-large"])
+def test_raft_comes_into_torch_hubs_cache_without_a_word_on_stdout(
+    name: str,
+    web: Web,
+    places: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    state = raft(name)
+    remote = registry.REGISTRY[name].remote
+    web.files[remote] = pickled(state)
+    know(monkeypatch, name, web.files[remote])
+    monkeypatch.setattr(download, "DOWNLOAD_BLOCK_BYTES", 1_000_000)
+    seen: list[tuple[int, int]] = []
+    got, digest = fetch.load_weights(name, progress=lambda done, total: seen.append((done, total)))
+    assert same(got, state)
+    assert digest == hashlib.sha256(web.files[remote]).hexdigest()
+    assert fetch.fetch_weights(name).is_verified
+    assert left(*places.values()) == {remote}
+    assert len(web.asked) == 1
+    size = len(web.files[remote])
+    assert seen[0][0] == 0
+    assert len({done for done, _ in seen}) > 2
+    assert seen[-1] == (size, size)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["vgg19", "raft-small"])
+@pytest.mark.parametrize(
+    ("body", "breaks_off", "why"),
+    [
+        (b"something else", False, "expected"),
+        (b"something else", True, "after 7 of 14 bytes"),
+        (None, False, "404"),
+    ],
+)
+def test_a_download_that_fails_leaves_nothing_and_says_what_to_put_where(
+    name: str, body: bytes | None, breaks_off: bool, why: str, web: Web, places: dict[str, Path]
+) -> None:
+    web.files = {registry.REGISTRY[name].remote: body} if body else {}
+    web.breaks_off = breaks_off
+    check_refused(name, why, places)
+
+
+@pytest.mark.parametrize("name", ["vgg19", "raft-large"])
+def test_offline_the_error_says_what_to_put_where(name: str, places: dict[str, Path]) -> None:
+    check_refused(name, "refused", places)
+
+
+def check_refused(name: str, why: str, places: dict[str, Path]) -> None:
+    with pytest.raises(WeightsError, match=why) as caught:
+        fetch.load_weights(name, places["dir"])
+    error = caught.value
+    assert all(str(place) in error.why for place in places.values())
+    assert f"put {registry.REGISTRY[name].filename}" in error.hint
+    assert str(places["dir"]) in error.hint
+    assert error.hint.endswith(
+        "--features lite and leave out --polish" if name == "vgg19" else "--flow dis"
+    )
+    assert all("\n" not in line for line in (error.what, error.why, error.hint))
+    assert left(*places.values()) == set()
+
+
+def test_a_transfer_that_is_interrupted_by_the_user_leaves_nothing(
+    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.files[ARCHIVE] = pickled(vgg19())
+    monkeypatch.setattr(download, "DOWNLOAD_BLOCK_BYTES", 1000)
+
+    def ctrl_c(done: int, total: int) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch.fetch_weights("vgg19", progress=ctrl_c)
+    assert left(*places.values()) == set()
+
+
+def test_a_full_disk_is_one_of_the_reasons(
+    web: Web, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.files[ARCHIVE] = pickled(vgg19())
+    know(monkeypatch, "vgg19", web.files[ARCHIVE])
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    check_refused("vgg19", "No space left", places)

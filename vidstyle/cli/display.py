@@ -1,5 +1,5 @@
-"""What a render or a measurement tells while it runs: events, and the three ways to show them on
-stderr.
+"""Three ways to show the events of a render or a measurement on stderr: plain lines, JSON lines and
+a bar.
 """
 
 from __future__ import annotations
@@ -19,65 +19,77 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-Clock = Callable[[], float]
-
-
 class Display(Protocol):
-    def __call__(self, event: Event) -> None: ...
-    def close(self) -> None: ...
+    """A way to show events."""
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+
+    def close(self) -> None:
+        """Leave the stream as it was found."""
 
 
 class Lines:
-    """A plain line every `every` seconds, for logs and pipes; notes at once."""
+    """A plain line every `every` seconds, for logs and pipes; notes at once.
+
+    Args:
+        quiet: shows warnings only.
+        clock: tells the time in seconds, from any origin.
+    """
 
     def __init__(
         self,
         stream: IO[str],
         *,
         quiet: bool = False,
-        clock: Clock = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,
         every: float = 10.0,
     ) -> None:
-        self.stream, self.quiet, self.clock, self.every = stream, quiet, clock, every
-        self.last = float("-inf")
-        self.begun, self.done_before = clock(), 0
+        self.stream = stream
+        self.quiet = quiet
+        self.clock = clock
+        self.every = every
+        self.last_line_at = float("-inf")
+        self.started_at = clock()
+        self.done_before = 0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Note):
             if event.warning or not self.quiet:
-                self.say(("warning: " if event.warning else "") + event.text)
+                self.print_line(("warning: " if event.warning else "") + event.text)
         elif self.quiet:
             return
         elif isinstance(event, Started):
-            self.begun, self.done_before = self.clock(), event.done
+            self.started_at = self.clock()
+            self.done_before = event.done
             kept = f", {event.done} done already" if event.done else ""
-            self.say(
+            self.print_line(
                 f"rendering {counted(event.total, 'frame')} at {event.width}x{event.height}{kept}"
             )
-        elif event.done == event.total or self.clock() - self.last >= self.every:
-            self.last = self.clock()
+        elif event.done == event.total or self.clock() - self.last_line_at >= self.every:
+            self.last_line_at = self.clock()
             if isinstance(event, Encoding):
-                self.say(f"encoded {event.done}/{event.total}")
+                self.print_line(f"encoded {event.done}/{event.total}")
             elif isinstance(event, Measured):
-                self.say(f"measured {event.done}/{event.total}")
+                self.print_line(f"measured {event.done}/{event.total}")
             elif isinstance(event, Download):
-                self.say(
+                self.print_line(
                     f"downloading {event.name}: {event.done / 1e6:.0f}/{event.total / 1e6:.0f} MB"
                 )
             else:
-                each = (self.clock() - self.begun) / max(1, event.done - self.done_before)
+                each = (self.clock() - self.started_at) / max(1, event.done - self.done_before)
                 text = f"frame {event.done}/{event.total}, {each:.2f} s each"
-                if (
-                    event.done - self.done_before > 1
-                ):  # the first frame of a shot takes several times as long
+                # The first frame of a shot takes several times as long.
+                if event.done - self.done_before > 1:
                     text += f", {clock_time(each * (event.total - event.done))} left"
-                self.say(text)
+                self.print_line(text)
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
+        """Print one line at once."""
         print(text, file=self.stream, flush=True)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: nothing is open."""
 
 
 class JsonLines:
@@ -87,14 +99,12 @@ class JsonLines:
         self.stream = stream
 
     def __call__(self, event: Event) -> None:
-        print(
-            json.dumps({"event": type(event).__name__, **asdict(event)}),
-            file=self.stream,
-            flush=True,
-        )
+        values = {"event": type(event).__name__, **asdict(event)}
+        # A path is written as its text.
+        print(json.dumps(values, default=str), file=self.stream, flush=True)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: nothing is open."""
 
 
 class Bar:
@@ -131,45 +141,48 @@ class Bar:
                 ("[yellow]warning:[/] " if event.warning else "") + escape(event.text)
             )
         elif isinstance(event, Download):
-            self.show(f"downloading {event.name}", event.done, event.total)
+            self.show_progress(f"downloading {event.name}", event.done, event.total)
         elif isinstance(event, Encoding):
-            self.show("encoding", event.done, event.total)
+            self.show_progress("encoding", event.done, event.total)
         elif isinstance(event, Measured):
-            self.show("measuring", event.done, event.total)
+            self.show_progress("measuring", event.done, event.total)
         else:
-            self.show("rendering", event.done, event.total, getattr(event, "seconds", None))
+            self.show_progress(
+                "rendering", event.done, event.total, getattr(event, "seconds", None)
+            )
 
-    def show(self, task: str, done: int, total: int, seconds: float | None = None) -> None:
-        """Move one bar, made when it is first heard of."""
+    def show_progress(self, task: str, done: int, total: int, seconds: float | None = None) -> None:
+        """Move the bar of a task, which is made when it is first heard of."""
         each = "" if seconds is None else f"{seconds:.2f} s/frame"
         if task not in self.tasks:
             self.tasks[task] = self.progress.add_task(task, total=total, completed=done, each=each)
         self.progress.update(self.tasks[task], completed=done, each=each)
 
     def close(self) -> None:
+        """End the bars, and leave them as they are on the terminal."""
         self.progress.stop()
 
 
 @contextlib.contextmanager
-def displayed(kind: str, watch: Report, *, quiet: bool) -> Iterator[Report]:
-    """Reports are watched, and shown on stderr by the display called `kind` until the block
-    ends.
+def report_to(kind: str, watch: Report, *, quiet: bool) -> Iterator[Report]:
+    """Provide a report that gives every event to `watch`, and then to the display called `kind`,
+    which shows it on stderr until the block ends.
     """
-    shown = display(kind, sys.stderr, quiet=quiet)
+    show = make_display(kind, sys.stderr, quiet=quiet)
 
     def report(event: Event) -> None:
         watch(event)
-        shown(event)
+        show(event)
 
     try:
         yield report
     finally:
-        shown.close()
+        show.close()
 
 
-def display(kind: str, stream: IO[str], *, quiet: bool) -> Display:
-    """The display called `kind` (bar, lines, json, auto); auto is a bar on a terminal and lines
-    elsewhere.
+def make_display(kind: str, stream: IO[str], *, quiet: bool) -> Display:
+    """Make the display called `kind` (bar, lines, json, auto); auto is a bar on a terminal and
+    lines elsewhere.
     """
     if kind == "json":
         return JsonLines(stream)

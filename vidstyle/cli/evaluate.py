@@ -11,21 +11,37 @@ from typing import Annotated, Literal
 
 import typer
 
-from vidstyle.cli.display import displayed
-from vidstyle.cli.flags import Progress, flag
+from vidstyle.cli.display import report_to
+from vidstyle.cli.options import (
+    CommandWithPages,
+    ProgressOption,
+    VerboseOption,
+    WeightsDirOption,
+    flag,
+    with_options,
+)
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.machine.allocator import keep_memory
-from vidstyle.machine.plotting import require_matplotlib
 
 STDOUT = Path("-")
+"""The name that stands for stdout where a file could be named."""
 
 
-def evaluate(
+class EvaluateCommand(CommandWithPages):
+    """The command that measures a result."""
+
+    usage = ("[OPTIONS]", "RESULT", "--source", "IN")
+
+
+@with_options(settings=False)
+def evaluate_command(
+    context: typer.Context,
     result: Annotated[
         Path,
         typer.Argument(
             metavar="RESULT",
-            help="What is measured: a video, a GIF, an image, or the folder OUTPUT.vidstyle that --keep-frames left.",
+            help="What is measured: a video, a GIF, an image, or the folder OUTPUT.vidstyle that "
+            "--keep-frames left.",
             show_default=False,
         ),
     ],
@@ -52,8 +68,8 @@ def evaluate(
         flag(
             "--flow",
             metavar="NAME",
-            text="Optical flow of the source. One of dis, raft-small, raft-large. Default: raft-small where its "
-            "weights are, else dis.",
+            text="Optical flow of the source. One of dis, raft-small, raft-large. Default: "
+            "raft-small where its weights are, else dis.",
         ),
     ] = None,
     features: Annotated[
@@ -61,8 +77,8 @@ def evaluate(
         flag(
             "--features",
             metavar="NAME",
-            text="Network that measures style and content. One of lite, vgg19. Default: vgg19 where its weights are, "
-            "else lite.",
+            text="Network that measures style and content. One of lite, vgg19. Default: vgg19 "
+            "where its weights are, else lite.",
         ),
     ] = None,
     json: Annotated[
@@ -81,17 +97,12 @@ def evaluate(
     device: Annotated[
         str, flag("--device", metavar="NAME", text="auto, cpu, cuda, cuda:N or mps. Default: auto.")
     ] = "auto",
-    weights_dir: Annotated[
-        Path | None,
-        flag("--weights-dir", metavar="DIR", text="Where weight files are looked for first."),
-    ] = None,
-    progress: Progress = "auto",
+    weights_dir: WeightsDirOption = None,
+    progress: ProgressOption = "auto",
     quiet: Annotated[
         bool, flag("--quiet", "-q", text="Only warnings and errors besides the figures.")
     ] = False,
-    verbose: Annotated[
-        bool, flag("--verbose", "-v", text="Show the traceback of an error.")
-    ] = False,  # see cli.fail
+    verbose: VerboseOption = False,
 ) -> None:
     """Measure a result: flicker, drift, ghosts, sharpness, and how near it is to the painting and
     to the video.
@@ -107,17 +118,18 @@ def evaluate(
         overwrite,
     )
     # torch and OpenCV come in only here.
-    from vidstyle.cli import main as cli
     from vidstyle.evaluation import plots
-    from vidstyle.evaluation.evaluate import evaluate as measure
+    from vidstyle.evaluation.evaluate import evaluate
+    from vidstyle.machine.plotting import require_matplotlib
     from vidstyle.storage import atomic
 
     if plot is not None:
         require_matplotlib()
     keep_memory()
+    signals = context.obj
     try:
-        with displayed(progress, cli.signals.watch, quiet=quiet) as report:
-            card = measure(
+        with report_to(progress, signals.watch, quiet=quiet) as report:
+            card = evaluate(
                 result,
                 source,
                 style,
@@ -128,16 +140,16 @@ def evaluate(
                 weights_dir=weights_dir,
                 device=device,
                 report=report,
-                stop=cli.signals.asked,
+                stop=signals.stop_requested,
             )
             picture = plots.draw_score_card(card) if plot is not None else b""
-    except Interrupted as e:  # a signal's own words are those of a render
+    except Interrupted as e:
+        # A signal's own words are those of a render.
         raise Interrupted(
-            e.what, "nothing was written", "the same command measures anew", e.exit_code
+            e.what, "nothing was written", "the same command measures again", e.exit_code
         ) from e
-    print(
-        card.to_json() if json == STDOUT else card.text(), flush=True
-    )  # first: a full disk must not cost the figures
+    # First: a full disk must not cost the figures.
+    print(card.to_json() if json == STDOUT else card.text(), flush=True)
     if json is not None and json != STDOUT:
         atomic.write_atomically(json, f"{card.to_json()}\n".encode())
     if plot is not None:
@@ -147,7 +159,7 @@ def evaluate(
 def check_targets(
     targets: list[Path], inputs: list[Path], plot: Path | None, overwrite: bool
 ) -> None:
-    """Raises OutputError when a file cannot be written, or should not be. Before anything is
+    """Raise OutputError where a file cannot be written, or should not be, before anything is
     measured.
     """
     if len({path.resolve() for path in targets}) < len(targets):

@@ -12,20 +12,40 @@ from typing import Annotated, Any
 
 import typer
 
-from vidstyle.cli.display import displayed
-from vidstyle.cli.flags import AsJson, ConfigFile, Preset, Progress, Quiet, flag
-from vidstyle.cli.options import with_settings
-from vidstyle.config import toml
+from vidstyle.cli.display import report_to
+from vidstyle.cli.options import (
+    CommandWithPages,
+    ConfigFileOption,
+    JsonOption,
+    PresetOption,
+    ProgressOption,
+    QuietOption,
+    VerboseOption,
+    collect_given,
+    flag,
+    layer_settings,
+    merge_layers,
+    with_options,
+)
+from vidstyle.config.facts import MOTION_AFFECTING
+from vidstyle.config.settings import settings_that_affect
 from vidstyle.errors import ConfigError
 from vidstyle.grid import axes as vary
 from vidstyle.machine.allocator import keep_memory
 
-UNUSED = vary.MOTION_SETTINGS | {"codec", "crf", "allow_damaged", "trace"}
-"""What a grid has no use for: it is of one frame, and one picture comes out."""
+UNUSED_SETTINGS = settings_that_affect(*MOTION_AFFECTING, "film")
+"""The settings that change nothing in a grid: it is of one frame, and one picture comes out."""
 
 
-@with_settings(without=UNUSED)
-def grid(
+class GridCommand(CommandWithPages):
+    """The command that compares settings."""
+
+    usage = ("[OPTIONS]", "INPUT", "--style", "PAINTING", "--vary", "NAME=A,B")
+
+
+@with_options(without=UNUSED_SETTINGS)
+def grid_command(
+    context: typer.Context,
     input: Annotated[  # noqa: A002
         Path | None,
         typer.Argument(metavar="INPUT", help="Image, or a video or GIF for a frame of it."),
@@ -45,12 +65,12 @@ def grid(
         flag(
             "--vary",
             metavar="NAME=A,B",
-            text="A setting and its values, one for each column; again for the rows. Values with commas in them are "
-            "divided by semicolons. style=a.jpg,b.jpg varies the painting.",
+            text="A setting and its values, one for each column; again for the rows. Values with "
+            "commas in them are divided by semicolons. style=a.jpg,b.jpg varies the painting.",
         ),
     ] = None,
-    preset: Preset = "standard",
-    config: ConfigFile = None,
+    preset: PresetOption = "standard",
+    config: ConfigFileOption = None,
     output: Annotated[
         Path | None,
         flag(
@@ -70,7 +90,8 @@ def grid(
         flag(
             "--start",
             metavar="X",
-            text="Take the frame at this second. Default: the one in the middle of the longest shot.",
+            text="Take the frame at this second. Default: the one in the middle of the longest "
+            "shot.",
         ),
     ] = None,
     keep_frames: Annotated[
@@ -80,12 +101,10 @@ def grid(
             text="Keep the cells as files of their own in OUTPUT.vidstyle/ after success.",
         ),
     ] = False,
-    progress: Progress = "auto",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Annotated[
-        bool, flag("--verbose", "-v", text="Show the traceback of an error.")
-    ] = False,  # see cli.fail
+    progress: ProgressOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     **settings: Any,
 ) -> None:
     """Compare settings: one picture for each value, or each pair of values, on one contact sheet.
@@ -97,26 +116,21 @@ def grid(
     axes = vary.parse_axes(vary_ or [])
     settings |= {"input": input, "style": style, "output": output, "size": size, "start": start}
     settings |= {"keep_frames": keep_frames}
-    given = {
-        name: value
-        for name, value in settings.items()
-        if value is not None and value is not False and value != []
-    }
+    given = collect_given(settings)
     for axis in axes:
         if axis.name in given:
             why = f"{axis.name} is given and varied"
             raise ConfigError(f"cannot vary {axis.name}", why, "leave one of the two out")
-    layers = [toml.preset_values(preset), toml.read_toml(config) if config else {}, given]
-    merged = {name: value for layer in layers for name, value in layer.items()}
+    merged = merge_layers(layer_settings(preset, config, given))
     if "input" not in merged:
         raise ConfigError(
             "no input given", "a grid needs a picture", f"vidstyle grid photo.jpg {vary.EXAMPLE}"
         )
     # torch and OpenCV come in only here.
-    from vidstyle.cli import main as cli
     from vidstyle.grid.grid import render_grid
 
     keep_memory()
-    with displayed(progress, cli.signals.watch, quiet=quiet) as report:
-        made = render_grid(merged, axes, report, cli.signals.asked)
-    print(json.dumps(asdict(made), default=str) if as_json else made.output)
+    signals = context.obj
+    with report_to(progress, signals.watch, quiet=quiet) as report:
+        result = render_grid(merged, axes, report, signals.stop_requested)
+    print(json.dumps(asdict(result), default=str) if as_json else result.output)

@@ -1,4 +1,4 @@
-"""The command line: flags -> config, one error -> three lines and an exit code.
+"""The command line: the default command and the others, one error -> three lines and an exit code.
 
 stdout carries only the output's path (or JSON); everything else goes to stderr.
 """
@@ -8,45 +8,45 @@ from __future__ import annotations
 import difflib
 import errno
 import io
-import json
 import sys
 import traceback
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 import typer.core
 
-from vidstyle.cli import evaluate, grid
-from vidstyle.cli.display import displayed
-from vidstyle.cli.flags import AsJson, ConfigFile, Preset, Progress, Quiet, flag
-from vidstyle.cli.options import with_settings
+from vidstyle.cli.evaluate import EvaluateCommand, evaluate_command
+from vidstyle.cli.grid import GridCommand, grid_command
+from vidstyle.cli.render import EPILOG, RenderCommand, render_command
 from vidstyle.cli.signals import Signals
-from vidstyle.config import settings as configs
-from vidstyle.config import toml
+from vidstyle.cli.weights import weights_command
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
-from vidstyle.events import Note
-from vidstyle.machine.allocator import keep_memory, share_cores
+from vidstyle.machine.allocator import share_cores
 
-DEFAULT = "render"
+DEFAULT_COMMAND = "render"
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "Insufficient memory")
-"""How CUDA and MPS, torch on a CPU, and OpenCV put it; their exceptions have no common class."""
+"""The words of CUDA and MPS, of torch on a CPU, and of OpenCV; their exceptions have no common
+class.
+"""
 
-signals = Signals()
 
+class CommandGroup(typer.core.TyperGroup):
+    """Commands next to a default one: a first word that is no command goes to the render, options
+    before the file included.
 
-class DefaultCommand(typer.core.TyperGroup):
-    """Subcommands beside a default one: a first word that is no subcommand goes to the render,
-    options before the file included.
-
-    A file that has a subcommand's name is written ./weights.
+    A file that has a command's name is written ./weights.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name the default command where none is named.
+
+        Raises ConfigError where the first word looks like a mistyped command.
+        """
         word = args[0] if args else ""
-        known = [name for name in self.commands if name != DEFAULT]
+        known = [name for name in self.commands if name != DEFAULT_COMMAND]
         # An option, or the name of a file that is missing, is no mistyped command.
         near = (
             []
@@ -57,234 +57,41 @@ class DefaultCommand(typer.core.TyperGroup):
             hint = f"did you mean vidstyle {near[0]}?"
             raise ConfigError(f"no file and no command {word}", "there is none of this name", hint)
         if not args or args[0] not in self.commands:
-            args = [DEFAULT, *(args or ["--help"])]
+            args = [DEFAULT_COMMAND, *(args or ["--help"])]
         result: list[str] = super().parse_args(ctx, args)
         return result
 
 
-class RenderContext(typer.Context):
-    """The default command is called by the program's name alone."""
-
-    @property
-    def command_path(self) -> str:
-        return self.parent.command_path if self.parent else "vidstyle"
-
-
-class GridCommand(typer.core.TyperCommand):
-    """A command with the usage line that a person would write."""
-
-    pieces: tuple[str, ...] = ("[OPTIONS]", "INPUT", "--style", "PAINTING", "--vary", "NAME=A,B")
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [*self.pieces]
-
-    def get_help_option(self, ctx: Any) -> Any:
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.metavar = ""  # a flag has no value to show
-        return option
+app = typer.Typer(cls=CommandGroup, add_completion=False, pretty_exceptions_enable=False)
+app.command(DEFAULT_COMMAND, cls=RenderCommand, epilog=EPILOG)(render_command)
+app.command("evaluate", cls=EvaluateCommand)(evaluate_command)
+app.command("grid", cls=GridCommand)(grid_command)
+app.command("weights")(weights_command)
 
 
-class RenderCommand(GridCommand):
-    """The render."""
+def main(arguments: Sequence[str] | None = None, signals: Signals | None = None) -> None:
+    """Run the console script.
 
-    context_class = RenderContext
-    pieces = GridCommand.pieces[:4]
-
-
-app = typer.Typer(cls=DefaultCommand, add_completion=False, pretty_exceptions_enable=False)
-
-
-@app.command(
-    DEFAULT,
-    cls=RenderCommand,
-    epilog="Other commands: vidstyle grid INPUT --style PAINTING --vary NAME=A,B compares settings; "
-    "vidstyle evaluate RESULT --source IN measures a result; "
-    "vidstyle weights [NAME...] lists and fetches weight files.",
-)
-@with_settings()
-def render(
-    input: Annotated[
-        Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.")
-    ] = None,  # noqa: A002
-    *,
-    style: Annotated[
-        list[str] | None,
-        flag(
-            "--style",
-            "-s",
-            metavar="IMAGE",
-            text="Painting whose style is taken. Again for more of them, with weights or with times between which the "
-            "style moves: a.jpg:0.7, b.jpg@4s.",
-        ),
-    ] = None,
-    preset: Preset = "standard",
-    config: ConfigFile = None,
-    preview: Annotated[
-        bool,
-        flag("--preview", text="Render a short, small clip and tell what the whole will take."),
-    ] = False,
-    dry_run: Annotated[
-        bool, flag("--dry-run", text="Check everything and say what would be done.")
-    ] = False,
-    print_config: Annotated[
-        bool, flag("--print-config", text="Print the settings as TOML and exit.")
-    ] = False,
-    reconstruct: Annotated[
-        str | None,
-        flag(
-            "--reconstruct",
-            metavar="LAYER",
-            text="What a layer sees: the input from its features there, without a painting.",
-        ),
-    ] = None,
-    progress: Progress = "auto",
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Annotated[
-        bool, flag("--verbose", "-v", text="Say every setting; show the traceback of an error.")
-    ] = False,
-    version: Annotated[
-        bool, flag("--version", text="Show the version and what was found on this machine.")
-    ] = False,
-    **settings: Any,
-) -> None:
-    """Turn a video and a painting into a stylised video that does not flicker:
-
-    vidstyle in.mp4 --style munch.jpg
-
-    An interrupted render continues when the same command runs again.
+    Args:
+        arguments: the words after the program's name; None: those of this process.
+        signals: handles Ctrl-C and termination of this run; None: new ones.
     """
-    if version:
-        from vidstyle.cli.version import describe
-
-        print(describe(settings["weights_dir"]))
-        return
-    given = {
-        name: value for name, value in settings.items() if value is not None and value is not False
-    }
-    given |= {name: path for name, path in (("input", input), ("style", style)) if path}
-    if reconstruct is not None:
-        given = configs.reconstruction(reconstruct, given) | given
-    layers = [toml.preset_values(preset), toml.read_toml(config) if config else {}, given]
-    named = {name: value for layer in layers for name, value in layer.items()}
-    styleless = bool(named.get("texture")) or named.get("style_weight") == 0
-    if print_config:
-        files = {"input": "-", "style": None if styleless else "-"}
-        print(toml.to_toml(configs.build(files, *layers)), end="")
-        return
-    for name, hint in (
-        ("input", "vidstyle in.mp4 --style munch.jpg"),
-        ("style", "add --style PAINTING.jpg"),
-    ):
-        if name not in named and not (name == "style" and styleless):
-            raise ConfigError(f"no {name} given", "a render needs a video and a painting", hint)
-    built = configs.build(*layers)
-    if preview and built.trace:
-        why = "a preview's frames are others, with half the iterations"
-        raise ConfigError("a preview has no trace", why, "leave --trace or --preview out")
-    if verbose:
-        print(toml.to_toml(built), end="", file=sys.stderr)
-    run(built, preview=preview, dry_run=dry_run, progress=progress, as_json=as_json, quiet=quiet)
-
-
-def run(
-    built: configs.RenderConfig,
-    *,
-    preview: bool,
-    dry_run: bool,
-    progress: str,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Render, preview or only look, with progress on stderr and the result on stdout."""
-    # torch and OpenCV come in only here.
-    from vidstyle.rendering import pipeline, plan
-    from vidstyle.rendering.preview import preview as render_preview
-
-    if dry_run:
-        planned = plan.of(built)
-        print(json.dumps(asdict(planned)) if as_json else planned.text())
-        return
-    keep_memory()
-    with displayed(progress, signals.watch, quiet=quiet) as report:
-        if preview:
-            made = render_preview(built, report, signals.asked)
-            report(Note(made.text()))
-        result = made if preview else pipeline.render(built, report, signals.asked)
-    print(json.dumps(asdict(result), default=str) if as_json else result.output)
-
-
-app.command("evaluate")(evaluate.evaluate)
-app.command("grid", cls=GridCommand)(grid.grid)
-
-
-@app.command("weights")
-def list_weights(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME", help="Weights to fetch; none: only list them.", show_default=False
-        ),
-    ] = None,
-    weights_dir: Annotated[
-        Path | None,
-        flag("--weights-dir", metavar="DIR", text="Where weight files are looked for first."),
-    ] = None,
-) -> None:
-    """List the weight files, where they are and their licences; fetch the ones named."""
-    from vidstyle.weights import fetch, locate, registry
-
-    for name in names or []:
-        if name not in registry.REGISTRY:
-            raise ConfigError(
-                f"no weights called {name!r}",
-                f"there are {', '.join(registry.REGISTRY)}",
-                "vidstyle weights lists them",
-            )
-        print(fetch.fetch(name, weights_dir, progress=download_bar(name)).path)
-    if not names:
-        for row in locate.table(weights_dir):
-            print(
-                f"{row.file.name}: {row.status}, {row.file.size / 1e6:.0f} MB, {row.file.licence}, by {row.file.author}"
-            )
-            for place in row.places:
-                wanted = " or ".join(row.file.names)
-                print(
-                    f"  {place}" if row.status != "absent" else f"  looked for {wanted} in {place}"
-                )
-
-
-def download_bar(name: str) -> Any:
-    """Shows a download's progress on stderr, one line that is written over."""
-
-    def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            print(
-                f"\r{name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB",
-                end="\n" if done == total else "",
-                file=sys.stderr,
-            )
-
-    return show
-
-
-def main() -> None:
-    """The console script."""
+    signals = signals or Signals()
     signals.install()
     share_cores()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="surrogateescape"
-        )  # a path that is not UTF-8 comes out as it went in
+        # A path that is not UTF-8 comes out as it went in.
+        sys.stdout.reconfigure(errors="surrogateescape")
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(prog_name="vidstyle")
+        app(arguments, prog_name="vidstyle", obj=signals)
     except Exception as e:
-        fail(e if isinstance(e, VidstyleError) else explained(e))
+        error = e if isinstance(e, VidstyleError) else explained(e)
+        fail(error, verbose=not {"-v", "--verbose"}.isdisjoint(words))
 
 
 def explained(error: Exception) -> VidstyleError:
-    """What to tell the user about an error that no module expected; it stays the cause, for
+    """Return the error to show the user for one that no module expected; that stays the cause, for
     `--verbose`.
     """
     text = str(error) or type(error).__name__
@@ -312,9 +119,13 @@ def explained(error: Exception) -> VidstyleError:
     return told
 
 
-def fail(error: VidstyleError) -> None:
-    """What, why and what to do, one line each; the traceback only for those who ask."""
-    if {"-v", "--verbose"} & set(sys.argv):
+def fail(error: VidstyleError, *, verbose: bool = False) -> None:
+    """Print what happened, why and what to do, one line each, and exit with the error's code.
+
+    Args:
+        verbose: whether to print the traceback first.
+    """
+    if verbose:
         traceback.print_exception(error, file=sys.stderr)
     what, why, hint = (" ".join(text.splitlines()) for text in (error.what, error.why, error.hint))
     print(f"vidstyle: {what}\n  why: {why}\n  try: {hint}", file=sys.stderr)

@@ -1,5 +1,7 @@
 """Ctrl-C and termination: the first Ctrl-C lets the frame finish, the second stops at once; frames
 are kept either way.
+
+`main` makes one `Signals` and gives it to the commands as the object of their context.
 """
 
 from __future__ import annotations
@@ -22,26 +24,29 @@ class Signals:
         self.rendering = False
 
     def install(self) -> None:
+        """Handle Ctrl-C and termination from now on."""
         signal.signal(signal.SIGINT, self.handle)
         signal.signal(signal.SIGTERM, self.handle)
 
-    def asked(self) -> bool:
-        """Whether the render should stop at the next frame."""
+    def stop_requested(self) -> bool:
+        """Tell whether the render should stop at the next frame."""
         return self.requested
 
     def watch(self, event: Event) -> None:
-        """Learns from the events of a render or a measurement whether there is a frame that could
-        be finished.
+        """Learn from the events of a render or a measurement whether there is a frame that could be
+        finished.
         """
         if isinstance(event, Started | FrameDone | Measured):
             self.rendering = event.done < event.total
 
     def handle(self, number: int, frame: FrameType | None) -> None:
+        """Note the first Ctrl-C of a render, and raise `Interrupted` at any other signal."""
         if number == signal.SIGINT and self.rendering and not self.requested:
             self.requested = True
             print("finishing this frame; Ctrl-C again stops at once", file=sys.stderr, flush=True)
             return
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # tidying up must not be interrupted in turn
+        # Tidying up must not be interrupted in turn.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         how = "interrupted" if number == signal.SIGINT else "terminated"
         raise Interrupted(
             how, "all finished frames are kept", "the same command continues", 128 + number

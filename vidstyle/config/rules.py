@@ -1,133 +1,55 @@
-"""Settings that do not go together: each check raises ValueError, in words for the user, where one
-setting leaves another nothing to do.
+"""The rules between settings: each check raises ValueError, in words for the user, where settings
+contradict each other, or one leaves another nothing to do.
+
+A need that a single other setting meets is a fact of the setting itself (`facts.Need`), and
+`check_needs` checks it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vidstyle.config import weighted_names
-from vidstyle.config.weighted_names import POLISHER
-
-if TYPE_CHECKING:
-    from vidstyle.config.settings import RenderConfig
-
-
-DEFAULT_CONTENT = 0.06
-"""The usual content_weight."""
+from vidstyle.config.facts import read_facts
+from vidstyle.config.fields import RenderFields
+from vidstyle.config.weighted_names import NETWORK_LAYERS, REFINEMENT_NETWORK
 
 
-def something_to_match(config: RenderConfig) -> None:
-    if not (config.content_weight or config.style_weight or config.tv_weight):
+def check_regions(config: RenderFields) -> None:
+    """Refuse regions where there are several paintings, or no painting, or tiles."""
+    if config.regions is None:
+        return
+    count = len({one.path for one in config.style})
+    if count > 1:
         raise ValueError(
-            "content_weight, style_weight and tv_weight are all 0: there is nothing to optimise"
+            f"regions are of one painting, and there are {count}: leave the others out"
         )
+    for name in ("texture", "tile"):
+        if getattr(config, name):
+            raise ValueError(f"regions do not go with {name}: leave one of them out")
 
 
-def something_to_polish(config: RenderConfig) -> None:
-    if config.polish and config.features == POLISHER:
-        raise ValueError(
-            f"polish = {config.polish} changes nothing where features = {POLISHER} does every iteration on VGG-19: "
-            "set polish = 0, or features = lite"
-        )
-    if config.polish and not (config.content_weight or config.style_weight):
-        raise ValueError(
-            f"polish = {config.polish} changes nothing where content_weight and style_weight are 0, for then no "
-            "features are matched: set polish = 0, or one of the weights"
-        )
-
-
-def something_to_look_at(config: RenderConfig) -> None:
-    networks = [config.features, *([POLISHER] if config.polish else [])]
-    for text in (config.style_layers, config.content_layers):
-        for network in networks:
-            weighted_names.known(text, weighted_names.LAYERS[network], f"features = {network}")
-    weighted_names.known(config.style_terms, weighted_names.TERMS, "style_terms")
-    terms = weighted_names.parsed(config.style_terms)
-    if "mrf" in terms and not set(weighted_names.MRF_LAYERS) & set(
-        weighted_names.parsed(config.style_layers)
-    ):
-        raise ValueError(
-            f"style_terms = mrf compares patches of {' and '.join(weighted_names.MRF_LAYERS)}: name one of them in style_layers"
-        )
-    for name in ("mrf_bidirectional", "mrf_coherence"):
-        if getattr(config, name) and "mrf" not in terms:
-            raise ValueError(
-                f"{name} changes nothing where style_terms = {config.style_terms} have no mrf: add it"
-            )
-    if config.tile and (whole := sorted(weighted_names.WHOLE & set(terms))):
-        raise ValueError(
-            f"tile = {config.tile} cannot be where style_terms has {', '.join(whole)}, which look at "
-            "the whole picture: set tile = 0, or style_terms = gram or w2"
-        )
-
-
-def something_to_pool(config: RenderConfig) -> None:
-    if config.pooling != "average" and config.features != POLISHER and not config.polish:
-        raise ValueError(
-            f"pooling = {config.pooling} changes nothing where no iteration is on VGG-19: set pooling = average, or "
-            f"features = {POLISHER}"
-        )
-
-
-def something_to_link(config: RenderConfig) -> None:
-    linking = [
-        text for text, on in (("long_term", config.long_term), ("passes", config.passes > 1)) if on
-    ]
-    if config.per_frame and linking:
-        raise ValueError(
-            f"per_frame cuts the links between frames that {linking[0]} = {getattr(config, linking[0])} is there "
-            "for: set only one of them"
-        )
-    if config.passes > 1 and config.rest == "follow":
-        raise ValueError(
-            f"rest = follow changes nothing where passes = {config.passes} let everything follow its flow: set only "
-            "one of them"
-        )
-    if config.passes > 1 and config.budget == "fixed":
-        raise ValueError(
-            f"budget = fixed changes nothing where passes = {config.passes} give every frame as many iterations: set "
-            "only one of them"
-        )
-    if config.passes > 1 and config.long_term:
-        raise ValueError(
-            f"passes = {config.passes} links every frame to its neighbour alone, which leaves long_term = "
-            f"{config.long_term} nothing to do: set only one of them"
-        )
-
-
-def something_to_go_over(config: RenderConfig) -> None:
-    for name in ("blend", "temporal_from_pass"):
-        if config.passes == 1 and getattr(config, name) != type(config).model_fields[name].default:
-            raise ValueError(
-                f"{name} = {getattr(config, name)} changes nothing where there is one pass: set passes = 2 or more"
-            )
-    if config.temporal_from_pass > config.passes:
-        raise ValueError(
-            f"temporal_from_pass = {config.temporal_from_pass} never comes where there are {config.passes} passes: set "
-            f"it to {config.passes} or less"
-        )
-
-
-def something_to_hold(config: RenderConfig) -> None:
-    for name in ("temporal_norm", "temporal_from_pass"):
+def check_needs(config: RenderFields) -> None:
+    """Refuse a setting that changes nothing because a need of it is not met."""
+    for name, field in type(config).model_fields.items():
         value = getattr(config, name)
-        if not config.temporal_weight and value != type(config).model_fields[name].default:
-            raise ValueError(
-                f"{name} = {value} changes nothing where temporal_weight = 0 leaves the temporal loss out: set "
-                "only one of them"
-            )
+        if value == field.default:
+            continue
+        for need in read_facts(field).needs:
+            other = getattr(config, need.setting)
+            if (need.values is None or value in need.values) and not need.is_met(other):
+                raise ValueError(need.refusal.format(name=name, value=value, other=other))
 
 
-def something_to_paint(config: RenderConfig) -> None:
+def check_style_source(config: RenderFields) -> None:
+    """Refuse a missing painting, and what contradicts a texture, which is its own painting."""
     if config.texture:
         for name in ("style", "per_frame", "photorealism"):
             if getattr(config, name):
                 raise ValueError(
-                    f"texture takes the input itself for its style, and no picture: leave {name} out"
+                    "texture takes the input itself for its style, and no picture: "
+                    f"leave {name} out"
                 )
-        for name, usual in (("keep_colors", "none"), ("content_weight", DEFAULT_CONTENT)):
-            if getattr(config, name) != usual:
+        for name in ("keep_colors", "content_weight"):
+            if getattr(config, name) != type(config).model_fields[name].default:
                 raise ValueError(f"texture is made of the style alone: leave {name} out")
         if not config.style_weight:
             raise ValueError(
@@ -135,49 +57,84 @@ def something_to_paint(config: RenderConfig) -> None:
             )
     elif not config.style and (config.style_weight or config.init == "style"):
         raise ValueError("style is missing: name a painting, or set style_weight = 0")
-    if config.tileable and not config.texture:
-        raise ValueError("tileable is for a texture: set texture = true")
     if config.tileable and config.tile:
         raise ValueError("tileable textures are computed whole: set tile = 0")
 
 
-def something_to_steer(config: RenderConfig) -> None:
-    styleless = "" if config.style_weight else "style_weight = 0"
-    contentless = (
-        "texture" if config.texture else "" if config.content_weight else "content_weight = 0"
-    )
-    idle = dict.fromkeys(("style_terms", "style_layers", "style_scale", "regions"), styleless)
-    idle["content_layers"] = contentless
-    for name, cause in idle.items():
-        if cause and getattr(config, name) != type(config).model_fields[name].default:
-            raise ValueError(f"{name} changes nothing beside {cause}: leave one of them out")
-    if config.keep_colors == "match" and styleless:
+def check_loss_weights(config: RenderFields) -> None:
+    """Refuse a render without any loss."""
+    if not (config.content_weight or config.style_weight or config.tv_weight):
         raise ValueError(
-            f"keep_colors = match changes nothing beside {styleless}: leave one of them out"
+            "content_weight, style_weight and tv_weight are all 0: there is nothing to optimise"
         )
 
 
-def something_in_regions(config: RenderConfig) -> None:
-    if config.regions is None:
-        return
-    if len(config.paintings) > 1:
+def check_refinement(config: RenderFields) -> None:
+    """Refuse iterations on another network where no features are matched."""
+    if config.polish and not (config.content_weight or config.style_weight):
         raise ValueError(
-            f"regions are of one painting, and there are {len(config.paintings)}: leave the others out"
+            f"polish = {config.polish} changes nothing where content_weight and style_weight are "
+            "0, for then no features are matched: set polish = 0, or one of the weights"
         )
-    for name in ("texture", "tile"):
-        if getattr(config, name):
-            raise ValueError(f"regions do not go with {name}: leave one of them out")
 
 
-CHECKS = (
-    something_in_regions,
-    something_to_steer,
-    something_to_paint,
-    something_to_match,
-    something_to_polish,
-    something_to_look_at,
-    something_to_pool,
-    something_to_link,
-    something_to_go_over,
-    something_to_hold,
+def check_layers(config: RenderFields) -> None:
+    """Refuse layers that one of the networks does not have."""
+    networks = [config.features, *([REFINEMENT_NETWORK] if config.polish else [])]
+    for text in (config.style_layers, config.content_layers):
+        for network in networks:
+            weighted_names.check_names(text, NETWORK_LAYERS[network], f"features = {network}")
+
+
+def check_pooling(config: RenderFields) -> None:
+    """Refuse another pooling where no iteration is on the network that has one."""
+    if config.pooling != "average" and config.features != REFINEMENT_NETWORK and not config.polish:
+        raise ValueError(
+            f"pooling = {config.pooling} changes nothing where no iteration is on VGG-19: set "
+            f"pooling = average, or features = {REFINEMENT_NETWORK}"
+        )
+
+
+def check_links(config: RenderFields) -> None:
+    """Refuse ways to link frames that exclude each other."""
+    links = [
+        text for text, on in (("long_term", config.long_term), ("passes", config.passes > 1)) if on
+    ]
+    if config.per_frame and links:
+        raise ValueError(
+            f"per_frame cuts the links between frames that {links[0]} = "
+            f"{getattr(config, links[0])} is there for: set only one of them"
+        )
+    if config.passes > 1 and config.long_term:
+        raise ValueError(
+            f"passes = {config.passes} links every frame to its neighbour alone, which leaves "
+            f"long_term = {config.long_term} nothing to do: set only one of them"
+        )
+
+
+def check_passes(config: RenderFields) -> None:
+    """Refuse a first pass with the temporal loss that comes after the last pass."""
+    if config.temporal_from_pass > config.passes:
+        raise ValueError(
+            f"temporal_from_pass = {config.temporal_from_pass} never comes where there are "
+            f"{config.passes} passes: set it to {config.passes} or less"
+        )
+
+
+RULES = (
+    check_regions,
+    check_needs,
+    check_style_source,
+    check_loss_weights,
+    check_refinement,
+    check_layers,
+    check_pooling,
+    check_links,
+    check_passes,
 )
+
+
+def check_rules(config: RenderFields) -> None:
+    """Raise ValueError for the first rule that the settings break."""
+    for check in RULES:
+        check(config)

@@ -1,5 +1,5 @@
-"""Which paintings the style is mixed from, with their weights, and how the mixture moves:
-`path[:weight][@time]`.
+"""The style images that a style is mixed from, with their weights, and how the mixture moves over
+time: `path[:weight][@time]`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 NUMBER = r"\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?"
-TIME = re.compile(rf"(?P<rest>.+)@(?P<value>{NUMBER})s?", re.IGNORECASE)
-WEIGHT = re.compile(rf"(?P<rest>.+):(?P<value>{NUMBER})", re.IGNORECASE)
+TIME_SUFFIX = re.compile(rf"(?P<rest>.+)@(?P<value>{NUMBER})s?", re.IGNORECASE)
+WEIGHT_SUFFIX = re.compile(rf"(?P<rest>.+):(?P<value>{NUMBER})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Painting:
-    """A painting that a style is mixed from.
+class StyleImage:
+    """An image that a style is mixed from.
 
     Args:
-        weight: how much it counts, in relation to the others of the same time.
-        at: the second of the input at which it does; None: throughout.
+        weight: its weight in relation to the others of the same time, above 0.
+        at: the second of the input at which it has that weight; None: throughout.
     """
 
     path: Path
@@ -35,61 +35,76 @@ class Painting:
         return f"{self.path}{weight}" + ("" if self.at is None else f"@{self.at!r}s")
 
 
-def painting(text: str) -> Painting:
-    """`a.jpg:0.7@4s` -> a.jpg with weight 0.7 at 4 s. A file of that very name comes first; then
-    suffixes are read from the right, as far as they are such. Raises ValueError where a weight is
-    0.
+def parse_style_image(text: str) -> StyleImage:
+    """Read `a.jpg:0.7@4s` as a.jpg with weight 0.7 at 4 s.
+
+    A file of that very name comes first; then suffixes are read from the right, as far as they are
+    suffixes. Raises ValueError where a weight is 0, or where the file exists and its suffix cannot
+    be read.
     """
-    path, weight, at = text, 1.0, None
-    if not exists(path) and (found := TIME.fullmatch(path)):
-        path, at = found["rest"], float(found["value"])
-    if not exists(path) and (found := WEIGHT.fullmatch(path)):
-        path, weight = found["rest"], float(found["value"])
+    path = text
+    weight = 1.0
+    at = None
+    if not path_exists(path) and (match := TIME_SUFFIX.fullmatch(path)):
+        path = match["rest"]
+        at = float(match["value"])
+    if not path_exists(path) and (match := WEIGHT_SUFFIX.fullmatch(path)):
+        path = match["rest"]
+        weight = float(match["value"])
     there = path
-    while not exists(there) and (cut := max(there.rfind(mark) for mark in ":@")) > 0:
+    while not path_exists(there) and (cut := max(there.rfind(mark) for mark in ":@")) > 0:
         there = there[:cut]
-    if there != path and exists(there):
+    if there != path and path_exists(there):
         raise ValueError(
-            f"style {there} is there, and {text[len(there) :]!r} is neither a weight nor a time nor both: write "
-            f"{there}:0.7 or {there}@4s or {there}:0.7@4s, in seconds"
+            f"style {there} is there, and {text[len(there) :]!r} is neither a weight nor a time "
+            f"nor both: write {there}:0.7 or {there}@4s or {there}:0.7@4s, in seconds"
         )
     if weight == 0:
         raise ValueError(f"the weight of {path} is 0: it must be above 0; leave {path} out instead")
-    return Painting(Path(path), weight, at)
+    return StyleImage(Path(path), weight, at)
 
 
-def exists(path: str) -> bool:
+def path_exists(path: str) -> bool:
+    """Tell whether there is such a file; not where its name is too long or has a zero in it."""
     try:
         return Path(path).exists()
-    except (OSError, ValueError):  # a name too long, or with a zero in it
+    except (OSError, ValueError):
         return False
 
 
-def paintings(given: Any) -> tuple[Painting, ...]:
-    """From one text, path or `Painting`, or a list of such; of None none. Raises ValueError."""
+def parse_style_images(given: Any) -> tuple[StyleImage, ...]:
+    """Read one text, path or `StyleImage`, or a list of such; None stands for none.
+
+    Raises ValueError where one cannot be read, or where weights or times change nothing.
+    """
     if given is None:
         return ()
-    if isinstance(given, (str, Path, Painting)):
+    if isinstance(given, (str, Path, StyleImage)):
         given = [given]
     if not isinstance(given, (list, tuple)) or not all(
-        isinstance(one, (str, Path, Painting)) for one in given
+        isinstance(one, (str, Path, StyleImage)) for one in given
     ):
         raise ValueError(f"{given!r} is neither a painting's path nor a list of such")
-    made = tuple(
-        painting(one) if isinstance(one, str) else Painting(one) if isinstance(one, Path) else one
+    styles = tuple(
+        parse_style_image(one)
+        if isinstance(one, str)
+        else StyleImage(one)
+        if isinstance(one, Path)
+        else one
         for one in given
     )
-    checked(made)
-    return made
+    check_style_images(styles)
+    return styles
 
 
-def checked(styles: Sequence[Painting]) -> None:
-    """Raises ValueError where weights or times change nothing."""
+def check_style_images(styles: Sequence[StyleImage]) -> None:
+    """Raise ValueError where weights or times change nothing."""
     timed = [one for one in styles if one.at is not None]
     if timed and len(timed) < len(styles):
         without = next(one for one in styles if one.at is None)
         raise ValueError(
-            f"style {without.path} has no time and {timed[0].path} has one: give all of them one, or none"
+            f"style {without.path} has no time and {timed[0].path} has one: give all of them one, "
+            "or none"
         )
     if timed and len({one.at for one in timed}) == 1:
         raise ValueError(
@@ -102,61 +117,69 @@ def checked(styles: Sequence[Painting]) -> None:
             raise ValueError(f"style {one.path} is named twice: give it one weight")
         if one.weight != 1 and [other.at for other in styles].count(one.at) == 1:
             raise ValueError(
-                f"style {one.path} has a weight and nothing that it counts in relation to: leave it out, or use "
-                "style_weight for more or less style"
+                f"style {one.path} has a weight and nothing that it counts in relation to: leave "
+                "it out, or use style_weight for more or less style"
             )
-    if len(moments(styles)) > 1 and len({mixture(styles, at) for at in moments(styles)}) == 1:
+    times = key_times(styles)
+    if len(times) > 1 and len({key_shares(styles, at) for at in times}) == 1:
         raise ValueError(
             "style is the same at all times, which change nothing then: leave them out"
         )
 
 
-def files(styles: Sequence[Painting]) -> tuple[Path, ...]:
-    """Every painting once, in the order of their first mention."""
+def list_files(styles: Sequence[StyleImage]) -> tuple[Path, ...]:
+    """List the file of every style image once, in the order of their first mention."""
     return tuple(dict.fromkeys(one.path for one in styles))
 
 
-def identity(styles: Sequence[Painting], digests: Sequence[str]) -> Any:
-    """What of the styles makes a render, from the digests of `files`: of a lone painting its
-    digest, else for every mention that, its share and its time.
+def style_fingerprint_parts(styles: Sequence[StyleImage], digests: Sequence[str]) -> Any:
+    """Return the part of the fingerprint that stands for the style.
+
+    Args:
+        digests: of `list_files`, in that order.
+
+    Returns:
+        the digest of a single style image, else digest, share and time of every mention.
     """
     if len(styles) == 1:
         return digests[0]
-    known = dict(zip(files(styles), digests, strict=True))
-    return [[known[one.path], share(one, styles), one.at] for one in styles]
+    known = dict(zip(list_files(styles), digests, strict=True))
+    return [[known[one.path], relative_weight(one, styles), one.at] for one in styles]
 
 
-def shares(styles: Sequence[Painting], time: Fraction) -> tuple[float, ...]:
-    """How much each of `files` counts at this second of the input, 1 together. Between two times
-    the mixture moves in proportion, before the first and after the last it rests.
+def mixture_shares(styles: Sequence[StyleImage], time: Fraction) -> tuple[float, ...]:
+    """Return the share of each of `list_files` in the style at this second of the input.
+
+    The shares add up to 1. Between two key times they move in proportion to time; before the first
+    and after the last they are constant.
     """
-    times = moments(styles)
+    times = key_times(styles)
     if not times:
-        return mixture(styles, None)
+        return key_shares(styles, None)
     now = float(time)
     after = next((at for at in times if at > now), times[-1])
     before = max((at for at in times if at <= now), default=times[0])
-    along = (now - before) / (after - before) if after > before else 0.0
-    pair = zip(mixture(styles, before), mixture(styles, after), strict=True)
-    return tuple(
-        a + along * (b - a) for a, b in pair
-    )  # exactly a where b is the same: nothing moves then
+    progress = (now - before) / (after - before) if after > before else 0.0
+    pairs = zip(key_shares(styles, before), key_shares(styles, after), strict=True)
+    # Exactly a where b is the same: nothing moves then.
+    return tuple(a + progress * (b - a) for a, b in pairs)
 
 
-def moments(styles: Sequence[Painting]) -> list[float]:
-    """The times at which the mixture is known."""
+def key_times(styles: Sequence[StyleImage]) -> list[float]:
+    """List the times, in seconds, for which shares are given."""
     return sorted({one.at for one in styles if one.at is not None})
 
 
-def mixture(styles: Sequence[Painting], at: float | None) -> tuple[float, ...]:
-    """How much each of `files` counts at this time."""
-    there = {one.path: share(one, styles) for one in styles if one.at == at}
-    return tuple(there.get(path, 0.0) for path in files(styles))
+def key_shares(styles: Sequence[StyleImage], at: float | None) -> tuple[float, ...]:
+    """Return the share of each of `list_files` at one of the `key_times`; None: throughout."""
+    given = {one.path: relative_weight(one, styles) for one in styles if one.at == at}
+    return tuple(given.get(path, 0.0) for path in list_files(styles))
 
 
-def share(one: Painting, styles: Sequence[Painting]) -> float:
-    """How much a painting counts among those of its time. As written in decimals, so that 7:2:1 is
-    0.7:0.2:0.1.
+def relative_weight(one: StyleImage, styles: Sequence[StyleImage]) -> float:
+    """Return the share of a style image among those of its time.
+
+    Weights are taken as they are written in decimals, so that 7:2:1 is 0.7:0.2:0.1.
     """
     weights = [Fraction(str(other.weight)) for other in styles if other.at == one.at]
     return float(Fraction(str(one.weight)) / sum(weights))

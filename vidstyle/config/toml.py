@@ -1,4 +1,4 @@
-"""Settings in TOML: the presets, the user's files, and settings written down as such a file."""
+"""Settings in TOML: the presets, the user's files, and settings written as such a file."""
 
 from __future__ import annotations
 
@@ -8,23 +8,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from vidstyle.config.settings import (
-    DELIVERY,
-    FRAMES,
-    PICTURE,
-    RUN,
-    STEERING,
-    RenderConfig,
-    group_of,
-)
+from vidstyle.config.facts import FRAME_AFFECTING, GROUPS
+from vidstyle.config.settings import RenderConfig, facts_of
 from vidstyle.errors import ConfigError
 
 PRESETS = ("draft", "standard", "reference")
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """The settings of a preset, from the wheel (`vidstyle/configs`) or from the checkout
-    (`configs`).
+    """Return the settings of a preset, from the wheel (`vidstyle/configs`) or from the checkout
+    (`configs`). Raises ConfigError where there is none of this name.
     """
     packaged = resources.files("vidstyle") / "configs" / f"{name}.toml"
     text = (
@@ -41,7 +34,7 @@ def preset_values(name: str) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The settings in a user's TOML file."""
+    """Read the settings in a user's TOML file. Raises ConfigError."""
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
@@ -52,26 +45,23 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def to_toml(config: RenderConfig) -> str:
-    """The settings as TOML that `-c` reads back; what is unset is left out."""
+    """Write the settings as TOML that `-c` reads, under a heading for each group.
+
+    Settings without a value are left out, and so are switches that are off and change no frame:
+    `restart = true` in a file would throw frames away at every run.
+    """
     lines: list[str] = []
     if styles := [str(one) for one in config.style if one.path.name != "-"]:
         lines.append(f"style = {json.dumps(styles, ensure_ascii=False)}")
-    group = None
     values = config.model_dump(mode="json")
-    for name in sorted(
-        values, key=lambda name: (PICTURE, STEERING, DELIVERY, RUN, None).index(group_of(name))
-    ):
-        value = values[name]
-        # A switch that is off is left out: `restart = true` in a file would throw frames away at
-        # every run.
-        if (
-            value is None
-            or group_of(name) is None
-            or (value is False and group_of(name) not in FRAMES)
-        ):
-            continue
-        if group_of(name) != group:
-            group = group_of(name)
-            lines += ["", f"# {group}"] if lines else [f"# {group}"]
-        lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    for group in GROUPS:
+        named = [name for name in values if facts_of(name).group == group]
+        written = [
+            f"{name} = {json.dumps(values[name], ensure_ascii=False)}"
+            for name in named
+            if values[name] is not None
+            and (values[name] is not False or facts_of(name).affects in FRAME_AFFECTING)
+        ]
+        heading = ["", f"# {group}"] if lines else [f"# {group}"]
+        lines += [*heading, *written] if written else []
     return "\n".join(lines) + "\n"

@@ -105,14 +105,14 @@ def open_kept_frames(folder: Path) -> Clip:
     record = read_record(folder)
     parts = record.get("parts") or {}
     fingerprint = record.get("fingerprint")
-    if not isinstance(fingerprint, str) or not isinstance(parts.get("duration"), int):
+    if not isinstance(fingerprint, str) or not isinstance(parts.get("frame_count"), int):
         raise InputError(
             f"cannot read {folder}",
             "it is a directory, and not one that a render left: "
             "there is no whole render.json in it",
             "give the folder OUTPUT.vidstyle that --keep-frames leaves",
         )
-    count = parts["duration"]
+    count = parts["frame_count"]
     files = [folder / "frames" / f"{i:06d}.png" for i in range(count)]
     size = read_png_size(folder / "frames" / f"{0:06d}.png")
     for i, file in enumerate(files):
@@ -126,9 +126,9 @@ def open_kept_frames(folder: Path) -> Clip:
         path=folder,
         count=count,
         size=size,
-        read=lambda wanted: (from_uint16(png16.decode(file)) for file in files[:wanted]),
+        read=lambda wanted: (from_uint16(png16.decode_frame(file)) for file in files[:wanted]),
         digests={"fingerprint": fingerprint},
-        first=parts.get("start"),
+        first=parts.get("first_frame"),
         source_digest=parts.get("input"),
     )
 
@@ -143,5 +143,5 @@ def read_png_size(png: Path) -> tuple[int, int]:
     if len(head) < png16.HEADER_END:
         return 0, 0
     # The sizes come first in the IHDR chunk, after its length and type.
-    width, height = struct.unpack_from(">II", head, len(png16.SIGNATURE) + 8)
+    width, height = struct.unpack_from(">II", head, len(png16.PNG_SIGNATURE) + 8)
     return width, height

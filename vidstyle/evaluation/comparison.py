@@ -13,7 +13,7 @@ from vidstyle.evaluation.clips import Clip, open_clip, read_images
 from vidstyle.evaluation.measure import SOURCE
 from vidstyle.events import Note, Report
 from vidstyle.motion import shots
-from vidstyle.rendering.pipeline import chosen
+from vidstyle.rendering.prepare import choose_part
 from vidstyle.storage.atomic import sha256
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.read import fit
@@ -50,8 +50,9 @@ def align_clips(
         others["baseline"] = open_clip(baseline)
     differences = shots.ContentDifference()
     scanned = scan(video, differences.add)
-    first, stop = chosen(scanned.timeline, config)
-    check_alignment(others, config.input, first, stop - first, config.start)
+    part = choose_part(scanned.timeline, config.start, None)
+    first = part.first
+    check_alignment(others, config.input, first, len(part), config.start)
     count = others["result"].count
     size = others["result"].size
     digest = sha256(config.input)

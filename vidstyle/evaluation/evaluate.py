@@ -22,7 +22,7 @@ from vidstyle.evaluation.instruments import (
     FLOW_NAMES,
     Instruments,
     choose_network,
-    fetch_weights,
+    fetch_missing_weights,
     load_instruments,
 )
 from vidstyle.evaluation.measure import CONSTANTS, SOURCE, Meter
@@ -30,8 +30,9 @@ from vidstyle.evaluation.metrics import METRICS_VERSION
 from vidstyle.evaluation.scorecard import ScoreCard
 from vidstyle.events import Measured, Report, silent
 from vidstyle.machine.device import deterministic, resolve_device
-from vidstyle.machine.versions import versions
+from vidstyle.machine.versions import library_versions
 from vidstyle.storage.atomic import sha256
+from vidstyle.video.ffmpeg import find
 from vidstyle.video.read import read_image
 
 
@@ -73,7 +74,7 @@ def evaluate(
     style_image = None if style is None else read_image(Path(style), StyleError)
     baseline_path = None if baseline is None else Path(baseline)
     comparison = align_clips(Path(result), baseline_path, config, report)
-    fetch_weights((flow, features), weights_dir, report)
+    fetch_missing_weights((flow, features), weights_dir, report)
     with deterministic(torch_device):
         instruments = load_instruments(flow, features, torch_device, weights_dir)
         meter = measure_clips(comparison, instruments, style_image, report, stop)
@@ -126,6 +127,6 @@ def make_score_card(
         inputs=inputs,
         setup=instruments.describe(),
         constants=CONSTANTS,
-        versions=versions(),
+        versions=library_versions(find().version),
         metrics_version=METRICS_VERSION,
     )

@@ -12,9 +12,10 @@ from vidstyle.events import Report
 from vidstyle.features.extractor import Network
 from vidstyle.machine.device import Precision, resolve_precision
 from vidstyle.motion.flow import Flow
-from vidstyle.rendering.models import downloading, load_flow, load_network
-from vidstyle.weights import fetch, registry
-from vidstyle.weights.locate import locate
+from vidstyle.rendering.models import load_flow, load_network, report_download
+from vidstyle.weights.fetch import fetch_weights
+from vidstyle.weights.locate import locate_weights
+from vidstyle.weights.registry import REGISTRY
 
 FLOW_NAMES = ("raft-small", "raft-large", "dis")
 FEATURE_NAMES = ("vgg19", "lite")
@@ -29,7 +30,7 @@ def choose_network(
     Raises ConfigError when there is no `kind` of network of that name.
     """
     if name is None:
-        return names[0] if locate(names[0], weights_dir) else names[-1]
+        return names[0] if locate_weights(names[0], weights_dir) else names[-1]
     if name not in names:
         raise ConfigError(
             f"no {kind} called {name!r}", f"there are {', '.join(names)}", "choose one of these"
@@ -37,11 +38,11 @@ def choose_network(
     return name
 
 
-def fetch_weights(names: tuple[str, ...], weights_dir: Path | None, report: Report) -> None:
+def fetch_missing_weights(names: tuple[str, ...], weights_dir: Path | None, report: Report) -> None:
     """Download the weights that are missing, before the first of them is loaded."""
     for name in names:
-        if name in registry.REGISTRY:
-            fetch.fetch(name, weights_dir, progress=downloading(name, report))
+        if name in REGISTRY:
+            fetch_weights(name, weights_dir, progress=report_download(name, report))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from vidstyle.evaluation.scorecard import Curve, Scores
 from vidstyle.features.extractor import CONTENT_LAYERS, STYLE_LAYERS, Network
 from vidstyle.motion.flow import Flow
 from vidstyle.stylize import losses
-from vidstyle.stylize.optimise.engine import fitted
+from vidstyle.stylize.resample import fit_style_image
 
 LONG_GAP_FRAMES = 10
 """Frames between the two of a long pair."""
@@ -194,7 +194,7 @@ class Meter:
         if self.style_image is None:
             return None
         if not self.style_targets:
-            resized = fitted(self.style_image, (size[0], size[1]))[None]
+            resized = fit_style_image(self.style_image, (size[0], size[1]))[None]
             target_maps = self.network(resized.to(self.network.device), STYLE_LAYERS)
             self.style_targets = {layer: losses.gram(target_maps[layer]) for layer in STYLE_LAYERS}
         distances = [

@@ -112,7 +112,7 @@ def build_network(
     """Build the network called `name` (lite, vgg19) from its weights.
 
     Args:
-        state: the tensors of `weights.fetch.load`.
+        state: the tensors of `weights.fetch.load_weights`.
         digest: sha256 of the file that they were read from.
         pooling: average or max, of vgg19.
     """

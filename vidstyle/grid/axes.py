@@ -11,17 +11,11 @@ from itertools import product
 from typing import Any
 
 from vidstyle.config import settings as configs
-from vidstyle.config.settings import LINKING, RenderConfig
+from vidstyle.config.facts import FRAME_AFFECTING, MOTION_AFFECTING
+from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError
 
-MOTION_SETTINGS = LINKING | {
-    "duration",
-    "passes",
-    "blend",
-    "temporal_from_pass",
-    "long_term",
-    "per_frame",
-}
+MOTION_SETTINGS = frozenset(configs.settings_that_affect(*MOTION_AFFECTING))
 """Settings that change nothing on a still. A grid leaves them out of its cells, whatever a preset
 or a file says.
 """
@@ -107,11 +101,7 @@ def check_can_vary(name: str, text: str) -> None:
     """Raise ConfigError unless `name`, which was written in `text`, is a setting that changes a
     still picture.
     """
-    fields = [
-        n
-        for n in RenderConfig.model_fields
-        if n == "style" or configs.group_of(n) in configs.FRAMES
-    ]
+    fields = [n for n in configs.settings_that_affect(*FRAME_AFFECTING) if n != "input"]
     what = f"cannot vary {name or text!r}"
     if name not in RenderConfig.model_fields:
         near = difflib.get_close_matches(name, fields, n=1)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,16 @@ from vidstyle.frames import to_uint16
 from vidstyle.grid import contact_sheet
 from vidstyle.grid.axes import Axis, Cell, label_setting, make_cells
 from vidstyle.grid.still_frame import save_still
-from vidstyle.machine.device import resolve_device
-from vidstyle.rendering import pipeline
-from vidstyle.rendering.models import Models
-from vidstyle.rendering.pipeline import Job
+from vidstyle.rendering import fingerprint_parts
+from vidstyle.rendering.job import Job
+from vidstyle.rendering.models import Models, weight_files
+from vidstyle.rendering.pipeline import render_job
+from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.storage import atomic, lock, png16, record
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.video import delivery, image_io
 from vidstyle.video.probe import Source, probe
-from vidstyle.video.read import fit, read, read_image
+from vidstyle.video.read import read, read_image
 
 CELL_LONG_SIDE = 320
 """The long side of a cell in pixels, where nothing else is asked for."""
@@ -67,16 +68,15 @@ class GridResult:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and its render.
-
-    Args:
-        config: the settings of the render, for the frame that all cells show.
-        path: the file of the finished cell, named after the fingerprint of the render.
-    """
+    """A cell and its render, of the frame that all cells show."""
 
     cell: Cell
-    config: RenderConfig
-    path: Path
+    job: Job
+
+    @property
+    def path(self) -> Path:
+        """The file of the finished cell, named after the fingerprint of the render."""
+        return self.job.delivery.path
 
 
 @dataclass
@@ -95,7 +95,14 @@ class CellProgress:
         if isinstance(event, FrameDone):
             self.seconds.append(event.seconds)
             self.report(
-                FrameDone(self.done, self.done + 1, self.total, event.iterations, event.seconds)
+                FrameDone(
+                    self.done,
+                    self.done + 1,
+                    self.total,
+                    event.iterations,
+                    event.seconds,
+                    event.path,
+                )
             )
         elif isinstance(event, Note) and event.text not in self.notes:
             # Every cell would say the same.
@@ -167,7 +174,7 @@ def render_grid(
     output = config.output or config.input.with_name(f"{config.input.stem}.grid.png")
     check_grid(cells, source, output)
     folder = CellFolder(record.state_folder(output), keep_cells=config.keep_frames)
-    with lock.held(folder.path, output, folder.remove_unneeded):
+    with lock.lock_folder(folder.path, output, folder.remove_unneeded):
         folder.open(restart=config.restart)
         still = config.input if source.kind == "image" else folder.frame
         if source.kind != "image":
@@ -217,7 +224,7 @@ def check_grid(cells: Sequence[Cell], source: Source, output: Path) -> None:
         )
     for cell in cells:
         check_style_images(cell.config)
-        delivery.check_place(output, config.input, cell.config.made_from)
+        delivery.check_place(output, config.input, cell.config.protected_files)
     folder = record.state_folder(output)
     if (folder / "render.json").exists():
         raise OutputError(
@@ -225,7 +232,7 @@ def check_grid(cells: Sequence[Cell], source: Source, output: Path) -> None:
         )
     is_sheet = png16.label_of(output).startswith(SHEET_LABEL)
     if output.exists() and not config.overwrite and not is_sheet:
-        raise record.existing(output)
+        raise record.output_exists_error(output)
 
 
 def check_style_images(config: RenderConfig) -> None:
@@ -253,13 +260,17 @@ def refuse_other(output: Path, label: str, *, overwrite: bool) -> None:
 def plan_cell(
     cell: Cell, source: Source, still: Path, folder: CellFolder, models: Models
 ) -> PlannedCell:
-    """Plan the render of a cell, and name its file after the render's fingerprint. Raises what
-    speaks against the render.
+    """Prepare the render of a cell, and name its file after the render's fingerprint.
+
+    Raises what speaks against the render.
     """
     config = configure_still(cell.config, source, still)
-    job = prepare_cell(config, folder)
-    parts = pipeline.identity(job, resolve_device(config.device), models)
-    return PlannedCell(cell, config, folder.cells / f"{fingerprint(parts)}.png")
+    # The name of the output is not known yet: it depends on the job.
+    unnamed = config.model_copy(update={"output": folder.cells / "cell.png"})
+    job = prepare(inspect(unnamed))
+    digests = models.fetch(weight_files(job), config.weights_dir)
+    path = folder.cells / f"{fingerprint(fingerprint_parts.complete(job, digests))}.png"
+    return PlannedCell(cell, replace(job, delivery=replace(job.delivery, path=path)))
 
 
 def configure_still(config: RenderConfig, source: Source, still: Path) -> RenderConfig:
@@ -275,14 +286,6 @@ def configure_still(config: RenderConfig, source: Source, still: Path) -> Render
     }
     off = dict.fromkeys(("keep_frames", "restart", "trace"), False)
     return config.model_copy(update={**changes, **off, "overwrite": True})
-
-
-def prepare_cell(config: RenderConfig, folder: CellFolder) -> Job:
-    """Make the job of a cell, as if its output were in the folder. Raises what speaks against it.
-
-    The name of the output is not known yet: it depends on the job.
-    """
-    return pipeline.prepare(config.model_copy(update={"output": folder.cells / "cell.png"}))
 
 
 def is_finished(path: Path) -> bool:
@@ -315,10 +318,7 @@ def render_cells(
     stop: Callable[[], bool],
 ) -> None:
     """Render every cell that is missing into its file. Raises Interrupted."""
-    config = planned[0].config
-    source = probe(config.input)
-    size = fit(source.width, source.height, config.size)
-    progress.report(Started(progress.total, progress.done, *size))
+    progress.report(Started(progress.total, progress.done, *planned[0].job.size))
     for number, one in enumerate(planned, 1):
         if is_finished(one.path):
             continue
@@ -330,23 +330,16 @@ def render_cells(
                 130,
             )
         progress.report(Note(f"cell {number} of {progress.total}: {one.cell}"))
-        render_cell(one, models, progress)
+        render_job(one.job, progress, models=models)
         progress.done += 1
-
-
-def render_cell(planned: PlannedCell, models: Models, report: Report) -> None:
-    """Render one cell into its file."""
-    config = planned.config.model_copy(update={"output": planned.path})
-    pipeline.render(config, report, models=models)
 
 
 def compose_sheet(planned: Sequence[PlannedCell], axes: Sequence[Axis]) -> Tensor:
     """Compose the sheet, (3, H, W) in [0, 1]: the cells with their labels, the frame and the style
     images.
     """
-    config = planned[0].config
-    source = probe(config.input)
-    frame = next(iter(read(source, fit(source.width, source.height, config.size)))).image
+    job = planned[0].job
+    frame = next(iter(read(job.source, job.size))).image
     column_count = len(axes[0].values)
     pictures = [read_image(one.path, InputError) for one in planned]
     columns = [one.cell for one in planned[:column_count]]
@@ -392,7 +385,7 @@ def encode_sheet(sheet: Tensor, output: Path, label: str) -> bytes:
     """
     kind = output.suffix.lower()
     if kind == ".png":
-        return png16.encode(to_uint16(sheet), label, 0)
+        return png16.encode_frame(to_uint16(sheet), label, 0)
     array = np.rint(to_uint16(sheet) / 257).astype(np.uint8)
     quality = cv2.IMWRITE_WEBP_QUALITY if kind == ".webp" else cv2.IMWRITE_JPEG_QUALITY
     try:

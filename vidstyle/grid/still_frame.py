@@ -36,7 +36,7 @@ def save_still(source: Source, start: float | None, path: Path, report: Report) 
     size = (max(SMALLEST, round(source.width * source.sar)), source.height)
     [frame] = read(source, size, index, index + 1)
     with disk_errors(path.parent):
-        atomic.write_atomically(path, png16.encode(to_uint16(frame.image), label, 0))
+        atomic.write_atomically(path, png16.encode_frame(to_uint16(frame.image), label, 0))
     seconds = float(timeline.pts[index] * timeline.time_base)
     report(Note(f"every cell shows the frame at {seconds:.2f} s; --start takes another one"))
 

@@ -1,4 +1,6 @@
-"""TODO machine.allocator."""
+"""The memory allocator and the threads of the process: settings of glibc and of GNU's OpenMP that
+make a render faster or smaller.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +8,35 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+M_TRIM_THRESHOLD = -1
+"""mallopt: less than that many bytes that lie free at the end of the heap stay there."""
+
+M_MMAP_THRESHOLD = -3
+"""mallopt: only a block of more bytes is a mapping of its own, which ends when it is freed."""
+
+M_ARENA_MAX = -8
+"""mallopt: the number of heaps."""
+
+KEEPING_THRESHOLD = 2**30
+"""M_MMAP_THRESHOLD with which all maps of a frame stay in the heap."""
+
+SPARING_THRESHOLD = 2**22
+"""M_MMAP_THRESHOLD with which only small ones do."""
+
+active_mallopt: list[Callable[[int, int], int]] = []
+"""The C library's mallopt, where `keep_memory` has been asked for and had an effect."""
 
 
 def share_cores() -> None:
     """Have OpenMP's threads wait for one another by spinning for a moment only (GNU's runtime,
-    which torch's wheels bring). By default they spin for milliseconds: beside the threads that
-    decode, follow the flow and write, or beside another program, that takes the very core that the
-    awaited thread would need. For a program, before torch is loaded; what the environment says of
-    it already stays.
+    which torch's wheels bring). By default they spin for milliseconds: next to the threads that
+    decode, follow the flow and write, or to another program, that takes the very core that the
+    awaited thread needs. For a program, before torch is loaded; what the environment already says
+    about it stays.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-
-
-MMAP_THRESHOLD = -3
-"""M_MMAP_THRESHOLD of mallopt: only what is larger is a mapping of its own, which ends when it is
-freed.
-"""
-
-
-KEEP, SPARE = 2**30, 2**22
-"""Bytes of that threshold: all maps of a frame stay in the heap, or only small ones."""
-
-
-keeping: list[Callable[[int, int], int]] = []
-"""mallopt, where `keep_memory` has been asked for and had an effect."""
 
 
 def keep_memory() -> None:
@@ -44,29 +46,31 @@ def keep_memory() -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    # musl has none.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     # An older glibc refuses that much; the other settings alone would then make things worse.
-    if mallopt and mallopt(MMAP_THRESHOLD, KEEP):
-        keeping.append(mallopt)
-        mallopt(
-            -1, 2**31 - 1
-        )  # M_TRIM_THRESHOLD: what lies free at the end of the heap and is less stays there
-        mallopt(-8, 1)  # M_ARENA_MAX: one heap for all threads, or each would keep one of its own
+    if mallopt and mallopt(M_MMAP_THRESHOLD, KEEPING_THRESHOLD):
+        active_mallopt.append(mallopt)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        # One heap for all threads, or each would keep one of its own.
+        mallopt(M_ARENA_MAX, 1)
 
 
 def spare_memory(*, sparing: bool) -> None:
-    """Where a program keeps memory, give larger maps back at once after all, or keep them again:
-    between kept ones of unlike sizes holes stay open, a sixth of what a large frame takes.
+    """Return larger maps to the kernel as soon as they are freed, or keep them again, where the
+    program has asked for `keep_memory`: between kept ones of different sizes holes stay open, a
+    sixth of what a large frame takes.
     """
-    for mallopt in keeping[:1]:
-        mallopt(MMAP_THRESHOLD, SPARE if sparing else KEEP)
+    for mallopt in active_mallopt[:1]:
+        mallopt(M_MMAP_THRESHOLD, SPARING_THRESHOLD if sparing else KEEPING_THRESHOLD)
 
 
 def return_memory() -> None:
-    """Give glibc's free memory back to the kernel after all: when what comes is of other sizes than
-    what was.
+    """Return glibc's free memory to the kernel once: for a moment after which maps have other
+    sizes than before.
     """
-    if sys.platform.startswith("linux") and (
-        trim := getattr(ctypes.CDLL(None), "malloc_trim", None)
-    ):
+    if not sys.platform.startswith("linux"):
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
         trim(0)

@@ -1,10 +1,11 @@
-"""Which device computes, and in which precision the features are fast on it."""
+"""The device that computes, and the precision in which the features are fast on it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vidstyle.errors import ConfigError
@@ -12,31 +13,48 @@ from vidstyle.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-
 Precision = Literal["bf16", "fp16", "fp32"]
 
 
+@dataclass(frozen=True)
+class ComputeDevice:
+    """The device of a render, and the precision of the features on it. Can be pickled.
+
+    Args:
+        device: the device that all networks and images are on.
+        precision: the precision of the features; everything else is fp32.
+    """
+
+    device: torch.device
+    precision: Precision
+
+
+def choose_device(name: str, precision: str) -> ComputeDevice:
+    """Return the device and the precision that the settings `device` and `precision` name, `auto`
+    resolved on this machine.
+
+    Raises ConfigError when there is no such device.
+    """
+    device = resolve_device(name)
+    return ComputeDevice(device, resolve_precision(precision, device))
+
+
 def resolve_device(name: str) -> torch.device:
-    """`auto` is the first of cuda, mps and cpu that is there. Raises ConfigError when the one asked
-    for is not.
+    """Return the device called `name`; for `auto` the first of cuda, mps and cpu that is there.
+
+    Raises ConfigError when there is no such device.
     """
     import torch
 
     if name == "auto":
-        name = (
-            "cuda"
-            if torch.cuda.is_available()
-            else "mps"
-            if torch.backends.mps.is_available()
-            else "cpu"
-        )
+        name = _best_device()
     device = torch.device(name)
-    there = {
+    is_there = {
         "cpu": True,
         "mps": torch.backends.mps.is_available(),
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
     }
-    if not there[device.type]:
+    if not is_there[device.type]:
         raise ConfigError(
             f"no device {name!r}",
             "torch finds none on this machine",
@@ -45,8 +63,26 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is *faster* than fp32, not merely supported.
+def _best_device() -> str:
+    """Return the type of the fastest device of this machine."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def resolve_precision(asked: str, device: torch.device) -> Precision:
+    """Return the precision `asked` for; for `auto` the half precision that the device is fast at,
+    bf16 before fp16, else fp32.
+    """
+    if asked == "auto":
+        return "bf16" if is_bf16_fast(device) else "fp16" if is_fp16_fast(device) else "fp32"
+    return "bf16" if asked == "bf16" else "fp16" if asked == "fp16" else "fp32"
+
+
+def is_bf16_fast(device: torch.device) -> bool:
+    """Tell whether bf16 is *faster* than fp32, not merely supported.
 
     A CPU with AVX-512 alone runs bf16 twice as slowly as fp32; one with AVX512-BF16 or AMX twice as
     fast. A GPU needs compute capability 8.0.
@@ -65,46 +101,44 @@ def fast_bf16(device: torch.device) -> bool:
     return False
 
 
-def fast_fp16(device: torch.device) -> bool:
-    """Whether the device is a GPU with fast fp16 and without bf16: compute capability 7.0 and 7.5
-    (Volta, Turing). Older ones run fp16 as slowly as a sixty-fourth of fp32.
+def is_fp16_fast(device: torch.device) -> bool:
+    """Tell whether the device is a GPU with fast fp16 and without bf16: compute capability 7.0 and
+    7.5 (Volta, Turing). Older ones run fp16 as slowly as a sixty-fourth of fp32.
     """
     import torch
 
     return device.type == "cuda" and (7, 0) <= torch.cuda.get_device_capability(device) < (8, 0)
 
 
-def resolve_precision(asked: str, device: torch.device) -> Precision:
-    """`auto` is the half precision that the device is fast at, bf16 before fp16, else fp32;
-    anything else stays as asked.
-    """
-    if asked == "auto":
-        return "bf16" if fast_bf16(device) else "fp16" if fast_fp16(device) else "fp32"
-    return "bf16" if asked == "bf16" else "fp16" if asked == "fp16" else "fp32"
-
-
 @contextlib.contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """The same command twice gives the same bytes: forbids kernels whose sums depend on scheduling,
-    and TF32, which is not fp32. Only CUDA has such; what was set before comes back at the end.
+    """Have the same command give the same bytes twice: forbid kernels whose sums depend on
+    scheduling, and TF32, which is not fp32. Only CUDA has such; the block's end restores what was
+    set before.
     """
     if device.type != "cuda":
         yield
         return
     import torch
 
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # or cuBLAS refuses in deterministic mode
-    cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
-    before = cudnn.benchmark, cudnn.allow_tf32, torch.are_deterministic_algorithms_enabled()
-    filled = filling.fill_uninitialized_memory  # type: ignore[attr-defined]  # made at run time
-    cudnn.benchmark = cudnn.allow_tf32 = False
+    # Or cuBLAS refuses in deterministic mode.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    cudnn = torch.backends.cudnn
+    # torch.utils.deterministic is a module that is made at run time.
+    filling = torch.utils.deterministic
+    benchmark_before = cudnn.benchmark
+    tf32_before = cudnn.allow_tf32
+    algorithms_before = torch.are_deterministic_algorithms_enabled()
+    filling_before = filling.fill_uninitialized_memory  # type: ignore[attr-defined]
+    cudnn.benchmark = False
+    cudnn.allow_tf32 = False
     torch.use_deterministic_algorithms(True)
-    filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # all buffers are written before they are read
+    # All buffers are written before they are read.
+    filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        cudnn.benchmark, cudnn.allow_tf32 = before[:2]
-        torch.use_deterministic_algorithms(before[2])
-        filling.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        cudnn.benchmark = benchmark_before
+        cudnn.allow_tf32 = tf32_before
+        torch.use_deterministic_algorithms(algorithms_before)
+        filling.fill_uninitialized_memory = filling_before  # type: ignore[attr-defined]

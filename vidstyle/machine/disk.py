@@ -1,4 +1,4 @@
-"""How much of the disk a render takes, and the refusal when there is too little."""
+"""The disk space that a render takes, and the refusal when there is too little."""
 
 from __future__ import annotations
 
@@ -8,40 +8,54 @@ from pathlib import Path
 from vidstyle.errors import DiskSpaceError
 from vidstyle.units import disk_space
 
-BYTES_PER_PIXEL = 5.8
-"""A 16-bit PNG of a stylised frame: measured 5.6 of the 6 that it holds."""
+CHECKPOINT_BYTES_PER_PIXEL = 5.8
+"""The size of a 16-bit PNG of a stylised frame: measured 5.6 of the 6 that it holds."""
 
 ENCODED_BYTES_PER_PIXEL = {"ffv1": 4.0, "prores": 1.0}
-"""Of the output; the lossy codecs stay below `LOSSY` at their default quality."""
+"""The size of the output with the codecs that are lossless or nearly so."""
 
-LOSSY = 0.3
+LOSSY_BYTES_PER_PIXEL = 0.3
+"""The size below which all others stay at their default quality."""
 
 
-def checkpoints(frames: int, passes: int) -> int:
-    """How many frames lie on the disk at most: each once, or with several passes three times, as
-    the source and as two passes have it.
+def max_checkpoints(frames: int, passes: int, longest_shot: int) -> int:
+    """Return how many frames lie on the disk at most.
+
+    With several passes those of one shot are there three times, for the source and for two passes.
+
+    Args:
+        frames: the number of frames of the output.
+        longest_shot: the number of frames of its longest shot.
     """
-    return frames if passes == 1 else 3 * frames
+    return frames if passes == 1 else frames + 2 * longest_shot
 
 
-def needed(size: tuple[int, int], frames: int, missing: int, codec: str = "h264") -> int:
-    """Bytes for `missing` checkpoints and an output of `frames` frames, at `size` (width,
-    height).
+def needed_bytes(size: tuple[int, int], frames: int, missing: int, codec: str = "h264") -> int:
+    """Return the bytes that a render still takes.
+
+    Args:
+        size: (width, height) of its frames.
+        frames: the number of frames of the output.
+        missing: the number of checkpoints that are still to be written.
+        codec: the codec of the output.
     """
-    encoded = ENCODED_BYTES_PER_PIXEL.get(codec, LOSSY)
-    return round(size[0] * size[1] * (BYTES_PER_PIXEL * missing + encoded * frames))
+    encoded = ENCODED_BYTES_PER_PIXEL.get(codec, LOSSY_BYTES_PER_PIXEL)
+    return round(size[0] * size[1] * (CHECKPOINT_BYTES_PER_PIXEL * missing + encoded * frames))
 
 
-def free(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """Return the bytes that are free on the disk of `folder`."""
     return shutil.disk_usage(folder).free
 
 
-def check(bytes_needed: int, missing: int, folder: Path) -> None:
-    """Raises DiskSpaceError when `folder` has less than `bytes_needed`."""
-    there = free(folder)
-    if bytes_needed > there:
+def refuse_small_disk(needed: int, missing: int, folder: Path) -> None:
+    """Raise DiskSpaceError when `folder` has less than `needed` bytes for `missing` frames."""
+    free = free_bytes(folder)
+    if needed > free:
         raise DiskSpaceError(
             "the disk is too small for this render",
-            f"{disk_space(bytes_needed)} are needed for {missing} frames, {disk_space(there)} are free in {folder}",
-            "make room, choose a smaller --size, put -o on another disk, or use --force to start all the same",
+            f"{disk_space(needed)} are needed for {missing} frames, "
+            f"{disk_space(free)} are free in {folder}",
+            "make room, choose a smaller --size, put -o on another disk, "
+            "or use --force to start all the same",
         )

@@ -1,208 +1,233 @@
-"""How long a full render will take, from its parts timed at its size and from what a preview
-told.
+"""The time that a full render takes, from its parts measured at its size and from what a preview
+has seen.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from vidstyle.errors import MemoryLimitError
 from vidstyle.events import Event, FrameDone, Report
+from vidstyle.frames import Frame, to_uint16
+from vidstyle.motion.correspondence import link_frames
+from vidstyle.rendering.engines import create_engine
+from vidstyle.rendering.models import RenderTools, flow_name
+from vidstyle.rendering.prepare import fit_memory
+from vidstyle.storage import png16
+from vidstyle.video.read import read
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vidstyle.config.settings import RenderConfig
-    from vidstyle.motion.flow import Flow
-    from vidstyle.rendering.pipeline import Job
-    from vidstyle.stylize.optimise.engine import Stylizer
+    from vidstyle.rendering.job import Job
+    from vidstyle.rendering.models import Models
+    from vidstyle.stylize.engine import FrameCost
+
+Clock = Callable[[], float]
+"""Gives seconds, from any origin."""
+
+TIMED_CALLS = 3
 
 
 class LinkedFrames:
-    """Takes down how many iterations the preview's frames got that do not start afresh; passes
-    every event on.
-    """
+    """Notes how many iterations the linked frames of a preview got; passes every event on."""
 
-    def __init__(self, fresh: Collection[int], report: Report) -> None:
-        self.fresh, self.report = fresh, report
+    def __init__(self, job: Job, report: Report) -> None:
+        self.first_frames = {shot.first for shot in job.shots}
+        self.expected = job.engine.work(job.size, first=False).iterations
+        self.is_adaptive = job.config.budget == "adaptive" and job.config.passes == 1
+        self.report = report
         self.iterations: list[int] = []
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, FrameDone) and event.frame not in self.fresh:
+        if isinstance(event, FrameDone) and event.frame not in self.first_frames:
             self.iterations.append(event.iterations)
         self.report(event)
 
     @property
-    def optimised(self) -> float:
-        """The share of them that was optimised at all: what rests is taken as it is."""
-        return sum(map(bool, self.iterations)) / len(self.iterations) if self.iterations else 1.0
+    def optimised_share(self) -> float:
+        """The share of them that was optimised at all: static frames are taken as they are."""
+        if not self.iterations:
+            return 1.0
+        return sum(map(bool, self.iterations)) / len(self.iterations)
 
-    def scaled(self, small: RenderConfig, full: RenderConfig) -> RenderConfig:
-        """The settings of the full render with the iterations that its linked frames will get in
-        the mean, as far as the preview, whose settings `small` are, lets one know: both numbers are
-        reduced alike.
+    def mean_iterations(self, nominal: int) -> float | None:
+        """The iterations that linked frames get in the mean where the settings ask for `nominal`,
+        as far as the preview tells: both are reduced alike. None: as the settings say.
         """
         done = [count for count in self.iterations if count]
-        if not done or full.budget == "fixed" or full.passes > 1:
-            return full
-        expected = sum(done) / len(done) * full.iterations / small.iterations
-        return full.model_copy(update={"iterations": max(1, round(expected))})
-
-
-def full_render(
-    config: RenderConfig,
-    job: Job,
-    output: Path,
-    size: tuple[int, int],
-    stylizer: Stylizer,
-    flow: Flow,
-    optimised: float = 1.0,
-) -> float | None:
-    """The seconds that the full render at `size` (width, height) into `output` will take, from its
-    parts timed at that size; None when a frame of it does not fit into memory, which must not cost
-    the preview. `optimised` is the share of the linked frames that is.
-    """
-    import torch
-
-    from vidstyle.rendering.pipeline import fitting
-
-    try:
-        costs = timed_parts(config, job, size, stylizer, flow, fitting(config, size, output).tile)
-    except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
-        return None
-    fresh, warm, links, written = amounts(config, job)
-    optimising = fresh * optimisation(config, size, costs, fresh=True)
-    optimising += warm * optimised * optimisation(config, size, costs, fresh=False)
-    beside = links * costs.motion, written * costs.writing
-    # A GPU optimises while the CPU does the rest; on a CPU all share the same cores.
-    return optimising + sum(beside) if stylizer.device.type == "cpu" else max(optimising, *beside)
-
-
-def amounts(config: RenderConfig, job: Job) -> tuple[int, int, int, int]:
-    """Of the full render: frames that start afresh, frames that do not, links between frames, and
-    frames written; each pass counted.
-    """
-    frames, ends = len(job.whole), (*job.cuts[1:], len(job.whole))
-    if config.per_frame:
-        return frames, 0, 0, frames
-    lengths = [end - begin for begin, end in zip(job.cuts, ends, strict=True)]
-    links = sum(max(0, length - j) for length in lengths for j in config.distances)
-    if config.passes == 1:
-        return len(lengths), frames - len(lengths), links, frames
-    later = config.passes - 1
-    return frames, later * frames, later * links, (config.passes + 1) * frames  # and the source's
+        if not done or not self.is_adaptive or not self.expected:
+            return None
+        return sum(done) / len(done) * nominal / self.expected
 
 
 @dataclass(frozen=True)
-class Costs:
-    """Seconds of a frame's parts at the size of the render.
+class FullRender:
+    """The render that a preview is of.
 
     Args:
-        iteration, scale: one iteration, and what is done once a scale.
-        polishing, change: the same of the polisher, which comes in addition; 0 where there is none.
-        motion: flow and mask.
-        writing: encoding the checkpoint.
+        size: (width, height).
     """
 
-    iteration: float
-    scale: float
-    polishing: float
-    change: float
-    motion: float
-    writing: float
+    config: RenderConfig
+    size: tuple[int, int]
+    output: Path
 
 
-def optimisation(
-    config: RenderConfig, size: tuple[int, int], costs: Costs, *, fresh: bool
-) -> float:
-    """The seconds that the optimiser takes for a frame of `size` (width, height). Work goes with
-    the area: at half the size it is a quarter.
-    """
-    from vidstyle.stylize.optimise.pyramid import descent, polish_iterations
-
-    *coarse, (full, finest) = descent(config, size[::-1], fresh=fresh)
-    polished = polish_iterations(config, size[::-1], fresh=fresh)
-    way = [*coarse, (full, finest - polished)]
-    seconds = sum(
-        factor**2 * (costs.scale + count * costs.iteration) for factor, count in way if count
-    )
-    return seconds + (costs.change + polished * costs.polishing if polished else 0.0)
-
-
-def timed_parts(
-    config: RenderConfig, job: Job, size: tuple[int, int], stylizer: Stylizer, flow: Flow, tile: int
-) -> Costs:
-    """The parts of a frame, measured at `size` (width, height) on one or two frames of the input.
+@dataclass(frozen=True)
+class PartCosts:
+    """Seconds of the parts of a render at its size.
 
     Args:
-        tile: as in `Stylizer`.
+        frame: stylising a frame.
+        link: flow and mask between two frames.
+        write: encoding the file of a frame.
     """
-    from vidstyle.frames import Frame, to_uint16
-    from vidstyle.motion.correspondence import link_frames
-    from vidstyle.storage import png16
-    from vidstyle.stylize.optimise.engine import State, Stylizer
-    from vidstyle.video.read import read
 
-    pair = [
-        frame.image for frame in read(job.source, size, job.first, min(job.first + 2, job.stop))
-    ]
-    frame, previous = pair[0], pair[-1]
-    masks = None
-    if job.regions:
-        shares = job.regions.painting.mean((1, 2))  # where they lie changes little
-        masks = shares[:, None, None].expand(-1, size[1], size[0]).contiguous()
+    frame: FrameCost
+    link: float
+    write: float
 
-    def optimise(iterations: int, polish: int = 0) -> float:
-        """Seconds of a frame with so many iterations at full size, the last `polish` of them
-        polished.
-        """
-        few = {
-            "first_iterations": iterations,
-            "first_scales": 1,
-            "polish": polish,
-            "stop_tolerance": 0.0,
-        }
-        one = Stylizer(
-            stylizer.extractor,
-            job.paintings,
-            (size[1], size[0]),
-            config.model_copy(update=few),
-            stylizer.device,
-            stylizer.polisher,
-            tile,
-            job.regions.painting if job.regions else None,
+
+@dataclass(frozen=True)
+class RenderAmounts:
+    """The work of a full render, all passes counted.
+
+    Args:
+        first: frames that start a shot, or are made by themselves.
+        linked: all others.
+        links: pairs of frames that flow is computed for.
+        written: frames that are written.
+    """
+
+    first: int
+    linked: int
+    links: int
+    written: int
+
+
+def estimate_render(
+    full: FullRender,
+    preview: Job,
+    linked: LinkedFrames,
+    models: Models,
+    clock: Clock = time.perf_counter,
+) -> float | None:
+    """Estimate the seconds that a full render takes.
+
+    Args:
+        preview: the job of the preview, which knows the whole input.
+        linked: what the preview has seen of linked frames.
+
+    Returns None when a frame does not fit into memory, which must not cost the preview.
+    """
+    config = full.config
+    device = preview.device
+    engine = create_engine(config, device)
+    try:
+        fit = fit_memory(config, engine, full.size, device, full.output)
+        stylizer = engine.build(
+            models.for_job(preview),
+            preview.style_images,
+            full.size,
+            device.device,
+            tile=fit.tile,
+            style_masks=preview.label_maps.style_masks if preview.label_maps else None,
         )
-        return median(lambda: one.step(State(), Frame(0, frame, masks), None))
+        flow = models.flow(flow_name(config), device.device, config.weights_dir)
+        linked_iterations = None
+        if engine.needs_motion:
+            nominal = engine.work(full.size, first=False).iterations
+            linked_iterations = linked.mean_iterations(nominal)
+        frames = sample_frames(preview, full.size)
+        costs = measure_costs(frames, RenderTools(stylizer, flow), config, linked_iterations, clock)
+    except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
+        return None
+    amounts = count_work(config, preview)
+    return add_up(amounts, costs, linked.optimised_share, device.device)
 
-    once, more = optimise(1), optimise(9)  # so many, for L-BFGS to have all that it keeps
-    iteration = max(1e-4, (more - once) / 8)
-    scale = max(0.0, once - iteration)
-    polishing = change = 0.0
-    if stylizer.polisher:
-        last, last_four = optimise(2, 1), optimise(5, 4)
-        polishing = max(1e-4, (last_four - last) / 3)
-        change = max(
-            0.0, last - once - polishing
-        )  # the frame's features and the optimiser's buffers, once more
-    return Costs(
-        iteration=iteration,
-        scale=scale,
-        polishing=polishing,
-        change=change,
-        motion=median(lambda: link_frames(frame, previous, flow, config.mask)),
-        writing=median(lambda: png16.encode(to_uint16(frame), "", 0)),
+
+def measure_costs(
+    frames: Sequence[Frame],
+    tools: RenderTools,
+    config: RenderConfig,
+    linked_iterations: float | None = None,
+    clock: Clock = time.perf_counter,
+) -> PartCosts:
+    """Measure the parts of a render on one or two of its frames.
+
+    Args:
+        linked_iterations: how many a linked frame takes in the mean, where that is known.
+    """
+    image = frames[0].image
+    other = frames[-1].image
+    return PartCosts(
+        frame=tools.stylizer.cost(frames, linked_iterations),
+        link=median_seconds(lambda: link_frames(image, other, tools.flow, config.mask), clock),
+        write=median_seconds(lambda: png16.encode_frame(to_uint16(image), "", 0), clock),
     )
 
 
-def median(work: Callable[[], object], tries: int = 3) -> float:
-    """Seconds of the middle one of a few calls: the first one pays for buffers and compiled
-    kernels.
+def add_up(
+    amounts: RenderAmounts, costs: PartCosts, optimised_share: float, device: torch.device
+) -> float:
+    """Add up the seconds of a render.
+
+    Args:
+        optimised_share: of the linked frames; static ones are taken as they are.
     """
+    stylising = amounts.first * costs.frame.first
+    stylising += amounts.linked * optimised_share * costs.frame.linked
+    alongside = (amounts.links * costs.link, amounts.written * costs.write)
+    # A GPU stylises while the CPU does the rest; on a CPU all share the same cores.
+    if device.type == "cpu":
+        return stylising + sum(alongside)
+    return max(stylising, *alongside)
+
+
+def count_work(config: RenderConfig, job: Job) -> RenderAmounts:
+    """Count the work of a render of the whole input."""
+    frames = len(job.timeline)
+    if config.per_frame:
+        return RenderAmounts(frames, 0, 0, frames)
+    ends = (*job.cuts[1:], frames)
+    lengths = [end - begin for begin, end in zip(job.cuts, ends, strict=True)]
+    links = sum(max(0, length - j) for length in lengths for j in config.distances)
+    if config.passes == 1:
+        return RenderAmounts(len(lengths), frames - len(lengths), links, frames)
+    later = config.passes - 1
+    written = (config.passes + 1) * frames  # and the source's
+    return RenderAmounts(frames, later * frames, later * links, written)
+
+
+def sample_frames(job: Job, size: tuple[int, int]) -> list[Frame]:
+    """One or two source frames of a job at another size (width, height), with regions that cover as
+    much as those of the style image do: where they lie changes little.
+    """
+    first = job.part.first
+    stop = min(first + 2, job.part.stop)
+    masks: Tensor | None = None
+    if job.label_maps:
+        shares = job.label_maps.style_masks.mean((1, 2))
+        masks = shares[:, None, None].expand(-1, size[1], size[0]).contiguous()
+    images = [frame.image for frame in read(job.source, size, first, stop)]
+    return [Frame(i, image, masks) for i, image in enumerate(images)]
+
+
+def median_seconds(
+    work: Callable[[], object], clock: Clock = time.perf_counter, calls: int = TIMED_CALLS
+) -> float:
+    """Measure the median of a few calls: the first one pays for buffers and compiled kernels."""
     times = []
-    for _ in range(tries):
-        begun = time.perf_counter()
+    for _ in range(calls):
+        begun = clock()
         work()
-        times.append(time.perf_counter() - begun)
-    return sorted(times)[tries // 2]
+        times.append(clock() - begun)
+    return sorted(times)[calls // 2]

@@ -1,73 +1,135 @@
-"""The networks that a render needs: which they are, fetched, and loaded once for all renders of a
-process.
-"""
+"""The networks of renders: fetched, and loaded once for all renders of a process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from vidstyle.config.weighted_names import POLISHER
 from vidstyle.events import Download, Report, silent
 from vidstyle.features.extractor import Network, build_network
-from vidstyle.machine.device import Precision, resolve_precision
+from vidstyle.machine.device import ComputeDevice, Precision
 from vidstyle.motion.flow import DIS, RAFT, Flow
-from vidstyle.weights import fetch, registry
+from vidstyle.weights.fetch import fetch_weights, load_weights
+from vidstyle.weights.locate import locate_weights
+from vidstyle.weights.registry import REGISTRY
 
 if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
+    from vidstyle.rendering.job import Job
+    from vidstyle.stylize.engine import Stylizer
+
+FLOWS = ("dis", "raft-small", "raft-large")
 
 
 class Models:
-    """Loads what renders ask for, and keeps it for the next one."""
+    """Loads the networks that renders ask for, and keeps them for the next render."""
 
     def __init__(self, report: Report = silent) -> None:
         self.report = report
         self.networks: dict[tuple[object, ...], Network] = {}
         self.flows: dict[tuple[object, ...], Flow] = {}
 
-    def fetch(self, config: RenderConfig) -> None:
-        """Have all weight files at hand before the first of them is loaded."""
-        for name in weight_files(config):
-            fetch.fetch(name, config.weights_dir, progress=downloading(name, self.report))
+    def fetch(self, names: Iterable[str], weights_dir: Path | None) -> dict[str, str]:
+        """Have weight files at hand, downloading what is missing: {name: sha256 of the file}.
 
-    def network(self, name: str, config: RenderConfig, device: torch.device) -> Network:
-        precision = resolve_precision(config.precision, device)
-        key = name, config.pooling, device, precision, config.weights_dir
+        None of them is loaded. Raises WeightsError.
+        """
+        return {
+            name: fetch_weights(
+                name, weights_dir, progress=report_download(name, self.report)
+            ).digest
+            for name in names
+        }
+
+    def network(
+        self, name: str, pooling: str, device: ComputeDevice, weights_dir: Path | None
+    ) -> Network:
+        """The feature network called `name`, on a device. Raises WeightsError."""
+        key = (name, pooling, device, weights_dir)
         if key not in self.networks:
             self.networks[key] = load_network(
                 name,
-                pooling=config.pooling,
-                device=device,
-                precision=precision,
-                weights_dir=config.weights_dir,
+                pooling=pooling,
+                device=device.device,
+                precision=device.precision,
+                weights_dir=weights_dir,
             )
         return self.networks[key]
 
-    def flow(self, config: RenderConfig, device: torch.device) -> Flow:
-        key = flow_name(config), device, config.weights_dir
+    def flow(self, name: str, device: torch.device, weights_dir: Path | None) -> Flow:
+        """The flow estimator called `name`, on a device. Raises WeightsError."""
+        key = (name, device, weights_dir)
         if key not in self.flows:
-            self.flows[key] = load_flow(*key)
+            self.flows[key] = load_flow(name, device, weights_dir)
         return self.flows[key]
 
+    def for_job(self, job: Job) -> JobNetworks:
+        """The networks on the device, and from the folder, of one render."""
+        return JobNetworks(self, job.device, job.config.weights_dir)
 
-def weight_files(config: RenderConfig) -> tuple[str, ...]:
+
+@dataclass(frozen=True)
+class JobNetworks:
+    """Gives an engine its networks (`stylize.engine.NetworkSource`)."""
+
+    models: Models
+    device: ComputeDevice
+    weights_dir: Path | None
+
+    def network(self, name: str, pooling: str = "average") -> Network:
+        """The feature network called `name`, loaded once. Raises WeightsError."""
+        return self.models.network(name, pooling, self.device, self.weights_dir)
+
+
+@dataclass(frozen=True)
+class RenderTools:
+    """The models of one render, in place."""
+
+    stylizer: Stylizer
+    flow: Flow
+
+
+def build_tools(job: Job, models: Models) -> RenderTools:
+    """Load the networks and build the stylizer of a render."""
+    stylizer = job.engine.build(
+        models.for_job(job),
+        job.style_images,
+        job.size,
+        job.device.device,
+        tile=job.memory.tile,
+        style_masks=job.label_maps.style_masks if job.label_maps else None,
+    )
+    config = job.config
+    return RenderTools(
+        stylizer, models.flow(flow_name(config), job.device.device, config.weights_dir)
+    )
+
+
+def weight_files(job: Job) -> tuple[str, ...]:
     """Names of the weight files that a render reads."""
-    networks = (config.features, *((POLISHER,) if config.polish else ()), flow_name(config))
-    return tuple(name for name in networks if name in registry.REGISTRY)  # DIS has none
+    names = (*job.engine.networks, flow_name(job.config))
+    return tuple(name for name in names if name in REGISTRY)  # DIS has none
+
+
+def missing_weights(job: Job) -> list[str]:
+    """Names of the weight files of a render that are not on this machine yet."""
+    folder = job.config.weights_dir
+    return [name for name in weight_files(job) if not locate_weights(name, folder)]
 
 
 def flow_name(config: RenderConfig) -> str:
-    """The estimator that a render loads. Without links between frames none is asked: DIS costs
+    """The flow estimator that a render loads. Without links between frames none is asked: DIS costs
     nothing.
     """
     return "dis" if config.per_frame else config.flow
 
 
-def downloading(name: str, report: Report) -> Callable[[int, int], None]:
+def report_download(name: str, report: Report) -> Callable[[int, int], None]:
+    """A progress callback that reports the download of the weights of `name`."""
     return lambda done, total: report(Download(name, done, total))
 
 
@@ -83,7 +145,7 @@ def load_network(
 
     Raises WeightsError when its weights cannot be had.
     """
-    state, digest = fetch.load(name, weights_dir)
+    state, digest = load_weights(name, weights_dir)
     return build_network(name, state, digest, pooling=pooling, device=device, precision=precision)
 
 
@@ -94,9 +156,9 @@ def load_flow(
 
     Raises WeightsError when its weights cannot be had.
     """
+    if name not in FLOWS:
+        raise ValueError(f"no optical flow called {name!r}: {', '.join(FLOWS)}")
     if name == "dis":
         return DIS()
-    if name not in ("raft-small", "raft-large"):
-        raise ValueError(f"no optical flow called {name!r}: dis, raft-small, raft-large")
-    state, digest = fetch.load(name, weights_dir)
+    state, digest = load_weights(name, weights_dir)
     return RAFT(name, state, digest, torch.device(device))

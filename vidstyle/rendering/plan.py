@@ -1,33 +1,37 @@
-"""What a render would do, without doing it (`--dry-run`)."""
+"""The plan of a render: what it would do, without doing it (`--dry-run`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vidstyle.config.settings import STEERING, RenderConfig, group_of
-from vidstyle.config.weighted_names import POLISHER
+from vidstyle.config.facts import STEERING
+from vidstyle.config.settings import facts_of
+from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.machine import disk
-from vidstyle.machine.device import resolve_device, resolve_precision
-from vidstyle.rendering import pipeline
-from vidstyle.rendering.models import weight_files
+from vidstyle.rendering.models import missing_weights
+from vidstyle.rendering.prepare import check_space, disk_needed, inspect, prepare
 from vidstyle.storage.record import state_folder
-from vidstyle.stylize.optimise.pyramid import polish_iterations
 from vidstyle.units import counted, disk_space
-from vidstyle.weights import locate, registry
+from vidstyle.weights.registry import REGISTRY
+
+if TYPE_CHECKING:
+    from vidstyle.config.settings import RenderConfig
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes in pixels, times in seconds, space in bytes; `shots` are first frames.
+    """What a render would do: sizes in pixels, times in seconds, space in bytes.
 
     Args:
-        first_iterations, iterations: of a frame that starts afresh, and of every other one; with
-            several `passes`, of the first and of each later one.
-        first_polish, polish: how many of them are polished.
-        held_to: how many frames back the frames are that each one is held to; none without links.
-        held_from_pass: the first pass in which they are; 0 where there is no temporal loss.
+        shots: first frames of shots.
         styles: as they were given, with weights and times.
         steering: the settings that steer the style, where they are not the usual ones.
+        first_iterations, iterations: of the first frame of a shot, and of every other one; with
+            several `passes`, of the first and of each later one.
+        first_polish, polish: how many of them are done on VGG-19.
+        held_to: how many frames back the frames are that each one is linked to; none without links.
+        held_from_pass: the first pass with the temporal loss; 0 where there is none.
         tile: side of the tiles that features are computed in; 0: at once.
     """
 
@@ -60,44 +64,59 @@ class Plan:
     notes: tuple[str, ...]
 
     def text(self) -> str:
-        features = f"{self.features} features{self.polishing()}"
-        lines = [
-            f"input     {self.input}: {counted(self.frames, 'frame')}, {self.seconds:.2f} s, "
-            + counted(len(self.shots), "shot"),
-            f"output    {self.output}: {self.width}x{self.height}, {self.codec}",
-            *([f"style     {', '.join(self.styles)}"] if self.styles else []),
-            *(
-                [f"steering  {', '.join(f'{k} = {v}' for k, v in self.steering.items())}"]
-                if self.steering
-                else []
+        """The plan in lines for a terminal."""
+        shots = counted(len(self.shots), "shot")
+        frames = counted(self.frames, "frame")
+        features = f"{self.features} features{self.describe_polish()}"
+        memory = (
+            f"about {disk_space(self.memory_needed)} needed, "
+            f"{disk_space(self.memory_allowed)} allowed"
+        )
+        if self.tile:
+            memory += f"; features in tiles of {self.tile}"
+        steering = ", ".join(f"{name} = {value}" for name, value in self.steering.items())
+        rows = [
+            ("input", f"{self.input}: {frames}, {self.seconds:.2f} s, {shots}"),
+            ("output", f"{self.output}: {self.width}x{self.height}, {self.codec}"),
+            ("style", ", ".join(self.styles)),
+            ("steering", steering),
+            ("models", f"{features} in {self.precision} on {self.device}, {self.flow} flow"),
+            ("passes", self.describe_passes()),
+            ("links", self.describe_links()),
+            ("memory", memory),
+            (
+                "disk",
+                f"{disk_space(self.disk_needed)} needed, {disk_space(self.disk_free)} free",
             ),
-            f"models    {features} in {self.precision} on {self.device}, {self.flow} flow",
-            *self.linking(),
-            f"memory    about {disk_space(self.memory_needed)} needed, {disk_space(self.memory_allowed)} allowed"
-            + (f"; features in tiles of {self.tile}" if self.tile else ""),
-            f"disk      {disk_space(self.disk_needed)} needed, {disk_space(self.disk_free)} free",
+            *(("note", note) for note in self.notes),
         ]
-        return "\n".join([*lines, *(f"note      {note}" for note in self.notes)])
+        return "\n".join(f"{name:<9} {text}" for name, text in rows if text)
 
-    def linking(self) -> list[str]:
-        """How the frames hang together, where that is not the usual way."""
-        if self.passes > 1:
-            first = f"{self.first_iterations} iterations of every frame by itself, then {self.iterations} in each of"
-            held = f"held to its neighbour from pass {max(2, self.held_from_pass)} on"
-            held = held if self.held_from_pass else "not held to its neighbour"
-            return [f"passes    {self.passes}: {first} {self.passes - 1} more; {held}"]
-        if len(self.held_to) > 1:
-            *others, last = self.held_to
-            start = "" if self.held_from_pass else ", to start from, without being held to them"
-            return [
-                f"links     each frame to those {', '.join(map(str, others))} and {last} before it{start}"
-            ]
-        return []
+    def describe_passes(self) -> str:
+        """Say how often frames are made; nothing where it is once."""
+        if self.passes == 1:
+            return ""
+        temporal = "not held to its neighbour"
+        if self.held_from_pass:
+            temporal = f"held to its neighbour from pass {max(2, self.held_from_pass)} on"
+        return (
+            f"{self.passes}: {self.first_iterations} iterations of every frame by itself, then "
+            f"{self.iterations} in each of {self.passes - 1} more; {temporal}"
+        )
 
-    def polishing(self) -> str:
+    def describe_links(self) -> str:
+        """Say which frames each one is linked to; nothing where it is the one before."""
+        if self.passes > 1 or len(self.held_to) < 2:
+            return ""
+        *others, last = self.held_to
+        start = "" if self.held_from_pass else ", to start from, without being held to them"
+        return f"each frame to those {', '.join(map(str, others))} and {last} before it{start}"
+
+    def describe_polish(self) -> str:
+        """Say which iterations are done on VGG-19."""
         if not self.first_polish:
             return ""
-        last = f", {POLISHER} in the last {self.first_polish} iterations of "
+        last = f", {REFINEMENT_NETWORK} in the last {self.first_polish} iterations of "
         if self.polish in (0, self.first_polish):
             return f"{last}every frame"
         if self.passes > 1:
@@ -105,69 +124,67 @@ class Plan:
         return f"{last}a shot's first frame and the last {self.polish} of every other one"
 
 
-def steered(config: RenderConfig) -> list[str]:
-    """The settings of that group that are not at their defaults."""
+def changed_steering(config: RenderConfig) -> list[str]:
+    """The settings that steer the style and are not at their defaults."""
     fields = type(config).model_fields
     return [
         name
         for name in fields
-        if group_of(name) == STEERING and getattr(config, name) != fields[name].default
+        if facts_of(name).group == STEERING and getattr(config, name) != fields[name].default
     ]
 
 
-def said(value: object) -> str:
-    """A setting as a user writes it."""
+def format_setting(value: object) -> str:
+    """Write a setting as a user writes it."""
     if isinstance(value, tuple):
         return " ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def of(config: RenderConfig) -> Plan:
-    """The plan for `config`. Raises what speaks against the input, the style, the output, the
-    device and the disk; whether older checkpoints fit is only known once the models are loaded.
+def plan_render(config: RenderConfig) -> Plan:
+    """Plan the render of `config`.
+
+    Raises what speaks against the input, the style, the output, the device and the disk. Whether
+    older frames fit is known in full only once the weights are at hand.
     """
-    device = resolve_device(config.device)
-    job = pipeline.prepare(config)
-    frames = len(job.timeline)
-    kept = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
-    missing = max(0, frames - kept)
-    linked = not config.per_frame and frames > len(job.shots)
-    again = linked or config.passes > 1  # some frames do not start afresh
-    first_polish, polish = (
-        polish_iterations(config, job.size[::-1], fresh=fresh) for fresh in (True, False)
-    )
-    pipeline.check_space(job, missing)
-    absent = [name for name in weight_files(config) if not locate.locate(name, config.weights_dir)]
-    fetching = [
-        f"{name}: {registry.REGISTRY[name].size / 1e6:.0f} MB of weights will be downloaded"
-        for name in absent
+    job = prepare(inspect(config))
+    frames = job.frame_count
+    stored = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
+    missing = max(0, frames - stored)
+    check_space(job, missing)
+    are_linked = not config.per_frame and frames > len(job.shots)
+    first_work = job.engine.work(job.size, first=True)
+    other_work = job.engine.work(job.size, first=False)
+    downloads = [
+        f"{name}: {REGISTRY[name].size / 1e6:.0f} MB of weights will be downloaded"
+        for name in missing_weights(job)
     ]
     return Plan(
         input=str(config.input),
         output=str(job.delivery.path),
         frames=frames,
-        seconds=float(job.timeline.duration),
+        seconds=float(job.rendered_timeline.duration),
         width=job.size[0],
         height=job.size[1],
-        shots=tuple(sorted(job.shots)),
+        shots=tuple(shot.first for shot in job.shots),
         codec=job.delivery.codec,
         styles=tuple(map(str, config.style)),
-        steering={name: said(getattr(config, name)) for name in steered(config)},
+        steering={name: format_setting(getattr(config, name)) for name in changed_steering(config)},
         features=config.features,
-        first_polish=first_polish,
-        polish=polish if again else 0,
+        first_polish=first_work.refined,
+        polish=other_work.refined if are_linked or config.passes > 1 else 0,
         passes=config.passes,
-        first_iterations=config.first_iterations,
-        iterations=config.iterations,
-        held_to=config.distances if linked else (),
-        held_from_pass=config.held_from_pass if config.temporal_weight else 0,
+        first_iterations=first_work.iterations,
+        iterations=other_work.iterations,
+        held_to=config.distances if are_linked else (),
+        held_from_pass=config.first_temporal_pass if config.temporal_weight else 0,
         flow=config.flow,
-        device=str(device),
-        precision=resolve_precision(config.precision, device),
+        device=str(job.device.device),
+        precision=job.device.precision,
         tile=job.memory.tile,
         memory_needed=job.memory.needed,
         memory_allowed=job.memory.allowed,
-        disk_needed=pipeline.disk_needed(job, missing),
-        disk_free=disk.free(job.delivery.path.parent),
-        notes=(*(note.text for note in job.notes), *fetching),
+        disk_needed=disk_needed(job, missing),
+        disk_free=disk.free_bytes(job.delivery.path.parent),
+        notes=(*(note.text for note in job.notes), *downloads),
     )

@@ -1,30 +1,34 @@
-"""Work that runs ahead of the optimiser or behind it, in a thread, with a bounded queue between."""
+"""Work that runs ahead of the optimiser, in a thread, with a bounded queue between."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from vidstyle.frames import Motion
 
 T = TypeVar("T")
 
 END = object()
 
-PATIENCE = 10.0
-"""Seconds."""
+LONGEST_WAIT = 10.0
+"""Seconds that a user who stops waits for a thread that is still busy."""
 
 
 @contextlib.contextmanager
-def ahead(items: Generator[T, None, None], depth: int = 2) -> Iterator[Iterable[T]]:
-    """`items`, computed up to `depth` in advance by another thread; its errors are raised here, in
+def prefetch(items: Generator[T, None, None], depth: int = 2) -> Iterator[Iterable[T]]:
+    """Compute `items` up to `depth` in advance in another thread; its errors are raised here, in
     order.
 
     When the block is left early the generator is closed, in its own thread, before this returns,
-    unless what it is at takes longer than `PATIENCE`: the user who stops should not have to wait
-    for it.
+    unless the item in progress takes longer than `LONGEST_WAIT`.
     """
     waiting: queue.Queue[tuple[object, BaseException | None]] = queue.Queue(maxsize=depth)
     left = threading.Event()
@@ -38,7 +42,7 @@ def ahead(items: Generator[T, None, None], depth: int = 2) -> Iterator[Iterable[
             return True
         return False
 
-    def work() -> None:
+    def produce() -> None:
         try:
             with contextlib.closing(items):
                 for item in items:
@@ -48,7 +52,7 @@ def ahead(items: Generator[T, None, None], depth: int = 2) -> Iterator[Iterable[
         except BaseException as error:
             put(END, error)
 
-    def take() -> Iterator[T]:
+    def consume() -> Iterator[T]:
         while True:
             item, error = waiting.get()
             if error is not None:
@@ -57,35 +61,70 @@ def ahead(items: Generator[T, None, None], depth: int = 2) -> Iterator[Iterable[
                 return
             yield item  # type: ignore[misc]
 
-    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    thread = threading.Thread(target=produce, name="prefetch", daemon=True)
     thread.start()
     try:
-        yield take()
+        yield consume()
     finally:
         left.set()
-        thread.join(PATIENCE)
+        thread.join(LONGEST_WAIT)
 
 
-class Behind:
-    """Calls run one after the other in another thread, at most `depth` of them waiting; an error is
-    raised at the next call or at the end. Leaving the block waits for the rest."""
+@contextlib.contextmanager
+def prefetch_for(device: torch.device, items: Generator[T, None, None]) -> Iterator[Iterable[T]]:
+    """Compute `items` ahead of the optimiser where that has a GPU. On the CPU they take turns: on
+    the same cores neither would be done sooner, and their memory would add up.
+    """
+    if device.type == "cpu":
+        with contextlib.closing(items):
+            yield items
+    else:
+        with prefetch(on_own_stream(items, device)) as computed:
+            yield computed
 
-    def __init__(self, depth: int = 2) -> None:
-        self.pool, self.depth = ThreadPoolExecutor(1, thread_name_prefix="behind"), depth
-        self.pending: list[Future[None]] = []
 
-    def __enter__(self) -> Behind:
-        return self
+def on_own_stream(
+    items: Generator[T, None, None], device: torch.device
+) -> Generator[T, None, None]:
+    """Give every item once it is finished; on CUDA, compute them on a stream of their own, so that
+    flow and masks do not wait for the optimiser's kernels, nor these for them.
+    """
+    with contextlib.closing(items):
+        if device.type != "cuda":
+            yield from items
+            return
+        import torch
 
-    def submit(self, work: Callable[[], None]) -> None:
-        while len(self.pending) >= self.depth:
-            self.pending.pop(0).result()
-        self.pending.append(self.pool.submit(work))
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        while True:
+            with torch.cuda.stream(stream):
+                item = next(items, None)
+            if item is None:
+                return
+            stream.synchronize()  # this thread waits, not the optimiser's
+            yield item
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.pool.shutdown(wait=True)
-        failures = [f.exception() for f in self.pending]
-        if kind is None:
-            for failure in failures:
-                if failure is not None:
-                    raise failure
+
+def upload_image(image: Tensor, device: torch.device) -> Tensor:
+    """Bring a source image to a CUDA device through pinned memory, so that the copy runs alongside
+    everything else. For other devices it stays where it is: there the CPU computes the flow.
+    """
+    if device.type != "cuda":
+        return image
+    return image.pin_memory().to(device, non_blocking=True)
+
+
+def hand_over(image: Tensor, motion: Motion | None) -> None:
+    """Tell CUDA that this thread uses what another stream has made: its memory must not be given
+    away while this stream still reads it.
+    """
+    if not image.is_cuda:
+        return
+    import torch
+
+    stream = torch.cuda.current_stream(image.device)
+    links = () if motion is None else (motion, *motion.farther.values())
+    parts = (tensor for link in links for tensor in (link.flow_t_to_prev, link.mask, link.static))
+    for tensor in (image, *parts):
+        if tensor is not None and tensor.is_cuda:
+            tensor.record_stream(stream)

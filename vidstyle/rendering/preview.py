@@ -1,36 +1,58 @@
-"""A short clip first: small, few iterations, source and result side by side, and what the whole
-render will take.
-
-Imports stay inside the functions: `vidstyle/__init__.py` binds this module's function by name and
-must stay light.
+"""A short clip before the full render: small, with few iterations, source and result next to each
+other, and a measured estimate of what the full render takes.
 """
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+import torch.nn.functional as F
+
+from vidstyle.config.settings import reduced
 from vidstyle.errors import OutputError
 from vidstyle.events import Report, silent
+from vidstyle.frames import to_uint16
+from vidstyle.machine import disk
+from vidstyle.motion.shots import middle_of_longest
+from vidstyle.rendering.estimate import FullRender, LinkedFrames, estimate_render
+from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.label_maps import LabelMaps
+from vidstyle.rendering.loop import Stop
+from vidstyle.rendering.models import Models
+from vidstyle.rendering.pipeline import encode_frames, never_stop, render_job
+from vidstyle.rendering.prepare import choose_part, inspect, prepare
+from vidstyle.rendering.sources import decode_images
+from vidstyle.storage import png16
+from vidstyle.storage.atomic import write_atomically
 from vidstyle.units import clock_time, counted, disk_space
+from vidstyle.video import delivery as deliveries
+from vidstyle.video.probe import probe
+from vidstyle.video.read import fit
 
 if TYPE_CHECKING:
-    from vidstyle.config.settings import RenderConfig
-    from vidstyle.rendering.pipeline import Job
-    from vidstyle.storage.checkpoint import Checkpoint
+    from torch import Tensor
 
-SECONDS = 3.0
-SIZE = 320
-"""Long side of the preview."""
-COLUMNS = 4
+    from vidstyle.config.settings import RenderConfig
+    from vidstyle.rendering.job import Job
+    from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.video.delivery import Delivery
+
+PREVIEW_SECONDS = 3.0
+
+PREVIEW_SIZE = 320
+"""Long side in pixels."""
+
+SHEET_COLUMNS = 4
 """Frames on the contact sheet."""
-GAP = 8
-LABEL = "preview"
+
+SHEET_GAP = 8
+"""Pixels."""
+
+SHEET_LABEL = "preview"
 """Marks a contact sheet as ours, so that the next preview may replace it."""
 
 
@@ -39,8 +61,8 @@ class Preview:
     """What a preview made and measured.
 
     Args:
-        output: the clip, source and result side by side (the contact sheet when the input is an
-            image).
+        output: the clip, source and result next to each other (the contact sheet when the input is
+            an image).
         sheet: the contact sheet.
         seconds_per_frame: measured in the preview.
         full_seconds, full_bytes: expected for the full render: time (None: a frame of it does not
@@ -56,117 +78,68 @@ class Preview:
     full_bytes: int
 
     def text(self) -> str:
-        took = f"preview: {counted(self.frames, 'frame')}, {self.seconds_per_frame:.2f} s each; contact sheet {self.sheet}"
-        whole = f"the full render: {counted(self.full_frames, 'frame')}, {disk_space(self.full_bytes)} of disk"
+        """Say it in two lines."""
+        frames = counted(self.frames, "frame")
+        took = f"preview: {frames}, {self.seconds_per_frame:.2f} s each; contact sheet {self.sheet}"
+        full_frames = counted(self.full_frames, "frame")
+        whole = f"the full render: {full_frames}, {disk_space(self.full_bytes)} of disk"
         if self.full_seconds is None:
-            return (
-                f"{took}\n{whole}; a frame of it does not fit into memory: choose a smaller --size"
-            )
+            too_large = "a frame of it does not fit into memory: choose a smaller --size"
+            return f"{took}\n{whole}; {too_large}"
         return f"{took}\n{whole}, about {clock_time(self.full_seconds)}"
 
 
-def preview(
-    config: RenderConfig, report: Report = silent, stop: Callable[[], bool] = lambda: False
-) -> Preview:
+def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_stop) -> Preview:
     """Render `config.duration` seconds (3) from `config.start` (the middle of the longest shot) at
     reduced size and iterations.
 
-    Writes `IN.preview.mp4` and the contact sheet `IN.preview.png` beside the input, or beside
+    Writes `IN.preview.mp4` and the contact sheet `IN.preview.png` next to the input, or next to
     `config.output` under its name. Its state is its own: the full render is not disturbed. Raises
-    what `render` raises.
+    the errors of `render`.
     """
-    from vidstyle.machine import disk, versions
-    from vidstyle.machine.device import deterministic, resolve_device
-    from vidstyle.rendering import pipeline
-    from vidstyle.rendering.estimate import LinkedFrames, full_render
-    from vidstyle.rendering.models import Models
-    from vidstyle.storage import checkpoint, record
-    from vidstyle.video import delivery
-    from vidstyle.video.probe import probe
-    from vidstyle.video.read import fit
+    named_after = config.output or config.input
+    clip = named_after.with_name(f"{named_after.stem}.preview.mp4")
+    sheet = clip.with_suffix(".png")
+    refuse_foreign(clip, sheet, overwrite=config.overwrite)
+    job, full_output = reduce_job(config, clip)
+    is_still = job.source.kind == "image"
+    models = Models(report)
+    linked = LinkedFrames(job, report)
 
-    device = resolve_device(config.device)
-    beside = config.output or config.input
-    clip, sheet = (
-        beside.with_name(f"{beside.stem}.preview.mp4"),
-        beside.with_name(f"{beside.stem}.preview.png"),
-    )
-    refuse_foreign(clip, sheet, config.overwrite)
-    source = probe(config.input)
-    small = reduced(config, max(source.width, source.height))
-    whole = {"start": None, "duration": None, "overwrite": True, "regions": None}
-    job = pipeline.prepare(small.model_copy(update=whole))
-    full_output, full_frames, still = job.delivery.path, len(job.whole), job.source.kind == "image"
-    first, stop_at = pipeline.chosen(job.whole, small.model_copy(update=part_shown(job, config)))
-    target = (
-        job.delivery
-        if still
-        else delivery.decide(
-            job.source,
-            clip,
-            config.named_after,
-            None,
-            None,
-            size=(2 * job.size[0], job.size[1] // 2 * 2),
-        )
-    )
-    # What may be replaced was settled above.
-    settled = small.model_copy(update={"overwrite": True})
-    regions = pipeline.regions_of(
-        settled, job.size, stop_at
-    )  # there need be labels for this part alone
-    job = replace(job, config=settled, first=first, stop=stop_at, delivery=target, regions=regions)
-    for note in job.notes:
-        report(note)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(deterministic(device))
-        stylizer, flow, parts = pipeline.build(job, device, Models(report))
-        state = checkpoint.Checkpoint(clip, parts, job.size, len(job.timeline))
-        store = stack.enter_context(checkpoint.hold(state))
-        # An earlier preview's frames are nothing to keep: other settings simply start over.
-        store.begin(
-            versions.versions(),
-            restart=record.read_record(store.folder).get("fingerprint") != store.fingerprint,
-        )
-        store.end_orphan()
-        missing = store.scan()
-        pipeline.check_space(job, len(missing))
-        begun, linked = time.perf_counter(), LinkedFrames(job.shots, report)
-        pipeline.stylize(job, stylizer, flow, store, missing, linked, stop)
-        each = (time.perf_counter() - begun) / max(1, len(missing))
-        pairs = side_by_side(job, store)
+    def deliver_preview(job: Job, store: Checkpoint, report: Report, stop: Stop) -> None:
         write_sheet(sheet, job, store)
-        if not still:
-            pipeline.deliver(job, store, {"preview": True}, report, stop, pairs)
-        store.remove()
-        size = fit(source.width, source.height, config.size)
-        seconds = full_render(
-            linked.scaled(small, config), job, full_output, size, stylizer, flow, linked.optimised
-        )
-        if (
-            seconds is not None and missing
-        ):  # and never less than at the preview's size, with half the iterations
-            seconds = max(seconds, each * full_frames)
+        if not is_still:
+            pairs = write_pairs(job, store)
+            encode_frames(job, store, report, stop, {"preview": True}, pairs)
+
+    result = render_job(job, linked, stop, models, deliver_preview)
+    # Of an output frame, whatever the number of passes.
+    seconds_each = (result.seconds_per_frame or 0.0) * config.passes
+    size = fit(job.source.width, job.source.height, config.size)
+    frame_count = len(job.timeline)
+    seconds = estimate_render(FullRender(config, size, full_output), job, linked, models)
+    if seconds is not None and result.rendered:
+        # Never less than at the preview's size, with half the iterations.
+        seconds = max(seconds, seconds_each * frame_count)
+    shots = replace(job, part=FrameRange(0, frame_count)).shots
+    longest_shot = max(len(shot) for shot in shots)
+    stored = disk.max_checkpoints(frame_count, config.passes, longest_shot)
     return Preview(
-        output=sheet if still else clip,
+        output=sheet if is_still else clip,
         sheet=sheet,
-        frames=len(job.timeline),
-        seconds_per_frame=each,
-        full_frames=full_frames,
+        frames=job.frame_count,
+        seconds_per_frame=seconds_each,
+        full_frames=frame_count,
         full_seconds=seconds,
-        full_bytes=disk.needed(
-            size, full_frames, disk.checkpoints(full_frames, config.passes), config.codec or "h264"
-        ),
+        full_bytes=disk.needed_bytes(size, frame_count, stored, config.codec or "h264"),
     )
 
 
-def refuse_foreign(clip: Path, sheet: Path, overwrite: bool) -> None:
-    """A preview replaces an earlier preview, and nothing else unless asked to."""
-    from vidstyle.storage import png16
-
-    # The clip cannot carry a label of ours; the sheet beside it vouches for it.
+def refuse_foreign(clip: Path, sheet: Path, *, overwrite: bool) -> None:
+    """Raise OutputError where the preview would replace something that no earlier preview made."""
+    # The clip cannot carry a label of ours; the sheet next to it vouches for it.
     there = [str(path) for path in (clip, sheet) if path.exists()]
-    if there and not overwrite and not png16.has_label(sheet, LABEL):
+    if there and not overwrite and not png16.has_label(sheet, SHEET_LABEL):
         raise OutputError(
             f"{' and '.join(there)} would be replaced",
             f"nothing shows that an earlier preview made this: {sheet} does not",
@@ -174,89 +147,112 @@ def refuse_foreign(clip: Path, sheet: Path, overwrite: bool) -> None:
         )
 
 
-def reduced(config: RenderConfig, long_side: int) -> RenderConfig:
-    """The settings of the preview of an input of this long side: never larger than the render, half
-    the iterations, everything else as it will be.
+def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
+    """Prepare the render of a part of the input: never larger than the full render, with half its
+    iterations, and everything else as it will be.
+
+    Returns the job, and where the full render would go.
     """
-    return config.model_copy(
+    source = probe(config.input)
+    long_side = max(source.width, source.height)
+    # What may be replaced is settled, and the frames of the full render do not matter here.
+    small = config.model_copy(
         update={
-            "size": min(config.size or long_side, SIZE),
-            "iterations": max(1, config.iterations // 2),
-            "first_iterations": max(1, config.first_iterations // 2),
-            "polish": (config.polish + 1)
-            // 2,  # they are part of the iterations; the last one is not lost
+            **reduced(config),
+            "size": min(config.size or long_side, PREVIEW_SIZE),
+            "overwrite": True,
+            "restart": False,
+            "keep_frames": False,
         }
     )
+    whole = {"start": None, "duration": None, "regions": None, "restart": True}
+    job = prepare(inspect(small.model_copy(update=whole)))
+    start, duration = choose_seconds(job, config)
+    part = choose_part(job.timeline, start, duration)
+    label_maps = None
+    if config.regions:  # there need be labels for this part alone
+        label_maps = LabelMaps(config.regions, job.size, must_be_fixed=config.passes > 1)
+        label_maps.check_length(part.stop)
+    part_job = replace(
+        job,
+        config=small,
+        part=part,
+        delivery=plan_clip(job, clip, config),
+        label_maps=label_maps,
+        discards_other_frames=True,
+    )
+    return part_job, job.delivery.path
 
 
-def part_shown(job: Job, config: RenderConfig) -> dict[str, float]:
-    """Start and duration in seconds: as asked, else 3 s from the middle of the longest shot
+def plan_clip(job: Job, clip: Path, config: RenderConfig) -> Delivery:
+    """Decide how the clip is encoded; of an image there is only the contact sheet."""
+    if job.source.kind == "image":
+        return replace(job.delivery, path=clip.with_suffix(".png"))
+    width, height = job.size
+    size = (2 * width, height // 2 * 2)
+    return deliveries.decide(job.source, clip, config.named_after, None, None, size=size)
+
+
+def choose_seconds(job: Job, config: RenderConfig) -> tuple[float, float]:
+    """Choose start and duration in seconds: as asked, else 3 s from the middle of the longest shot
     (earlier, where the video would end).
     """
-    from vidstyle.motion.shots import middle_of_longest
-
-    base, pts = job.whole.time_base, job.whole.pts
-    duration = SECONDS if config.duration is None else config.duration
+    duration = PREVIEW_SECONDS if config.duration is None else config.duration
     if config.start is not None:
-        return {"start": config.start, "duration": duration}
+        return config.start, duration
+    base = job.timeline.time_base
+    pts = job.timeline.pts
     middle = pts[middle_of_longest(job.cuts, pts)] * base
-    last = (pts[-1] + job.whole.last_duration) * base - Fraction(duration)
-    return {"start": float(max(pts[0] * base, min(middle, last))), "duration": duration}
+    last = (pts[-1] + job.timeline.last_duration) * base - Fraction(duration)
+    return float(max(pts[0] * base, min(middle, last))), duration
 
 
-def side_by_side(job: Job, store: Checkpoint) -> list[Path]:
-    """Source and result of every frame in one picture, as files for the encoder."""
-    import torch
-
-    from vidstyle.frames import to_uint16
-    from vidstyle.storage import atomic, png16
-    from vidstyle.video.read import read
-
+def write_pairs(job: Job, store: Checkpoint) -> list[Path]:
+    """Write source and result of every frame into one picture, as files for the encoder."""
     folder = store.folder / "pairs"
     folder.mkdir(exist_ok=True)
     paths = []
-    for i, frame in enumerate(read(job.source, job.size, job.first, job.stop)):
-        pair = torch.cat([frame.image, store.load(i)], 2)  # (3, H, 2 W): even, as encoders like it
-        pair = pair[:, : pair.shape[1] // 2 * 2] if pair.shape[1] > 2 else pair
-        paths.append(folder / f"{i:06d}.png")
-        atomic.write_atomically(paths[-1], png16.encode(to_uint16(pair), store.fingerprint, i))
+    for index, image in decode_images(job, 0, job.frame_count):
+        pair = torch.cat([image, store.load(index)], 2)  # (3, H, 2 W): even, as encoders like it
+        if pair.shape[1] > 2:
+            pair = pair[:, : pair.shape[1] // 2 * 2]
+        path = folder / f"{index:06d}.png"
+        data = png16.encode_frame(to_uint16(pair), store.fingerprint, index)
+        write_atomically(path, data)
+        paths.append(path)
     return paths
 
 
 def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
-    """The contact sheet: the paintings, source frames above, result frames below, evenly spread
-    over the preview.
+    """Write the contact sheet: the style images, source frames above, result frames below, evenly
+    spread over the preview.
     """
-    import torch
-    import torch.nn.functional as F
-
-    from vidstyle.frames import to_uint16
-    from vidstyle.storage import atomic, png16
-    from vidstyle.video.read import read
-
     width, height = job.size
-    count = len(job.timeline)
-    columns = sorted({round(i * (count - 1) / max(1, COLUMNS - 1)) for i in range(COLUMNS)})
-    tall = 2 * height + GAP
-    paintings = [
-        F.interpolate(
-            one[None],
-            (tall, max(1, round(one.shape[2] * tall / one.shape[1]))),
-            mode="bilinear",
-            antialias=True,
-        )[0]
-        for one in job.paintings
-    ]
-    beside = sum(one.shape[2] + GAP for one in paintings)
-    sheet = torch.ones(3, tall + 2 * GAP, GAP + beside + len(columns) * (width + GAP))
-    x = GAP
-    for painting in paintings:
-        sheet[:, GAP : GAP + tall, x : x + painting.shape[2]] = painting
-        x += painting.shape[2] + GAP
-    for frame in read(job.source, job.size, job.first, job.stop):
-        i = frame.index - job.first
-        if i in columns:
-            sheet[:, GAP : GAP + height, x : x + width] = frame.image
-            sheet[:, 2 * GAP + height : 2 * GAP + 2 * height, x : x + width] = store.load(i)
-            x += width + GAP
-    atomic.write_atomically(path, png16.encode(to_uint16(sheet), LABEL, 0))
+    last = job.frame_count - 1
+    columns = {round(i * last / max(1, SHEET_COLUMNS - 1)) for i in range(SHEET_COLUMNS)}
+    tall = 2 * height + SHEET_GAP
+    images = [scale_to_height(image, tall) for image in job.style_images]
+    across = sum(image.shape[2] + SHEET_GAP for image in images)
+    across += SHEET_GAP + len(columns) * (width + SHEET_GAP)
+    sheet = torch.ones(3, tall + 2 * SHEET_GAP, across)
+    x = SHEET_GAP
+    for image in images:
+        paste(sheet, image, SHEET_GAP, x)
+        x += image.shape[2] + SHEET_GAP
+    for index, image in decode_images(job, 0, job.frame_count):
+        if index in columns:
+            paste(sheet, image, SHEET_GAP, x)
+            paste(sheet, store.load(index), 2 * SHEET_GAP + height, x)
+            x += width + SHEET_GAP
+    write_atomically(path, png16.encode_frame(to_uint16(sheet), SHEET_LABEL, 0))
+
+
+def scale_to_height(image: Tensor, height: int) -> Tensor:
+    """Scale an image (3, h, w) to a height in pixels, its aspect unchanged."""
+    size = (height, max(1, round(image.shape[2] * height / image.shape[1])))
+    return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+
+
+def paste(sheet: Tensor, image: Tensor, top: int, left: int) -> None:
+    """Put an image (3, h, w) onto a sheet, in place."""
+    sheet[:, top : top + image.shape[1], left : left + image.shape[2]] = image

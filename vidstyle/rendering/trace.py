@@ -1,23 +1,23 @@
-"""How a frame comes about, iteration by iteration: a film of its pictures, a plot and a file of its
+"""The trace of a frame, iteration by iteration: a film of its pictures, a plot and a file of its
 losses (`--trace`).
 
 What the optimiser evaluates is recorded and nothing is evaluated for the record, so the frame is
 the same with and without it. L-BFGS tries points that it does not take: there the film stays at the
 best picture so far. Losses of two sizes, or of two networks, do not compare: each size and each
-network is a *part*, which begins anew.
+network is a *part* of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidstyle.config.weighted_names import POLISHER
 from vidstyle.errors import ConfigError
 from vidstyle.events import Note, Report
 from vidstyle.frames import TIME_BASE, Timeline
@@ -25,9 +25,8 @@ from vidstyle.machine.plotting import require_matplotlib
 from vidstyle.rendering.loss_plot import Evaluation, losses_png
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.storage.frame_store import FrameStore
-from vidstyle.storage.record import Identity, existing, read_record, state_folder
+from vidstyle.storage.record import FileIdentity, output_exists_error, read_record, state_folder
 from vidstyle.stylize import oklab
-from vidstyle.stylize.optimise.engine import State, Stylizer
 from vidstyle.stylize.resample import resize
 from vidstyle.video import delivery, write
 
@@ -35,61 +34,70 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vidstyle.config.settings import RenderConfig
-    from vidstyle.features.extractor import Extractor
-    from vidstyle.frames import Frame, Motion
-    from vidstyle.rendering.pipeline import Job
+    from vidstyle.rendering.job import Job
+    from vidstyle.rendering.schedule import Work
     from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.stylize.engine import Observer, Step
 
-RATE = Fraction(25)
+FILM_RATE = Fraction(25)
 """Frames per second of the film; an evaluation each."""
 
-HELD = 25
+RESULT_FRAMES = 25
 """Frames for which it stays at the result."""
 
 
-def files(output: Path) -> tuple[Path, Path, Path]:
-    """Film, plot and figures of a render's output."""
-    film, plot, figures = (
-        output.with_name(f"{output.stem}.trace.{kind}") for kind in ("mp4", "png", "json")
+def trace_files(output: Path) -> tuple[Path, Path, Path]:
+    """The paths of film, plot and figures of a render's output."""
+    return (
+        output.with_name(f"{output.stem}.trace.mp4"),
+        output.with_name(f"{output.stem}.trace.png"),
+        output.with_name(f"{output.stem}.trace.json"),
     )
-    return film, plot, figures
 
 
-def check(output: Path, config: RenderConfig) -> None:
-    """Raises OutputError where the trace cannot be written, or would replace what this render did
+def check_trace(output: Path, config: RenderConfig) -> None:
+    """Raise OutputError where the trace cannot be written, or would replace what this render did
     not make.
     """
     record = read_record(state_folder(output))
     known = {**(record.get("traced") or {}), **(record.get("trace") or {})}
-    for path in files(output):
-        delivery.check_place(path, config.input, config.made_from)
-        if path.exists() and not config.overwrite and not is_own(path, known):
-            raise existing(path)
+    for path in trace_files(output):
+        delivery.check_place(path, config.input, config.protected_files)
+        if path.exists() and not config.overwrite and not is_on_record(path, known):
+            raise output_exists_error(path)
 
 
-def is_own(path: Path, known: Mapping[str, Any]) -> bool:
-    """Whether a file is the one that is on record, {name: its identity}."""
-    identity = Identity.of(path)
+def is_on_record(path: Path, known: Mapping[str, Any]) -> bool:
+    """Tell whether a file is the one that is on record, {name: its identity}."""
+    identity = FileIdentity.of(path)
     return identity is not None and asdict(identity) == known.get(path.name)
 
 
 class Trace:
-    """The trace of the first frame that this run renders afresh."""
+    """Traces the first frame of a shot that this run makes first (`loop.FrameWatcher`).
 
-    def __init__(self, job: Job, stylizer: Stylizer, store: Checkpoint, report: Report) -> None:
-        self.job, self.stylizer, self.store, self.report = job, stylizer, store, report
+    While that frame is made it is the observer of its engine (`stylize.engine.Observer`).
+    """
+
+    def __init__(self, job: Job, store: Checkpoint, report: Report) -> None:
+        self.job = job
+        self.store = store
+        self.report = report
         self.evaluations: list[Evaluation] = []
         self.film: list[Path] = []
-        width, height = (n // 2 * 2 for n in job.size)  # encoders like it
-        self.pictures = FrameStore(
-            store.folder / "trace", f"{store.fingerprint}-trace", (width, height)
-        )
+        width, height = job.size
+        even_size = (width // 2 * 2, height // 2 * 2)  # encoders like it
+        label = f"{store.fingerprint}-trace"
+        self.pictures = FrameStore(store.folder / "trace", label, even_size)
         known = store.record.get("trace") or {}
-        self.hand_over(known)  # what a killed run had ready
-        self.delivered = bool(known) and all(is_own(self.place(name), known) for name in known)
+        self.hand_over(known)  # the files that a killed run had ready
+        self.delivered = bool(known) and all(
+            is_on_record(self.place(name), known) for name in known
+        )
         self.plotted = self.delivered or self.can_plot()
 
     def can_plot(self) -> bool:
+        """Whether there will be a plot; says so where there will be none."""
         try:
             require_matplotlib()
         except ConfigError as e:
@@ -98,98 +106,103 @@ class Trace:
             return False
         return True
 
-    def step(self, state: State, frame: Frame, motion: Motion | None) -> tuple[State, Tensor, int]:
-        """`Stylizer.step`, recorded where it is the frame to trace."""
-        if motion is not None or self.evaluations or self.delivered:
-            return self.stylizer.step(state, frame, motion)
-        frame = frame.to(self.stylizer.device)
-        self.source, self.index = frame.image, frame.index
+    @contextlib.contextmanager
+    def watch(self, work: Work) -> Iterator[Observer | None]:
+        """Observe the frame if it is the one to trace."""
+        is_first = work.motion is None and work.previous_pass is None
+        if not is_first or self.evaluations or self.delivered:
+            yield None
+            return
+        self.index = work.frame.index
+        self.source = work.frame.image
         self.pictures.open()
         try:
-            self.show(self.stylizer.first_image(frame))
-            self.stylizer.watch = self.watch
-            made = self.stylizer.step(state, frame, motion)
+            yield self
         except BaseException:
-            self.pictures.drop()
+            self.pictures.delete()
             raise
-        finally:
-            self.stylizer.watch = None
-        self.keep(made[1])
-        self.film += self.film[-1:] * (HELD - 1)
-        return made
 
-    def watch(self, extractor: Extractor, picture: Tensor, losses: Mapping[str, Tensor]) -> None:
-        """Takes an evaluation down."""
-        features = POLISHER if extractor is self.stylizer.polisher else self.job.config.features
+    def finish(self, work: Work, step: Step) -> None:
+        """Show the result of the traced frame for a while, and deliver."""
+        if self.delivered or not self.evaluations or work.frame.index != self.index:
+            return
+        self.save_picture(step.image)
+        self.film += self.film[-1:] * (RESULT_FRAMES - 1)
+        self.deliver()
+
+    def start(self, image: Tensor) -> None:
+        """Take the image that the optimisation starts from."""
+        self.show(image)
+
+    def evaluate(self, image: Tensor, losses: Mapping[str, Tensor], features: str) -> None:
+        """Take one evaluation of the objective."""
+        scale = (image.shape[2], image.shape[1])
         values = {name: float(value) for name, value in losses.items()}
-        one = Evaluation(
-            len(self.evaluations) + 1,
-            (picture.shape[2], picture.shape[1]),
-            features,
-            values,
-            taken=True,
-        )
+        number = len(self.evaluations) + 1
+        new = Evaluation(number, scale, features, values, taken=True)
         before = [
-            other.total for other in self.evaluations if other.part == one.part and other.taken
+            other.total for other in self.evaluations if other.part == new.part and other.taken
         ]
-        if (
-            before and self.job.config.optimizer == "lbfgs" and not one.total <= before[-1]
-        ):  # it may not be finite
-            self.evaluations.append(
-                Evaluation(one.iteration, one.scale, features, values, taken=False)
-            )
+        is_better = not before or new.total <= before[-1]  # False where it is not finite
+        if self.job.config.optimizer == "lbfgs" and not is_better:
+            self.evaluations.append(replace(new, taken=False))
             self.film.append(self.film[-1])
         else:
-            self.evaluations.append(one)
-            self.show(picture)
+            self.evaluations.append(new)
+            self.show(image)
 
-    def show(self, picture: Tensor) -> None:
-        """Keep what the optimiser has, (3, h, w), as it would be seen: at full size, and in the
-        source's colours where lightness alone is painted.
+    def show(self, image: Tensor) -> None:
+        """Save the image that the optimiser has, (3, h, w), as it would be seen: at full size, and
+        in the source's colours where lightness alone is painted.
         """
-        large = resize(picture, tuple(self.source.shape[1:]))
+        source = self.source.to(image.device)
+        large = resize(image, tuple(source.shape[1:]))
         if self.job.config.keep_colors == "luminance":
-            large = oklab.with_colours_of(large, self.source)
-        self.keep(large)
+            large = oklab.keep_source_colours(large, source)
+        self.save_picture(large)
 
-    def keep(self, picture: Tensor) -> None:
-        """A picture of the size of the render goes to the disk: there are as many as iterations."""
+    def save_picture(self, image: Tensor) -> None:
+        """Save one picture of the film, (3, H, W). There are as many as iterations, so they wait on
+        the disk.
+        """
         width, height = self.pictures.size
         index = len(self.film)
-        self.pictures.save(index, picture[:, :height, :width])
-        self.film.append(self.pictures.file(index))
+        self.pictures.save(index, image[:, :height, :width])
+        self.film.append(self.pictures.frame_path(index))
 
     def deliver(self) -> None:
-        """Make the files as soon as there is something to show, and give them their names."""
-        if self.delivered or not self.evaluations:
-            return
-        film, plot, figures = (self.pictures.path / path.name for path in files(self.store.output))
+        """Make the files, and give them their names."""
+        names = [path.name for path in trace_files(self.store.output)]
+        film, plot, figures = (self.pictures.path / name for name in names)
         self.encode(film)
         with disk_errors(self.store.folder):
             figures.write_text(as_json(self.evaluations), encoding="utf-8")
             if self.plotted:
                 plot.write_bytes(losses_png(self.evaluations))
-        made = [path for path in (film, plot, figures) if path.exists()]
-        check(self.store.output, self.job.config)  # again: one may have appeared since
+        written = [path for path in (film, plot, figures) if path.exists()]
+        check_trace(self.store.output, self.job.config)  # one may have appeared since
         # On record first, so that a run that continues this one knows them for its own.
-        known = {path.name: asdict(identity) for path in made if (identity := Identity.of(path))}
+        known = {
+            path.name: asdict(identity) for path in written if (identity := FileIdentity.of(path))
+        }
         self.store.save_record(trace=known)
         self.hand_over(known)
         self.delivered = True
         of = f" of frame {self.index}" if self.store.count > 1 else ""
-        self.report(
-            Note(f"the trace{of}: {', '.join(str(self.place(path.name)) for path in made)}")
-        )
+        places = ", ".join(str(self.place(path.name)) for path in written)
+        self.report(Note(f"the trace{of}: {places}"))
 
     def encode(self, film: Path) -> None:
-        """The film, in the state directory."""
-        ticks = round(1 / (RATE * TIME_BASE))
-        times = Timeline(tuple(i * ticks for i in range(len(self.film))), ticks, RATE, RATE)
+        """Encode the film, in the state directory."""
+        ticks = round(1 / (FILM_RATE * TIME_BASE))
+        times = Timeline(
+            tuple(i * ticks for i in range(len(self.film))), ticks, FILM_RATE, FILM_RATE
+        )
 
         def on_start(pid: int, temporary: Path) -> None:
             self.store.save_record(encoder={"pid": pid, "temporary": str(temporary)})
 
-        made = write.encode(
+        encoded = write.encode(
             self.film,
             times,
             None,
@@ -199,7 +212,7 @@ class Trace:
             sar=self.job.source.sar,
             on_start=on_start,
         )
-        made.replace(film)
+        encoded.replace(film)
         self.store.save_record(encoder=None)
 
     def hand_over(self, known: Mapping[str, Any]) -> None:
@@ -210,13 +223,14 @@ class Trace:
             for name in known:
                 if (self.pictures.path / name).exists():
                     (self.pictures.path / name).replace(self.place(name))
-        self.pictures.drop()
+        self.pictures.delete()
 
     def place(self, name: str) -> Path:
+        """The path of a file of the trace, next to the output."""
         return self.store.output.with_name(name)
 
-    def tell(self) -> None:
-        """Warns where a render ends and nothing was traced."""
+    def warn_if_nothing(self) -> None:
+        """Warn where a render ends and nothing was traced."""
         if not self.delivered:
             why = "earlier runs have rendered every frame that starts afresh"
             self.report(
@@ -225,8 +239,8 @@ class Trace:
 
 
 def as_json(evaluations: Sequence[Evaluation]) -> str:
-    """A list with a line for each evaluation; null where a loss is not finite, which JSON has no
-    word for.
+    """Write the evaluations as a JSON list with a line for each; null where a loss is not finite,
+    which JSON has no word for.
     """
 
     def finite(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""TODO storage.atomic."""
+"""Files that are written whole or not at all, disk errors in the user's words, and digests."""
 
 from __future__ import annotations
 
@@ -9,34 +9,39 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vidstyle.errors import DiskFullError, OutputError, RenderError
-from vidstyle.weights.download import CHUNK
 
-if TYPE_CHECKING:
-    pass
+HASHED_BLOCK_BYTES = 1 << 20
+
+FULL_DISK_NUMBERS = (errno.ENOSPC, errno.EDQUOT)
+
+FULL_DISK_TEXTS = ("No space left on device", "Disk quota exceeded")
+"""The system's words for the same errors, as other programs print them."""
 
 
 def sha256(path: Path) -> str:
-    """The digest of a file, computed once per process as long as its size and time of change
+    """Return the digest of a file, computed once per process as long as its size and time of change
     stay.
     """
     stat = path.stat()
-    return _sha256(path, stat.st_size, stat.st_mtime_ns)
+    return _hash_file(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache
-def _sha256(path: Path, _size: int, _mtime_ns: int) -> str:
+def _hash_file(path: Path, _size: int, _mtime_ns: int) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as f:
-        while block := f.read(CHUNK):
+        while block := f.read(HASHED_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """All of `data` under `path`, or nothing: written beside it, flushed to the disk, renamed."""
+    """Write all of `data` under `path`, or nothing: next to it, flushed to the disk, then renamed.
+
+    Raises OSError.
+    """
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as f:
@@ -49,21 +54,40 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Tell a full disk, or a used-up quota, from other errors."""
+    return isinstance(error, OSError) and error.errno in FULL_DISK_NUMBERS
+
+
+def mentions_full_disk(text: str) -> bool:
+    """Tell whether another program's error text speaks of a full disk."""
+    return any(words in text for words in FULL_DISK_TEXTS)
+
+
 @contextlib.contextmanager
 def disk_errors(folder: Path, *, begun: bool = True) -> Iterator[None]:
-    """Says what to do when the disk is full, broken or read-only; `begun` when frames may be there
-    already.
+    """Say what to do when the disk is full, broken or read-only.
+
+    Args:
+        folder: the place that is written to.
+        begun: whether frames may be there already.
+
+    Raises:
+        DiskFullError: there is no space left.
+        RenderError: any other OSError of the block, where frames may be there.
+        OutputError: the same, where none are.
     """
     try:
         yield
     except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(e):
             raise DiskFullError(
                 "the disk is full",
                 f"no space left for {folder}; all finished frames are kept",
                 "make room, then run the same command again: it continues",
             ) from e
-        what, why = f"cannot write to {folder}", e.strerror or str(e)
+        what = f"cannot write to {folder}"
+        why = e.strerror or str(e)
         if begun:
             raise RenderError(
                 what, why, "mend the disk, then run the same command again: it continues"

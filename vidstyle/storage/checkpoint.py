@@ -1,13 +1,14 @@
-"""The state directory of a render, `out.mp4.vidstyle/` beside `out.mp4`.
+"""The state directory of a render, `out.mp4.vidstyle/` next to `out.mp4`.
 
 ::
 
-    render.json      what this render is (fingerprint and its parts, versions) and how far its delivery got
-    frames/000000.png   16-bit frames, see `framefile`; a frame is done when its file says so
-    frames.2/        the same of an earlier pass, here the second, until the next one is complete
-    source/          the input's frames at the size of the render, where there are several passes
-    lock             held by the process that renders
-    log.txt          what happened, run after run
+    render.json         the record: fingerprint and its parts, versions, how far the delivery got
+    frames/000000.png   16-bit frames, see `png16`; a frame is done when its file says so
+    frames.2/           the same of an earlier pass, here the second, until the next one is complete
+    source/             the input's frames at the size of the render, where there are several passes
+    lock                locked by the process that renders
+    shot-000012.lock    locked by the process that renders the shot from frame 12 on
+    log.txt             the log, run after run
 """
 
 from __future__ import annotations
@@ -19,22 +20,21 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidstyle.config.fingerprint import RENDER_FORMAT, fingerprint
-from vidstyle.config.settings import RenderConfig, extra_of
+from vidstyle.config.fingerprint import ASKED_BY, RENDER_FORMAT, fingerprint
+from vidstyle.config.settings import RenderConfig, facts_of
 from vidstyle.errors import OutputError, SettingsChangedError
-from vidstyle.storage import atomic
-from vidstyle.storage.atomic import disk_errors
+from vidstyle.storage.atomic import disk_errors, write_atomically
 from vidstyle.storage.frame_store import FrameStore
-from vidstyle.storage.lock import held
+from vidstyle.storage.lock import lock_folder, remove_idle_shot_locks
 from vidstyle.storage.record import (
-    OWN,
-    Identity,
-    existing,
+    RENDER_FILES,
+    FileIdentity,
     is_own_output,
+    output_exists_error,
     read_record,
     state_folder,
 )
@@ -42,16 +42,29 @@ from vidstyle.storage.record import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+Differences = dict[str, tuple[object, object]]
+"""Maps a name to its old and its new value."""
+
 
 class Checkpoint:
-    """The frames and the record of one render; made by `hold`."""
+    """The frames and the record of one render. Use it under `lock_output`.
+
+    Args:
+        output: the file that the render makes.
+        parts: the parts of its fingerprint.
+        size: (width, height) of its frames.
+        count: the number of its frames.
+    """
 
     def __init__(
-        self, output: Path, parts: dict[str, Any], size: tuple[int, int], count: int
+        self, output: Path, parts: Mapping[str, Any], size: tuple[int, int], count: int
     ) -> None:
-        self.output, self.folder = output, state_folder(output)
-        self.parts, self.fingerprint = {"render_format": RENDER_FORMAT, **parts}, fingerprint(parts)
-        self.size, self.count = size, count
+        self.output = output
+        self.folder = state_folder(output)
+        self.parts = {"render_format": RENDER_FORMAT, **parts}
+        self.fingerprint = fingerprint(parts)
+        self.size = size
+        self.count = count
         self.final = FrameStore(self.folder / "frames", self.fingerprint, size)
         self.frames = self.final.path
         self.source = FrameStore(self.folder / "source", f"{self.fingerprint}-source", size)
@@ -60,41 +73,46 @@ class Checkpoint:
     def begin(
         self, versions: dict[str, str], *, restart: bool, overwrite: bool = True
     ) -> list[str]:
-        """Take up what an earlier run left, or start over. Returns warnings.
+        """Continue from the frames that an earlier run left, or start over.
 
-        Raises, before anything is touched, SettingsChangedError when finished frames were made with
-        other settings, and without `overwrite` OutputError when an output is there that this very
-        render did not make.
+        Args:
+            versions: those of the libraries that frames depend on.
+            restart: throw the frames of earlier runs away.
+            overwrite: an output that is there may be replaced.
+
+        Returns:
+            Warnings for the user.
+
+        Raises, before anything is touched:
+            SettingsChangedError: finished frames were made with other settings.
+            OutputError: an output is there that this very render did not make, and may not be
+                replaced.
         """
         old = read_record(self.folder)
-        encoder = old.get("encoder")  # whatever else is forgotten: it may still run
-        changed = old.get("fingerprint") != self.fingerprint
-        differences = compare(old.get("parts") or {}, self.parts)
-        kept = self.holds_frames()
-        if old and changed and differences and kept and not restart:
-            names = "; ".join(
-                f"{k}: {brief(usual(k, a))} -> {brief(usual(k, b))}"
-                for k, (a, b) in differences.items()
+        # An old encoder may still run, whatever else is forgotten.
+        encoder = old.get("encoder")
+        is_changed = old.get("fingerprint") != self.fingerprint
+        if is_changed and not restart:
+            refuse_differences(
+                self.folder, find_differences(old.get("parts") or {}, self.parts), old
             )
-            raise SettingsChangedError(
-                f"the frames in {self.folder} were made with other settings",
-                f"changed: {names}",
-                "use the old settings, another -o, or --restart to throw those frames away",
-                differences,
-            )
-        if not overwrite and self.output.exists() and (changed or not is_own_output(self.output)):
-            raise existing(self.output)
+        if (
+            not overwrite
+            and self.output.exists()
+            and (is_changed or not is_own_output(self.output))
+        ):
+            raise output_exists_error(self.output)
         warnings = []
         if restart:
-            self.final.drop()
-            self.drop_passes()
-        elif not changed and kept and old.get("versions") != versions:
-            others = compare(old.get("versions") or {}, versions).items()
-            listed = ", ".join(f"{k} {a} -> {b}" for k, (a, b) in others)
+            self.final.delete()
+            self.delete_passes()
+        elif not is_changed and self.has_frames() and old.get("versions") != versions:
+            others = find_differences(old.get("versions") or {}, versions).items()
+            listed = ", ".join(f"{name} {before} -> {after}" for name, (before, after) in others)
             warnings.append(f"continuing frames made with other versions ({listed})")
-        # Files beside the output that are known for this render's own stay so.
+        # Files next to the output that are known as this render's own stay so.
         traced = {**(old.get("traced") or {}), **(old.get("trace") or {})}
-        if restart or changed:
+        if restart or is_changed:
             old = {}
         now = {
             "fingerprint": self.fingerprint,
@@ -109,12 +127,12 @@ class Checkpoint:
         return warnings
 
     def save_record(self, **changes: Any) -> None:
+        """Write the record with these changes."""
         self.record.update(changes)
         with disk_errors(self.folder):
-            text = json.dumps(
-                self.record, indent=1, sort_keys=True
-            )  # ASCII: a path need not be UTF-8
-            atomic.write_atomically(self.folder / "render.json", text.encode())
+            # ASCII: a path need not be UTF-8.
+            text = json.dumps(self.record, indent=1, sort_keys=True)
+            write_atomically(self.folder / "render.json", text.encode())
 
     def log(self, line: str) -> None:
         """Append a line with the time; a log that cannot be written stops nothing."""
@@ -125,52 +143,64 @@ class Checkpoint:
         ):
             f.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
 
-    def path(self, index: int) -> Path:
-        return self.final.file(index)
+    def frame_path(self, index: int) -> Path:
+        """Return the place of frame `index` of the output."""
+        return self.final.frame_path(index)
 
-    def scan(self) -> list[int]:
-        """The frames still to render."""
-        return self.final.missing(range(self.count))
+    def missing_frames(self) -> list[int]:
+        """Return the frames of the output that are still to render, in order."""
+        return self.final.missing_frames(range(self.count))
 
     def save(self, index: int, image: Tensor) -> None:
-        """Keep frame `index`, (3, H, W): whole on the disk when this returns."""
+        """Write frame `index`, (3, H, W) in [0, 1]: whole on the disk when this returns."""
         self.final.save(index, image)
 
     def load(self, index: int) -> Tensor:
-        """Frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
+        """Read frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
         return self.final.load(index)
 
     def pass_frames(self, number: int) -> FrameStore:
-        """The frames of a pass before the last one, which has `final`."""
+        """Return the store of a pass before the last one, which has `final`."""
         return FrameStore(
             self.folder / f"frames.{number}", f"{self.fingerprint}-pass{number}", self.size
         )
 
-    def pass_folders(self) -> list[Path]:
-        return [path for path in self.folder.glob("frames.*") if path.is_dir()]
+    def has_frames(self) -> bool:
+        """Tell whether there is work to lose, of whatever pass."""
+        return has_frames(self.folder)
 
-    def holds_frames(self) -> bool:
-        """Whether there is work to lose, of whatever pass."""
-        return any(any(path.glob("*.png")) for path in (self.frames, *self.pass_folders()))
+    def delete_pass_frames(self, numbers: Iterable[int], indices: Iterable[int]) -> None:
+        """Remove these frames of these passes before the last one."""
+        wanted = list(indices)
+        for number in numbers:
+            self.pass_frames(number).delete_frames(wanted)
 
-    def drop_passes(self) -> None:
-        """Forget all that the last pass was made from."""
-        for path in (self.source.path, *self.pass_folders()):
+    def delete_sources(self, indices: Iterable[int]) -> None:
+        """Remove these source frames."""
+        self.source.delete_frames(indices)
+
+    def delete_passes(self) -> None:
+        """Remove all that the last pass was made from."""
+        for path in (self.source.path, *pass_folders(self.folder)):
             shutil.rmtree(path, ignore_errors=True)
 
     def deliver(
         self, temporary: Path, settings: dict[str, Any], *, overwrite: bool = False
     ) -> None:
-        """Give the finished file its name. What it is goes on record first, so that a kill between
-        here and the end of tidying up leaves a finished render, not a mystery."""
+        """Give the finished file its name. Its identity goes on record first, so that a kill
+        between here and the end of tidying up leaves a finished render, not a mystery.
+
+        Raises OutputError when a foreign output has appeared, and may not be replaced.
+        """
         if not overwrite and self.output.exists() and not is_own_output(self.output):
             temporary.unlink()
             raise OutputError(
                 f"{self.output} appeared while it was being rendered",
                 "it is not this render's, and would be replaced",
-                "rename it and run the same command again: all frames are kept; or use -f to replace it",
+                "rename it and run the same command again: all frames are kept; "
+                "or use -f to replace it",
             )
-        identity = Identity.of(temporary)
+        identity = FileIdentity.of(temporary)
         assert identity is not None, "the encoder checked its file"
         self.save_record(
             delivered={"size": identity.size, "mtime_ns": identity.mtime_ns, "settings": settings}
@@ -180,8 +210,8 @@ class Checkpoint:
         self.save_record(encoder=None)
 
     def is_delivered(self, settings: dict[str, Any]) -> bool:
-        """Whether the output is there, made by this render from these frames with these encoder
-        settings.
+        """Tell whether the output is there, made by this render from these frames with these
+        encoder settings.
         """
         delivered = self.record.get("delivered") or {}
         return is_own_output(self.output) and bool(delivered.get("settings") == settings)
@@ -190,86 +220,155 @@ class Checkpoint:
         """End the encoder of a killed run, if it outlived it, and remove what such runs wrote."""
         encoder = self.record.get("encoder")
         if encoder:
-            if runs_on(encoder["pid"], Path(encoder["temporary"])):
+            if is_encoder_alive(encoder["pid"], Path(encoder["temporary"])):
                 with contextlib.suppress(OSError):
                     os.kill(encoder["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
             self.save_record(encoder=None)
         # By name, not by the record: a run may be killed before it has recorded its encoder, and
         # --restart forgets it.
-        name, suffix = re.escape(self.output.name), re.escape(self.output.suffix)
+        name = re.escape(self.output.name)
+        suffix = re.escape(self.output.suffix)
         for path in self.output.parent.iterdir():
             if re.fullmatch(rf"\.{name}\.\d+\.tmp{suffix}", path.name):
                 path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Tidy up after success; the record goes last, so that an interrupted removal is known for
-        what it is.
-        """
-        for path in self.folder.iterdir():
-            if path.name.partition(".")[0] in OWN:
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(
-                    missing_ok=True
-                )
-        (self.folder / "render.json").unlink(missing_ok=True)
+        """Tidy up after success."""
+        remove_render_files(self.folder)
 
 
-def compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[object, object]]:
-    """{name: (old, new)} of what differs, also inside nested tables."""
-    differences: dict[str, tuple[object, object]] = {}
-    for name in sorted({*old, *new}):
-        a, b = old.get(name), new.get(name)
-        if isinstance(a, dict) and isinstance(b, dict):
-            differences |= compare(a, b)
-        elif a != b:
-            differences[name] = (a, b)
-    return differences
+def remove_render_files(folder: Path) -> None:
+    """Remove what a render has left in its state directory. The record goes last: while it is
+    there, an interrupted removal still belongs to a finished render.
+    """
+    for path in folder.iterdir():
+        if path.name.partition(".")[0] not in RENDER_FILES:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    remove_idle_shot_locks(folder)
+    (folder / "render.json").unlink(missing_ok=True)
 
 
-def usual(name: str, value: object) -> object:
-    """What a setting that is not in the fingerprint stands at."""
-    return (
-        extra_of(name).get("neutral")
-        if value is None and name in RenderConfig.model_fields
-        else value
+def pass_folders(folder: Path) -> list[Path]:
+    """List the folders of earlier passes in a state directory."""
+    return [path for path in folder.glob("frames.*") if path.is_dir()]
+
+
+def has_frames(folder: Path) -> bool:
+    """Tell whether frames lie in a state directory, of whatever pass."""
+    return any(any(path.glob("*.png")) for path in (folder / "frames", *pass_folders(folder)))
+
+
+def refuse_changed_settings(
+    output: Path, known_parts: Mapping[str, Any], *, restart: bool = False
+) -> None:
+    """Raise SettingsChangedError, as `Checkpoint.begin` would, when `output` has frames that were
+    made with other settings, as far as these are known yet. Touches nothing.
+
+    Args:
+        output: the file that the render makes.
+        known_parts: some of the parts of its fingerprint; the others are not compared. A part that
+            is known to be absent is None.
+        restart: the frames will be thrown away, so nothing is refused.
+    """
+    if restart:
+        return
+    folder = state_folder(output)
+    record = read_record(folder)
+    known = {"render_format": RENDER_FORMAT, **known_parts}
+    old_parts = record.get("parts") or {}
+    old = {name: old_parts.get(name) for name in known}
+    refuse_differences(folder, find_differences(old, known), record)
+
+
+def refuse_differences(folder: Path, differences: Differences, record: dict[str, Any]) -> None:
+    """Raise SettingsChangedError where a state directory with this record has frames, and parts of
+    their fingerprint differ.
+    """
+    if not (record and differences and has_frames(folder)):
+        return
+    by_setting = {
+        setting: differences[name]
+        for setting, name in sorted((ASKED_BY.get(name, name), name) for name in differences)
+    }
+    names = "; ".join(
+        f"{name}: {value_text(name, old)} -> {value_text(name, new)}"
+        for name, (old, new) in by_setting.items()
+    )
+    raise SettingsChangedError(
+        f"the frames in {folder} were made with other settings",
+        f"changed: {names}",
+        "use the old settings, another -o, or --restart to throw those frames away",
+        by_setting,
     )
 
 
-def brief(value: object) -> str:
-    """A setting as text; of digests the first digits, of a mixture of styles its parts."""
-    if (
+def find_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
+    """Return {name: (old, new)} of all values that differ, also inside nested tables. An absent
+    value is None.
+    """
+    differences: Differences = {}
+    for name in sorted({*old, *new}):
+        before = old.get(name)
+        after = new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            differences |= find_differences(before, after)
+        elif before != after:
+            differences[name] = (before, after)
+    return differences
+
+
+def value_text(name: str, value: object) -> str:
+    """Return a part of a fingerprint as text: a setting that is absent by its neutral value,
+    digests by their first digits, a mixture of styles by its parts.
+    """
+    if value is None and name in RenderConfig.model_fields:
+        value = facts_of(name).neutral_or_none
+    is_mixture = (
         isinstance(value, list)
-        and value
+        and bool(value)
         and all(isinstance(one, list) and len(one) == 3 for one in value)
-    ):
-        times = ("" if at is None else f" at {at:g} s" for _, _, at in value)
-        parts = (
-            f"{share:.3g} of {digest}{at}"
-            for (digest, share, _), at in zip(value, times, strict=True)
+    )
+    if is_mixture:
+        assert isinstance(value, list)
+        value = ", ".join(
+            f"{share:.3g} of {digest}" + ("" if at is None else f" at {at:g} s")
+            for digest, share, at in value
         )
-        return brief(", ".join(parts))
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value))
 
 
-def runs_on(pid: int, temporary: Path) -> bool:
-    """Whether process `pid` is still the encoder that writes `temporary`, and not another one that
-    got its number since.
+def is_encoder_alive(pid: int, temporary: Path) -> bool:
+    """Tell whether process `pid` is still the encoder that writes `temporary`, and not another one
+    that has its number now.
     """
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False  # ended, or a system without /proc, where the file's removal has to do
+        # Ended, or a system without /proc, where the file's removal has to do.
+        return False
     return os.fsencode(temporary.name) in command
 
 
 @contextlib.contextmanager
-def hold(checkpoint: Checkpoint) -> Iterator[Checkpoint]:
-    """Keeps other runs away from this output until the block ends. Raises LockedError."""
+def lock_output(output: Path, *, keep_empty: bool = False) -> Iterator[None]:
+    """Keep other runs away from this output until the block ends.
 
-    def finished() -> bool:
-        if not checkpoint.holds_frames():
-            # Refused, or stopped before the first frame: nothing to continue from
-            checkpoint.remove()
-        return not (checkpoint.folder / "render.json").exists()
+    Args:
+        keep_empty: the state directory stays although no frame is in it yet.
 
-    with held(checkpoint.folder, checkpoint.output, finished):
-        yield checkpoint
+    Raises LockedError.
+    """
+    folder = state_folder(output)
+
+    def is_finished() -> bool:
+        if not keep_empty and not has_frames(folder):
+            # Refused, or stopped before the first frame: nothing to continue from.
+            remove_render_files(folder)
+        return not (folder / "render.json").exists()
+
+    with lock_folder(folder, output, is_finished):
+        yield

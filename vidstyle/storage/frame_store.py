@@ -1,7 +1,8 @@
-"""A folder of checkpointed frames: which of them are whole, and how they come and go."""
+"""A folder of frames on the disk: which of them are whole, and how they are written and read."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,48 +19,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FrameStore:
-    """Frames of one kind of one render, as 16-bit files.
+    """The frames of one kind of one render, as 16-bit files.
 
     Args:
-        label: which render they belong to, and which kind they are; a file with another one is none
-            of them.
-        size: (width, height) of each.
+        path: the folder.
+        label: the render that they belong to, and their kind; a file with another label is none of
+            them.
+        size: (width, height) of every frame.
     """
 
     path: Path
     label: str
     size: tuple[int, int]
 
-    def file(self, index: int) -> Path:
+    def frame_path(self, index: int) -> Path:
+        """Return the place of frame `index`."""
         return self.path / f"{index:06d}.png"
 
-    def files(self) -> list[Path]:
-        """All that are there, whole or not."""
+    def list_files(self) -> list[Path]:
+        """List the files of frames that are there, whole or not."""
         return list(self.path.glob("*.png"))
 
-    def missing(self, wanted: Iterable[int]) -> list[int]:
-        """Those of the wanted frames that must be made: torn, foreign, empty and wrong-sized files
-        count as missing.
+    def missing_frames(self, wanted: Iterable[int]) -> list[int]:
+        """Return those of the wanted frames that must be made, in order: torn, foreign, empty and
+        wrong-sized files count as missing.
         """
-        return [i for i in wanted if not png16.is_sound(self.file(i), self.label, i, self.size)]
+        return [
+            index
+            for index in wanted
+            if not png16.is_sound(self.frame_path(index), self.label, index, self.size)
+        ]
 
     def open(self) -> None:
-        """Make it, and sweep up what a killed run was writing."""
+        """Make the folder, and remove the half-written files of a killed run."""
         with disk_errors(self.path.parent, begun=False):
             self.path.mkdir(parents=True, exist_ok=True)
             for leftover in self.path.glob("*.tmp"):
                 leftover.unlink()
 
     def save(self, index: int, image: Tensor) -> None:
-        """Keep frame `index`, (3, H, W): whole on the disk when this returns."""
-        data = png16.encode(to_uint16(image), self.label, index)
+        """Write frame `index`, (3, H, W) in [0, 1]: whole on the disk when this returns."""
+        data = png16.encode_frame(to_uint16(image), self.label, index)
         with disk_errors(self.path.parent):
-            atomic.write_atomically(self.file(index), data)
+            atomic.write_atomically(self.frame_path(index), data)
 
     def load(self, index: int) -> Tensor:
-        """Frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
-        return from_uint16(png16.decode(self.file(index)))
+        """Read frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
+        return from_uint16(png16.decode_frame(self.frame_path(index)))
 
-    def drop(self) -> None:
-        """Its frames are no longer needed."""
+    def delete(self) -> None:
+        """Remove the folder and all its frames."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def delete_frames(self, indices: Iterable[int]) -> None:
+        """Remove some frames, and the folder with the last one."""
+        for index in indices:
+            self.frame_path(index).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()

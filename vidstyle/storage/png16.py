@@ -1,5 +1,5 @@
-"""One checkpointed frame: a 16-bit RGB PNG that says in a text chunk which render and which frame
-it belongs to.
+"""One checkpointed frame: a 16-bit RGB PNG with a text chunk that names the render and the frame it
+belongs to.
 
 The file itself is the proof that the frame is done; there is no ledger that could disagree with it.
 """
@@ -17,34 +17,38 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEADER_END = len(PNG_SIGNATURE) + 25
+"""The first byte after the IHDR chunk, which is length, type, 13 bytes and checksum."""
 
+LABEL_KEYWORD = b"vidstyle"
+"""The keyword of the text chunk that holds the label."""
 
-HEADER_END = len(SIGNATURE) + 25
-"""The IHDR chunk: length, type, 13 bytes, checksum."""
-
-
-KEY = b"vidstyle"
-
-
-LONGEST_LABEL = 200
-"""Bytes that are read of a file to learn its label."""
+MAX_LABEL_BYTES = 200
+"""As much of a text chunk is read to learn a file's label."""
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
+def make_chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a PNG chunk with its length and its checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def label(fingerprint: str, index: int) -> bytes:
-    return KEY + b"\0" + f"{fingerprint} {index}".encode("latin-1")
+def label_chunk_data(fingerprint: str, index: int) -> bytes:
+    """Return the data of the text chunk of frame `index`."""
+    return LABEL_KEYWORD + b"\0" + f"{fingerprint} {index}".encode("latin-1")
 
 
-def encode(picture: NDArray[np.uint16], fingerprint: str, index: int) -> bytes:
-    """The file of frame `index`: (H, W, 3) uint16 RGB, losslessly.
+def encode_frame(picture: NDArray[np.uint16], fingerprint: str, index: int) -> bytes:
+    """Return the file of frame `index`, lossless.
 
     OpenCV's default compression is kept: level 1 or 3 switch its filter heuristics and take three
     times as long.
+
+    Args:
+        picture: (H, W, 3) RGB.
+        fingerprint: the first word of the label.
+        index: the second word.
     """
     import cv2
 
@@ -56,11 +60,12 @@ def encode(picture: NDArray[np.uint16], fingerprint: str, index: int) -> bytes:
             "run again; report this if it stays",
         )
     png = data.tobytes()
-    return png[:HEADER_END] + chunk(b"tEXt", label(fingerprint, index)) + png[HEADER_END:]
+    text = make_chunk(b"tEXt", label_chunk_data(fingerprint, index))
+    return png[:HEADER_END] + text + png[HEADER_END:]
 
 
-def decode(path: Path) -> NDArray[np.uint16]:
-    """(H, W, 3) uint16 RGB. The file has passed `is_sound`."""
+def decode_frame(path: Path) -> NDArray[np.uint16]:
+    """Read a file that has passed `is_sound`, as (H, W, 3) uint16 RGB. Raises RenderError."""
     import cv2
     import numpy as np
 
@@ -75,51 +80,57 @@ def decode(path: Path) -> NDArray[np.uint16]:
 
 
 def is_sound(path: Path, fingerprint: str, index: int, size: tuple[int, int]) -> bool:
-    """Whether this file is frame `index` of this render, whole: every chunk's checksum holds from
-    the signature to IEND, it is 16-bit RGB of `size` (width, height), and its label fits. As strict
-    as decoding it, and a hundred times faster.
+    """Tell whether this file is frame `index` of this render, whole: every chunk's checksum holds
+    from the signature to IEND, it is 16-bit RGB of `size` (width, height), and its label fits. As
+    strict as decoding it, and a hundred times faster.
     """
     try:
         data = path.read_bytes()
     except OSError:
         return False
-    if data[: len(SIGNATURE)] != SIGNATURE:
+    if data[: len(PNG_SIGNATURE)] != PNG_SIGNATURE:
         return False
-    at, kinds, labelled = len(SIGNATURE), [], False
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        if data[at + 8 + length : at + 12 + length] != struct.pack(">I", zlib.crc32(kind + body)):
+    position = len(PNG_SIGNATURE)
+    kinds = []
+    is_labelled = False
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        kind = data[position + 4 : position + 8]
+        body = data[position + 8 : position + 8 + length]
+        checksum = data[position + 8 + length : position + 12 + length]
+        if checksum != struct.pack(">I", zlib.crc32(kind + body)):
             return False
         if kind == b"IHDR" and struct.unpack(">IIBB", body[:10]) != (*size, 16, 2):
             return False
-        labelled |= kind == b"tEXt" and body == label(fingerprint, index)
+        is_labelled |= kind == b"tEXt" and body == label_chunk_data(fingerprint, index)
         kinds.append(kind)
-        at += 12 + length
+        position += 12 + length
     return (
-        labelled
+        is_labelled
         and kinds[0] == b"IHDR"
         and b"IDAT" in kinds
         and kinds[-1] == b"IEND"
-        and at == len(data)
+        and position == len(data)
     )
 
 
 def has_label(path: Path, fingerprint: str, index: int = 0) -> bool:
-    """Whether this PNG was written by `encode` with this label."""
+    """Tell whether `encode_frame` wrote this PNG with this label."""
     return label_of(path) == f"{fingerprint} {index}"
 
 
 def label_of(path: Path) -> str:
-    """The fingerprint and the index that `encode` gave this PNG; nothing where it is another's."""
+    """Return the fingerprint and the index that `encode_frame` gave this PNG; "" where another
+    program wrote it.
+    """
     begin = HEADER_END + 8
     try:
         with path.open("rb") as f:
-            head = f.read(begin + LONGEST_LABEL)
+            head = f.read(begin + MAX_LABEL_BYTES)
     except OSError:
         return ""
     if len(head) < begin or head[begin - 4 : begin] != b"tEXt":
         return ""
     (length,) = struct.unpack(">I", head[HEADER_END : HEADER_END + 4])
-    key, _, text = head[begin : begin + length].partition(b"\0")
-    return text.decode("latin-1") if key == KEY else ""
+    keyword, _, text = head[begin : begin + length].partition(b"\0")
+    return text.decode("latin-1") if keyword == LABEL_KEYWORD else ""

@@ -1,87 +1,95 @@
-"""TODO storage.record."""
+"""The record of a render, `render.json`, and the names in its state directory."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vidstyle.config.fingerprint import with_part_names
 from vidstyle.errors import OutputError
 
-if TYPE_CHECKING:
-    pass
+FRAME_FOLDERS = ("frames", "source")
+"""The names of the folders of frames, before the number of a pass."""
 
-
-KINDS = ("frames", "source")
-"""What the folders of frames are called, before the number of a pass."""
-
-
-OWN = frozenset({*KINDS, "trace", "pairs", "log"})
-"""What else a render leaves there for its time; a grid's cells lie in a folder of that name too."""
+RENDER_FILES = frozenset({*FRAME_FOLDERS, "trace", "pairs", "log"})
+"""The names, before their first dot, of all that a render leaves in its state directory except the
+record and the locks. A grid keeps its images in a folder of that name too.
+"""
 
 
 def state_folder(output: Path) -> Path:
+    """Return the state directory of the render that makes `output`."""
     return output.with_name(output.name + ".vidstyle")
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Enough of a file's metadata to know it again; survives a rename."""
+class FileIdentity:
+    """Enough of a file's metadata to recognise the file later; a rename does not change it."""
 
     size: int
     mtime_ns: int
 
     @classmethod
-    def of(cls, path: Path) -> Identity | None:
+    def of(cls, path: Path) -> FileIdentity | None:
+        """Look at a file; None when it is not there."""
         try:
-            found = path.stat()
+            stat = path.stat()
         except OSError:
             return None
-        return cls(found.st_size, found.st_mtime_ns)
+        return cls(stat.st_size, stat.st_mtime_ns)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `render.json` says; nothing when it is missing or torn."""
+    """Read `render.json` in a state directory; empty when the file is missing or torn. The parts of
+    the fingerprint have their present names, whatever version wrote them.
+    """
     try:
         record = json.loads((folder / "render.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    if not isinstance(record, dict):
+        return {}
+    if isinstance(record.get("parts"), dict):
+        record["parts"] = with_part_names(record["parts"])
+    return record
 
 
-def written(output: Path) -> int:
-    """How many frames lie in the state directory, those of every pass and of the source counted."""
+def count_frame_files(output: Path) -> int:
+    """Count the frames in the state directory, those of every pass and of the source included."""
     return sum(
         1
         for path in state_folder(output).glob("*/*.png")
-        if path.parent.name.partition(".")[0] in KINDS
+        if path.parent.name.partition(".")[0] in FRAME_FOLDERS
     )
 
 
-def begun(output: Path) -> dict[str, Any] | None:
-    """What the render of `output` is made of that has frames to continue from; None when there is
-    none.
+def read_started_parts(output: Path) -> dict[str, Any] | None:
+    """Read the fingerprint parts of the render of `output`, where it has frames to continue from;
+    else None.
     """
     folder = state_folder(output)
     parts = read_record(folder).get("parts")
-    there = isinstance(parts, dict) and any(folder.glob("frames*/*.png"))
-    return parts if there else None
+    if isinstance(parts, dict) and any(folder.glob("frames*/*.png")):
+        return parts
+    return None
 
 
 def is_own_output(output: Path) -> bool:
-    """Whether `output` was delivered by the render whose state directory lies beside it, which a
-    kill kept from tidying up.
+    """Tell whether `output` was delivered by the render whose state directory lies next to it, and
+    which a kill kept from tidying up.
     """
     delivered = read_record(state_folder(output)).get("delivered") or {}
-    identity = Identity.of(output)
+    identity = FileIdentity.of(output)
     return identity is not None and (identity.size, identity.mtime_ns) == (
         delivered.get("size"),
         delivered.get("mtime_ns"),
     )
 
 
-def existing(output: Path) -> OutputError:
+def output_exists_error(output: Path) -> OutputError:
+    """Make the refusal to replace a file."""
     return OutputError(
         f"{output} exists", "it would be replaced", "use -f to replace it, or another -o"
     )

@@ -180,6 +180,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def multi_pass(self) -> bool:
+        """Whether its stylizer is a `MultiPassStylizer`."""
+        ...
+
+    @property
     def tileable(self) -> bool:
         """Whether the features of a frame can be computed tile by tile."""
         ...

@@ -17,16 +17,19 @@ from torch import Tensor
 TINY = 1e-12
 """Keeps the relative losses finite for targets that are zero everywhere."""
 
-KNEE = 8 / 255
+SMOOTH_L1_KNEE = 8 / 255
 """From here on the smooth-L1 temporal loss grows linearly, in units of the image's range. With the
-squared loss 99 % of the trusted pixels end within 8 levels of where they are held (default
+squared loss 99 % of the trusted pixels end within 8 levels of their temporal target (default
 settings, two sample clips at 160 pixels; half of them within 2). So below it nothing changes, and
 the few above it, where the flow is wrong or the light another, do not pull the harder the more
 wrong they are."""
 
+MAX_CONVERTED_PIXELS = 2**19
+"""Pixels whose half precision features are converted to fp32 at once."""
+
 
 def full(features: Tensor) -> Tensor:
-    """Half precision maps in fp32, everything else unchanged: sums over pixels lose too much in
+    """Convert half precision maps to fp32, and nothing else: sums over pixels lose too much in
     bf16.
     """
     return features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
@@ -51,20 +54,18 @@ def energy(target: Tensor) -> Tensor:
     return full(target).square().sum().clamp_min(TINY)
 
 
-AT_ONCE = 2**19
-"""Pixels whose half precision features are converted to fp32 at once."""
+class GramProduct(torch.autograd.Function):
+    """F^T F of F (..., n, c), in fp32 at least.
 
-
-class Products(torch.autograd.Function):
-    """F^T F of F (..., n, c), in fp32 at least. Its gradient F (D + D^T) takes one product, where
-    torch would take one for each F. F is held as it came and converted piece by piece: its fp32
-    copies would be the largest things that an iteration holds.
+    Its gradient F (D + D^T) needs one product, where torch would compute one for each F. F is
+    stored in its own precision and converted piece by piece: its fp32 copies would be the largest
+    tensors of an iteration.
     """
 
     @staticmethod
     def forward(ctx: Any, f: Tensor) -> Tensor:
         ctx.save_for_backward(f)
-        first, *others = pieces(f)
+        first, *others = convert_in_pieces(f)
         total = first.mT @ first
         for piece in others:
             total += piece.mT @ piece
@@ -74,22 +75,23 @@ class Products(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (f,) = ctx.saved_tensors
         both = grad + grad.mT
-        if f.shape[-2] <= AT_ONCE:
+        if f.shape[-2] <= MAX_CONVERTED_PIXELS:
             return (full(f) @ both).to(f.dtype)
         result = torch.empty_like(f)
-        for piece, out in zip(pieces(f), torch.split(result, AT_ONCE, -2), strict=True):
+        outputs = torch.split(result, MAX_CONVERTED_PIXELS, -2)
+        for piece, out in zip(convert_in_pieces(f), outputs, strict=True):
             out.copy_(piece @ both)
         return result
 
 
-def pieces(f: Tensor) -> Iterator[Tensor]:
-    """F (..., n, c) in fp32 at least, cut along n where that means to convert it."""
-    return map(full, torch.split(f, AT_ONCE, -2))
+def convert_in_pieces(f: Tensor) -> Iterator[Tensor]:
+    """Cut F (..., n, c) along n into pieces, and convert each to fp32 at least."""
+    return map(full, torch.split(f, MAX_CONVERTED_PIXELS, -2))
 
 
 def gram(features: Tensor) -> Tensor:
-    """(1, c, h, w) -> G = F^T F / (h w), (c, c): what the channels do together, wherever they do it
-    (Gatys eq. 3).
+    """(1, c, h, w) -> the Gram matrix G = F^T F / (h w), (c, c): the correlations of the channels,
+    wherever they occur (Gatys eq. 3).
 
     Gatys' G is not divided by the pixels.
     """
@@ -103,7 +105,7 @@ def products(features: Tensor) -> Tensor:
     """
     _, c, h, w = features.shape
     f = features.permute(0, 2, 3, 1).reshape(h * w, c)  # (1, c, h, w) -> (hw, c)
-    g: Tensor = Products.apply(f)
+    g: Tensor = GramProduct.apply(f)
     return g
 
 
@@ -116,17 +118,19 @@ def style(g: Tensor, target: Tensor) -> Tensor:
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of neighbours in x plus that in y, a scalar (Johnson, with means for
-    sums).
+    """The mean squared difference of neighbours in x plus that in y, a scalar (Johnson, with means
+    for sums).
     """
-    loss: Tensor = Variation.apply(image)
+    loss: Tensor = TotalVariationLoss.apply(image)
     return loss
 
 
-class Variation(torch.autograd.Function):
-    """`total_variation`; its gradient 2 dx / n, taken from one neighbour and given to the other.
-    torch would hold both differences, their gradients and a padded copy of each: a quarter of what
-    a large picture takes.
+class TotalVariationLoss(torch.autograd.Function):
+    """`total_variation`, with the gradient 2 dx / n, subtracted from one neighbour and added to the
+    other.
+
+    torch would store both differences, their gradients and a padded copy of each: a quarter of the
+    memory of a large image.
     """
 
     @staticmethod
@@ -139,7 +143,8 @@ class Variation(torch.autograd.Function):
         (image,) = ctx.saved_tensors
         result = torch.zeros_like(image)
         for axis in (-1, -2):
-            length, d = image.shape[axis] - 1, image.diff(dim=axis)
+            length = image.shape[axis] - 1
+            d = image.diff(dim=axis)
             d *= grad * (2 / d.numel())
             result.narrow(axis, 1, length).add_(d)
             result.narrow(axis, 0, length).sub_(d)
@@ -152,16 +157,16 @@ def temporal(image: Tensor, warped: Tensor, mask: Tensor) -> Tensor:
     Args:
         image: x, (1, 3, H, W), the only argument that gets a gradient.
         warped: w, (3, H, W), the previous stylised frame along the flow.
-        mask: c, (1, H, W), 1 = trusted, in the coordinates of x. It weighs every pixel inside the
+        mask: c, (1, H, W), 1 = trusted, in the coordinates of x. It weights every pixel inside the
             sum.
     """
-    loss: Tensor = Held.apply(image, warped.detach(), mask.detach())
+    loss: Tensor = TemporalLoss.apply(image, warped.detach(), mask.detach())
     return loss
 
 
-class Held(torch.autograd.Function):
-    """`temporal`; its gradient 2 c (x - w) / (3HW) is made from its arguments, and nothing else is
-    held for it.
+class TemporalLoss(torch.autograd.Function):
+    """`temporal`, with the gradient 2 c (x - w) / (3HW), computed from the arguments; nothing else
+    is stored for it.
     """
 
     @staticmethod
@@ -177,20 +182,21 @@ class Held(torch.autograd.Function):
 
 
 def temporal_smooth_l1(image: Tensor, warped: Tensor, mask: Tensor) -> Tensor:
-    """`temporal` with Huber's function for the square: d^2 up to |d| = `KNEE`, 2 KNEE |d| - KNEE^2
-    beyond.
+    """`temporal` with Huber's function for the square: d^2 up to |d| = k, 2 k |d| - k^2 beyond,
+    with k = `SMOOTH_L1_KNEE`.
 
     So it is `temporal` itself for small differences, at the same weight. (Ruder's program has
     smooth-L1 as an option too, with its knee at one of 255 levels.)
     """
     target = warped.detach().expand_as(image)
     # torch's is d^2 / (2 beta) up to beta, and |d| - beta / 2 beyond.
-    huber = 2 * KNEE * F.smooth_l1_loss(image, target, beta=KNEE, reduction="none")
+    knee = SMOOTH_L1_KNEE
+    huber = 2 * knee * F.smooth_l1_loss(image, target, beta=knee, reduction="none")
     return (mask.detach() * huber).mean()
 
 
-TEMPORAL: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+TEMPORAL_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "squared": temporal,
     "smooth-l1": temporal_smooth_l1,
 }
-"""The temporal losses by the setting `temporal_norm`."""
+"""The temporal losses by the name of their norm."""

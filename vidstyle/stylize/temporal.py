@@ -1,10 +1,11 @@
-"""What a frame takes from the one before it (Ruder 2016, section 4): its start, and the image it is
-held to.
+"""The start and the temporal targets that a frame gets from the frames before it (Ruder 2016,
+section 4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,72 +13,91 @@ from torch import Tensor
 
 from vidstyle.frames import Motion
 from vidstyle.motion.warp import warp_sharp
-from vidstyle.stylize.disocclusion import match_colours, painted_alike
+from vidstyle.stylize.disocclusion import fill_disocclusions, match_colours
 
-SEAM = 8
-"""Pixels from what is kept to what is painted on."""
+STATIC_SEAM = 8
+"""Pixels over which an image changes from what is static to what is optimised."""
 
 
-def carried(image: Tensor, motion: Motion) -> Tensor:
-    """A stylised frame (3, H, W) as it looks from the frame that `motion` links to it."""
+class TemporalTarget(NamedTuple):
+    """An image that the temporal loss pulls a frame towards.
+
+    Args:
+        image: (3, H, W), a stylised frame along the flow.
+        mask: (1, H, W) in [0, 1], how far each of its pixels can be trusted.
+    """
+
+    image: Tensor
+    mask: Tensor
+
+
+class LinkedImage(NamedTuple):
+    """An earlier stylised frame, and the motion that links the present frame to it.
+
+    Args:
+        image: (3, H, W).
+        motion: in the coordinates of the present frame.
+    """
+
+    image: Tensor
+    motion: Motion
+
+
+def warp_along(image: Tensor, motion: Motion) -> Tensor:
+    """Warp a stylised frame (3, H, W) to the frame that `motion` links to it."""
     return warp_sharp(image, motion.flow_t_to_prev)
 
 
-Followed = tuple[Tensor, Motion]
-"""An earlier stylised frame (3, H, W) and what links the frame to it."""
-
-
-def start_image(frame: Tensor, links: Sequence[Followed]) -> tuple[Tensor, list[Tensor]]:
-    """What frame t starts from, (3, H, W), and for each link what it is held to.
+def start_image(frame: Tensor, links: Sequence[LinkedImage]) -> tuple[Tensor, list[TemporalTarget]]:
+    """Compute the image (3, H, W) that frame t starts from, and a temporal target for each link.
 
     Each pixel starts from the closest frame, moved along its flow, whose mask is above 0 there.
     Ruder 2016 starts from the previous frame alone and leaves it to the long-term loss to bring
-    back what reappears; but its paint is at hand, and a start from it keeps its strokes. What none
-    of them shows starts from the frame itself in the colours that what looks alike was painted in:
-    mean grey, or the raw frame, shows as haze wherever things move fast.
+    back what reappears; but its stylised image is at hand, and a start from it keeps its strokes.
+    Pixels that none of them shows start from the frame itself, in the colours in which similar
+    pixels were stylised: mean grey, or the raw frame, shows as haze wherever things move fast.
 
     Args:
         frame: the source frame t, (3, H, W).
         links: closest first; their masks together are at most 1.
     """
-    held = [carried(image, link) for image, link in links]
-    seen, trusted = held[0], links[0][1].mask
-    for image, (_, link) in zip(held[1:], links[1:], strict=True):
-        seen = torch.where((trusted <= 0) & (link.mask > 0), image, seen)
-        trusted = trusted + link.mask
+    targets = [TemporalTarget(warp_along(image, link), link.mask) for image, link in links]
+    start = targets[0].image
+    trusted = targets[0].mask
+    for image, mask in targets[1:]:
+        start = torch.where((trusted <= 0) & (mask > 0), image, start)
+        trusted = trusted + mask
     if not bool((trusted > 0).any()):
-        # Nothing can be followed: the previous picture still tells the palette.
-        return match_colours(frame, links[0][0]), held
-    return painted_alike(frame, seen, trusted), held
+        # Nothing can be followed: the previous image still has the palette.
+        return match_colours(frame, links[0].image), targets
+    return fill_disocclusions(frame, start, trusted), targets
 
 
-def blended(image: Tensor, warped: Tensor, mask: Tensor, delta: float) -> Tensor:
-    """What a frame starts a later pass from, (3, H, W): delta c w + (1 - delta) x + delta (1 - c) x
-    (Ruder 2016, eq. 11).
+def blend_with_neighbour(image: Tensor, neighbour: TemporalTarget, delta: float) -> Tensor:
+    """Compute the image (3, H, W) that a frame starts a later pass from: delta c w + (1 - delta) x
+    + delta (1 - c) x (Ruder 2016, eq. 11).
 
     Args:
         image: x, (3, H, W), the frame as the pass before left it.
-        warped: w, (3, H, W), its neighbour as this pass has left it, along the flow.
-        mask: c, (1, H, W), 1 = trusted.
-        delta: in [0, 1], how much of the neighbour is taken where it can be trusted.
+        neighbour: w, its neighbour along the flow as this pass has left it, and the mask c.
+        delta: in [0, 1], the share of the neighbour where it can be trusted.
     """
+    warped, mask = neighbour
     return delta * mask * warped + (1 - delta) * image + delta * (1 - mask) * image
 
 
-def kept_where_settled(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
-    """`image` with what has settled as it was in the frame before, all (3, H, W).
+def keep_static_pixels(image: Tensor, warped: Tensor, motion: Motion) -> Tensor:
+    """Replace the static pixels of `image` by those of the frame before, all (3, H, W).
 
-    Optimising on would not make better what has had its time, and what the features let through
-    adds up from frame to frame. The change is gradual, `SEAM` pixels wide, and lies on ground that
-    has settled.
+    More iterations would not improve pixels that have had theirs, and the changes that the features
+    do not notice add up from frame to frame. The transition is gradual, `STATIC_SEAM` pixels wide,
+    and lies on static ground.
     """
     if motion.static is None or not bool(motion.static.any()):
         return image
-    side = 2 * SEAM + 1
-    share = F.avg_pool2d(
-        F.pad(motion.static.float()[None], (SEAM,) * 4, mode="replicate"), side, stride=1
-    )[0]
-    kept = (2 * share - 1).clamp(
-        0, 1
-    ) * motion.static  # the window of something small that moves is mostly settled
+    side = 2 * STATIC_SEAM + 1
+    padded = F.pad(motion.static.float()[None], (STATIC_SEAM,) * 4, mode="replicate")
+    share = F.avg_pool2d(padded, side, stride=1)[0]
+    # The window of something small that moves is mostly static.
+    kept = (2 * share - 1).clamp(0, 1) * motion.static
     return torch.lerp(image, warped, kept.expand_as(image))

@@ -23,6 +23,7 @@ from typing import IO, Any
 import ffmpeg as builder
 
 from vidstyle.errors import DiskFullError, FFmpegError, RenderError, ToolError
+from vidstyle.storage.atomic import mentions_full_disk
 
 OLDEST = (5, 1)
 ONLY_LOCAL = ("-protocol_whitelist", "file,pipe")
@@ -155,6 +156,14 @@ def decode_arguments(
     return words
 
 
+def filter_chain(filters: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Write a chain of filters, (name, options) in order, as a part of a `-filter_complex`."""
+    return ",".join(
+        name + "=" * bool(options) + ":".join(f"{key}={value}" for key, value in options.items())
+        for name, options in filters
+    )
+
+
 _HINT = "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
 
 
@@ -194,7 +203,7 @@ class Child:
         why = complaint(text) or (
             f"ffmpeg was killed by signal {-code}" if code < 0 else f"ffmpeg ended with code {code}"
         )
-        if "No space left on device" in text:
+        if mentions_full_disk(text):
             raise DiskFullError(what, why, "free some space and run the same command again")
         raise error(what, why, hint)
 

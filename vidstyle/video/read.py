@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import os
+import queue
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -15,6 +18,7 @@ from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
 from vidstyle.frames import Frame
 from vidstyle.video import ffmpeg, image_io
 from vidstyle.video.probe import SMALLEST, Source, probe
+from vidstyle.video.seek import SeekIndex
 
 Filter = tuple[str, Mapping[str, Any]]
 
@@ -31,6 +35,9 @@ _MATRIX = {
     "gbr": "gbr",
 }
 """ffmpeg's names -> zscale's."""
+
+_LONGEST_WAIT = 60.0
+"""Seconds until a frame that has come counts as unconfirmed."""
 
 _WHOLE_CHROMA = "yuv444p|yuv444p9le|yuv444p10le|yuv444p12le|yuv444p14le|yuv444p16le|gray|gray10le|gray12le|gray16le"
 _PLANAR_RGB = (
@@ -49,14 +56,25 @@ def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
 
 
 def read(
-    source: Source, size: tuple[int, int] | None, first: int = 0, stop: int | None = None
+    source: Source,
+    size: tuple[int, int] | None,
+    first: int = 0,
+    stop: int | None = None,
+    seek: SeekIndex | None = None,
+    on_decode: Callable[[int], None] | None = None,
 ) -> Generator[Frame, None, None]:
-    """Frames `first` .. `stop`-1 in order, numbered as `scan` counts them; closing the iterator
-    ends the decoder.
+    """Yield the frames `first` .. `stop`-1 in order, numbered as `scan` counts them; closing the
+    iterator ends the decoder.
+
+    With a seek index decoding begins at the last key frame before `first`. Each frame is compared
+    with what the scan has seen; from the first that differs on, all are decoded from the start.
 
     Args:
         size: (width, height) of the frames; None for the source's.
         stop: None for all that there are.
+        seek: `Scan.seek_index` of the same file; None: decoding begins at its first frame.
+        on_decode: gets the time of every frame that is decoded after seeking, in units of
+            `TIME_BASE` as the file has it, also of those before `first`, from another thread.
 
     Raises DecodeError when the decoder ends before `stop`, or fails.
     """
@@ -64,6 +82,130 @@ def read(
     if source.kind == "image":
         yield Frame(0, _resize(read_image(source.path, InputError), width, height))
         return
+    if seek is not None:
+        end = len(seek.times) if stop is None else min(stop, len(seek.times))
+        first = yield from _read_by_seeking(source, width, height, first, end, seek, on_decode)
+        if first == (end if stop is None else stop):
+            return
+    yield from _read_from_start(source, width, height, first, stop)
+
+
+def _read_by_seeking(
+    source: Source,
+    width: int,
+    height: int,
+    first: int,
+    stop: int,
+    index: SeekIndex,
+    on_decode: Callable[[int], None] | None,
+) -> Generator[Frame, None, int]:
+    """Yield frames from `first` on for as long as they are those of the index; return the number of
+    the frame that is to come next.
+    """
+    if first >= stop or index.key_frame_before(first) == 0:
+        return first
+    size_in_bytes = width * height * 6
+    reading, writing = os.pipe()
+    args = _seek_arguments(source, width, height, first, stop, index, f"pipe:{writing}")
+    decoded: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+    with (
+        os.fdopen(reading, "rb") as lines,
+        os.fdopen(writing, "wb") as unused,
+        ffmpeg.running(args, stdout=True, pass_fds=[writing]) as child,
+    ):
+        # Only ffmpeg may hold the writing end, or the reading one never sees an end.
+        unused.close()
+        listener = threading.Thread(
+            target=_queue_checksums, args=(lines, decoded, on_decode), daemon=True
+        )
+        listener.start()
+        try:
+            for number in range(first, stop):
+                data = child.stdout.read(size_in_bytes)
+                if len(data) < size_in_bytes or not _is_expected(number, decoded, index):
+                    return number
+                yield Frame(number, _tensor(data, width, height))
+        finally:
+            child.process.kill()
+            listener.join()
+    return stop
+
+
+def _queue_checksums(
+    lines: IO[bytes],
+    decoded: queue.SimpleQueue[tuple[int, int]],
+    on_decode: Callable[[int], None] | None,
+) -> None:
+    """Put (time, checksum) of each frame in framecrc's lines into the queue."""
+    for line in lines:
+        if line.startswith(b"#"):
+            continue
+        words = line.split(b",")
+        time = int(words[2])
+        if on_decode:
+            on_decode(time)
+        decoded.put((time, int(words[5], 16)))
+
+
+def _is_expected(
+    number: int, decoded: queue.SimpleQueue[tuple[int, int]], index: SeekIndex
+) -> bool:
+    """Return whether the next decoded frame, of those that are not left out, is the frame `number`
+    of the index.
+    """
+    earliest = index.pts_before(number)
+    while True:
+        try:
+            # The line is written when its picture is; if it does not come, seeking has failed.
+            time, checksum = decoded.get(timeout=_LONGEST_WAIT)
+        except queue.Empty:
+            return False
+        if time >= earliest:
+            return index.is_frame(number, time, checksum)
+
+
+def _seek_arguments(
+    source: Source,
+    width: int,
+    height: int,
+    first: int,
+    stop: int,
+    index: SeekIndex,
+    checksums: str,
+) -> list[str]:
+    """Arguments that decode from the key frame before `first`: pictures as of `_arguments` to
+    stdout, and framecrc's lines of all decoded frames before `stop` to the URL `checksums`.
+    """
+    # Times and not counts tell which frames these are: nobody knows where ffmpeg arrives. The end
+    # stands before the split, or ffmpeg would decode all the rest for the checksums.
+    until = [] if stop == len(index.times) else [("trim", {"end_pts": index.pts_before(stop)})]
+    every = ffmpeg.filter_chain([("settb", {"expr": "1/90000"}), *until, ("split", {})])
+    whole = ffmpeg.filter_chain([("scale", {"w": source.width, "h": source.height})])
+    wanted = ffmpeg.filter_chain(
+        [("trim", {"start_pts": index.pts_before(first)}), *_to_rgb(source, width, height)]
+    )
+    stream = f"[0:{source.video_stream}]"
+    time = index.seek_microseconds(index.key_frame_before(first), source.container)
+    return [
+        *ffmpeg.ONLY_LOCAL,
+        "-copyts",
+        *("-noaccurate_seek", "-seek_timestamp", "1"),
+        *("-ss", f"{time // 1_000_000}.{time % 1_000_000:06d}"),
+        *(word for name, value in source.input_options for word in (f"-{name}", value)),
+        *("-i", ffmpeg.local(source.path)),
+        *("-filter_complex", f"{stream}{every}[a][b];[a]{whole}[decoded];[b]{wanted}[pictures]"),
+        *("-map", "[pictures]", "-fps_mode", "passthrough"),
+        *("-f", "rawvideo", "-pix_fmt", "gbrp16le", "pipe:1"),
+        *("-map", "[decoded]", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"),
+        # At once, or ffmpeg would wait for a reader of the picture, and the reader for the line.
+        *("-flush_packets", "1", "-f", "framecrc", checksums),
+    ]
+
+
+def _read_from_start(
+    source: Source, width: int, height: int, first: int, stop: int | None
+) -> Generator[Frame, None, None]:
+    """Yield frames as `read` does, decoding from the first frame of the file on."""
     trim: dict[str, int] = {"start_frame": first, **({} if stop is None else {"end_frame": stop})}
     args = _arguments(source, width, height, [("trim", trim)], fps_mode="passthrough")
     size_in_bytes = width * height * 6

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import IO
 
 import numpy as np
@@ -19,6 +20,7 @@ from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.video import ffmpeg
 from vidstyle.video import timeline as cadence
 from vidstyle.video.probe import STILL_RATE, Source
+from vidstyle.video.seek import SeekIndex, build_seek_index
 
 THUMBNAIL = 160
 """Long side in pixels."""
@@ -33,11 +35,13 @@ class Scan:
     Args:
         missing: frames that the file promises and the decoder did not deliver; 0 when it is sound.
         complaint: the decoder's last complaint; a sound file may have one.
+        seek_index: what `read` needs to begin in the middle of the file.
     """
 
     timeline: Timeline
     missing: int
     complaint: str
+    seek_index: SeekIndex = field(default_factory=SeekIndex)
 
 
 def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
@@ -70,36 +74,57 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
         log.pts, log.last_duration, start, source.nominal_rate, source.time_base
     )
     missing = _missing(source, timeline, log, code, report) if errors or code else 0
-    return Scan(timeline, missing, errors[-1] if errors else "")
+    # The pictures of an animation are drawn over one another: none stands for itself.
+    key_times = [] if source.kind == "animation" else log.key_times
+    seek_index = build_seek_index(log.pts, log.checksums, key_times)
+    return Scan(timeline, missing, errors[-1] if errors else "", seek_index)
 
 
-_CORRUPT, _DISCARD = 0x2, 0x4
-"""Packet flags: cut short or damaged in the container; decoded but by the edit list not shown."""
+_KEY_PACKET = 0x1
+"""Flag of a packet from which decoding can begin; where it is the only one, framecrc prints none."""
+_CORRUPT_PACKET = 0x2
+"""Flag of a packet that is cut short or damaged in the container."""
+_DISCARDED_PACKET = 0x4
+"""Flag of a packet that is decoded, but by the edit list not shown."""
 
 
 @dataclass
 class _Log:
-    """What framecrc tells: stream 0 are the decoded frames, stream 1 the packets they came from."""
+    """The lines of framecrc: stream 0 are the decoded frames, stream 1 the packets they came from.
+
+    Args:
+        pts, checksums: of the frames; pts in units of `TIME_BASE`.
+        key_times: of the packets from which decoding can begin, in the same units.
+    """
 
     pts: list[int] = field(default_factory=list)
+    checksums: list[int] = field(default_factory=list)
     last_duration: int = 0
     packets: int = 0
     corrupt: bool = False
+    key_times: list[int] = field(default_factory=list)
+    packet_unit: Fraction = Fraction(1)
 
-    def listen(self, lines: IO[bytes]) -> None:
-        """Lines of: stream, dts, pts, duration, size, checksum[, F=flags]."""
+    def read_lines(self, lines: IO[bytes]) -> None:
+        """Read lines of: stream, dts, pts, duration, size, checksum[, F=flags]."""
         for line in lines:
+            if line.startswith(b"#tb 1: "):
+                self.packet_unit = Fraction(line.split()[-1].decode()) / TIME_BASE
             if line.startswith(b"#"):
                 continue
-            stream, _, pts, duration = (int(word) for word in line.split(b",")[:4])
+            words = line.split(b",")
+            stream, _, pts, duration = (int(word) for word in words[:4])
             if stream == 0:
                 self.pts.append(pts)
+                self.checksums.append(int(words[5], 16))
                 self.last_duration = duration
-            else:
-                found = re.search(rb"F=0x(\w+)", line)
-                flags = int(found[1], 16) if found else 0
-                self.corrupt |= bool(flags & _CORRUPT)
-                self.packets += not flags & _DISCARD
+                continue
+            found = re.search(rb"F=0x(\w+)", line)
+            flags = int(found[1], 16) if found else _KEY_PACKET
+            self.corrupt |= bool(flags & _CORRUPT_PACKET)
+            self.packets += not flags & _DISCARDED_PACKET
+            if flags & _KEY_PACKET and not flags & _DISCARDED_PACKET:
+                self.key_times.append(round(pts * self.packet_unit))
 
 
 def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int, str]:
@@ -112,9 +137,12 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
     args = [*ffmpeg.ONLY_LOCAL, "-copyts"]
     args += [word for name, value in source.input_options for word in (f"-{name}", value)]
     args += ["-i", ffmpeg.local(source.path), "-filter_complex"]
-    graph = f"[0:{source.video_stream}]scale={width}:{height}:flags=area,format=rgb24"
-    args += [f"{graph},split[times][thumbnails]" if on_thumbnail else f"{graph}[times]"]
-    args += ["-map", "[times]", "-map", f"0:{source.video_stream}", "-c:1", "copy"]
+    # The size as probed, should the frames of the file differ in theirs.
+    whole = f"scale={source.width}:{source.height}[frames]"
+    small = f"scale={width}:{height}:flags=area,format=rgb24[thumbnails]"
+    stream = f"[0:{source.video_stream}]"
+    args += [f"{stream}split[a][b];[a]{whole};[b]{small}" if on_thumbnail else f"{stream}{whole}"]
+    args += ["-map", "[frames]", "-map", f"0:{source.video_stream}", "-c:1", "copy"]
     args += [
         "-fps_mode:0",
         "passthrough",
@@ -142,7 +170,7 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
     ):
         unused.close()  # only ffmpeg may hold the writing end, or the reading one never sees an end
         # Both pipes must be read at the same time: ffmpeg stops as soon as either is full.
-        reader = threading.Thread(target=log.listen, args=(child.stdout,), daemon=True)
+        reader = threading.Thread(target=log.read_lines, args=(child.stdout,), daemon=True)
         reader.start()
         try:
             while (
@@ -157,6 +185,19 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
             reader.join()
         code, report = child.wait()
     return log, code, report
+
+
+def count_packets(source: Source) -> int:
+    """Count the packets of the video stream, without decoding them: about as many as its frames."""
+    if source.kind == "image":
+        return 1
+    args = [*ffmpeg.ONLY_LOCAL]
+    args += [word for name, value in source.input_options for word in (f"-{name}", value)]
+    args += ["-i", ffmpeg.local(source.path), "-map", f"0:{source.video_stream}", "-c", "copy"]
+    with ffmpeg.running([*args, "-f", "framecrc", "pipe:1"], stdout=True) as child:
+        count = sum(not line.startswith(b"#") for line in child.stdout)
+        child.wait()
+    return count
 
 
 def _missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:

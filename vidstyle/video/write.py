@@ -4,7 +4,6 @@ source.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from vidstyle.errors import DiskFullError, EncodeError
 from vidstyle.frames import Timeline
+from vidstyle.storage.atomic import is_disk_full
 from vidstyle.video import ffmpeg
 from vidstyle.video.delivery import Delivery
 from vidstyle.video.output_timing import Clock, clock, restore, script
@@ -89,8 +89,8 @@ def _disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(what, os.strerror(e.errno), _FREE_SPACE) from e
+        if is_disk_full(e):
+            raise DiskFullError(what, e.strerror or str(e), _FREE_SPACE) from e
         raise EncodeError(what, str(e), _TRY_AGAIN) from e
 
 

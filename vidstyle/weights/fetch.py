@@ -1,7 +1,6 @@
-"""Every weight file: where it comes from, where it is looked for, how it is fetched, checked and
-read.
+"""Weight files: located, else downloaded, checked and read.
 
-Only this module opens weight files. It unpickles nothing beyond plain tensors, and checks their
+Only this package opens weight files. It unpickles nothing beyond plain tensors, and checks their
 shapes.
 """
 
@@ -15,71 +14,81 @@ from filelock import FileLock
 
 from vidstyle.errors import WeightsError
 from vidstyle.storage.atomic import sha256
-from vidstyle.weights import download
-from vidstyle.weights.download import DownloadError, Progress
-from vidstyle.weights.locate import ASSETS, NOTE, Located, _hub_dir, cache_dir, folders, locate
-from vidstyle.weights.read import _read
-from vidstyle.weights.registry import REGISTRY
+from vidstyle.weights import locate
+from vidstyle.weights.download import DownloadError, DownloadProgress, download_file
+from vidstyle.weights.locate import DIGEST_NOTE, LocatedWeights, locate_weights
+from vidstyle.weights.read import read_weights
+from vidstyle.weights.registry import REGISTRY, WeightFile
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def fetch(
-    name: str, weights_dir: Path | None = None, *, progress: Progress | None = None
-) -> Located:
-    """Locate the weights of `name`, downloading them if need be. WeightsError says which file to
-    put where.
+def fetch_weights(
+    name: str, weights_dir: Path | None = None, *, progress: DownloadProgress | None = None
+) -> LocatedWeights:
+    """Locate the weights of `name`, downloading them if need be.
+
+    Raises WeightsError, which says what file to put where.
     """
     file = REGISTRY[name]
-    found = locate(name, weights_dir)
-    if not file.remote and not (found and found.verified):
-        state = "damaged" if found else "missing"
+    located = locate_weights(name, weights_dir)
+    if not file.remote and not (located and located.is_verified):
+        state = "damaged" if located else "missing"
         raise WeightsError(
             f"the embedded weights of {name} are {state}",
-            str(ASSETS / file.filename),
+            str(locate.ASSETS / file.filename),
             "reinstall vidstyle",
         )
-    archive = cache_dir() / file.remote
-    kept_whole = file.filename == file.remote
-    if (
-        found
-    ):  # also an archive: the user's, or what a run left that was killed before it cut it down
-        return found
+    if located:
+        # It may be an archive: the user's, or that of a run which was killed before it reduced it.
+        return located
     try:
-        if kept_whole:
-            download.from_hub(file.url, _hub_dir() / file.remote, file.sha256, file.size, progress)
-        else:
-            archive.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(archive.with_suffix(".lock")):
-                if not (cache_dir() / file.filename).is_file():  # or another process was here first
-                    download.from_web(file.url, archive, file.sha256, file.size, progress)
-                    _cut_down(name, archive, cache_dir() / file.filename)
-                    archive.unlink()
+        _download_weights(file, progress)
     except (DownloadError, OSError) as e:
-        names, places = " or ".join(file.names), folders(name, weights_dir)
+        names = " or ".join(file.names)
+        places = locate.search_folders(name, weights_dir)
         raise WeightsError(
             f"no weights for {name}",
             f"{names} not found in {', '.join(map(str, places))}; download failed: {e}",
             f"put {names} into {places[0]}, or use "
             + ("--features lite and leave out --polish" if name == "vgg19" else "--flow dis"),
         ) from e
-    return fetch(name, weights_dir)
+    return fetch_weights(name, weights_dir)
 
 
-def load(
-    name: str, weights_dir: Path | None = None, *, progress: Progress | None = None
+def load_weights(
+    name: str, weights_dir: Path | None = None, *, progress: DownloadProgress | None = None
 ) -> tuple[dict[str, Tensor], str]:
-    """The state dict of `name` (floats in fp32) and the sha256 of the file it was read from. Raises
-    WeightsError.
+    """Return the state dict of `name` (floats in fp32) and the sha256 of the file it was read from.
+
+    Raises WeightsError.
     """
-    found = fetch(name, weights_dir, progress=progress)
-    return _read(name, found.path), found.digest
+    located = fetch_weights(name, weights_dir, progress=progress)
+    return read_weights(name, located.path), located.digest
 
 
-def _cut_down(name: str, archive: Path, target: Path) -> None:
-    """Write the tensors of `archive` that are used to `target`, and the digest of that beside it as
-    a note.
+def _download_weights(file: WeightFile, progress: DownloadProgress | None) -> None:
+    """Download a weight file to its place: torch.hub's cache where the file is used as it comes,
+    else ours, reduced to the tensors that are used.
+    """
+    folder = locate.hub_folder() if file.is_kept_whole else locate.cache_folder()
+    archive = folder / file.remote
+    target = folder / file.filename
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(archive.with_suffix(".lock")):
+        if target.is_file():
+            # Another process was here first.
+            return
+        download_file(file.url, archive, file.sha256, file.size, progress)
+        if not file.is_kept_whole:
+            _reduce_archive(file, archive, target)
+            archive.unlink()
+
+
+def _reduce_archive(file: WeightFile, archive: Path, target: Path) -> None:
+    """Write the tensors of `archive` that are used to `target`, and the digest of that next to it
+    as a note.
     """
     from safetensors.torch import save
 
@@ -87,12 +96,12 @@ def _cut_down(name: str, archive: Path, target: Path) -> None:
     try:
         # One metadata key: several come out in random order, and the digest of the file goes into
         # fingerprints.
-        data = save(_read(name, archive), {"origin": REGISTRY[name].url})
+        data = save(read_weights(file.name, archive), {"origin": file.url})
         with part.open("wb") as f:
             f.write(data)
             f.flush()
             os.fsync(f.fileno())
-        target.with_name(target.name + NOTE).write_text(sha256(part), encoding="ascii")
+        target.with_name(target.name + DIGEST_NOTE).write_text(sha256(part), encoding="ascii")
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-SCALE = ".scale"
+SCALE_SUFFIX = ".scale"
 
 
 def pack(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights (o, ...) as int8 with one fp32 scale (o,) for each output channel, under
-    `name.scale`; biases in fp16.
+    """Return weights (o, ...) as int8 with one fp32 scale (o,) for each output channel, under
+    `name.scale`, and biases in fp16.
 
     A weight moves by a quarter of a percent of its channel's largest one, root mean square.
     """
@@ -27,12 +27,12 @@ def pack(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         rows = x.flatten(1).float()
         scale = rows.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / 127
         packed[name] = (rows / scale[:, None]).round().to(torch.int8).view_as(x)
-        packed[name + SCALE] = scale
+        packed[name + SCALE_SUFFIX] = scale
     return packed
 
 
 def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `pack` packed, its weights in fp32; a state that was never packed as it is.
+    """Return the state that was packed, its weights in fp32, and a state that never was as it is.
 
     Raises:
         ValueError: a scale is missing. As they are, the integers would load, and mean something
@@ -43,9 +43,9 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     state = {}
     for name, x in packed.items():
         if x.dtype == torch.int8:
-            if name + SCALE not in packed:
+            if name + SCALE_SUFFIX not in packed:
                 raise ValueError(f"{name} has 8 bits and no scale")
-            state[name] = (x.flatten(1).float() * packed[name + SCALE][:, None]).view_as(x)
-        elif not name.endswith(SCALE):
+            state[name] = (x.flatten(1).float() * packed[name + SCALE_SUFFIX][:, None]).view_as(x)
+        elif not name.endswith(SCALE_SUFFIX):
             state[name] = x
     return state

@@ -1,4 +1,4 @@
-"""TODO weights.locate."""
+"""The places where weight files are looked for, and what is found there."""
 
 from __future__ import annotations
 
@@ -6,37 +6,41 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vidstyle.errors import WeightsError
 from vidstyle.storage.atomic import sha256
 from vidstyle.weights.registry import REGISTRY, WeightFile
 
-if TYPE_CHECKING:
-    pass
-
-
 ASSETS = Path(__file__).parents[1] / "assets"
+"""The folder of the weights that are embedded in the package."""
 
-
-NOTE = ".sha256"
+DIGEST_NOTE = ".sha256"
+"""The suffix of the note with the digest of a reduced file."""
 
 
 @dataclass(frozen=True)
-class Located:
-    """A weight file on this machine; `verified` when its digest is the known one, `digest` is its
-    sha256.
+class LocatedWeights:
+    """A weight file on this machine.
+
+    Args:
+        path: the file.
+        digest: its sha256.
+        is_verified: the digest is the known one.
     """
 
     path: Path
     digest: str
-    verified: bool
+    is_verified: bool
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of `vidstyle weights`: embedded, verified, unverified or absent, and where it is or
-    was looked for.
+class WeightsStatus:
+    """A line of `vidstyle weights`.
+
+    Args:
+        file: the file in the registry.
+        status: embedded, verified, unverified or absent.
+        places: where it is, or was looked for.
     """
 
     file: WeightFile
@@ -44,8 +48,8 @@ class Row:
     places: tuple[Path, ...]
 
 
-def cache_dir() -> Path:
-    """Where vidstyle keeps what it downloaded."""
+def cache_folder() -> Path:
+    """Return the folder where vidstyle keeps its downloads."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
@@ -55,24 +59,37 @@ def cache_dir() -> Path:
     return Path(base) / "vidstyle"
 
 
-def folders(name: str, weights_dir: Path | None = None) -> tuple[Path, ...]:
-    """Where the weights of `name` are looked for, in this order."""
+def hub_folder() -> Path:
+    """Return the folder where torch.hub keeps its downloads."""
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def search_folders(name: str, weights_dir: Path | None = None) -> tuple[Path, ...]:
+    """Return the folders in which the weights of `name` are looked for, in this order."""
     if not REGISTRY[name].remote:
         return (ASSETS,)
     given = (weights_dir, os.environ.get("VIDSTYLE_WEIGHTS"))
-    return *(Path(folder).expanduser() for folder in given if folder), cache_dir(), _hub_dir()
+    chosen = (Path(folder).expanduser() for folder in given if folder)
+    return *chosen, cache_folder(), hub_folder()
 
 
-def locate(name: str, weights_dir: Path | None = None) -> Located | None:
-    """The file that `load` would read now, without downloading; None when there is none."""
+def locate_weights(name: str, weights_dir: Path | None = None) -> LocatedWeights | None:
+    """Return the file that `load_weights` would read now, without downloading; None when there is
+    none.
+
+    Raises WeightsError when it cannot be read.
+    """
     file = REGISTRY[name]
     try:
-        for path in (
-            folder / filename for folder in folders(name, weights_dir) for filename in file.names
-        ):
-            if path.is_file():
-                digest = sha256(path)
-                return Located(path, digest, digest.startswith(file.sha256) or _noted(path, digest))
+        for folder in search_folders(name, weights_dir):
+            for filename in file.names:
+                path = folder / filename
+                if path.is_file():
+                    digest = sha256(path)
+                    is_verified = digest.startswith(file.sha256) or _is_noted(path, digest)
+                    return LocatedWeights(path, digest, is_verified)
     except OSError as e:
         why = f"{e.filename}: {e.strerror}"
         raise WeightsError(
@@ -81,26 +98,23 @@ def locate(name: str, weights_dir: Path | None = None) -> Located | None:
     return None
 
 
-def table(weights_dir: Path | None = None) -> list[Row]:
-    """What is where, for `vidstyle weights`."""
+def status_table(weights_dir: Path | None = None) -> list[WeightsStatus]:
+    """List all weight files with their status, for `vidstyle weights`. Raises WeightsError."""
     rows = []
     for name, file in REGISTRY.items():
-        found = locate(name, weights_dir)
+        located = locate_weights(name, weights_dir)
+        if located is None:
+            rows.append(WeightsStatus(file, "absent", search_folders(name, weights_dir)))
+            continue
         known = "verified" if file.remote else "embedded"
-        status = "absent" if found is None else known if found.verified else "unverified"
-        rows.append(Row(file, status, (found.path,) if found else folders(name, weights_dir)))
+        status = known if located.is_verified else "unverified"
+        rows.append(WeightsStatus(file, status, (located.path,)))
     return rows
 
 
-def _noted(path: Path, digest: str) -> bool:
-    """Whether `_cut_down` wrote this digest; anybody can lay a note beside a file, so it counts
-    only in our cache.
+def _is_noted(path: Path, digest: str) -> bool:
+    """Tell whether a note of `fetch` has this digest. Anybody can lay a note next to a file, so it
+    is valid only in our cache.
     """
-    note = path.with_name(path.name + NOTE)
-    return path.parent == cache_dir() and note.is_file() and note.read_bytes() == digest.encode()
-
-
-def _hub_dir() -> Path:
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints"
+    note = path.with_name(path.name + DIGEST_NOTE)
+    return path.parent == cache_folder() and note.is_file() and note.read_bytes() == digest.encode()

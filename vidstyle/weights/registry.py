@@ -1,16 +1,10 @@
-"""TODO weights.registry."""
+"""The weight files that vidstyle knows: origin, licence, size and digest of each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 BASE_URL = "https://download.pytorch.org/models/"
-
 
 VGG19_STAGES = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 2))
 """(channels, convolutions) of each resolution, up to relu5_2: as deep as anyone has matched
@@ -20,14 +14,17 @@ styles.
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One network's weights.
+    """The weights of one network.
 
     Args:
-        filename: the name it is kept under.
+        name: the name of the network.
+        filename: the name the file is kept under.
         remote: the name it has at `BASE_URL`; "" for the embedded ones. Such a file is used too,
             wherever it is found.
+        author: whoever trained the network.
+        licence: the licence of the weights.
         size: bytes of the file that is downloaded, or embedded.
-        sha256: of that file; its first 8 digits where its author publishes no more.
+        sha256: the digest of that file; its first 8 digits where its author publishes no more.
     """
 
     name: str
@@ -40,7 +37,13 @@ class WeightFile:
 
     @property
     def url(self) -> str:
+        """The address of the file; "" for the embedded ones."""
         return BASE_URL + self.remote if self.remote else ""
+
+    @property
+    def is_kept_whole(self) -> bool:
+        """True where the file is kept as it is downloaded, False where it is reduced."""
+        return self.filename == self.remote
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,13 +95,17 @@ REGISTRY = {
 
 
 def vgg19_shapes() -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of VGG-19 that is used, under torchvision's names."""
+    """Return the shape of each tensor of VGG-19 that is used, under torchvision's names."""
     shapes: dict[str, tuple[int, ...]] = {}
-    index, inputs = 0, 3
+    index = 0
+    inputs = 3
     for channels, convolutions in VGG19_STAGES:
         for _ in range(convolutions):
             shapes[f"features.{index}.weight"] = (channels, inputs, 3, 3)
             shapes[f"features.{index}.bias"] = (channels,)
-            index, inputs = index + 2, channels  # a convolution and its ReLU
-        index += 1  # the pooling
+            inputs = channels
+            # A convolution and its ReLU.
+            index += 2
+        # The pooling.
+        index += 1
     return shapes

@@ -23,8 +23,8 @@ def noise(h: int, w: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> 
 def test_runs_are_sums_of_neighbours(count: int) -> None:
     y = noise(4, 13, dtype=DOUBLE)
     expected = torch.stack([y[:, :, i : i + count].sum(2) for i in range(13 - count + 1)], 2)
-    assert torch.allclose(guided_filter.runs(y, count, -1), expected)
-    assert torch.allclose(guided_filter.runs(y.mT, count, -2), expected.mT)
+    assert torch.allclose(guided_filter.sum_runs(y, count, -1), expected)
+    assert torch.allclose(guided_filter.sum_runs(y.mT, count, -2), expected.mT)
 
 
 def by_definition(image: Tensor, source: Tensor, radius: int) -> Tensor:
@@ -44,7 +44,7 @@ def by_definition(image: Tensor, source: Tensor, radius: int) -> Tensor:
         m, p = guide.mean(1, keepdim=True), own.mean(1, keepdim=True)
         s = (guide - m) @ (guide - m).T / guide.shape[1]
         a = torch.linalg.solve(
-            s + guided_filter.FLAT * torch.eye(3, dtype=DOUBLE),
+            s + guided_filter.IGNORED_VARIANCE * torch.eye(3, dtype=DOUBLE),
             (guide - m) @ (own - p).T / guide.shape[1],
         )
         maps[y, x] = a.T, p - a.T @ m
@@ -60,17 +60,17 @@ def by_definition(image: Tensor, source: Tensor, radius: int) -> Tensor:
 def test_it_is_hes_filter(radius: int) -> None:
     image, source = noise(6, 7, 1, DOUBLE), noise(6, 7, 2, DOUBLE)
     assert torch.allclose(
-        guided_filter.filtered(image, source, radius),
+        guided_filter.filter_with_guide(image, source, radius),
         by_definition(image, source, radius),
         atol=1e-9,
     )
 
 
-def test_strips_of_rows_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strips_of_rows_change_nothing_but_rounding() -> None:
     image, source = noise(60, 200, 1), noise(60, 200, 2)
-    whole = guided_filter.recoloured(image, source)
-    monkeypatch.setattr(guided_filter, "AT_ONCE", 200 * 7)
-    assert torch.allclose(guided_filter.recoloured(image, source), whole, atol=1e-5)
+    whole = guided_filter.smooth_recolouring(image, source)
+    strips = guided_filter.smooth_recolouring(image, source, max_pixels=200 * 7)
+    assert torch.allclose(strips, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(3, 3), (5, 40), (90, 160)])
@@ -78,8 +78,8 @@ def test_a_recolouring_stays_what_it_is_and_paint_on_it_goes(size: tuple[int, in
     source = noise(*size)
     mix = torch.tensor([[0.5, 0.2, 0.0], [0.1, 0.3, 0.2], [0.0, 0.1, 0.6]])
     wanted = torch.einsum("ij,jhw->ihw", mix, source) + 0.1
-    assert torch.allclose(guided_filter.recoloured(wanted, source), wanted, atol=0.02)
+    assert torch.allclose(guided_filter.smooth_recolouring(wanted, source), wanted, atol=0.02)
     if min(size) > 40:
         painted = (wanted + 0.2 * (noise(*size, seed=5) - 0.5)).clamp(0, 1)
-        left = guided_filter.recoloured(painted, source) - wanted
+        left = guided_filter.smooth_recolouring(painted, source) - wanted
         assert left.abs().mean() < 0.5 * (painted - wanted).abs().mean()

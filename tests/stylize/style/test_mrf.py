@@ -1,3 +1,5 @@
+"""Patches are matched with the most similar ones, and the MRF loss is the distance to these."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,20 +8,35 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.stylize.style import mrf as module
-from vidstyle.stylize.style.mrf import Patches, patches
+from vidstyle.stylize.style.mrf import (
+    MAX_SIMILARITIES,
+    StylePatches,
+    assign_patches,
+    extract_patches,
+)
 
 DOUBLE = torch.float64
 
 
-def both(of: Patches, f: Tensor) -> Tensor:
-    """The loss with which nothing of the painting may be missing either."""
-    found = of.search(f)
-    return (of.loss(f, found.patch) + of.missed(f, found.back)) / 2
+def match_patches(style: StylePatches, f: Tensor) -> Tensor:
+    """Return the style image's patch for each of the picture's, (n,)."""
+    return style.search(f).patch
 
 
-LOSSES: dict[str, Callable[[Patches, Tensor], Tensor]] = {
-    "loss": lambda of, f: of.loss(f),
+def match_and_measure(style: StylePatches, f: Tensor) -> Tensor:
+    """Return the matching loss with the matches of the same map."""
+    return style.matching_loss(f, match_patches(style, f))
+
+
+def both(style: StylePatches, f: Tensor, max_similarities: int = MAX_SIMILARITIES) -> Tensor:
+    """Return the loss with which nothing of the style image may be missing either."""
+    matches = style.search(f, max_similarities=max_similarities)
+    there = style.matching_loss(f, matches.patch)
+    return (there + style.completeness_loss(f, matches.back)) / 2
+
+
+LOSSES: dict[str, Callable[[StylePatches, Tensor], Tensor]] = {
+    "matching": match_and_measure,
     "both ways": both,
 }
 
@@ -31,7 +48,7 @@ def maps(c: int = 5, h: int = 8, w: int = 9, seed: int = 0, dtype: torch.dtype =
 
 def chosen(style: Tensor, match: Tensor) -> Tensor:
     """The painting's patches for each of the image's, (n, 9 c)."""
-    return patches(style)[match]
+    return extract_patches(style)[match]
 
 
 def runs(match: Tensor, width: int, style_width: int) -> float:
@@ -43,21 +60,24 @@ def runs(match: Tensor, width: int, style_width: int) -> float:
 
 def test_patches_are_the_nine_cells_around_each_inner_one() -> None:
     f = maps(c=2, h=4, w=5)
-    every = patches(f)
+    every = extract_patches(f)
     assert every.shape == (2 * 3, 9 * 2)
     for name in range(6):
         y, x = divmod(name, 3)
         assert torch.equal(every[name], f[0, :, y : y + 3, x : x + 3].permute(1, 2, 0).flatten())
-    assert torch.equal(patches(f, 2), every[[0, 2]])
+    assert torch.equal(extract_patches(f, 2), every[[0, 2]])
 
 
 def test_a_match_is_the_patch_of_the_highest_normalised_cross_correlation() -> None:
     f, s = maps(seed=1), maps(h=6, w=7)
     correlation = (
-        torch.nn.functional.normalize(patches(f)) @ torch.nn.functional.normalize(patches(s)).T
+        torch.nn.functional.normalize(extract_patches(f))
+        @ torch.nn.functional.normalize(extract_patches(s)).T
     )
-    assert torch.equal(Patches(s).match(f), correlation.argmax(1))
-    assert torch.equal(Patches(s).match(3 * f), Patches(5 * s).match(f)), "whatever the contrast"
+    assert torch.equal(match_patches(StylePatches(s), f), correlation.argmax(1))
+    assert torch.equal(
+        match_patches(StylePatches(s), 3 * f), match_patches(StylePatches(5 * s), f)
+    ), "whatever the contrast"
 
 
 @pytest.mark.parametrize("dtype", [DOUBLE, torch.float32, torch.bfloat16, torch.float16])
@@ -66,25 +86,25 @@ def test_a_map_matches_itself_cell_by_cell_and_is_at_no_distance(
     dtype: torch.dtype, coherence: float
 ) -> None:
     f = maps(dtype=dtype).requires_grad_()
-    own = Patches(f, coherence=coherence)
-    assert torch.equal(own.match(f), torch.arange(6 * 7))
-    for value in (own.loss(f), both(own, f)):
+    own = StylePatches(f, coherence=coherence)
+    assert torch.equal(match_patches(own, f), torch.arange(6 * 7))
+    for value in (match_and_measure(own, f), both(own, f)):
         assert float(value.detach()) == 0
         assert not torch.autograd.grad(value, f)[0].any()
 
 
 def test_the_loss_is_the_mean_distance_to_the_match_relative_to_the_paintings_patches() -> None:
     f, s = maps(seed=1), maps(h=6, w=7)
-    found = Patches(s, stride=2)
-    expected = (patches(f) - chosen(s, found.match(f))).square().sum(1).mean() / patches(
-        s
-    ).square().sum(1).mean()
-    assert float(found.loss(f)) == pytest.approx(float(expected))
+    found = StylePatches(s, stride=2)
+    expected = (extract_patches(f) - chosen(s, match_patches(found, f))).square().sum(
+        1
+    ).mean() / extract_patches(s).square().sum(1).mean()
+    assert float(match_and_measure(found, f)) == pytest.approx(float(expected))
     given = torch.arange(6 * 7) % 20
-    assert float(found.loss(f, given)) == pytest.approx(
+    assert float(found.matching_loss(f, given)) == pytest.approx(
         float(
-            (patches(f) - chosen(s, given)).square().sum(1).mean()
-            / patches(s).square().sum(1).mean()
+            (extract_patches(f) - chosen(s, given)).square().sum(1).mean()
+            / extract_patches(s).square().sum(1).mean()
         )
     )
 
@@ -94,32 +114,33 @@ def test_the_other_direction_is_the_mean_distance_of_the_paintings_patches_to_th
     stride: int,
 ) -> None:
     f, s = maps(seed=1), maps(h=6, w=7)
-    found = Patches(s, stride)
-    searched = patches(s, stride)
+    found = StylePatches(s, stride)
+    searched = extract_patches(s, stride)
     correlation = (
-        torch.nn.functional.normalize(searched) @ torch.nn.functional.normalize(patches(f)).T
+        torch.nn.functional.normalize(searched)
+        @ torch.nn.functional.normalize(extract_patches(f)).T
     )
-    missed = (searched - patches(f)[correlation.argmax(1)]).square().sum(1).mean() / patches(
-        s
-    ).square().sum(1).mean()
-    assert float(both(found, f)) == pytest.approx(float((found.loss(f) + missed) / 2))
+    missed = (searched - extract_patches(f)[correlation.argmax(1)]).square().sum(
+        1
+    ).mean() / extract_patches(s).square().sum(1).mean()
+    assert float(both(found, f)) == pytest.approx(float((match_and_measure(found, f) + missed) / 2))
 
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("coherence", [0.0, 0.05])
 def test_the_gradient_agrees_with_finite_differences(name: str, coherence: float) -> None:
     """The matches of these maps do not change within the small step."""
-    found = Patches(maps(2, 5, 6), coherence=coherence)
+    found = StylePatches(maps(2, 5, 6), coherence=coherence)
     f = maps(2, 4, 5, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda f: LOSSES[name](found, f), f, eps=1e-6, atol=1e-7)
 
 
 def test_the_gradient_pulls_every_cell_to_the_mean_of_what_its_patches_are_matched_with() -> None:
     f, s = maps(3, 3, 3, seed=1).requires_grad_(), maps(3)
-    found = Patches(s)
-    (gradient,) = torch.autograd.grad(found.loss(f), f)
-    wanted = chosen(s, found.match(f)).view(3, 3, 3).permute(2, 0, 1)[None]
-    energy = patches(s).square().sum(1).mean()
+    found = StylePatches(s)
+    (gradient,) = torch.autograd.grad(match_and_measure(found, f), f)
+    wanted = chosen(s, match_patches(found, f)).view(3, 3, 3).permute(2, 0, 1)[None]
+    energy = extract_patches(s).square().sum(1).mean()
     assert torch.allclose(gradient, 2 * (f.detach() - wanted) / energy, rtol=1e-12)
 
 
@@ -133,7 +154,7 @@ def test_a_weight_means_the_same_at_every_scale_of_the_values_and_at_every_size(
             scale * m.repeat(1, 1, times + 1, times + 1)[..., : 4 * times + 2, : 4 * times + 2]
             for m in (f, s)
         ]
-        return float(LOSSES[name](Patches(tiled[1]), tiled[0]))
+        return float(LOSSES[name](StylePatches(tiled[1]), tiled[0]))
 
     once = pytest.approx(value(1, 1), rel=1e-9)
     assert value(10, 1) == once
@@ -146,9 +167,9 @@ def test_half_precision_maps_are_measured_in_single_precision(
     dtype: torch.dtype, name: str
 ) -> None:
     f, s = maps(seed=1, dtype=dtype).requires_grad_(), maps(dtype=dtype)
-    value = LOSSES[name](Patches(s), f)
+    value = LOSSES[name](StylePatches(s), f)
     assert value.dtype == torch.float32
-    exact = LOSSES[name](Patches(s.to(DOUBLE)), f.detach().to(DOUBLE))
+    exact = LOSSES[name](StylePatches(s.to(DOUBLE)), f.detach().to(DOUBLE))
     assert float(value.detach()) == pytest.approx(float(exact), rel=1e-4)
     (gradient,) = torch.autograd.grad(1000 * value, f)
     assert gradient.dtype == dtype
@@ -157,17 +178,15 @@ def test_half_precision_maps_are_measured_in_single_precision(
 
 @pytest.mark.parametrize("at_once", [1, 9 * 5 * 14])
 @pytest.mark.parametrize("coherence", [0.0, 0.05])
-def test_searching_some_rows_at_a_time_changes_nothing(
-    at_once: int, coherence: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    f, found = maps(seed=1), Patches(maps(h=7, w=6), coherence=coherence)
-    whole, value = found.search(f), both(found, f)
-    monkeypatch.setattr(module, "AT_ONCE", at_once)
-    again = found.search(f)
+def test_searching_some_rows_at_a_time_changes_nothing(at_once: int, coherence: float) -> None:
+    f = maps(seed=1)
+    style = StylePatches(maps(h=7, w=6), coherence=coherence)
+    whole = style.search(f)
+    again = style.search(f, max_similarities=at_once)
     assert torch.allclose(again.similarity, whole.similarity)
     for a, b in ((again.patch, whole.patch), (again.back, whole.back)):
         assert torch.equal(a, b)
-    assert torch.equal(both(found, f), value)
+    assert torch.equal(both(style, f, at_once), both(style, f))
 
 
 def noisy(size: int = 20) -> tuple[Tensor, Tensor]:
@@ -179,27 +198,30 @@ def noisy(size: int = 20) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_coherent_matches_continue_one_another(stride: int) -> None:
     f, s = noisy()
-    plain, coherent = (runs(Patches(s, stride, bonus).match(f), 18, 20) for bonus in (0.0, 0.05))
+    plain, coherent = (
+        runs(match_patches(StylePatches(s, stride, bonus), f), 18, 20) for bonus in (0.0, 0.05)
+    )
     assert coherent > 0.95 > plain + 0.15
 
 
 def test_what_continues_a_neighbours_match_need_not_be_among_the_searched_patches() -> None:
     s = maps(4, 20, 20)
-    plain, coherent = Patches(s, stride=2), Patches(s, stride=2, coherence=0.02)
+    plain, coherent = StylePatches(s, stride=2), StylePatches(s, stride=2, coherence=0.02)
     there = torch.arange(18 * 18)
-    assert int((plain.match(s) == there).sum()) == 81
-    assert torch.equal(coherent.match(s), there)
+    assert int((match_patches(plain, s) == there).sum()) == 81
+    assert torch.equal(match_patches(coherent, s), there)
 
 
 def test_a_bonus_is_not_paid_for_with_more_similarity_than_it_is_worth() -> None:
     f, s = maps(4, 12, 13, seed=1), maps(4, 11, 12)
 
     def similarity(match: Tensor) -> Tensor:
-        return torch.cosine_similarity(patches(f), chosen(s, match), dim=1)
+        return torch.cosine_similarity(extract_patches(f), chosen(s, match), dim=1)
 
-    plain = similarity(Patches(s).match(f))
+    plain = similarity(match_patches(StylePatches(s), f))
     lost = [
-        float((plain - similarity(Patches(s, 1, b).match(f))).max()) for b in (1e-9, 0.01, 0.05)
+        float((plain - similarity(match_patches(StylePatches(s, 1, b), f))).max())
+        for b in (1e-9, 0.01, 0.05)
     ]
     for bonus, loss in zip((1e-9, 0.01, 0.05), lost, strict=True):
         assert loss <= 4 * bonus + 1e-12, "of four neighbours"
@@ -211,7 +233,7 @@ def test_a_bonus_is_not_paid_for_with_more_similarity_than_it_is_worth() -> None
 def test_the_smallest_maps_have_matches_too(h: int, w: int, stride: int) -> None:
     f = maps(h=h, w=w, seed=1)
     for style in (maps(), maps(h=3, w=3)):
-        match = Patches(style, stride, coherence=0.1).match(f)
+        match = match_patches(StylePatches(style, stride, coherence=0.1), f)
         assert match.shape == ((h - 2) * (w - 2),)
         assert int(match.max()) < (style.shape[2] - 2) * (style.shape[3] - 2)
 
@@ -219,15 +241,30 @@ def test_the_smallest_maps_have_matches_too(h: int, w: int, stride: int) -> None
 def test_the_same_maps_give_the_same_bits() -> None:
     f, s = maps(seed=1, dtype=torch.float32), maps(dtype=torch.float32)
     for loss in LOSSES.values():
-        once, again = (loss(Patches(s.clone(), 1, 0.1), f.clone()) for _ in range(2))
+        once, again = (loss(StylePatches(s.clone(), 1, 0.1), f.clone()) for _ in range(2))
         assert torch.equal(once, again)
 
 
 def test_a_map_of_zeros_gives_finite_losses() -> None:
     zero = torch.zeros(1, 3, 5, 5).requires_grad_()
     for value in (
-        both(Patches(maps(3, dtype=torch.float32), 1, 0.1), zero),
-        both(Patches(zero), zero),
+        both(StylePatches(maps(3, dtype=torch.float32), 1, 0.1), zero),
+        both(StylePatches(zero), zero),
     ):
         assert bool(value.isfinite())
         assert bool(torch.autograd.grad(value, zero)[0].isfinite().all())
+
+
+def test_as_many_patches_belong_to_each_painting_as_its_share_where_it_fits_best() -> None:
+    similarities = [torch.tensor([0.9, 0.1, 0.5, 0.8]), torch.tensor([0.2, 0.3, 0.4, 0.9])]
+    first, second = assign_patches([0.5, 0.5], similarities)
+    assert first is not None
+    assert second is not None
+    assert first.tolist() == [1, 0, 1, 0]
+    assert second.tolist() == [0, 1, 0, 1]
+    thirds = assign_patches([0.25, 0.25, 0.5], [*similarities, torch.zeros(4)])
+    assert [int(own.sum()) for own in thirds if own is not None] == [1, 1, 2]
+    assert torch.equal(
+        torch.stack([own for own in thirds if own is not None]).sum(0), torch.ones(4)
+    )
+    assert assign_patches([1.0], similarities[:1]) == [None]

@@ -1,3 +1,5 @@
+"""Label maps are read whatever became of them on the way, and regions have their own statistics."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,18 +14,17 @@ from torch import Tensor
 
 from vidstyle.errors import ConfigError
 from vidstyle.stylize import losses
-from vidstyle.stylize.style import regions
 from vidstyle.stylize.style.regions import (
-    ALIKE,
+    MAX_LABEL_DISTANCE,
     REST,
     Labels,
-    area,
-    cells,
+    Segmentation,
+    find_labels,
     guided_gram,
     guided_products,
-    labels,
-    paired,
-    stacked,
+    masks_at_positions,
+    pair_labels,
+    region_areas,
 )
 
 DOUBLE = torch.float64
@@ -87,11 +88,11 @@ def halves(h: int = 7, w: int = 9) -> Tensor:
 
 def test_flat_colours_are_the_labels() -> None:
     image, indices = mosaic(LUAN)
-    found = labels(image)
+    found = find_labels(image)
     assert found.indices.dtype == torch.int64
     assert len(found.palette) == len(LUAN)
     assert torch.allclose(found.palette[found.indices].permute(2, 0, 1), image, atol=0.5 / 255)
-    assert torch.equal(found.indices, labels(image).indices), "the same ones every time"
+    assert torch.equal(found.indices, find_labels(image).indices), "the same ones every time"
     share = torch.bincount(found.indices.flatten())
     assert torch.equal(share, share.sort(descending=True).values), "the largest first"
     assert len(set(indices.flatten().tolist())) == len(LUAN)
@@ -114,7 +115,7 @@ def test_labels_survive_compression_and_resizing(
     changed = image if size is None else resized(image, size)
     if "jpeg" in change:
         changed = jpeg(changed, 95 if change == "jpeg 95" else 75)
-    found = labels(changed)
+    found = find_labels(changed)
     assert len(found.palette) == len(colours), "no blend of two is a third"
     wanted = torch.tensor(colours, dtype=torch.float32)[indices].permute(2, 0, 1)
     wanted = F.interpolate(wanted[None], size=changed.shape[1:], mode="nearest-exact")[0]
@@ -128,7 +129,7 @@ def test_labels_survive_compression_and_resizing(
 def test_a_colour_that_covers_too_little_is_the_nearest_label() -> None:
     image, _ = mosaic(LUAN[:2], side=32)
     image[:, :6, :6] = torch.tensor([0.2, 0.9, 0.2]).view(3, 1, 1)  # 0.3 %
-    found = labels(image)
+    found = find_labels(image)
     assert len(found.palette) == 2
     assert torch.allclose(
         found.palette[found.indices[3, 3]], torch.tensor([0.0, 1.0, 0.0]), atol=0.05
@@ -137,14 +138,14 @@ def test_a_colour_that_covers_too_little_is_the_nearest_label() -> None:
 
 def test_a_picture_of_noise_is_labelled_somehow() -> None:
     noise = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(0))
-    found = labels(noise)
+    found = find_labels(noise)
     assert len(found.palette) >= 1
     assert tuple(found.indices.shape) == (20, 30)
 
 
 def test_equal_colours_are_paired_in_whatever_order_the_palettes_are() -> None:
     source, style = mosaic(LUAN, 1)[0], mosaic(LUAN[::-1], 2)[0]
-    of_source, of_style = paired(labels(source), labels(jpeg(style, 90)))
+    of_source, of_style = pair_labels(find_labels(source), find_labels(jpeg(style, 90)))
     assert list(of_source) == list(of_style)
     assert len(of_source) == len(LUAN)
     for name, mask in of_source.items():
@@ -154,40 +155,43 @@ def test_equal_colours_are_paired_in_whatever_order_the_palettes_are() -> None:
             (image * m).sum((1, 2)) / m.sum() for image, m in ((source, mask), (style, theirs))
         )
         assert torch.allclose(mine, other, atol=0.06), name
-    assert torch.equal(stacked(of_source).sum(0), torch.ones(96, 128))
+    assert torch.equal(torch.cat(list(of_source.values())).sum(0), torch.ones(96, 128))
 
 
 def test_names_are_the_paintings_colours_so_that_they_last_from_frame_to_frame() -> None:
-    style = labels(mosaic([(0, 0, 1), (1, 0, 0)])[0])
+    style = find_labels(mosaic([(0, 0, 1), (1, 0, 0)])[0])
     first, second = (
-        paired(labels(mosaic(c)[0]), style) for c in ([(0, 0, 1), (1, 0, 0)], [(0.02, 0, 0.98)])
+        pair_labels(find_labels(mosaic(c)[0]), style)
+        for c in ([(0, 0, 1), (1, 0, 0)], [(0.02, 0, 0.98)])
     )
     assert set(first[0]) == {"#0000ff", "#ff0000"}
     assert set(second[0]) == {"#0000ff"}
 
 
 def test_what_the_painting_does_not_have_takes_all_of_it() -> None:
-    source = labels(mosaic([(0, 0, 1), (1, 1, 0), (0, 1, 0)])[0])
-    of_source, of_style = paired(source, labels(mosaic([(0, 0, 1), (1, 0, 0)])[0]))
+    source = find_labels(mosaic([(0, 0, 1), (1, 1, 0), (0, 1, 0)])[0])
+    of_source, of_style = pair_labels(source, find_labels(mosaic([(0, 0, 1), (1, 0, 0)])[0]))
     assert list(of_source) == list(of_style) == ["#0000ff", REST]
     assert bool((of_style[REST] == 1).all())
     assert 0 < float(of_style["#0000ff"].mean()) < 1
-    assert torch.equal(stacked(of_source).sum(0), torch.ones(96, 128))
+    assert torch.equal(torch.cat(list(of_source.values())).sum(0), torch.ones(96, 128))
 
 
-@pytest.mark.parametrize(("shift", "alike"), [(ALIKE * 0.9, True), (ALIKE * 1.1, False)])
+@pytest.mark.parametrize(
+    ("shift", "alike"), [(MAX_LABEL_DISTANCE * 0.9, True), (MAX_LABEL_DISTANCE * 1.1, False)]
+)
 def test_a_colour_takes_the_nearest_one_that_is_alike(shift: float, alike: bool) -> None:
     def single(*colours: tuple[float, float, float]) -> Labels:
         return Labels(torch.arange(len(colours)).view(1, -1), torch.tensor(colours))
 
     source = single((0.0, 0.0, 1.0), (0.5, 0.5 + shift, 0.5))
-    of_source, _ = paired(source, single((0.5, 0.5, 0.5), (0.0, 0.0, 1.0), (0.5, 0.2, 0.5)))
+    of_source, _ = pair_labels(source, single((0.5, 0.5, 0.5), (0.0, 0.0, 1.0), (0.5, 0.2, 0.5)))
     assert set(of_source) == {"#0000ff", "#808080" if alike else REST}
 
 
 def test_nothing_in_common_is_refused_with_both_palettes() -> None:
     with pytest.raises(ConfigError, match="no colour in common") as e:
-        paired(labels(mosaic([(0, 0, 1)])[0]), labels(mosaic([(1, 0, 0)])[0]))
+        pair_labels(find_labels(mosaic([(0, 0, 1)])[0]), find_labels(mosaic([(1, 0, 0)])[0]))
     assert "#0000ff" in e.value.why
     assert "#ff0000" in e.value.why
 
@@ -198,7 +202,7 @@ def test_the_labels_of_published_pairs_belong_together(number: str, shared: Path
     source, style = (
         read(cv2.imread(str(folder / name))) for name in ("in_seg.png", "style_seg.png")
     )
-    of_source, of_style = paired(labels(source), labels(style))
+    of_source, of_style = pair_labels(find_labels(source), find_labels(style))
     assert REST not in of_source
     assert len(of_source) == {"04": 2, "13": 1}[number]
     for name, mask in of_source.items():
@@ -208,13 +212,13 @@ def test_the_labels_of_published_pairs_belong_together(number: str, shared: Path
 
 @pytest.mark.parametrize("size", [(96, 128), (48, 64), (12, 16), (6, 8)])
 def test_masks_of_cells_are_shares_that_still_add_up_to_1(size: tuple[int, int]) -> None:
-    of_source, _ = paired(*(labels(mosaic(LUAN, seed, 8)[0]) for seed in (0, 1)))
-    masks = stacked(of_source)
-    found = cells(masks, size)
+    of_source, _ = pair_labels(*(find_labels(mosaic(LUAN, seed, 8)[0]) for seed in (0, 1)))
+    masks = torch.cat(list(of_source.values()))
+    found = masks_at_positions(masks, size)
     assert tuple(found.shape) == (len(LUAN), 1, *size)
     assert torch.allclose(found.sum(0), torch.ones(1, *size), atol=1e-6)
     side = 96 // size[0]
-    assert torch.allclose(area(found) * side**2, masks.sum((1, 2)), rtol=1e-5)
+    assert torch.allclose(region_areas(found) * side**2, masks.sum((1, 2)), rtol=1e-5)
     assert bool(((found > 0) & (found < 1)).any()) == (8 % side > 0), (
         "soft where a border crosses a cell"
     )
@@ -224,7 +228,7 @@ def test_a_cell_lies_where_its_layer_sees_it() -> None:
     masks = torch.zeros(1, 37, 53)
     masks[:, 16:32, 32:48] = 1
     masks[:, 32:] = 1  # the rows that are no whole cell
-    assert cells(masks, (2, 3))[0, 0].tolist() == [[0, 0, 0], [0, 0, 1]]
+    assert masks_at_positions(masks, (2, 3))[0, 0].tolist() == [[0, 0, 0], [0, 0, 1]]
 
 
 def test_a_region_that_is_everywhere_is_the_whole_gram_matrix() -> None:
@@ -238,15 +242,13 @@ def test_a_region_that_is_everywhere_is_the_whole_gram_matrix() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 10, 2**16])
-def test_the_products_of_halves_and_of_tiles_add_up_to_the_whole(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(regions, "AT_ONCE", at_once)
+def test_the_products_of_halves_and_of_tiles_add_up_to_the_whole(at_once: int) -> None:
     f, masks = maps(), halves()
-    found = guided_products(f, masks)
+    found = guided_products(f, masks, max_weighted=at_once)
     assert torch.allclose(found.sum(0), losses.products(f), rtol=1e-12)
     tiles = sum(
-        guided_products(f[:, :, rows], masks[:, :, rows]) for rows in (slice(0, 3), slice(3, 7))
+        guided_products(f[:, :, rows], masks[:, :, rows], max_weighted=at_once)
+        for rows in (slice(0, 3), slice(3, 7))
     )
     assert isinstance(tiles, Tensor)
     assert torch.allclose(tiles, found, rtol=1e-12)
@@ -259,6 +261,24 @@ def test_a_regions_gram_matrix_is_that_of_its_own_pixels_whatever_its_size() -> 
     assert torch.allclose(guided_gram(f, mask)[0], losses.gram(f[:, :, 2:5, 3:6]), rtol=1e-12)
     assert torch.allclose(guided_gram(f, mask / 7), guided_gram(f, mask), rtol=1e-12)
     assert bool((guided_gram(f, torch.zeros_like(mask)) == 0).all())
+
+
+def test_the_regions_of_a_picture_share_it_by_their_areas_and_nothing_is_asked_of_empty_ones() -> (
+    None
+):
+    masks = torch.zeros(3, 8, 8)
+    masks[0, :, :2] = 1
+    masks[2, :, 2:] = 1
+    segmentation = Segmentation(masks)
+    assert segmentation.shares == [0.25, 0, 0.75]
+    values = {0: torch.tensor(4.0), 2: torch.tensor(8.0)}
+    assert float(segmentation.average(values.__getitem__)) == 7
+    f = torch.zeros(1, 5, 4, 4)
+    assert torch.equal(segmentation.masks_of(f), masks_at_positions(masks, (4, 4)))
+    places = segmentation.places_in(f)
+    assert places[0].tolist() == [0, 4, 8, 12]
+    assert places[1].tolist() == list(range(16)), "all of it where a region is nowhere"
+    assert sorted([*places[0].tolist(), *places[2].tolist()]) == list(range(16))
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -1,253 +1,263 @@
-"""What of a painting is matched can be chosen, and each choice brings the picture nearer in its own
-terms.
+"""Style images as terms of the objective: each term brings its own distance, weighted by layers and
+terms, of one style image or a mixture, of the whole picture or by regions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import TERMS, WHOLE, parsed
 from vidstyle.features import extractor
 from vidstyle.features.extractor import STYLE_LAYERS
-from vidstyle.frames import Frame, Motion
 from vidstyle.rendering.models import load_network
-from vidstyle.stylize import losses, oklab
-from vidstyle.stylize.objective import Objective, Style
-from vidstyle.stylize.optimise.engine import State, Stylizer, fitted
-from vidstyle.stylize.photoreal.matting import Laplacian, affine
-from vidstyle.stylize.style.kinds import SEARCH_EVERY
-from vidstyle.stylize.style.mrf import Match, Patches
-from vidstyle.stylize.style.targets import Mixture, Painting
-from vidstyle.stylize.tiles import tiles
+from vidstyle.stylize import losses
+from vidstyle.stylize.objective import Objective
+from vidstyle.stylize.style.mrf import SEARCH_INTERVAL, Matches, StylePatches
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets, choose_seeds
+from vidstyle.stylize.style.term import create_style_terms, registered_style_terms
+from vidstyle.stylize.tiles import divide_into_tiles
 
 H, W = 64, 96
-CPU = torch.device("cpu")
 Picture = Callable[..., Tensor]
-Settings = Callable[..., RenderConfig]
+
+TERMS = registered_style_terms()
+ADDITIVE = [
+    name
+    for name, term in create_style_terms(StyleSettings(terms=dict.fromkeys(TERMS, 1.0))).items()
+    if term.additive
+]
 
 
 @pytest.fixture(scope="module")
 def lite() -> extractor.Network:
-    return load_network("lite")
+    return load_network("lite", precision="fp32")
 
 
-def objective(
-    network: extractor.Network, painting: Tensor, config: RenderConfig, side: int = 0
+def choose_terms(**weights: float) -> StyleSettings:
+    return StyleSettings(terms=weights)
+
+
+def choose_layers(name: str = "gram", **weights: float) -> StyleSettings:
+    return StyleSettings(terms={name: 1.0}, layers=weights)
+
+
+def build_objective(
+    network: extractor.Network, style_image: Tensor, settings: StyleSettings, side: int = 0
 ) -> Objective:
-    over = tiles(painting.shape[1:], side, network.halo) if side else None
-    return Objective(
-        network, Mixture([Painting(network, painting[None], config, over)]).terms(), over
-    )
+    """Build the objective of one style image (3, h, w), for pictures of the same size."""
+    over = divide_into_tiles(style_image.shape[1:], side, network.halo) if side else None
+    targets = StyleImageTargets(network, style_image[None], settings, over)
+    return Objective(network, StyleTargets([targets]).terms(), over)
 
 
 def test_the_default_is_the_mean_of_the_relative_gram_losses_to_the_last_bit(
-    lite: extractor.Network, picture: Picture, settings: Settings
-) -> None:
-    painting, image = picture(H, W, 1), picture(H, W, 2)[None]
-    grams = {name: losses.gram(f) for name, f in lite(painting[None], STYLE_LAYERS).items()}
-    assert torch.equal(
-        objective(lite, painting, settings())(image), Objective(lite, [Style(1.0, grams)])(image)
-    )
-
-
-@pytest.mark.parametrize("kind", TERMS)
-def test_a_painting_is_at_no_distance_from_itself_and_another_picture_is(
-    lite: extractor.Network, picture: Picture, settings: Settings, kind: str
+    lite: extractor.Network, picture: Picture
 ) -> None:
     painting = picture(H, W, 1)
-    config = settings(style_terms=kind)
-    own = objective(lite, painting, config)(painting[None])
-    other = objective(lite, painting, config)(picture(H, W, 2)[None])
+    image = picture(H, W, 2)[None]
+    targets = lite(painting[None], STYLE_LAYERS)
+    distances = [
+        losses.style(losses.gram(f), losses.gram(targets[name]))
+        for name, f in lite(image, STYLE_LAYERS).items()
+    ]
+    own = build_objective(lite, painting, StyleSettings())
+    assert torch.equal(own(image), torch.stack(distances).mean())
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_style_image_is_at_no_distance_from_itself_and_another_picture_is(
+    lite: extractor.Network, picture: Picture, name: str
+) -> None:
+    painting = picture(H, W, 1)
+    own = build_objective(lite, painting, choose_terms(**{name: 1.0}))(painting[None])
+    other = build_objective(lite, painting, choose_terms(**{name: 1.0}))(picture(H, W, 2)[None])
     assert float(own) == pytest.approx(0, abs=1e-4)
     assert float(other) > 0.02
 
 
-@pytest.mark.parametrize("kind", TERMS)
+@pytest.mark.parametrize("name", TERMS)
 def test_it_does_not_matter_in_which_order_layers_are_named(
-    lite: extractor.Network, picture: Picture, settings: Settings, kind: str
+    lite: extractor.Network, picture: Picture, name: str
 ) -> None:
-    painting, image = picture(H, W, 1), picture(H, W, 2)[None]
+    painting = picture(H, W, 1)
+    image = picture(H, W, 2)[None]
     layers = ["relu1_1", "relu3_1", "relu4_1"]
 
-    def away(x: Tensor, order: list[str]) -> float:
-        return float(
-            objective(lite, painting, settings(style_terms=kind, style_layers=",".join(order)))(x)
+    def measure(x: Tensor, order: list[str]) -> float:
+        settings = choose_layers(name, **dict.fromkeys(order, 1.0))
+        return float(build_objective(lite, painting, settings)(x))
+
+    assert measure(painting[None], layers[::-1]) == pytest.approx(0, abs=1e-4)
+    assert measure(image, layers[::-1]) == pytest.approx(measure(image, layers), rel=1e-4)
+
+
+def test_a_layer_has_the_same_seed_in_whatever_order_the_layers_are_named() -> None:
+    layers = {"relu4_1": 1.0, "relu1_1": 1.0, "relu3_1": 1.0}
+    for name, seeds in (
+        ("swd", {"relu4_1": 2, "relu1_1": 0, "relu3_1": 1}),
+        ("mrf", {"relu4_1": 1, "relu3_1": 0}),
+    ):
+        settings = choose_layers(name, **layers)
+        assert list(choose_seeds(create_style_terms(settings)[name], settings).items()) == list(
+            seeds.items()
         )
 
-    assert away(painting[None], layers[::-1]) == pytest.approx(0, abs=1e-4)
-    assert away(image, layers[::-1]) == pytest.approx(away(image, layers), rel=1e-4)
 
-
-@pytest.mark.parametrize("kind", sorted(set(TERMS) - WHOLE))
+@pytest.mark.parametrize("name", ADDITIVE)
 def test_terms_of_sums_do_not_notice_tiles(
-    lite: extractor.Network, picture: Picture, settings: Settings, kind: str
+    lite: extractor.Network, picture: Picture, name: str
 ) -> None:
-    painting, x = picture(H, W, 1), picture(H, W, 2)[None].requires_grad_()
-    found = []
+    painting = picture(H, W, 1)
+    x = picture(H, W, 2)[None].requires_grad_()
+    results = []
     for side in (0, 32):
-        loss = objective(lite, painting, settings(style_terms=kind), side)(x)
-        found.append((loss.detach(), *torch.autograd.grad(loss, x)))
-    (loss, gradient), (tiled_loss, tiled_gradient) = found
+        loss = build_objective(lite, painting, choose_terms(**{name: 1.0}), side)(x)
+        results.append((loss.detach(), *torch.autograd.grad(loss, x)))
+    (loss, gradient), (tiled_loss, tiled_gradient) = results
     assert torch.allclose(tiled_loss, loss, rtol=1e-4)
     assert (tiled_gradient - gradient).norm() < 1e-3 * gradient.norm()
 
 
-def test_weights_count_in_relation_to_one_another(
-    lite: extractor.Network, picture: Picture, settings: Settings
+def test_weights_are_in_relation_to_one_another(lite: extractor.Network, picture: Picture) -> None:
+    painting = picture(H, W, 1)
+    image = picture(H, W, 2)[None]
+
+    def measure(settings: StyleSettings) -> float:
+        return float(build_objective(lite, painting, settings)(image))
+
+    first = measure(choose_layers(relu1_1=1))
+    second = measure(choose_layers(relu3_1=1))
+    mean = pytest.approx((first + 3 * second) / 4, rel=1e-5)
+    assert measure(choose_layers(relu1_1=1, relu3_1=3)) == mean
+    assert measure(choose_layers(relu1_1=2, relu3_1=6)) == mean
+    gram = measure(choose_terms(gram=1))
+    normal = measure(choose_terms(w2=1))
+    assert measure(choose_terms(gram=0.5, w2=2)) == pytest.approx(0.5 * gram + 2 * normal, rel=1e-5)
+    assert measure(StyleSettings(weight=3)) == pytest.approx(3 * gram, rel=1e-5)
+
+
+def test_a_term_is_called_by_its_name_where_there_are_others_and_has_its_strength(
+    lite: extractor.Network, picture: Picture
 ) -> None:
-    painting, image = picture(H, W, 1), picture(H, W, 2)[None]
-
-    def loss(**given: str) -> float:
-        return float(objective(lite, painting, settings(**given))(image))
-
-    first, second = loss(style_layers="relu1_1"), loss(style_layers="relu3_1")
-    assert loss(style_layers="relu1_1,relu3_1=3") == pytest.approx(
-        (first + 3 * second) / 4, rel=1e-5
-    )
-    assert loss(style_layers="relu1_1=2,relu3_1=6") == pytest.approx(
-        (first + 3 * second) / 4, rel=1e-5
-    )
-    gram, moments = loss(style_terms="gram"), loss(style_terms="w2")
-    assert loss(style_terms="gram=0.5,w2=2") == pytest.approx(0.5 * gram + 2 * moments, rel=1e-5)
+    for weights, shown in (
+        ({"mrf": 2.0}, {"style": 0.4}),
+        ({"gram": 0.5, "mrf": 2.0}, {"gram": 0.5, "mrf": 0.4}),
+    ):
+        targets = StyleImageTargets(lite, picture(H, W, 1)[None], choose_terms(**weights), None)
+        terms = StyleTargets([targets]).terms()
+        assert {term.name: term.weight for term in terms} == pytest.approx(shown)
 
 
 def test_matches_of_patches_stay_for_some_evaluations_and_are_each_pictures_own(
-    lite: extractor.Network, picture: Picture, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    lite: extractor.Network, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches = 0
-    search = Patches.search
+    search = StylePatches.search
 
-    def counted(self: Patches, found: Tensor, labels: Tensor | None) -> Match:
+    def count_searches(self: StylePatches, features: Tensor, labels: Tensor | None) -> Matches:
         nonlocal searches
         searches += 1
-        return search(self, found, labels)
+        return search(self, features, labels)
 
-    monkeypatch.setattr(Patches, "search", counted)
-    config = settings(style_terms="mrf", style_layers="relu4_1")
-    known = Mixture([Painting(lite, picture(H, W, 1)[None], config, None)])
+    monkeypatch.setattr(StylePatches, "search", count_searches)
+    settings = choose_layers("mrf", relu4_1=1)
+    targets = StyleTargets([StyleImageTargets(lite, picture(H, W, 1)[None], settings, None)])
     for _ in range(2):
-        of = Objective(lite, known.terms())
-        for _ in range(SEARCH_EVERY + 1):
-            of(picture(H, W, 2)[None])
+        objective = Objective(lite, targets.terms())
+        for _ in range(SEARCH_INTERVAL + 1):
+            objective(picture(H, W, 2)[None])
     assert searches == 4
 
 
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        *({"style_terms": kind} for kind in TERMS if kind != "gram"),
-        {"style_terms": "gram=0.5,mrf=0.5", "mrf_bidirectional": True, "mrf_coherence": 0.05},
-        {"style_layers": "relu2_1,relu3_1=0.3", "content_layers": "relu3_1"},
-        {"style_scale": 0.5},
-        {"keep_colors": "luminance"},
-        {"photorealism": 1000.0},
-    ],
-)
-def test_every_choice_makes_another_picture_the_same_one_every_time_and_on_video_too(
-    lite: extractor.Network, picture: Picture, settings: Settings, chosen: dict[str, object]
+def test_a_region_that_is_smaller_than_a_position_takes_the_whole_style_image(
+    lite: extractor.Network, picture: Picture
 ) -> None:
-    painting, frame = picture(H, W, 1), picture(H, W, 2)
-    few = {"first_iterations": 12, "first_scales": 1, "iterations": 6}
-    motion = Motion(torch.ones(2, H, W), torch.ones(1, H, W))
-
-    def rendered(**given: object) -> tuple[Tensor, Tensor]:
-        stylizer = Stylizer(lite, [painting], (H, W), settings(**few, **given), CPU)
-        state, image, _ = stylizer.step(State(), Frame(0, frame), None)
-        return image, stylizer.step(state, Frame(0, frame.roll((1, 1), (1, 2))), motion)[1]
-
-    first, second = rendered(**chosen)
-    assert all(torch.equal(a, b) for a, b in zip(rendered(**chosen), (first, second), strict=True))
-    assert (first - rendered()[0]).abs().mean() > 1e-3
-    assert (first - frame).abs().mean() > 1e-3
-    assert second.isfinite().all()
-
-
-def test_a_larger_style_scale_shows_the_painting_larger(picture: Picture) -> None:
-    painting = picture(100, 200, 1)
-    sizes = [fitted(painting, (100, 200), 1.0, scale).shape[1:] for scale in (0.5, 1.0, 1.5, 3.0)]
-    assert [tuple(size) for size in sizes] == [(50, 100), (100, 200), (150, 300), (200, 400)]
-
-
-def test_luminance_keeps_the_sources_hue_and_chroma_and_paints_its_lightness(
-    lite: extractor.Network, picture: Picture, settings: Settings
-) -> None:
-    frame = 0.3 + 0.4 * picture(H, W, 2)
-    config = settings(keep_colors="luminance", first_iterations=20, first_scales=1)
-    _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(
-        State(), Frame(0, frame), None
-    )
-    before, after = oklab.to_oklab(frame), oklab.to_oklab(image)
-    assert (after[1:] - before[1:]).abs().mean() < 0.005
-    assert (after[:1] - before[:1]).abs().mean() > 0.02
-
-
-def test_photorealism_keeps_the_picture_a_locally_affine_recolouring(
-    lite: extractor.Network, picture: Picture, settings: Settings
-) -> None:
-    frame = picture(H, W, 2)
-    found = []
-    for weight in (0.0, 1e4):
-        config = settings(photorealism=weight, first_iterations=20, first_scales=1)
-        _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(
-            State(), Frame(0, frame), None
-        )
-        found.append(float(affine(image, Laplacian(frame))))
-    assert found[1] < 0.2 * found[0]
-
-
-def test_the_statistics_of_many_images_are_those_of_all_their_pixels(picture: Picture) -> None:
-    images = [picture(H, W, seed) * (0.5 + 0.1 * seed) for seed in range(3)]
-    gathered = oklab.Gathered()
-    for image in images:
-        gathered.add(image)
-    mean, covariance = gathered.statistics()
-    whole = oklab.statistics(torch.cat(images, 1))
-    assert torch.allclose(mean, whole.mean.double(), atol=1e-5)
-    assert torch.allclose(covariance, whole.covariance.double(), atol=1e-5)
-
-
-def test_every_term_is_known() -> None:
-    assert all(parsed(kind) == {kind: 1.0} for kind in TERMS)
-
-
-def test_a_region_that_is_smaller_than_a_cell_takes_the_whole_paintings_style(
-    lite: extractor.Network, picture: Picture, settings: Settings
-) -> None:
-    painting, image = picture(47, 87, 1), picture(64, 64, 2)
+    painting = picture(47, 87, 1)
+    image = picture(64, 64, 2)
     strip = torch.zeros(2, 47, 87)
-    strip[0, :35], strip[1, 35:] = 1, 1
-    known = Mixture([Painting(lite, painting[None], settings(), None, strip)])
+    strip[0, :35] = 1
+    strip[1, 35:] = 1
+    targets = StyleTargets([StyleImageTargets(lite, painting[None], StyleSettings(), None, strip)])
     half = torch.zeros(2, 64, 64)
-    half[0, :32], half[1, 32:] = 1, 1
-    assert float(Objective(lite, known.terms(half))(image[None])) < 5
+    half[0, :32] = 1
+    half[1, 32:] = 1
+    assert float(Objective(lite, targets.terms(half))(image[None])) < 5
 
 
-def test_a_small_painting_still_has_patches(
-    lite: extractor.Network, picture: Picture, settings: Settings
+@pytest.mark.parametrize("name", TERMS)
+def test_a_style_image_with_the_whole_share_is_as_if_it_were_alone(
+    lite: extractor.Network, picture: Picture, name: str
 ) -> None:
-    config = settings(style_terms="mrf", style_scale=0.3, first_iterations=6, first_scales=3)
-    _, image, _ = Stylizer(lite, [picture(20, 20, 1)], (H, W), config, CPU).step(
-        State(), Frame(0, picture(H, W, 2)), None
+    settings = choose_terms(**{name: 1.0})
+    both = [
+        StyleImageTargets(lite, picture(h, w, seed)[None], settings, None)
+        for h, w, seed in ((H, W, 1), (W, H, 2))
+    ]
+    image = picture(H, W, 3)[None]
+    for own, mixture in zip(both, ((1.0, 0.0), (0.0, 1.0)), strict=True):
+        alone = Objective(lite, StyleTargets([own]).terms())(image)
+        mixed = Objective(lite, StyleTargets(both).terms(mixture=mixture))(image)
+        assert torch.equal(mixed, alone)
+
+
+def test_without_shares_all_style_images_have_the_same(
+    lite: extractor.Network, picture: Picture
+) -> None:
+    both = StyleTargets(
+        [
+            StyleImageTargets(lite, picture(H, W, seed)[None], StyleSettings(), None)
+            for seed in (1, 2)
+        ]
     )
-    assert image.isfinite().all()
+    image = picture(H, W, 3)[None]
+    values = [
+        Objective(lite, both.terms(mixture=mixture))(image)
+        for mixture in ((), (0.5, 0.5), (0.9, 0.1), (0.5, 0.5))
+    ]
+    assert torch.equal(values[0], values[1])
+    assert torch.equal(values[1], values[3]), "whatever was asked for in between"
+    assert not torch.equal(values[1], values[2])
 
 
-def test_a_tileable_texture_goes_on_where_it_ends(
-    lite: extractor.Network, picture: Picture, settings: Settings
+def halves(side: int) -> Tensor:
+    """Return two regions (2, side, side) with a soft border between them."""
+    inside = torch.arange(side, dtype=torch.float64) < 0.45 * side
+    left = inside.double().expand(side, side).clone()
+    left[:, round(0.45 * side)] = 0.6
+    return torch.stack([left, 1 - left])
+
+
+class FixedMaps:
+    """Features that are given: the picture is the map of `relu3_1`."""
+
+    digest = "fixed"
+    halo = 0
+
+    def __call__(self, image: Tensor, layers: object) -> Mapping[str, Tensor]:
+        return {"relu3_1": image}
+
+
+@pytest.mark.parametrize("regions", [False, True])
+@pytest.mark.parametrize("name", TERMS)
+def test_the_gradient_of_every_term_agrees_with_finite_differences_in_regions_and_mixtures(
+    name: str, regions: bool
 ) -> None:
-    jumps = []
-    for tileable in (True, False):
-        config = settings(
-            texture=True, tileable=tileable, style=None, first_iterations=40, tv_weight=3
-        )
-        _, image, _ = Stylizer(lite, [picture(H, W, 1)], (H, W), config, CPU).step(
-            State(), Frame(0, picture(H, W, 1)), None
-        )
-        inside = (image[:, :, 1:] - image[:, :, :-1]).abs().mean()
-        jumps.append(float((image[:, :, 0] - image[:, :, -1]).abs().mean() / inside))
-    assert jumps[0] < 0.6 * jumps[1]
+    generator = torch.Generator().manual_seed(3)
+    f, *paintings = (
+        torch.rand(1, 3, 8, 8, generator=generator, dtype=torch.float64) for _ in range(3)
+    )
+    masks = halves(32) if regions else None
+    settings = StyleSettings(terms={name: 1.0}, layers={"relu3_1": 1.0}, mrf_bidirectional=True)
+    count = 1 if regions else 2
+    # The masks are brought to the size of a style image, which is that of its map here.
+    targets = [
+        StyleImageTargets(FixedMaps(), painting, settings, None, masks)  # type: ignore[arg-type]
+        for painting in paintings[:count]
+    ]
+    (term,) = StyleTargets(targets).terms(masks, () if regions else (0.7, 0.3))
+    objective = Objective(FixedMaps(), [term])  # type: ignore[arg-type]
+    assert torch.autograd.gradcheck(lambda x: objective(x).double(), f.requires_grad_(), rtol=1e-4)

@@ -1,62 +1,83 @@
-"""The way of a frame from coarse to fine: at which sizes it is optimised, and how long at each."""
+"""The scales of a frame from coarse to fine: the sizes at which it is optimised, and the iterations
+at each.
+"""
 
 from __future__ import annotations
 
-from vidstyle.config.settings import RenderConfig
+from typing import NamedTuple
 
-COARSEST = 64
-"""No scale has a shorter side below this: relu5_1 sees 1/16 of it."""
-SMALLEST_STEP = 1.4
-"""From a scale to the next: a smaller one brings nothing new."""
+from vidstyle.stylize.optimise.settings import COARSEST_SIDE, PyramidSettings
 
-NEW_ITERATIONS = 0.4
-"""How much of a fresh frame's additional iterations a frame gets in which everything is new: it
-still has its predecessor's colours to start from. Where less is new, in proportion."""
+MIN_SCALE_RATIO = 1.4
+"""The ratio of the sizes of a scale and the next coarser one, at least: a smaller step brings
+nothing new.
+"""
+
+DISOCCLUDED_ITERATION_SHARE = 0.4
+"""The share of a first frame's additional iterations that a frame gets which is wholly disoccluded:
+it still has the colours of its predecessor to start from. Where less is disoccluded, in proportion.
+"""
 
 
-def factors(size: tuple[int, int], count: int) -> list[float]:
-    """Of the full size (h, w), the share of each of at most `count` scales from coarse to fine:
-    ..., 1/4, 1/2, 1. The coarsest may be nearer to the next, for `COARSEST`'s sake, but no nearer
-    than `SMALLEST_STEP`.
+class PlannedScale(NamedTuple):
+    """One scale of a frame: its size as a share of the full size, and its iterations."""
+
+    factor: float
+    iterations: int
+
+
+def scale_factors(
+    size: tuple[int, int], count: int, coarsest_side: int = COARSEST_SIDE
+) -> list[float]:
+    """Choose at most `count` scales for a frame of `size` (h, w), coarse to fine, as shares of the
+    full size: ..., 1/4, 1/2, 1.
+
+    The coarsest may be nearer to the next one, for the sake of `coarsest_side`, but no nearer than
+    `MIN_SCALE_RATIO`.
     """
-    least = COARSEST / min(size)
-    chosen = [1.0]
-    while (
-        len(chosen) < count and (coarser := max(chosen[0] / 2, least)) * SMALLEST_STEP <= chosen[0]
-    ):
-        chosen.insert(0, coarser)
-    return chosen
+    least = coarsest_side / min(size)
+    factors = [1.0]
+    while len(factors) < count:
+        coarser = max(factors[0] / 2, least)
+        if coarser * MIN_SCALE_RATIO > factors[0]:
+            break
+        factors.insert(0, coarser)
+    return factors
 
 
-def scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+def scale_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Multiply a size (h, w) by a factor, rounded to whole pixels."""
     return round(size[0] * factor), round(size[1] * factor)
 
 
-def descent(
-    config: RenderConfig, size: tuple[int, int], *, fresh: bool, new: float = 0.0
-) -> list[tuple[float, int]]:
-    """A frame's way from coarse to fine: the factor of each scale, and the iterations there.
+def plan_scales(
+    settings: PyramidSettings, size: tuple[int, int], *, first: bool, disoccluded: float = 0.0
+) -> list[PlannedScale]:
+    """Divide the iterations of a frame of `size` (h, w) among its scales, coarse to fine.
 
     Args:
-        fresh: the frame has no predecessor.
-        new: the share of it that the predecessor does not show.
+        first: the frame is the first of a shot.
+        disoccluded: the share of it, in [0, 1], that its predecessors do not show.
     """
-    total, count = (
-        (config.first_iterations, config.first_scales)
-        if fresh
-        else (config.iterations, config.scales)
-    )
-    if not fresh and config.budget == "adaptive":
-        total += round(NEW_ITERATIONS * new * max(0, config.first_iterations - config.iterations))
-    chosen = factors(size, count)
-    ends = [total * i // len(chosen) for i in range(len(chosen) + 1)]
+    if first:
+        total = settings.first_iterations
+        count = settings.first_scales
+    else:
+        total = settings.iterations
+        count = settings.scales
+        if settings.adaptive:
+            more = max(0, settings.first_iterations - settings.iterations)
+            total += round(DISOCCLUDED_ITERATION_SHARE * disoccluded * more)
+    factors = scale_factors(size, count, settings.coarsest_side)
+    ends = [total * i // len(factors) for i in range(len(factors) + 1)]
     return [
-        (factor, end - begin) for factor, begin, end in zip(chosen, ends, ends[1:], strict=False)
+        PlannedScale(factor, end - begin)
+        for factor, begin, end in zip(factors, ends, ends[1:], strict=False)
     ]
 
 
-def polish_iterations(config: RenderConfig, size: tuple[int, int], *, fresh: bool) -> int:
-    """How many of a frame's iterations are the polisher's: the last `config.polish`, at most those
-    at full size.
+def count_refined_iterations(wanted: int, planned: list[PlannedScale]) -> int:
+    """Count the iterations of a frame that are done on the refinement network: the last `wanted`,
+    at most those at full size.
     """
-    return min(config.polish, descent(config, size, fresh=fresh)[-1][1])
+    return min(wanted, planned[-1].iterations)

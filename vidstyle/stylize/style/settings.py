@@ -10,7 +10,7 @@ DEFAULT_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 @dataclass(frozen=True)
 class StyleSettings:
-    """Which statistics of the style images are matched, in which layers, and how strongly.
+    """The statistics of the style images that are matched, in which layers, and how strongly.
 
     Args:
         weight: of the style loss as a whole.

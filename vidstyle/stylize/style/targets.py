@@ -1,78 +1,80 @@
-"""The style of paintings as terms of the objective: what of their features is matched (`kinds`), in
-which layers, and how much of each; and, of several paintings, how much of each of them.
+"""Style images as terms of the objective: the targets of every style term in every layer, and the
+mixtures of those of several style images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.config.settings import RenderConfig
-from vidstyle.config.weighted_names import MRF_LAYERS, parsed
 from vidstyle.features.extractor import Extractor
-from vidstyle.stylize.objective import Sums, Term, View, even, maps, sums
-from vidstyle.stylize.style import kinds
-from vidstyle.stylize.style.kinds import ADDITIVE, Matched, Part, itself, mixed
-from vidstyle.stylize.style.mrf import Patches
+from vidstyle.stylize.objective import (
+    Sums,
+    Term,
+    View,
+    compute_maps,
+    normalise_weights,
+    sum_features,
+)
+from vidstyle.stylize.style.regions import Segmentation
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.term import (
+    LayerLoss,
+    StyleTerm,
+    create_style_terms,
+    select_layers,
+)
 from vidstyle.stylize.tiles import Tile
 
-STRENGTH = {"mrf": 0.2}
-"""What a weight of 1 means for terms whose distances lie elsewhere: a picture is further from the
-nearest patches than from any statistics, and at the same weight little would be left of its
-content."""
 
-Target = Tensor | Patches
-
-
-class LayerTerm:
-    """The weighted mean over layers of their distances.
+class StyleLoss:
+    """A style term of the objective: the weighted mean over layers of their distances.
 
     Args:
-        layers: {layer: how it is measured, and what its distance is}.
-        shares: {layer: its weight}, of others too; they count in relation to one another.
-        name: what it is called.
+        name: of the term.
+        layers: {layer: its loss}.
+        layer_weights: {layer: its weight}, of others too; they count in relation to one another.
     """
 
     def __init__(
         self,
+        name: str,
         weight: float,
-        layers: Mapping[str, Part],
-        shares: Mapping[str, float],
-        name: str = "style",
+        layers: Mapping[str, LayerLoss],
+        layer_weights: Mapping[str, float],
     ) -> None:
         self.name = name
-        self.weight, self.of, self.shares = (
-            weight,
-            layers,
-            even({name: shares[name] for name in layers}),
-        )
+        self.weight = weight
+        self.losses = layers
+        self.layer_weights = normalise_weights({layer: layer_weights[layer] for layer in layers})
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return tuple(self.of)
+        return tuple(self.losses)
 
     def sums(self, view: View) -> Sums:
         return [
-            measure(view.maps[name], view.cells[name]) for name, (measure, _) in self.of.items()
+            loss.measure(view.maps[layer], view.cells[layer]) for layer, loss in self.losses.items()
         ]
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
-        found = zip(sums, self.of.items(), strict=True)
-        return torch.stack(
-            [self.shares[name] * distance(s).to(image) for s, (name, (_, distance)) in found]
-        ).mean()
+        distances = [
+            self.layer_weights[layer] * loss.distance(measured).to(image)
+            for measured, (layer, loss) in zip(sums, self.losses.items(), strict=True)
+        ]
+        return torch.stack(distances).mean()
 
 
-class Painting:
-    """What is known of a painting (1, 3, h, w) at one scale.
+class StyleImageTargets:
+    """The targets of one style image, (1, 3, h, w), at one scale: `targets[term][layer]`.
 
     Args:
-        config: its style terms and layers, and their weights.
-        tiles: how the painting's features are divided; None: they are computed all at once.
-        regions: (k, H, W) of any size, how much of each pixel belongs to each region; None: it is
+        tiles: how the style image's features are divided; None: they are computed all at once.
+        masks: (k, H, W) of any size, how much of each pixel belongs to each region; None: it is
             all one.
     """
 
@@ -80,99 +82,101 @@ class Painting:
         self,
         extractor: Extractor,
         image: Tensor,
-        config: RenderConfig,
+        settings: StyleSettings,
         tiles: Sequence[Tile] | None,
-        regions: Tensor | None = None,
+        masks: Tensor | None = None,
     ) -> None:
-        size = (int(image.shape[2]), int(image.shape[3]))
-        self.regions = (
-            None if regions is None else F.interpolate(regions[None], size, mode="area")[0]
-        )
-        self.config, self.kinds, self.shares = (
-            config,
-            parsed(config.style_terms),
-            parsed(config.style_layers),
-        )
-        self.targets = {kind: self.of_kind(kind, extractor, image, tiles) for kind in self.kinds}
-
-    def layers(self, kind: str) -> tuple[str, ...]:
-        return tuple(name for name in self.shares if kind != "mrf" or name in MRF_LAYERS)
-
-    @torch.no_grad()
-    def of_kind(
-        self, kind: str, extractor: Extractor, image: Tensor, tiles: Sequence[Tile] | None
-    ) -> dict[str, Target]:
-        """{layer: its target}."""
-        layers = self.layers(kind)
-        if kind in ADDITIVE and self.regions is None:
-            measure, _ = ADDITIVE[kind]
-
-            def measured(view: View) -> list[Tensor]:
-                return [measure(view.maps[name], view.cells[name]) for name in layers]
-
-            return dict(zip(layers, sums(extractor, image, layers, tiles, measured), strict=True))
-        found = maps(extractor, image, layers, tiles)
-        if kind == "mrf":
-            coherence = self.config.mrf_coherence
-            return {name: kinds.of_patches(f, coherence, self.regions) for name, f in found.items()}
-        return {
-            name: kinds.of_map(kind, self.seed(kind, name), f, self.regions)
-            for name, f in found.items()
+        self.settings = settings
+        self.terms = create_style_terms(settings)
+        segmentation = None
+        if masks is not None:
+            size = (int(image.shape[2]), int(image.shape[3]))
+            segmentation = Segmentation(F.interpolate(masks[None], size, mode="area")[0])
+        self.targets = {
+            name: self.measure(term, extractor, image, tiles, segmentation)
+            for name, term in self.terms.items()
         }
 
-    def seed(self, kind: str, name: str) -> int:
-        """Of what a kind draws by lot for a layer, the same in whatever order the layers are
-        named.
-        """
-        return sorted(self.layers(kind)).index(name)
+    @torch.no_grad()
+    def measure(
+        self,
+        term: StyleTerm,
+        extractor: Extractor,
+        image: Tensor,
+        tiles: Sequence[Tile] | None,
+        masks: Segmentation | None,
+    ) -> dict[str, Any]:
+        """Measure {layer: its target} of a term."""
+        seeds = choose_seeds(term, self.settings)
+
+        def measure_view(view: View) -> list[Any]:
+            return [
+                term.target(view.maps[layer], view.cells[layer], masks, seed)
+                for layer, seed in seeds.items()
+            ]
+
+        if term.additive and masks is None:
+            targets = sum_features(extractor, image, tuple(seeds), tiles, measure_view)
+        else:
+            whole = compute_maps(extractor, image, tuple(seeds), tiles)
+            positions = {layer: f.shape[2] * f.shape[3] for layer, f in whole.items()}
+            targets = measure_view(View(whole, positions))
+        return dict(zip(seeds, targets, strict=True))
 
 
-class Mixture:
-    """The style of one or more paintings, all with the same settings and regions, at one scale."""
+def choose_seeds(term: StyleTerm, settings: StyleSettings) -> dict[str, int]:
+    """Return the layers that a term compares, in the order of the settings, each with the seed of
+    what the term draws at random for it: the same in whatever order the layers are named.
+    """
+    layers = select_layers(term, settings.layers)
+    ordered = sorted(layers)
+    return {layer: ordered.index(layer) for layer in layers}
 
-    def __init__(self, paintings: Sequence[Painting]) -> None:
-        self.paintings, self.config = paintings, paintings[0].config
-        self.last: dict[tuple[str, str], tuple[tuple[float, ...], Part]] = {}
 
-    def terms(self, regions: Tensor | None = None, shares: Sequence[float] = ()) -> list[Term]:
-        """For one picture.
+class StyleTargets:
+    """The style of one or more style images, all with the same settings and regions, at one
+    scale.
+    """
+
+    def __init__(self, style_images: Sequence[StyleImageTargets]) -> None:
+        self.style_images = style_images
+        self.settings = style_images[0].settings
+        self.style_terms = style_images[0].terms
+        self._mixed: dict[tuple[str, str], tuple[tuple[float, ...], Any]] = {}
+
+    def terms(self, masks: Tensor | None = None, mixture: Sequence[float] = ()) -> list[Term]:
+        """Return the terms of the objective for one picture.
 
         Args:
-            regions: (k, h, w), those of the paintings, in the same order.
-            shares: how much each of the paintings counts, 1 together; none given: all the same.
+            masks: (k, h, w), how much of each pixel belongs to each region, in the order of the
+                style images' regions; None where those have none.
+            mixture: the shares of the style images, 1 together; none given: all the same.
         """
-        mixture = tuple(shares) or (1 / len(self.paintings),) * len(self.paintings)
-        return [
-            LayerTerm(
-                self.config.style_weight * STRENGTH.get(kind, 1) * weight,
-                {
-                    name: self.part(kind, name, mixture, regions)
-                    for name in self.paintings[0].layers(kind)
-                },
-                self.paintings[0].shares,
-                kind if len(self.paintings[0].kinds) > 1 else "style",
-            )
-            for kind, weight in self.paintings[0].kinds.items()
-        ]
+        count = len(self.style_images)
+        shares = tuple(mixture) or (1 / count,) * count
+        segmentation = None if masks is None else Segmentation(masks)
+        settings = self.settings
+        terms: list[Term] = []
+        for name, term in self.style_terms.items():
+            layers = {
+                layer: term.loss(self.mix(name, layer, shares), segmentation, seed)
+                for layer, seed in choose_seeds(term, settings).items()
+            }
+            weight = settings.weight * term.strength * settings.terms[name]
+            shown_name = name if len(self.style_terms) > 1 else "style"
+            terms.append(StyleLoss(shown_name, weight, layers, settings.layers))
+        return terms
 
-    def part(
-        self, kind: str, name: str, mixture: tuple[float, ...], regions: Tensor | None
-    ) -> Part:
-        """One layer's part of a kind of term."""
-        counted = [
-            (share, of.targets[kind][name])
-            for share, of in zip(mixture, self.paintings, strict=True)
+    def mix(self, name: str, layer: str, shares: tuple[float, ...]) -> Any:
+        """Return the mixed target of a term in a layer; the last one is kept."""
+        known = self._mixed.get((name, layer))
+        if known is not None and known[0] == shares:
+            return known[1]
+        targets = [
+            (share, own.targets[name][layer])
+            for share, own in zip(shares, self.style_images, strict=True)
             if share
         ]
-        seed = self.paintings[0].seed(kind, name)
-        if kind == "mrf":
-            patches = [(share, target) for share, target in counted if isinstance(target, Patches)]
-            return Matched(
-                patches, bidirectional=self.config.mrf_bidirectional, regions=regions
-            ), itself
-        tensors = [(share, target) for share, target in counted if isinstance(target, Tensor)]
-        if regions is not None:
-            return kinds.regional(kind, seed, mixed(kind, tensors), regions)
-        if (known := self.last.get((kind, name))) is None or known[0] != mixture:
-            known = self.last[kind, name] = mixture, kinds.whole(kind, seed, mixed(kind, tensors))
-        return known[1]
+        mixed = self.style_terms[name].mix(targets)
+        self._mixed[name, layer] = (shares, mixed)
+        return mixed

@@ -1,0 +1,81 @@
+"""A job crosses processes, and its shots are rendered apart to the same bytes."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from tests.helpers.renders import frames_of
+from vidstyle.config.settings import RenderConfig
+from vidstyle.errors import LockedError
+from vidstyle.events import Event, FrameDone
+from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.pipeline import render, render_shots
+from vidstyle.rendering.prepare import inspect, prepare
+from vidstyle.storage.lock import lock_shot
+from vidstyle.storage.record import state_folder
+
+COUNT = 12
+CUT = 6
+"""Of the fixture `film`."""
+
+Settings = Callable[..., RenderConfig]
+
+
+def test_a_job_knows_its_shots_counted_from_its_first_frame(settings: Settings) -> None:
+    for changes, expected in (
+        ({}, [(0, CUT), (CUT, COUNT)]),
+        ({"start": 0.4, "duration": 0.5}, [(0, 2), (2, 5)]),
+        ({"start": 0.6}, [(0, 6)]),
+        ({"duration": 0.3}, [(0, 3)]),
+    ):
+        job = prepare(inspect(settings(**changes)))
+        assert job.shots == tuple(FrameRange(first, stop) for first, stop in expected)
+        assert sum(map(len, job.shots)) == job.frame_count == len(job.rendered_timeline)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"passes": 2},
+        {"long_term": 2, "rest": "follow"},
+        {"start": 0.2, "duration": 0.8},
+        {"keep_colors": "match", "style_terms": "gram,w2"},
+    ],
+    ids=str,
+)
+def test_a_job_that_was_pickled_renders_a_single_shot_to_the_same_bytes(
+    settings: Settings, changes: dict[str, object]
+) -> None:
+    whole = settings(**changes, keep_frames=True)
+    render(whole)
+    expected = frames_of(whole.output)
+    apart = whole.model_copy(update={"output": whole.output.with_name("apart.mp4")})
+    job = pickle.loads(pickle.dumps(prepare(inspect(apart))))
+    last = job.shots[-1]
+    events: list[Event] = []
+    render_shots(job, [last], events.append)
+    names = [f"{i:06d}.png" for i in last.indices]
+    assert frames_of(apart.output) == {name: expected[name] for name in names}
+    assert {e.frame for e in events if isinstance(e, FrameDone)} == set(last.indices)
+    events.clear()
+    render(apart, events.append)  # the plain command finds them there
+    assert not {e.frame for e in events if isinstance(e, FrameDone)} & set(last.indices)
+    assert frames_of(apart.output) == expected
+    assert apart.output.read_bytes() == whole.output.read_bytes()
+
+
+def test_a_shot_that_another_process_renders_is_refused_and_the_others_are_not(
+    settings: Settings,
+) -> None:
+    job = prepare(inspect(settings()))
+    first, second = job.shots
+    render_shots(job, [second])
+    with lock_shot(state_folder(job.delivery.path), first.first), pytest.raises(LockedError):
+        render_shots(job, [first])
+    assert len(frames_of(job.delivery.path)) == len(second)
+    render_shots(job, [first])
+    assert len(frames_of(job.delivery.path)) == COUNT

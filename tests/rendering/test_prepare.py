@@ -1,0 +1,217 @@
+"""Refusals that need neither the decoded input nor a network come before both."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.helpers.renders import Uninterrupted
+from vidstyle.config.settings import RenderConfig
+from vidstyle.errors import (
+    ConfigError,
+    DiskSpaceError,
+    InputError,
+    LockedError,
+    MemoryLimitError,
+    OutputError,
+    Refusal,
+    SettingsChangedError,
+    StyleError,
+)
+from vidstyle.frames import Timeline
+from vidstyle.rendering import models, pipeline, prepare
+from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.prepare import choose_part
+from vidstyle.storage.lock import OUTPUT_LOCK
+from vidstyle.storage.record import state_folder
+
+Settings = Callable[..., RenderConfig]
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.fixture
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was called of the decoder of the whole input, and of the loader of networks."""
+    calls: list[str] = []
+
+    def spy(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            calls.append(name)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, called)
+
+    for owner, name in (
+        (prepare, "scan"),
+        (models, "fetch_weights"),
+        (models, "load_weights"),
+        (models, "build_network"),
+    ):
+        spy(owner, name)
+    return calls
+
+
+def refused(built: RenderConfig, error: type[Refusal]) -> Refusal:
+    """The refusal of a render, which leaves no trace of its own."""
+    assert built.output is not None
+    before = {p: p.stat().st_mtime_ns for p in built.output.parent.rglob("*")}
+    with pytest.raises(error) as caught:
+        pipeline.render(built)
+    assert {p: p.stat().st_mtime_ns for p in built.output.parent.rglob("*")} == before
+    assert caught.value.exit_code == 2
+    return caught.value
+
+
+@pytest.fixture
+def begun(settings: Settings, finished_render: Uninterrupted) -> Callable[..., RenderConfig]:
+    """begun(**changes): settings whose output has frames of a render with the quick settings."""
+
+    def make(**changes: Any) -> RenderConfig:
+        built = settings(keep_frames=True, **changes)
+        assert built.output is not None
+        if not built.output.exists():
+            shutil.copytree(finished_render.folder, built.output.parent, dirs_exist_ok=True)
+        return built
+
+    return make
+
+
+def test_the_spies_see_a_render(settings: Settings, spied: list[str]) -> None:
+    pipeline.render(settings())
+    assert set(spied) == {"scan", "fetch_weights", "load_weights", "build_network"}
+
+
+def test_too_little_memory(settings: Settings, spied: list[str]) -> None:
+    refused(settings(max_memory=0.1), MemoryLimitError)
+    assert spied == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"passes": 2}, {"duration": 0.5}], ids=str)
+def test_too_small_a_disk(
+    settings: Settings, spied: list[str], monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 0, 5))
+    refused(settings(**changes), DiskSpaceError)
+    assert spied == []
+
+
+def test_a_lock(settings: Settings, spied: list[str]) -> None:
+    from filelock import FileLock
+
+    built = settings()
+    assert built.output is not None
+    folder = state_folder(built.output)
+    folder.mkdir()
+    with FileLock(folder / OUTPUT_LOCK):
+        refused(built, LockedError)
+    assert spied == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"iterations": 2}, {"iterations"}),
+        ({"size": 40}, {"size"}),
+        ({"long_term": 4}, {"long_term"}),  # a setting that the older frames did not have
+        ({"style_terms": "w2", "content_weight": 0.1}, {"style_terms", "content_weight"}),
+        ({"precision": "bf16"}, {"precision"}),
+        ({"tile": 16}, {"tile"}),
+    ],
+    ids=str,
+)
+def test_changed_settings(
+    begun: Settings, spied: list[str], changes: dict[str, Any], named: set[str]
+) -> None:
+    if changes.get("precision"):
+        begun(precision="fp32")
+    error = refused(begun(**changes), SettingsChangedError)
+    assert isinstance(error, SettingsChangedError)
+    assert set(error.differences) >= named
+    assert spied == []
+
+
+def test_a_changed_part_before_any_network(begun: Settings, spied: list[str]) -> None:
+    """Which frames these are is known only once the input is decoded."""
+    error = refused(begun(duration=0.5), SettingsChangedError)
+    assert isinstance(error, SettingsChangedError)
+    assert set(error.differences) == {"duration"}
+    assert set(spied) == {"scan"}
+
+
+def test_files_that_are_missing_or_in_the_way(
+    settings: Settings, spied: list[str], painting: Path, tmp_path: Path
+) -> None:
+    labels = (tmp_path / "none.png", painting)
+    cases: tuple[tuple[dict[str, Any], type[Refusal]], ...] = (
+        ({"input": tmp_path / "none.mp4"}, InputError),
+        ({"style": tmp_path / "none.jpg"}, StyleError),
+        ({"output": tmp_path / "none" / "out.mp4"}, OutputError),
+        ({"regions": labels}, InputError),
+    )
+    for changes, error in cases:
+        with pytest.raises(error):
+            pipeline.render(settings(**changes))
+    built = settings()
+    assert built.output is not None
+    built.output.write_bytes(b"the user's own film")
+    refused(built, OutputError)
+    assert spied == []
+
+
+def test_an_unknown_engine(settings: Settings, spied: list[str]) -> None:
+    error = refused(settings(engine="none"), ConfigError)
+    assert "optimise" in error.why
+    assert spied == []
+
+
+# Which part
+
+
+def steady(count: int, rate: int, offset: int = 0) -> Timeline:
+    """Frames that are shown for 1 / rate seconds each, from `offset` ticks on."""
+    step = 90_000 // rate
+    times = tuple(offset + i * step for i in range(count))
+    return Timeline(times, step, Fraction(rate), Fraction(rate))
+
+
+@pytest.mark.parametrize(
+    ("timeline", "start", "duration", "expected"),
+    [
+        (steady(30, 10), None, None, (0, 30)),
+        (steady(30, 10), 0.25, 0.3, (3, 6)),
+        (steady(30, 10), 0.1, 0.1, (1, 2)),  # 0.1 as a float is a little more than a tenth
+        (steady(30, 10), 0.7, 0.1, (7, 8)),
+        (steady(30, 10), 1.1, 1.1, (11, 22)),
+        (steady(30, 10), 2.5, None, (25, 30)),
+        (steady(30, 10), None, 0.01, (0, 1)),
+        (steady(30, 10), 2.9, 100.0, (29, 30)),
+        (steady(90, 30), 1.0, 1 / 30, (30, 31)),
+        (steady(90, 30), 1 / 3, 2 / 3, (10, 30)),
+        (steady(10, 10, offset=45_000), None, 0.7, (0, 2)),
+        (Timeline((0, 900, 45_000, 90_000), 900, None, Fraction(4)), 0.01, 0.5, (1, 3)),
+    ],
+)
+def test_the_part_holds_the_frames_that_appear_in_it(
+    timeline: Timeline,
+    start: float | None,
+    duration: float | None,
+    expected: tuple[int, int],
+) -> None:
+    assert choose_part(timeline, start, duration) == FrameRange(*expected)
+
+
+def test_a_part_without_a_frame_is_refused_with_the_times_that_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"from 0\.00 s to 2\.90 s"):
+        choose_part(steady(30, 10), 2.95, None)

@@ -1,0 +1,186 @@
+"""`vidstyle IN --style PAINTING`, the default command: flags -> config -> a render, a preview or a
+look at what would be done.
+
+stdout carries only the output's path (or JSON); progress and notes go to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vidstyle.cli.display import report_to
+from vidstyle.cli.options import (
+    CommandWithPages,
+    ConfigFileOption,
+    JsonOption,
+    PresetOption,
+    ProgressOption,
+    QuietOption,
+    collect_given,
+    flag,
+    layer_settings,
+    merge_layers,
+    with_options,
+)
+from vidstyle.cli.signals import Signals
+from vidstyle.config import settings as configs
+from vidstyle.config import toml
+from vidstyle.errors import ConfigError
+from vidstyle.events import Note
+from vidstyle.machine.allocator import keep_memory
+
+
+class RenderContext(typer.Context):
+    """The context of the default command, which is called by the program's name alone."""
+
+    @property
+    def command_path(self) -> str:
+        return self.parent.command_path if self.parent else "vidstyle"
+
+
+class RenderCommand(CommandWithPages):
+    """The default command."""
+
+    context_class = RenderContext
+    usage = ("[OPTIONS]", "INPUT", "--style", "PAINTING")
+
+
+EPILOG = (
+    "Other commands: vidstyle grid INPUT --style PAINTING --vary NAME=A,B compares settings; "
+    "vidstyle evaluate RESULT --source IN measures a result; "
+    "vidstyle weights [NAME...] lists and fetches weight files."
+)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The wishes of a user about a render that are no settings of it."""
+
+    preview: bool
+    dry_run: bool
+    progress: str
+    as_json: bool
+    quiet: bool
+
+
+@with_options()
+def render_command(
+    context: typer.Context,
+    input: Annotated[  # noqa: A002
+        Path | None, typer.Argument(metavar="INPUT", help="Video, GIF or image.")
+    ] = None,
+    *,
+    style: Annotated[
+        list[str] | None,
+        flag(
+            "--style",
+            "-s",
+            metavar="IMAGE",
+            text="Painting whose style is taken. Again for more of them, with weights or with "
+            "times between which the style moves: a.jpg:0.7, b.jpg@4s.",
+        ),
+    ] = None,
+    preset: PresetOption = "standard",
+    config: ConfigFileOption = None,
+    preview: Annotated[
+        bool,
+        flag("--preview", text="Render a short, small clip and tell what the whole will take."),
+    ] = False,
+    dry_run: Annotated[
+        bool, flag("--dry-run", text="Check everything and say what would be done.")
+    ] = False,
+    print_config: Annotated[
+        bool, flag("--print-config", text="Print the settings as TOML and exit.", everyday=False)
+    ] = False,
+    reconstruct: Annotated[
+        str | None,
+        flag(
+            "--reconstruct",
+            metavar="LAYER",
+            text="What a layer sees: the input from its features there, without a painting.",
+            everyday=False,
+        ),
+    ] = None,
+    progress: ProgressOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: Annotated[
+        bool,
+        flag(
+            "--verbose",
+            "-v",
+            text="Say every setting; show the traceback of an error.",
+            everyday=False,
+        ),
+    ] = False,
+    version: Annotated[
+        bool, flag("--version", text="Show the version and what was found on this machine.")
+    ] = False,
+    **settings: Any,
+) -> None:
+    """Turn a video and a painting into a stylised video that does not flicker:
+
+    vidstyle in.mp4 --style munch.jpg
+
+    An interrupted render continues when the same command runs again.
+    """
+    if version:
+        from vidstyle.cli.version import report_version
+
+        print(report_version(settings["weights_dir"]))
+        return
+    given = collect_given(settings)
+    given |= {name: path for name, path in (("input", input), ("style", style)) if path}
+    if reconstruct is not None:
+        given = configs.reconstruction_settings(reconstruct, given) | given
+    layers = layer_settings(preset, config, given)
+    named = merge_layers(layers)
+    styleless = bool(named.get("texture")) or named.get("style_weight") == 0
+    if print_config:
+        files = {"input": "-", "style": None if styleless else "-"}
+        print(toml.to_toml(configs.build(files, *layers)), end="")
+        return
+    check_files_named(named, styleless=styleless)
+    built = configs.build(*layers)
+    if preview and built.trace:
+        why = "a preview's frames are others, with half the iterations"
+        raise ConfigError("a preview has no trace", why, "leave --trace or --preview out")
+    if verbose:
+        print(toml.to_toml(built), end="", file=sys.stderr)
+    run_render(built, Wishes(preview, dry_run, progress, as_json, quiet), context.obj)
+
+
+def check_files_named(named: dict[str, Any], *, styleless: bool) -> None:
+    """Raise ConfigError where there is no input, or no style although one is asked for."""
+    hints = {"input": "vidstyle in.mp4 --style munch.jpg", "style": "add --style PAINTING.jpg"}
+    for name, hint in hints.items():
+        if name not in named and not (name == "style" and styleless):
+            raise ConfigError(f"no {name} given", "a render needs a video and a painting", hint)
+
+
+def run_render(config: configs.RenderConfig, wishes: Wishes, signals: Signals) -> None:
+    """Render, preview or only look, with progress on stderr and the result on stdout."""
+    # torch and OpenCV come in only here.
+    from vidstyle.rendering.pipeline import render
+    from vidstyle.rendering.plan import plan_render
+    from vidstyle.rendering.preview import preview
+
+    if wishes.dry_run:
+        planned = plan_render(config)
+        print(json.dumps(asdict(planned)) if wishes.as_json else planned.text())
+        return
+    keep_memory()
+    with report_to(wishes.progress, signals.watch, quiet=wishes.quiet) as report:
+        result: Any
+        if wishes.preview:
+            result = preview(config, report, signals.stop_requested)
+            report(Note(result.text()))
+        else:
+            result = render(config, report, signals.stop_requested)
+    print(json.dumps(asdict(result), default=str) if wishes.as_json else result.output)

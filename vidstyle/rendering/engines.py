@@ -1,0 +1,115 @@
+"""The engines that a render can choose from, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from vidstyle.config.weighted_names import parse_weights
+from vidstyle.errors import ConfigError
+from vidstyle.stylize.optimise.engine import OptimisingEngine
+from vidstyle.stylize.optimise.settings import (
+    LossSettings,
+    MinimiserSettings,
+    OptimiserSettings,
+    PyramidSettings,
+)
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.term import check_style_settings
+
+if TYPE_CHECKING:
+    from vidstyle.config.settings import RenderConfig
+    from vidstyle.machine.device import ComputeDevice
+    from vidstyle.stylize.engine import Engine
+
+EngineFactory = Callable[["RenderConfig", "ComputeDevice"], "Engine"]
+"""Makes an engine from the settings of a render, without loading any weights. It raises ConfigError
+where they do not suit it."""
+
+ENGINES: dict[str, EngineFactory] = {}
+"""By the value of the setting `engine`."""
+
+
+def register_engine(name: str, factory: EngineFactory) -> None:
+    """Make an engine known under `name`."""
+    ENGINES[name] = factory
+
+
+def create_engine(config: RenderConfig, device: ComputeDevice) -> Engine:
+    """Make the engine that the settings name. Raises ConfigError when there is none of that name,
+    or the settings do not suit it.
+    """
+    if config.engine not in ENGINES:
+        known = ", ".join(ENGINES)
+        raise ConfigError(f"no engine called {config.engine!r}", f"there are {known}", "choose one")
+    engine = ENGINES[config.engine](config, device)
+    if config.passes > 1 and not engine.multi_pass:
+        raise ConfigError(
+            "the settings do not fit",
+            f"passes = {config.passes} go over finished frames, and engine = {config.engine} "
+            "cannot do that",
+            "leave passes out, or choose another engine",
+        )
+    return engine
+
+
+def create_optimiser(config: RenderConfig, device: ComputeDevice) -> OptimisingEngine:
+    """Make the engine that optimises every frame. Raises ConfigError where the style terms do not
+    suit the layers or the tiles.
+    """
+    settings = optimiser_settings(config)
+    check_style_settings(settings.style, config.tile or 0)
+    return OptimisingEngine(settings, device.precision, device.device.type)
+
+
+def style_settings(config: RenderConfig) -> StyleSettings:
+    """Collect the settings of the style loss."""
+    return StyleSettings(
+        weight=config.style_weight,
+        terms=parse_weights(config.style_terms),
+        layers=parse_weights(config.style_layers),
+        scale=config.style_scale,
+        mrf_bidirectional=config.mrf_bidirectional,
+        mrf_coherence=config.mrf_coherence,
+    )
+
+
+def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
+    """Collect the settings of the optimiser."""
+    return OptimiserSettings(
+        pyramid=PyramidSettings(
+            first_iterations=config.first_iterations,
+            iterations=config.iterations,
+            first_scales=config.first_scales,
+            scales=config.scales,
+            adaptive=config.budget == "adaptive",
+        ),
+        minimiser=MinimiserSettings(
+            method=config.optimizer,
+            learning_rate=config.learning_rate,
+            stop_tolerance=config.stop_tolerance,
+        ),
+        losses=LossSettings(
+            content_weight=config.content_weight,
+            content_layers=parse_weights(config.content_layers),
+            total_variation_weight=config.tv_weight,
+            temporal_weight=config.temporal_weight,
+            temporal_norm=config.temporal_norm,
+            photorealism_weight=config.photorealism,
+        ),
+        style=style_settings(config),
+        features=config.features,
+        pooling=config.pooling,
+        refinement_iterations=config.polish,
+        start=config.init,
+        seed=config.seed,
+        reach=0 if config.per_frame else config.distances[-1],
+        blend=config.blend,
+        luminance_only=config.keep_colors == "luminance",
+        texture=config.texture,
+        tileable_texture=config.tileable,
+        style_image_count=len(config.style_files),
+    )
+
+
+register_engine("optimise", create_optimiser)

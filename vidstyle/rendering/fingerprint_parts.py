@@ -1,0 +1,65 @@
+"""The parts of a render's fingerprint: all that changes one of its frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vidstyle.config import style_images
+from vidstyle.config.facts import FRAME_AFFECTING
+from vidstyle.config.settings import settings_that_affect
+from vidstyle.rendering.label_maps import label_digest
+from vidstyle.rendering.models import flow_name
+from vidstyle.storage.atomic import sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vidstyle.rendering.job import FrameRange, Job, Request
+
+
+SECONDS = ("start", "duration")
+"""The settings that choose a part of the input; `of_part` has the frames themselves."""
+
+
+def known_early(request: Request | Job) -> dict[str, Any]:
+    """The parts that are known before the input is decoded and before weights are at hand."""
+    config = request.config
+    parts: dict[str, Any] = {"input": sha256(config.input)}
+    if config.style:
+        digests = [sha256(path) for path in config.style_files]
+        parts["style"] = style_images.style_fingerprint_parts(config.style, digests)
+    parts |= config.picture_settings()
+    for name in SECONDS:  # the frames that these choose are known later
+        parts.pop(name, None)
+    if config.regions:
+        parts["regions"] = [label_digest(path) for path in config.regions]
+    parts["precision"] = request.device.precision
+    parts["device"] = request.device.device.type
+    if request.memory.tile:
+        parts["tile"] = request.memory.tile
+    return parts
+
+
+def known_or_absent(request: Request | Job) -> dict[str, Any]:
+    """The parts of `known_early`; those that they could have and do not are None."""
+    names = set(settings_that_affect(*FRAME_AFFECTING)) - set(SECONDS)
+    return {**dict.fromkeys((*names, "style", "regions", "tile")), **known_early(request)}
+
+
+def of_part(part: FrameRange) -> dict[str, Any]:
+    """The frames of the input that are rendered, however they were asked for."""
+    return {"first_frame": part.first, "frame_count": len(part)}
+
+
+def complete(job: Job, digests: Mapping[str, str]) -> dict[str, Any]:
+    """All parts.
+
+    Args:
+        digests: {name of a weight file: its sha256}.
+    """
+    return {
+        **known_early(job),
+        **of_part(job.part),
+        **job.engine.fingerprint_parts(digests),
+        "flow_weights": digests.get(flow_name(job.config), ""),
+    }

@@ -1,0 +1,133 @@
+"""A render as it was asked for and looked at, and as it is decided: its input, its shots, its engine,
+and where it goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from vidstyle.frames import Timeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from vidstyle.config.settings import RenderConfig
+    from vidstyle.events import Note
+    from vidstyle.machine.device import ComputeDevice
+    from vidstyle.rendering.label_maps import LabelMaps
+    from vidstyle.rendering.memory import MemoryFit
+    from vidstyle.stylize.engine import Engine
+    from vidstyle.video.delivery import Delivery
+    from vidstyle.video.probe import Source
+    from vidstyle.video.seek import SeekIndex
+
+
+@dataclass(frozen=True)
+class FrameRange:
+    """The frames `first` .. `stop` - 1."""
+
+    first: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.first
+
+    def __contains__(self, index: int) -> bool:
+        return self.first <= index < self.stop
+
+    @property
+    def indices(self) -> range:
+        """Every frame, in order."""
+        return range(self.first, self.stop)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A render that nothing speaks against, as far as that is known without decoding the input.
+
+    Args:
+        style_images: as they are in their files.
+        size: (width, height) of the render.
+        notes: what the user should know before it starts.
+    """
+
+    config: RenderConfig
+    source: Source
+    delivery: Delivery
+    style_images: tuple[Tensor, ...]
+    size: tuple[int, int]
+    device: ComputeDevice
+    engine: Engine
+    memory: MemoryFit
+    label_maps: LabelMaps | None
+    notes: tuple[Note, ...]
+
+    @property
+    def output(self) -> Path:
+        """Where the render goes."""
+        return self.delivery.path
+
+
+@dataclass(frozen=True)
+class Job:
+    """A render that nothing speaks against. It can be pickled, so that another process, or another
+    machine with the same files, renders some of its shots.
+
+    Args:
+        timeline: of the whole input; the render takes its frames `part`, and counts them from 0.
+        cuts: the first frames of shots in the whole input.
+        seek: where decoding can begin in the input.
+        size: (width, height) of the render.
+        style_images: each (3, H, W), in the colours that they are matched in.
+        memory: what the render takes, and the tiles that features are computed in.
+        notes: what the user should know before it starts.
+        discards_other_frames: whether frames that other settings made are thrown away without
+            asking, as those of an earlier preview are.
+    """
+
+    config: RenderConfig
+    source: Source
+    delivery: Delivery
+    style_images: tuple[Tensor, ...]
+    timeline: Timeline
+    cuts: tuple[int, ...]
+    seek: SeekIndex
+    part: FrameRange
+    size: tuple[int, int]
+    device: ComputeDevice
+    engine: Engine
+    memory: MemoryFit
+    label_maps: LabelMaps | None
+    notes: tuple[Note, ...]
+    discards_other_frames: bool = False
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames are rendered."""
+        return len(self.part)
+
+    @property
+    def rendered_timeline(self) -> Timeline:
+        """The times of the rendered frames."""
+        return self.timeline.select(self.part.first, self.part.stop)
+
+    @property
+    def shots(self) -> tuple[FrameRange, ...]:
+        """The shots of the render, counted from its first frame. No frame depends on one of another
+        shot.
+        """
+        inside = sorted({0, *(t - self.part.first for t in self.cuts if t in self.part)})
+        ends = (*inside[1:], self.frame_count)
+        return tuple(FrameRange(first, stop) for first, stop in zip(inside, ends, strict=True))
+
+    @property
+    def trim(self) -> tuple[Fraction, Fraction] | None:
+        """Begin and length in seconds where only a part is rendered."""
+        if self.part == FrameRange(0, len(self.timeline)):
+            return None
+        timeline = self.rendered_timeline
+        return timeline.pts[0] * timeline.time_base, timeline.duration

@@ -1,0 +1,325 @@
+"""Everything that can refuse a render, the cheap things first.
+
+`inspect` looks at all that is known without decoding the input or loading a network: the files, the
+place of the output, memory, disk, label maps, and the frames of an earlier run. `prepare` then
+decodes the input once, for its exact times, its shots and its damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import torch
+
+from vidstyle.config import style_images
+from vidstyle.errors import ConfigError, DecodeError, StyleError
+from vidstyle.events import Note
+from vidstyle.machine import disk
+from vidstyle.machine.device import choose_device
+from vidstyle.motion import shots
+from vidstyle.rendering import fingerprint_parts, memory, trace
+from vidstyle.rendering.engines import create_engine
+from vidstyle.rendering.job import FrameRange, Job, Request
+from vidstyle.rendering.label_maps import LabelMaps
+from vidstyle.storage.checkpoint import refuse_changed_settings
+from vidstyle.storage.record import (
+    count_frame_files,
+    is_own_output,
+    output_exists_error,
+    read_started_parts,
+)
+from vidstyle.stylize import oklab
+from vidstyle.units import disk_space
+from vidstyle.video import delivery as deliveries
+from vidstyle.video import read
+from vidstyle.video.probe import Source, probe
+from vidstyle.video.scan import count_packets, scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from vidstyle.config.settings import RenderConfig
+    from vidstyle.frames import Timeline
+    from vidstyle.machine.device import ComputeDevice
+    from vidstyle.rendering.memory import MemoryFit
+    from vidstyle.stylize.engine import Engine
+    from vidstyle.video.delivery import Delivery
+
+
+def inspect(config: RenderConfig) -> Request:
+    """Look at everything that can refuse the render without decoding the input.
+
+    Raises the errors of `vidstyle.errors` that are refusals.
+    """
+    device = choose_device(config.device, config.precision)
+    engine = create_engine(config, device)
+    source = probe(config.input)
+    images = load_style_images(config, source)
+    size = read.fit(source.width, source.height, config.size)
+    delivery = plan_output(config, source, size)
+    if delivery.path.exists() and not config.overwrite and not is_own_output(delivery.path):
+        raise output_exists_error(delivery.path)
+    if config.trace:
+        trace.check_trace(delivery.path, config)
+    fit = fit_memory(config, engine, size, device, delivery.path)
+    label_maps = None
+    if config.regions:
+        label_maps = LabelMaps(config.regions, size, must_be_fixed=config.passes > 1)
+    notes = [Note(text, warning=True) for text in source.warnings]
+    notes += [Note(text) for text in delivery.notes]
+    if fit.tile and config.tile is None:
+        within = f"to stay within {disk_space(fit.allowed)} of memory (--max-memory)"
+        notes.append(Note(f"features are computed in tiles of {fit.tile} pixels, {within}"))
+    notes += label_maps.notes if label_maps else ()
+    request = Request(
+        config=config,
+        source=source,
+        delivery=delivery,
+        style_images=images,
+        size=size,
+        device=device,
+        engine=engine,
+        memory=fit,
+        label_maps=label_maps,
+        notes=tuple(notes),
+    )
+    known = fingerprint_parts.known_or_absent(request)
+    refuse_changed_settings(request.output, known, restart=config.restart)
+    refuse_small_disk(request)
+    return request
+
+
+def prepare(request: Request) -> Job:
+    """Decode the input once, and decide what is rendered of it.
+
+    Raises DecodeError when it is damaged and the user does not allow that, and what only its exact
+    times can refuse.
+    """
+    config = request.config
+    differences = shots.ContentDifference()
+    colours = oklab.StatisticsCollector()
+
+    def look(thumbnail: NDArray[np.uint8]) -> None:
+        differences.add(thumbnail)
+        if config.keep_colors == "match":
+            colours.add(torch.tensor(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
+
+    scanned = scan(request.source, look)
+    notes = list(request.notes)
+    if scanned.missing:
+        there = len(scanned.timeline)
+        why = f"{scanned.missing} frames are missing, {there} are there: {scanned.complaint}"
+        if not config.allow_damaged:
+            hint = "use --allow-damaged to render what is left"
+            raise DecodeError(f"{config.input} is damaged", why, hint, scanned.missing)
+        notes.append(Note(f"{config.input} is damaged: {why}", warning=True))
+    part = choose_part(scanned.timeline, config.start, config.duration)
+    if request.label_maps:
+        request.label_maps.check_length(part.stop)
+    # Some containers cannot keep all times.
+    delivery = plan_output(config, request.source, request.size, scanned.timeline)
+    notes += note_unseen_styles(config, scanned.timeline, part)
+    job = Job(
+        config=config,
+        source=request.source,
+        delivery=delivery,
+        style_images=match_style_colours(request.style_images, config, colours.statistics),
+        timeline=scanned.timeline,
+        cuts=shots.cuts(differences.scores),
+        seek=scanned.seek_index,
+        part=part,
+        size=request.size,
+        device=request.device,
+        engine=request.engine,
+        memory=request.memory,
+        label_maps=request.label_maps,
+        notes=tuple(notes),
+    )
+    known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
+    refuse_changed_settings(request.output, known, restart=config.restart)
+    return job
+
+
+def load_style_images(config: RenderConfig, source: Source) -> tuple[Tensor, ...]:
+    """Load the style images, each (3, H, W); of a texture the input itself, and none where no style
+    is asked for.
+
+    Raises StyleError when one cannot be read, ConfigError when a texture is asked for of something
+    that moves, or a style that moves for something that does not.
+    """
+    if config.texture and source.kind != "image":
+        why = f"{config.input} is a {source.kind}"
+        hint = "take a frame of it, as a PNG or JPEG"
+        raise ConfigError("a texture is made from an image", why, hint)
+    timed = [one for one in config.style if one.at is not None]
+    if source.kind == "image" and timed:
+        why = f"{config.input} is an image, and {timed[0].path} has a time: {timed[0].at:g} s"
+        hint = "give weights without times, as in a.jpg:0.7"
+        raise ConfigError("an image has no time", why, hint)
+    return tuple(read.read_image(path, StyleError) for path in config.style_files)
+
+
+def match_style_colours(
+    images: tuple[Tensor, ...],
+    config: RenderConfig,
+    source_colours: Callable[[], oklab.ColourStatistics],
+) -> tuple[Tensor, ...]:
+    """Bring the style images into the colours of the source where `keep_colors` asks for that.
+
+    Args:
+        source_colours: gives the statistics of all frames of the source together.
+    """
+    if config.keep_colors != "match":
+        return images
+    return tuple(oklab.match_statistics(image, source_colours()) for image in images)
+
+
+def plan_output(
+    config: RenderConfig,
+    source: Source,
+    size: tuple[int, int],
+    timeline: Timeline | None = None,
+) -> Delivery:
+    """Decide the output's path, container and codec. Raises OutputError."""
+    return deliveries.decide(
+        source,
+        config.output,
+        config.named_after,
+        config.codec,
+        config.crf,
+        size=size,
+        timeline=timeline,
+        made_from=config.protected_files,
+    )
+
+
+def fit_memory(
+    config: RenderConfig,
+    engine: Engine,
+    size: tuple[int, int],
+    device: ComputeDevice,
+    output: Path,
+) -> MemoryFit:
+    """Find out how frames of `size` (width, height) fit into memory. A render that was begun
+    continues with its own tiles.
+
+    Raises MemoryLimitError.
+    """
+    parts = None if config.restart else read_started_parts(output)
+    begun_tile = None
+    if parts and all(parts.get(name) == getattr(config, name) for name in ("size", "features")):
+        begun_tile = parts.get("tile", 0)
+    demand = memory.MemoryDemand(
+        engine,
+        size,
+        uses_raft=engine.needs_motion and config.flow != "dis",
+        can_tile=engine.tileable and config.regions is None,
+    )
+    allowed = memory.memory_limit(config.max_memory, device.device)
+    fit = memory.choose_tile(
+        demand,
+        allowed,
+        asked=config.tile,
+        begun=begun_tile,
+        is_hard_limit=config.max_memory is not None,
+    )
+    if not config.force:
+        memory.check_free(fit, device.device)
+    return fit
+
+
+def choose_part(timeline: Timeline, start: float | None, duration: float | None) -> FrameRange:
+    """Choose the frames that are shown from second `start` on for `duration` seconds; by default
+    all of them.
+
+    Raises ConfigError when there are none.
+    """
+    # In whole ticks: as a float 0.1 s lies behind the frame at 0.1 s.
+    begin_time = Fraction(start or 0)
+    begin = round(begin_time / timeline.time_base)
+    end = round((begin_time + Fraction(duration or 0)) / timeline.time_base)
+    inside = [i for i, t in enumerate(timeline.pts) if t >= begin and (duration is None or t < end)]
+    if not inside:
+        first_time = float(timeline.pts[0] * timeline.time_base)
+        last_time = float(timeline.pts[-1] * timeline.time_base)
+        raise ConfigError(
+            "no frame lies in the part to render",
+            f"its frames are shown from {first_time:.2f} s to {last_time:.2f} s",
+            "choose an earlier --start, or a longer --duration",
+        )
+    return FrameRange(inside[0], inside[-1] + 1)
+
+
+def note_unseen_styles(config: RenderConfig, timeline: Timeline, part: FrameRange) -> list[Note]:
+    """Warn of a style whose time comes after the input's end, and of one that has no share in any
+    frame to render.
+    """
+    timed = [one for one in config.style if one.at is not None]
+    if not timed:
+        return []
+    times = [t * timeline.time_base for t in timeline.pts]
+    mixtures = [style_images.mixture_shares(config.style, times[i]) for i in part.indices]
+    totals = [sum(shares) for shares in zip(*mixtures, strict=True)]
+    unseen = {path for path, total in zip(config.style_files, totals, strict=True) if not total}
+    late = [one for one in timed if one.path in unseen or (one.at or 0) > times[-1] + 1]
+    first_time = float(times[part.first])
+    last_time = float(times[part.stop - 1])
+    shown = f"frames are shown from {first_time:.2f} s to {last_time:.2f} s"
+    return [
+        Note(f"style {one.path} has the time {one.at:g} s, and {shown}", warning=True)
+        for one in late
+    ]
+
+
+def disk_needed(job: Job, missing: int) -> int:
+    """Bytes that the render still takes when so many frames of the output are missing."""
+    passes = job.config.passes
+    if missing and passes > 1:  # earlier passes and the source come as well
+        longest_shot = max(len(shot) for shot in job.shots)
+        most = disk.max_checkpoints(job.frame_count, passes, longest_shot)
+        missing = max(missing, most - count_frame_files(job.delivery.path))
+    # With the picture that it starts from, and the result.
+    traced = job.config.first_iterations + 2 if missing and job.config.trace else 0
+    return disk.needed_bytes(job.size, job.frame_count, missing + traced, job.delivery.codec)
+
+
+def check_space(job: Job, missing: int) -> None:
+    """Raise DiskSpaceError when the disk is too small, unless told to go on."""
+    if not job.config.force:
+        disk.refuse_small_disk(disk_needed(job, missing), missing, job.delivery.path.parent)
+
+
+def refuse_small_disk(request: Request) -> None:
+    """Raise DiskSpaceError when the frames that the container promises do not fit on the disk. Its
+    exact count comes with the scan; where it promises none, that is awaited.
+    """
+    config = request.config
+    source = request.source
+    if config.force or source.kind == "image" or source.duration is None:
+        return
+    folder = request.output.parent
+    promised = count_promised_frames(config, source)
+    missing = max(0, promised - count_frame_files(request.output))
+    needed = disk.needed_bytes(request.size, promised, missing, request.delivery.codec)
+    if needed > disk.free_bytes(folder):
+        # The packets are counted before a render is refused: a rate or a duration may be wrong.
+        packets = count_packets(source)
+        share = min(1.0, promised / max(1, round(source.duration * source.nominal_rate)))
+        promised = min(promised, round(packets * share))
+        missing = max(0, promised - count_frame_files(request.output))
+        needed = disk.needed_bytes(request.size, promised, missing, request.delivery.codec)
+        disk.refuse_small_disk(needed, missing, folder)
+
+
+def count_promised_frames(config: RenderConfig, source: Source) -> int:
+    """Count the frames to render, as the container's duration and rate promise them."""
+    seconds = float(source.duration or 0) - (config.start or 0.0)
+    if config.duration is not None:
+        seconds = min(seconds, config.duration)
+    return max(0, round(seconds * float(source.nominal_rate)))
