@@ -1,5 +1,5 @@
-"""What each part of the method is worth: renders of the same clips with it and without it, measured
-side by side.
+"""The worth of each part of the method: renders of the same clips with it and without it, measured
+next to one another.
 
     python benchmarks/consistency.py CLIP [CLIP ...] --style PAINTING [PAINTING ...] --folder FOLDER
         [--frames 24] [--size 320] [--only NAME ...] [--try NAME:SETTING=VALUE,...] [--plot
@@ -7,10 +7,10 @@ side by side.
 
 Renders the first frames of each clip with each of `VARIANTS` and measures them by the score card's
 definitions (`docs/metrics.md`) against the render without links between frames. Renders are kept in
-FOLDER: the same command continues, and another one takes what is there. `--try` adds a variant: the
-standard preset with other settings. A CLIP that is a folder with frame1.png and frame2.png stands
-for these two in turn: fast motion, back and forth. (D(10) says nothing then: ten frames before
-everything was as it is.)
+FOLDER: the same command continues, and another one uses those that are there. `--try` adds a
+variant: the standard preset with other settings. A CLIP that is a folder with frame1.png and
+frame2.png stands for these two in turn: fast motion, back and forth. (D(10) says nothing then: ten
+frames earlier everything was as it is.)
 
 `--plot` draws how near each variant comes to the painting, how much flickers, and how what comes
 into view is painted, all in relation to the render without links, over the iterations that a linked
@@ -83,15 +83,18 @@ COLUMNS = {
     "sharpness, last": "sharpness_last",
     "saturation, uncovered": "saturation_uncovered_ratio",
 }
-"""Of each column the name in `docs/metrics.md`; `sharpness_last` is the sharpness of the last
+"""For each column the name in `docs/metrics.md`; `sharpness_last` is the sharpness of the last
 frames alone.
 """
 
 Row = Mapping[str, "float | None"]
-"""What a variant is to the baseline, by the names of `COLUMNS`; None where that is not defined."""
+"""The figures of a variant against the baseline, by the names of `COLUMNS`; None where a figure is
+not defined.
+"""
 
 
-def row(ours: Scores, base: Scores) -> Row:
+def compare_to_baseline(ours: Scores, base: Scores) -> Row:
+    """Compare a variant with the baseline."""
     found = {
         **compare_scores(ours, base),
         "sharpness_last": divide(ours.sharpness[-1], base.sharpness[-1]),
@@ -99,22 +102,26 @@ def row(ours: Scores, base: Scores) -> Row:
     return {name: found[name] for name in COLUMNS.values()}
 
 
-def average(rows: Sequence[Row]) -> Row:
-    """Of each column, over the rows that have it."""
+def average_rows(rows: Sequence[Row]) -> Row:
+    """Average each column over the rows that have it."""
     return {name: mean_defined([one[name] for one in rows]) for name in COLUMNS.values()}
 
 
-def cells(one: Row) -> str:
+def format_cells(one: Row) -> str:
+    """Write the figures of a row for a table in Markdown."""
     return " | ".join(format_figure(value, 3) for value in one.values())
 
 
-class Remembered:
-    """A flow estimator that keeps what it found in files: every variant is measured along the same
-    flows.
+class CachedFlow:
+    """A flow estimator that keeps its flows in files: every variant is measured along the same
+    ones.
     """
 
     def __init__(self, flow: estimators.Flow, name: str, folder: Path) -> None:
-        self.flow, self.name, self.folder, self.digest = flow, name, folder, flow.digest
+        self.flow = flow
+        self.name = name
+        self.folder = folder
+        self.digest = flow.digest
         folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
@@ -130,11 +137,11 @@ class Remembered:
         return found
 
 
-def rendered(
+def render_variant(
     clip: Path, style: Path, frames: int, size: int, changes: Mapping[str, Any], folder: Path
 ) -> Path:
-    """The state directory of a render with its frames; made anew only where it is not there. What
-    it cost is written beside it.
+    """Render a variant where it is not there yet, and return its state directory with the frames.
+    The iterations of each frame are written to a file next to it.
     """
     timeline = scan(probe(clip)).timeline
     end = Fraction(timeline.pts[min(frames, len(timeline)) - 1] + 1) * timeline.time_base
@@ -168,22 +175,23 @@ def rendered(
 
 
 def iterations_file(output: Path) -> Path:
+    """Name the file with the iterations of a render's frames."""
     return output.with_name(output.name + ".iterations.json")
 
 
-def linked_iterations(folder: Path) -> float | None:
-    """The mean over all frames but the first of the render in this state directory; None where it
-    was continued.
+def mean_linked_iterations(folder: Path) -> float | None:
+    """Average the iterations over all frames but the first of the render in this state directory;
+    None where the render was continued.
     """
     file = iterations_file(folder.with_name(folder.name.removesuffix(".vidstyle")))
     return mean_defined(json.loads(file.read_text())[1:]) if file.exists() else None
 
 
-def plot(
+def plot_variants(
     rows: Mapping[str, Sequence[Row]], iterations: Mapping[str, Sequence[float | None]], file: Path
 ) -> None:
-    """What the variants are worth, means over all clips, over the iterations that their linked
-    frames got.
+    """Draw the figures of the variants, means over all clips, over the iterations of a linked
+    frame.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -194,7 +202,9 @@ def plot(
     for name, found in rows.items():
         cost = mean_defined(iterations[name])
         if cost is not None:
-            curves.setdefault(name.rstrip("0123456789").strip(), []).append((cost, average(found)))
+            curves.setdefault(name.rstrip("0123456789").strip(), []).append(
+                (cost, average_rows(found))
+            )
     for panel, key, title in zip(
         panels,
         ("style_ratio", "d_short", "saturation_uncovered_ratio"),
@@ -216,10 +226,9 @@ def plot(
     FigureCanvasAgg(drawing).print_figure(file, dpi=80)
 
 
-def in_turn(scene: Path, frames: int, folder: Path) -> Path:
-    """A film, without loss, of the two images in `scene`, one after the other; made anew only where
-    it is not there, for no two Matroska files are alike, and renders of the one are none of the
-    other.
+def make_alternating_clip(scene: Path, frames: int, folder: Path) -> Path:
+    """Write a lossless film of the two images in `scene`, one after the other, where it is not
+    there yet: no two Matroska files are equal, and renders of one are not those of another.
     """
     film = folder / f"{scene.name}-{frames}.mkv"
     if not film.exists():
@@ -234,15 +243,16 @@ def in_turn(scene: Path, frames: int, folder: Path) -> Path:
     return film
 
 
-def measured(
+def measure_renders(
     clip: Path,
     folders: Mapping[str, Path],
     painting: Tensor,
     flow: estimators.Flow,
     network: extractor.Network,
 ) -> dict[str, Scores]:
-    """The scores of the renders in `folders`, all in one go."""
-    source, differences = probe(clip), shots.ContentDifference()
+    """Measure the renders in `folders`, all at once."""
+    source = probe(clip)
+    differences = shots.ContentDifference()
     scan(source, differences.add)
     kept = {name: clips.open_clip(folder) for name, folder in folders.items()}
     first = next(iter(kept.values()))
@@ -256,15 +266,15 @@ def measured(
     return {name: meter.scores(name) for name in kept}
 
 
-def wished(text: str) -> tuple[str, dict[str, Any]]:
-    """NAME:SETTING=VALUE,... -> the name and the settings."""
+def parse_trial(text: str) -> tuple[str, dict[str, Any]]:
+    """Read NAME:SETTING=VALUE,... into the name and the settings."""
     name, _, settings = text.partition(":")
     pairs = (pair.partition("=") for pair in settings.split(","))
-    return name, {key: value_of(value) for key, _, value in pairs}
+    return name, {key: parse_value(value) for key, _, value in pairs}
 
 
-def value_of(text: str) -> Any:
-    """true, false and numbers as what they are, anything else as text."""
+def parse_value(text: str) -> Any:
+    """Read true, false and numbers as what they are, anything else as text."""
     try:
         return json.loads(text)
     except ValueError:
@@ -282,7 +292,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument(
-        "--try", nargs="+", dest="trials", type=wished, default=[], metavar="NAME:SETTING=VALUE,..."
+        "--try",
+        nargs="+",
+        dest="trials",
+        type=parse_trial,
+        default=[],
+        metavar="NAME:SETTING=VALUE,...",
     )
     parser.add_argument("--weights-dir", type=Path)
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
@@ -300,15 +315,15 @@ def main() -> None:
     iterations: dict[str, list[float | None]] = {name: [] for name in rows}
     for style in args.style:
         for clip in (
-            in_turn(path, args.frames, args.folder) if path.is_dir() else path
+            make_alternating_clip(path, args.frames, args.folder) if path.is_dir() else path
             for path in args.clips
         ):
             folders = {
-                name: rendered(clip, style, args.frames, args.size, changes, args.folder)
+                name: render_variant(clip, style, args.frames, args.size, changes, args.folder)
                 for name, changes in variants.items()
             }
             with deterministic(device):
-                flow = Remembered(
+                flow = CachedFlow(
                     load_flow(names[0], device, args.weights_dir),
                     names[0],
                     args.folder / "flows",
@@ -319,18 +334,23 @@ def main() -> None:
                     precision=resolve_precision("auto", device),
                     weights_dir=args.weights_dir,
                 )
-                scores = measured(clip, folders, read_image(style, StyleError), flow, network)
+                scores = measure_renders(
+                    clip, folders, read_image(style, StyleError), flow, network
+                )
             for name, found in rows.items():
-                found.append(row(scores[name], scores[BASELINE]))
-                iterations[name].append(linked_iterations(folders[name]))
-                print(f"| {clip.stem} x {style.stem} | {name} | {cells(found[-1])} |", flush=True)
+                found.append(compare_to_baseline(scores[name], scores[BASELINE]))
+                iterations[name].append(mean_linked_iterations(folders[name]))
+                print(
+                    f"| {clip.stem} x {style.stem} | {name} | {format_cells(found[-1])} |",
+                    flush=True,
+                )
     print(f"\n| mean | {' | '.join(COLUMNS)} | worst D |")
     print("|---" * (len(COLUMNS) + 2) + "|")
     for name, found in rows.items():
         worst = min((one["d_short"] for one in found if one["d_short"] is not None), default=None)
-        print(f"| {name} | {cells(average(found))} | {format_figure(worst, 3)} |")
+        print(f"| {name} | {format_cells(average_rows(found))} | {format_figure(worst, 3)} |")
     if args.plot:
-        plot(rows, iterations, args.plot)
+        plot_variants(rows, iterations, args.plot)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long one iteration takes: forward, backward and Adam's step for relu4_2 and five Gram
+"""The seconds of one iteration: forward, backward and Adam's step for relu4_2 and five Gram
 matrices.
 
     python benchmarks/iteration.py [--sizes 640x360 ...] [--weights-dir DIR] [--precision auto]
@@ -45,15 +45,22 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "shared" / "weights"
 NETWORKS = ("plain", "vgg19", "lite")
 WARM_UP = 2
 CPUINFO = Path("/proc/cpuinfo")
-NAMES = {1: "relu1_1", 6: "relu2_1", 11: "relu3_1", 20: "relu4_1", 22: "relu4_2", 29: "relu5_1"}
+LAYER_NAMES = {
+    1: "relu1_1",
+    6: "relu2_1",
+    11: "relu3_1",
+    20: "relu4_1",
+    22: "relu4_2",
+    29: "relu5_1",
+}
 Extractor = Callable[[Tensor, Collection[str]], dict[str, Tensor]]
 Gram = Callable[[Tensor], Tensor]
 
 
 def plain_vgg19(state: dict[str, Tensor], device: torch.device) -> Extractor:
-    """VGG-19 up to relu5_1 as a Sequential with torchvision's numbers."""
+    """Build VGG-19 up to relu5_1 as a Sequential with torchvision's numbers."""
     net = nn.Sequential()
-    for i in range(max(NAMES) + 1):
+    for i in range(max(LAYER_NAMES) + 1):
         if (weight := state.get(f"features.{i}.weight")) is not None:
             net.append(nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1))
         else:
@@ -62,25 +69,27 @@ def plain_vgg19(state: dict[str, Tensor], device: torch.device) -> Extractor:
     net.requires_grad_(False).to(device)
 
     def maps(image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        x, found = normalise(image), {}
+        x = normalise(image)
+        found = {}
         for i, layer in enumerate(net):
             x = layer(x)
-            if NAMES.get(i) in layers:
-                found[NAMES[i]] = x
+            if LAYER_NAMES.get(i) in layers:
+                found[LAYER_NAMES[i]] = x
         return found
 
     return maps
 
 
 def naive_gram(features: Tensor) -> Tensor:
+    """Compute F F^T / (h w) in the plainest way."""
     f = features[0].flatten(1)  # (1, c, h, w) -> (c, hw)
     return f @ f.T / f.shape[1]
 
 
-def iteration(
+def make_iteration(
     extractor: Extractor, gram: Gram, photo: Tensor, painting: Tensor
 ) -> Callable[[], None]:
-    """One iteration of the optimiser, ready to be called again and again."""
+    """Make one iteration of the optimiser, ready to be called repeatedly."""
     with torch.no_grad():
         style = {name: gram(f) for name, f in extractor(painting, STYLE_LAYERS).items()}
         content = extractor(photo, CONTENT_LAYERS)["relu4_2"]
@@ -106,22 +115,24 @@ def iteration(
     return step
 
 
-def timed(step: Callable[[], None]) -> float:
-    """Seconds of a call."""
-    # The other networks' maps out of the caches, as in a render, where no other network runs
+def time_call(step: Callable[[], None]) -> float:
+    """Time the second of two calls, in seconds."""
+    # The first one drives the other networks' maps out of the caches: no other network runs in a
+    # render.
     step()
     begun = time.perf_counter()
     step()
     return time.perf_counter() - begun
 
 
-def medians(timers: Sequence[Callable[[], float]], repeats: int) -> list[float]:
-    """Of what each returns, called in turn."""
+def take_medians(timers: Sequence[Callable[[], float]], repeats: int) -> list[float]:
+    """Call the timers in turn, and return the median of the figures of each."""
     taken = [[timer() for timer in timers] for _ in range(WARM_UP + repeats)]
     return [statistics.median(seconds) for seconds in zip(*taken[WARM_UP:], strict=True)]
 
 
-def network(name: str, args: argparse.Namespace) -> tuple[Extractor, Gram]:
+def load_pair(name: str, args: argparse.Namespace) -> tuple[Extractor, Gram]:
+    """Load a network, and the function for its Gram matrices."""
     device = resolve_device(args.device)
     if name == "plain":
         return plain_vgg19(fetch.load_weights("vgg19", args.weights_dir)[0], device), naive_gram
@@ -133,16 +144,16 @@ def network(name: str, args: argparse.Namespace) -> tuple[Extractor, Gram]:
     ), losses.gram
 
 
-def work(pipe: Connection, name: str, args: argparse.Namespace) -> None:
-    """The process of one network: for each size that comes it makes ready, for each None it times
-    one iteration.
+def run_worker(pipe: Connection, name: str, args: argparse.Namespace) -> None:
+    """Serve in the process of one network: prepare for each size (h, w) that the pipe brings, and
+    time one iteration for each None.
     """
     device = resolve_device(args.device)
     if name != "plain":
         keep_memory()  # as a render does
     with deterministic(device):
         try:
-            extractor, gram = network(name, args)
+            extractor, gram = load_pair(name, args)
         except VidstyleError as e:
             sys.exit(f"{e.what}: {e.why}\n{e.hint}")
         step: Callable[[], None] | None = None
@@ -155,34 +166,37 @@ def work(pipe: Connection, name: str, args: argparse.Namespace) -> None:
                 pictures = torch.rand(
                     (2, 1, 3, *size), generator=torch.Generator().manual_seed(0)
                 ).to(device)
-                step = iteration(extractor, gram, *pictures)
+                step = make_iteration(extractor, gram, *pictures)
             elif step:
-                pipe.send(timed(step))
+                pipe.send(time_call(step))
 
 
 class Worker:
-    """A process of `work`. Both methods leave the program when that has ended."""
+    """A process of `run_worker`. Both methods end the program when the process has ended."""
 
     def __init__(self, name: str, args: argparse.Namespace) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.pipe, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=work, args=(theirs, name, args), name=name, daemon=True)
+        self.process = spawn.Process(
+            target=run_worker, args=(theirs, name, args), name=name, daemon=True
+        )
         self.process.start()
         theirs.close()
 
     def prepare(self, size: tuple[int, int]) -> None:
-        """For images of (h, w)."""
-        with self.alive():
+        """Prepare an iteration on images of (h, w)."""
+        with self.expect_alive():
             self.pipe.send(size)
 
     def time(self) -> float:
-        """Seconds of an iteration."""
-        with self.alive():
+        """Time an iteration, in seconds."""
+        with self.expect_alive():
             self.pipe.send(None)
             return float(self.pipe.recv())
 
     @contextmanager
-    def alive(self) -> Iterator[None]:
+    def expect_alive(self) -> Iterator[None]:
+        """End the program where the process ends within this block."""
         try:
             yield
         except (EOFError, OSError):
@@ -190,7 +204,8 @@ class Worker:
             sys.exit(f"the process of {self.process.name} has ended with {self.process.exitcode}")
 
 
-def processor(device: torch.device) -> str:
+def describe_processor(device: torch.device) -> str:
+    """Name the processor and its fast instructions."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info = CPUINFO.read_text() if CPUINFO.is_file() else ""
@@ -203,7 +218,8 @@ def processor(device: torch.device) -> str:
         for x in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
         if x in said.get("flags", "").split()
     ]
-    return f"{said.get('model name') or platform.machine()}, model {said.get('model', '?')}, {' '.join(fast)}"
+    name = said.get("model name") or platform.machine()
+    return f"{name}, model {said.get('model', '?')}, {' '.join(fast)}"
 
 
 def main() -> None:
@@ -224,17 +240,19 @@ def main() -> None:
     device = resolve_device(args.device)
     precision = resolve_precision(args.precision, device)
     print(
-        f"{processor(device)}; {torch.get_num_threads()} threads; torch {torch.__version__}; ours in {precision}\n"
+        f"{describe_processor(device)}; {torch.get_num_threads()} threads; "
+        f"torch {torch.__version__}; ours in {precision}\n"
     )
     print(
-        f"| size | plain, s | vgg19, s | lite, s | plain / vgg19 | plain / lite | vgg19 / lite |\n|{'---|' * 7}"
+        "| size | plain, s | vgg19, s | lite, s | plain / vgg19 | plain / lite | vgg19 / lite |\n"
+        f"|{'---|' * 7}"
     )
     workers = [Worker(name, args) for name in NETWORKS]
     for size in args.sizes:
         width, height = map(int, size.split("x"))
         for worker in workers:
             worker.prepare((height, width))
-        a, b, c = medians([worker.time for worker in workers], args.repeats)
+        a, b, c = take_medians([worker.time for worker in workers], args.repeats)
         print(
             f"| {size} | {a:.4f} | {b:.4f} | {c:.4f} | {a / b:.1f} | {a / c:.1f} | {b / c:.1f} |",
             flush=True,

@@ -66,14 +66,15 @@ WEIGHTS = SHARED / "weights"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 PHOTOS = ("tubingen_neckarfront.jpg", "chicago.jpg", "lion.jpg", "kodim03.jpg")
 STYLES = ("unseen_cubist.jpg", "unseen_mosaic.jpg")
-STYLE_WEIGHT, CONTENT_WEIGHT = 1.0, 0.02
+STYLE_WEIGHT = 1.0
+CONTENT_WEIGHT = 0.02
 GAP = 8
 SECONDS = ("s/it VGG-19", "s/it lite")
 COLUMNS = ("s photo", "s VGG-19", "s lite", "closure", "content", "TV", *STYLE_LAYERS, *SECONDS)
 
 
 def load_lite(path: Path | None, device: torch.device, precision: Precision) -> Network:
-    """The embedded features, or the same network with the weights of `path`."""
+    """Load the embedded features, or the same network with the weights of `path`."""
     if path is None:
         return load_network("lite", device=device, precision=precision)
     module = Lite()
@@ -92,16 +93,17 @@ def load_lite(path: Path | None, device: torch.device, precision: Precision) -> 
     return Network(module, digest, device, precision)
 
 
-def sized(photo: Tensor, painting: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The photograph with its long side at `size`, and the painting at the same area, as the
-    stylizer brings it.
+def resize_pair(photo: Tensor, painting: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Resize the photograph to a long side of `size`, and the style image to the same area, as a
+    render does.
     """
     w, h = fit(photo.shape[2], photo.shape[1], size)
     return resize(photo, (h, w)), fit_style_image(painting, (h, w))
 
 
 @torch.no_grad()
-def grams(extractor: Network, image: Tensor) -> dict[str, Tensor]:
+def compute_grams(extractor: Network, image: Tensor) -> dict[str, Tensor]:
+    """Compute the Gram matrices of an image (3, h, w) at `STYLE_LAYERS`."""
     return {name: losses.gram(f) for name, f in extractor(image[None], STYLE_LAYERS).items()}
 
 
@@ -112,8 +114,8 @@ def stylise(
     schedule: Schedule,
     start: Tensor | None = None,
 ) -> tuple[Tensor, float]:
-    """The result as a 16-bit file holds it, from `start` or the photograph, and the seconds per
-    iteration.
+    """Stylise the photograph, beginning with `start` (None: the photograph itself). Returns the
+    result as a 16-bit file holds it, and the seconds per iteration.
     """
     with torch.no_grad():
         target = extractor(photo[None], CONTENT_LAYERS)
@@ -126,13 +128,14 @@ def stylise(
     return image, (time.perf_counter() - begun) / done
 
 
-def reference(
+def stylise_by_vgg19(
     vgg: Network, photo: Tensor, painting: Tensor, schedule: Schedule, key: str, cache: Path | None
 ) -> tuple[Tensor, float]:
-    """`stylise` by VGG-19, kept in `cache` under a digest of all that determines it; nan seconds
-    when it was there.
+    """Run `stylise` on VGG-19, and keep the result in `cache` under a digest of everything that
+    determines it; nan seconds where it was there.
     """
-    settings = f"{key} {schedule} {STYLE_WEIGHT} {CONTENT_WEIGHT} {vgg.digest} {vgg.precision} {vgg.device.type}"
+    weights = f"{STYLE_WEIGHT} {CONTENT_WEIGHT}"
+    settings = f"{key} {schedule} {weights} {vgg.digest} {vgg.precision} {vgg.device.type}"
     digest = hashlib.sha256(settings.encode()).hexdigest()
     path = cache / f"{digest[:32]}.png" if cache else None
     if path and png16.is_sound(path, digest, 0, (photo.shape[2], photo.shape[1])):
@@ -145,14 +148,15 @@ def reference(
 
 
 @torch.no_grad()
-def measure(
+def measure_pair(
     judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_lite: Tensor
 ) -> list[float]:
-    """`COLUMNS` without `SECONDS`; nan where VGG-19 did nothing to compare with."""
-    style, content = grams(judge, painting), judge(photo[None], CONTENT_LAYERS)["relu4_2"]
+    """Compute `COLUMNS` without `SECONDS`; nan where VGG-19 changed nothing to compare with."""
+    style = compute_grams(judge, painting)
+    content = judge(photo[None], CONTENT_LAYERS)["relu4_2"]
 
     def layers(image: Tensor) -> list[float]:
-        found = grams(judge, image)
+        found = compute_grams(judge, image)
         return [float(losses.style(found[name], style[name])) for name in STYLE_LAYERS]
 
     def moved(image: Tensor) -> float:
@@ -174,10 +178,12 @@ def measure(
 
 
 def ratio(a: float, b: float) -> float:
+    """Divide a by b; nan where b is 0."""
     return a / b if b else math.nan
 
 
-def line(name: str, row: Sequence[float]) -> str:
+def format_row(name: str, row: Sequence[float]) -> str:
+    """Write a row of the table in Markdown."""
     cells = [
         "–" if math.isnan(x) else f"{x:.1%}" if column == "closure" else f"{x:.4f}"
         for column, x in zip(COLUMNS, row, strict=True)
@@ -185,11 +191,12 @@ def line(name: str, row: Sequence[float]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def summary(rows: Sequence[Sequence[float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean and worst of each column. Unknown seconds are left out; any other nan stays one, and no
-    criterion holds.
+def summarise(rows: Sequence[Sequence[float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Compute the mean and the worst of each column. Unknown seconds are left out; any other nan
+    stays one, and then no criterion holds.
     """
-    mean, worst = {}, {}
+    mean = {}
+    worst = {}
     for name, column in zip(COLUMNS, zip(*rows, strict=True), strict=True):
         values = [x for x in column if not (name in SECONDS and math.isnan(x))] or [math.nan]
         mean[name] = sum(values) / len(values)
@@ -200,7 +207,8 @@ def summary(rows: Sequence[Sequence[float]]) -> tuple[dict[str, float], dict[str
     return mean, worst
 
 
-def verdict(mean: dict[str, float], worst: dict[str, float]) -> str:
+def judge_criteria(mean: dict[str, float], worst: dict[str, float]) -> str:
+    """Say of each criterion whether it holds."""
     criteria = (
         (f"closure mean {mean['closure']:.1%} >= 95 %", mean["closure"] >= 0.95),
         (f"closure worst {worst['closure']:.1%} >= 90 %", worst["closure"] >= 0.90),
@@ -212,7 +220,7 @@ def verdict(mean: dict[str, float], worst: dict[str, float]) -> str:
 
 
 def side_by_side(images: Sequence[Tensor], height: int) -> Tensor:
-    """[(3, h, w)] -> (3, height, W) on the CPU, with white gaps."""
+    """Join images (3, h, w) from left to right, with white gaps: (3, height, W) on the CPU."""
     cells = [
         F.pad(resize(x, (height, round(x.shape[2] * height / x.shape[1]))), (0, GAP), value=1.0)
         for x in images
@@ -220,21 +228,23 @@ def side_by_side(images: Sequence[Tensor], height: int) -> Tensor:
     return torch.cat(cells, 2)[:, :, :-GAP].cpu()
 
 
-def contact_sheet(rows: Sequence[Tensor]) -> Tensor:
+def stack_rows(rows: Sequence[Tensor]) -> Tensor:
+    """Stack rows (3, h, w) above one another, with white gaps."""
     width = max(row.shape[2] for row in rows)
     return torch.cat([F.pad(row, (0, width - row.shape[2], 0, GAP), value=1.0) for row in rows], 1)[
         :, :-GAP
     ]
 
 
-def save(path: Path, image: Tensor) -> None:
+def save_png(path: Path, image: Tensor) -> None:
+    """Save an image (3, H, W) in [0, 1] as an 8-bit PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     array = (image * 255).round().byte().permute(1, 2, 0).numpy()  # (3, H, W) -> (H, W, 3)
     path.write_bytes(cv2.imencode(".png", array[:, :, ::-1])[1].tobytes())
 
 
-def chosen(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are; of a folder, all pictures in it."""
+def list_pictures(paths: Sequence[Path]) -> list[Path]:
+    """List the files, and all pictures of folders."""
     found: list[Path] = []
     for path in paths:
         found += (
@@ -245,7 +255,8 @@ def chosen(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -286,8 +297,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def compare(args: argparse.Namespace) -> None:
-    files = [(p, s) for p in chosen(args.photos) for s in chosen(args.styles)][: args.pairs]
+def compare_networks(args: argparse.Namespace) -> None:
+    """Stylise every pair by both networks, and print the table."""
+    styles = list_pictures(args.styles)
+    files = [(p, s) for p in list_pictures(args.photos) for s in styles][: args.pairs]
     pictures = [
         (read_image(p, InputError), read_image(s, StyleError)) for p, s in files
     ]  # all, before hours of work
@@ -299,17 +312,20 @@ def compare(args: argparse.Namespace) -> None:
     schedule = Schedule(args.iterations, final_rate=1.0)
     millions = sum(p.numel() for p in lite.module.parameters()) / 1e6
     print(
-        f"lite {lite.digest[:12]}, {millions:.2f} M parameters; VGG-19 {vgg.digest[:12]}; features in {precision}"
+        f"lite {lite.digest[:12]}, {millions:.2f} M parameters; "
+        f"VGG-19 {vgg.digest[:12]}; features in {precision}"
     )
     print(
-        f"on {device.type}, torch {torch.__version__}; {args.size} px, {args.iterations} iterations\n"
+        f"on {device.type}, torch {torch.__version__}; "
+        f"{args.size} px, {args.iterations} iterations\n"
     )
     print(f"| pair | {' | '.join(COLUMNS)} |\n|---{'|---:' * len(COLUMNS)}|", flush=True)
-    rows, strips = [], []
+    rows = []
+    strips = []
     for (photo_file, style_file), originals in zip(files, pictures, strict=True):
-        photo, painting = (x.to(device) for x in sized(*originals, args.size))
+        photo, painting = (x.to(device) for x in resize_pair(*originals, args.size))
         key = f"{sha256(photo_file)} {sha256(style_file)} {args.size}"
-        by_vgg, slow = reference(vgg, photo, painting, schedule, key, args.cache)
+        by_vgg, slow = stylise_by_vgg19(vgg, photo, painting, schedule, key, args.cache)
         by_lite, fast = stylise(
             lite, photo, painting, replace(schedule, iterations=args.iterations - args.polish)
         )
@@ -317,29 +333,29 @@ def compare(args: argparse.Namespace) -> None:
             by_lite, _ = stylise(
                 vgg, photo, painting, replace(schedule, iterations=args.polish), by_lite
             )
-        rows.append([*measure(judge, photo, painting, by_vgg, by_lite), slow, fast])
-        print(line(f"{photo_file.stem} x {style_file.stem}", rows[-1]), flush=True)
+        rows.append([*measure_pair(judge, photo, painting, by_vgg, by_lite), slow, fast])
+        print(format_row(f"{photo_file.stem} x {style_file.stem}", rows[-1]), flush=True)
         if args.out:
             images = (photo, painting, by_vgg, by_lite)
-            save(
+            save_png(
                 args.out / f"{photo_file.stem}_{style_file.stem}.png",
                 side_by_side(images, photo.shape[1]),
             )
             strips.append(side_by_side(images, args.size // 2))
     if strips:
-        save(args.out / "contact_sheet.png", contact_sheet(strips))
-    mean, worst = summary(rows)
-    print(
-        f"{line('mean', list(mean.values()))}\n{line('worst', list(worst.values()))}\n\n{verdict(mean, worst)}"
-    )
+        save_png(args.out / "contact_sheet.png", stack_rows(strips))
+    mean, worst = summarise(rows)
+    print(format_row("mean", list(mean.values())))
+    print(format_row("worst", list(worst.values())))
+    print(f"\n{judge_criteria(mean, worst)}")
 
 
 def main() -> None:
-    args = arguments()
+    args = parse_arguments()
     keep_memory()  # as a render does
     try:
         with deterministic(resolve_device(args.device)):
-            compare(args)
+            compare_networks(args)
     except VidstyleError as e:
         print(f"{e.what}: {e.why}\n{e.hint}", file=sys.stderr)
         sys.exit(e.exit_code)

@@ -1,24 +1,24 @@
-"""The reliability mask against ground truth: what is really hidden, and what the mask takes for
-hidden.
+"""The reliability mask against ground truth: the pixels that are really hidden, and those that the
+mask takes for hidden.
 
     python benchmarks/mask.py SCENE [SCENE ...] [--flow raft-small dis] [--plot FILE.png]
 
 A SCENE is a folder with frame1.png, frame2.png, occlusions.png and invalid.png, as the MPI Sintel
-data set has them. All scenes count together. The plain formula is shown with its thresholds moved
-as well: they trade precision for recall along one frontier, and the mask of the default is meant to
-lie beyond it.
+data set has them. The figures are over all scenes together. The plain formula is shown with its
+thresholds moved as well: they trade precision for recall along one frontier, and the mask of the
+default is meant to lie beyond it.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from vidstyle.errors import InputError
+from vidstyle.machine.plotting import encode_figure, new_figure
 from vidstyle.motion.occlusion import photometric_reliability, reliability, squared
 from vidstyle.motion.warp import outside, warp
 from vidstyle.rendering.models import load_flow
@@ -26,12 +26,12 @@ from vidstyle.storage import atomic
 from vidstyle.video.read import read_image
 
 FACTORS = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0)
-"""What the thresholds of eq. 5 are multiplied by."""
+"""The factors that the thresholds of eq. 5 are multiplied by."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Frames (3, H, W) and what of the first one cannot be seen in the second, (H, W) of bool."""
+    """Two frames (3, H, W), and the pixels of the first that the second hides: True (H, W)."""
 
     name: str
     frames: tuple[Tensor, Tensor]
@@ -39,6 +39,7 @@ class Scene:
 
     @classmethod
     def read(cls, folder: Path) -> Scene:
+        """Read a scene from its folder."""
         first, second, occlusions, invalid = (
             read_image(folder / f"{name}.png", InputError)
             for name in ("frame1", "frame2", "occlusions", "invalid")
@@ -46,30 +47,26 @@ class Scene:
         return cls(folder.name, (first, second), (occlusions[0] > 0.5) | (invalid[0] > 0.5))
 
 
-def scored(found: list[Tensor], hidden: list[Tensor]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of masks (H, W), True = hidden, over all scenes together."""
+def score_masks(found: list[Tensor], hidden: list[Tensor]) -> tuple[float, float, float]:
+    """Compute precision, recall and F1 of masks (H, W), True = hidden, over all scenes together."""
     right = sum(int((a & b).sum()) for a, b in zip(found, hidden, strict=True))
     precision = right / max(1, sum(int(a.sum()) for a in found))
     recall = right / max(1, sum(int(b.sum()) for b in hidden))
     return precision, recall, 2 * precision * recall / max(1e-9, precision + recall)
 
 
-def moved(there: Tensor, back: Tensor, factor: float) -> Tensor:
-    """Ruder's eq. 5 with its thresholds times `factor`, and what points outside."""
+def threshold_mask(there: Tensor, back: Tensor, factor: float) -> Tensor:
+    """Apply Ruder's eq. 5 with its thresholds times `factor`; what points outside is hidden too."""
     returned = warp(back, there)
     limit = factor * (0.01 * (squared(returned) + squared(there)) + 0.5)
     return (squared(returned + there) >= limit) | outside(there)
 
 
-def drawn(
+def draw_frontiers(
     frontiers: dict[str, list[tuple[float, float]]], points: dict[str, tuple[float, float]]
 ) -> bytes:
-    """Precision against recall as a PNG: lines for moved thresholds, dots for the masks."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    """Draw precision against recall as a PNG: lines for moved thresholds, dots for the masks."""
+    figure = new_figure(6, 5)
     axes = figure.subplots()
     for name, curve in frontiers.items():
         axes.plot([r for _, r in curve], [p for p, _ in curve], ".-", label=name)
@@ -79,9 +76,7 @@ def drawn(
     axes.set_ylabel("precision")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return data.getvalue()
+    return encode_figure(figure)
 
 
 def main() -> None:
@@ -108,16 +103,16 @@ def main() -> None:
                 for both, scene in zip(flows, scenes, strict=True)
             ],
         }
-        masks |= {f"eq. 5 x {k}": [moved(*both, k) for both in flows] for k in FACTORS}
+        masks |= {f"eq. 5 x {k}": [threshold_mask(*both, k) for both in flows] for k in FACTORS}
         for kind, found in masks.items():
-            precision, recall, f1 = scored(found, hidden)
+            precision, recall, f1 = score_masks(found, hidden)
             print(f"| {name} | {kind} | {precision:.3f} | {recall:.3f} | {f1:.3f} |", flush=True)
             if kind.startswith("eq"):
                 frontiers.setdefault(f"{name}, thresholds moved", []).append((precision, recall))
             else:
                 points[f"{name}, {kind}"] = precision, recall
     if args.plot:
-        atomic.write_atomically(args.plot, drawn(frontiers, points))
+        atomic.write_atomically(args.plot, draw_frontiers(frontiers, points))
 
 
 if __name__ == "__main__":

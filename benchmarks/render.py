@@ -1,14 +1,14 @@
-"""Where the time and the memory of a whole render go.
+"""The time and the memory of a whole render, part by part.
 
     python benchmarks/render.py CLIP [--style PAINTING] [--size 640] [--frames 90] [--set NAME=VALUE
     ...] [--json]
 
 Renders the first frames of the clip in a process of its own, with the default settings and those of
 `--set`, and times what its threads do: decoding, flow and mask, optimising, writing checkpoints,
-encoding. Some overlap, so together they may be more than what a frame takes. Every now and then, in
-the same process, one iteration alone is timed on the frame that was just made, for a machine is not
-equally fast at all times: the wall time of the frames between the first ones of shots, over their
-iterations times that, says what everything else costs.
+encoding. Some overlap, so together they may be more than what a frame takes. Every few frames, in
+the same process, one iteration alone is timed on the frame that was just made, because a machine is
+not equally fast at all times. The wall time of all linked frames, divided by their iterations times
+that, says what everything else costs.
 
 Stop whatever else computes: threads that wait for one another on shared cores distort everything.
 """
@@ -32,31 +32,34 @@ from typing import Any
 from unittest.mock import patch
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_videos"
-EVERY = 6
-"""Linked frames between two looks at an iteration alone."""
+FRAMES_BETWEEN_CHECKS = 6
+"""Linked frames from one timing of an iteration alone to the next."""
 PARTS = ("decode", "flow and mask", "optimise", "checkpoint")
 KILO = 1 if sys.platform == "darwin" else 1024
 """Bytes in the unit of ru_maxrss."""
 
 
 class Watch:
-    """Seconds and calls by name, and what the frames report.
+    """Collects seconds by the name of a part, and the events of the frames.
 
     Args:
-        alone: whether to time an iteration alone; what that took beside each frame is in `looked`.
+        alone: whether to time an iteration alone; the seconds that this took at each frame are in
+            `check_seconds`.
     """
 
     def __init__(self, *, alone: bool) -> None:
-        self.wanted = alone
+        self.time_alone = alone
         self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
         self.first_step: float | None = None
         self.alone: list[float] = []
-        self.looked: list[float] = []
+        self.check_seconds: list[float] = []
         self.frames: list[Any] = []
         self.resident: list[int] = []
-        self.states: list[bool] = []
+        self.is_linked: list[bool] = []
 
-    def timed(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    def time_calls(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function so that its calls are timed as part `name`."""
+
         def call(*args: Any, **kwargs: Any) -> Any:
             begun = time.perf_counter()
             try:
@@ -66,10 +69,12 @@ class Watch:
 
         return call
 
-    def timed_items(self, name: str, items: Callable[..., Any]) -> Callable[..., Any]:
+    def time_items(self, name: str, items: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a generator so that the making of each item is timed as part `name`."""
+
         def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
             found = items(*args, **kwargs)
-            following = self.timed(name, lambda: next(found, None))
+            following = self.time_calls(name, lambda: next(found, None))
             try:
                 while (item := following()) is not None:
                     yield item
@@ -78,27 +83,29 @@ class Watch:
 
         return call
 
-    def step(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        timed = self.timed("optimise", work)
+    def time_steps(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap the stylizer's step: it is timed, and sometimes one iteration of it alone."""
+        timed = self.time_calls("optimise", work)
 
         def call(stylizer: Any, state: Any, frame: Any, motion: Any, observer: Any = None) -> Any:
             self.first_step = self.first_step or time.perf_counter()
-            self.states.append(motion is not None)
+            self.is_linked.append(motion is not None)
             made = timed(stylizer, state, frame, motion, observer)
             begun = time.perf_counter()
             if (
-                self.wanted
+                self.time_alone
                 and motion is not None
                 and not motion.all_static
-                and sum(self.states) % EVERY == 1
+                and sum(self.is_linked) % FRAMES_BETWEEN_CHECKS == 1
             ):
                 self.alone.append(iteration_alone(work, stylizer, state, frame, motion))
-            self.looked.append(time.perf_counter() - begun)
+            self.check_seconds.append(time.perf_counter() - begun)
             return made
 
         return call
 
     def report(self, event: Any) -> None:
+        """Take an event of the render."""
         import psutil
 
         if hasattr(event, "iterations"):
@@ -107,32 +114,35 @@ class Watch:
 
 
 @contextmanager
-def watched(watch: Watch) -> Iterator[None]:
-    """The render's parts, timed."""
+def watch_render(watch: Watch) -> Iterator[None]:
+    """Time the parts of the renders in this block."""
     from vidstyle.motion.static import StaticTracker
     from vidstyle.rendering import sources
-    from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.storage.frame_store import FrameStore
     from vidstyle.stylize.optimise.stylizer import OptimisingStylizer
 
     with (
-        patch.object(sources.read, "read", watch.timed_items("decode", sources.read.read)),
+        patch.object(sources.read, "read", watch.time_items("decode", sources.read.read)),
         patch.object(
             sources,
             "link_earlier_frames",
-            watch.timed("flow and mask", sources.link_earlier_frames),
+            watch.time_calls("flow and mask", sources.link_earlier_frames),
         ),
-        patch.object(StaticTracker, "take", watch.timed("flow and mask", StaticTracker.take)),
-        patch.object(Checkpoint, "save", watch.timed("checkpoint", Checkpoint.save)),
-        patch.object(OptimisingStylizer, "step", watch.step(OptimisingStylizer.step)),
+        patch.object(
+            StaticTracker, "track", watch.time_calls("flow and mask", StaticTracker.track)
+        ),
+        patch.object(FrameStore, "save", watch.time_calls("checkpoint", FrameStore.save)),
+        patch.object(OptimisingStylizer, "step", watch.time_steps(OptimisingStylizer.step)),
     ):
         yield
 
 
 def iteration_alone(step: Callable[..., Any], stylizer: Any, *of: Any) -> float:
-    """Seconds of one iteration of this frame's kind, twenty of them; what is done once a frame is
-    taken out.
+    """Time one iteration of a frame, as the difference between 21 and 1 of them: what is done once
+    a frame cancels out.
     """
-    own, seconds = stylizer.settings, []
+    own = stylizer.settings
+    seconds = []
     for count in (1, 21):
         pyramid = replace(own.pyramid, iterations=count, scales=1, adaptive=False)
         minimiser = replace(own.minimiser, stop_tolerance=0.0)
@@ -144,9 +154,13 @@ def iteration_alone(step: Callable[..., Any], stylizer: Any, *of: Any) -> float:
     return (seconds[1] - seconds[0]) / 20
 
 
-def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any]:
-    """Render, in this process, which has imported nothing yet; `alone`: time an iteration alone
-    too.
+def measure_render(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any]:
+    """Render in this process, which has imported nothing yet, and return the figures.
+
+    Args:
+        settings: on top of the standard preset.
+        frames: how many of the clip are rendered.
+        alone: time an iteration alone as well.
     """
     from vidstyle.machine.allocator import keep_memory, share_cores
 
@@ -155,7 +169,8 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
     import psutil
     import torch
 
-    imported, base = time.perf_counter(), psutil.Process().memory_info().rss
+    imported = time.perf_counter()
+    base = psutil.Process().memory_info().rss
     from vidstyle import render
     from vidstyle.config.settings import build
     from vidstyle.config.toml import preset_values
@@ -169,7 +184,7 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
     known = time.perf_counter()
     keep_memory()
     watch = Watch(alone=alone)
-    with tempfile.TemporaryDirectory() as folder, watched(watch):
+    with tempfile.TemporaryDirectory() as folder, watch_render(watch):
         output = Path(folder) / "out.mkv"
         config = build(
             preset_values("standard"), {"duration": float(end), **settings, "output": output}
@@ -178,10 +193,13 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
         done = time.perf_counter()
     # The kernel counts in batches: the two differ by some pages.
     peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILO, *watch.resident)
-    linked = [event for event, follows in zip(watch.frames, watch.states, strict=True) if follows]
-    each = zip(watch.frames, watch.states, watch.looked, strict=True)
-    taken = [event.seconds - looked for event, follows, looked in each if follows]
-    wall, iterations = sum(taken), sum(e.iterations for e in linked)
+    linked = [
+        event for event, follows in zip(watch.frames, watch.is_linked, strict=True) if follows
+    ]
+    each = zip(watch.frames, watch.is_linked, watch.check_seconds, strict=True)
+    taken = [event.seconds - check_seconds for event, follows, check_seconds in each if follows]
+    wall = sum(taken)
+    iterations = sum(e.iterations for e in linked)
     iteration = statistics.fmean(watch.alone) if watch.alone else None
     stylised = sum(e.seconds for e in watch.frames)
     assert watch.first_step is not None
@@ -209,15 +227,20 @@ def measure(settings: dict[str, Any], frames: int, alone: bool) -> dict[str, Any
     }
 
 
-def work(pipe: Any, settings: dict[str, Any], frames: int, alone: bool) -> None:
-    pipe.send(measure(settings, frames, alone))
+def send_measurement(pipe: Any, settings: dict[str, Any], frames: int, alone: bool) -> None:
+    """Run `measure_render` and send its figures through the pipe."""
+    pipe.send(measure_render(settings, frames, alone))
 
 
-def in_a_process(settings: dict[str, Any], frames: int, *, alone: bool = True) -> dict[str, Any]:
-    """`measure` in a fresh process, as a render runs."""
+def measure_in_process(
+    settings: dict[str, Any], frames: int, *, alone: bool = True
+) -> dict[str, Any]:
+    """Run `measure_render` in a fresh process, as a render runs."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=work, args=(theirs, settings, frames, alone), daemon=True)
+    process = spawn.Process(
+        target=send_measurement, args=(theirs, settings, frames, alone), daemon=True
+    )
     process.start()
     theirs.close()
     try:
@@ -229,8 +252,8 @@ def in_a_process(settings: dict[str, Any], frames: int, *, alone: bool = True) -
     return found
 
 
-def setting(text: str) -> tuple[str, Any]:
-    """NAME=VALUE; numbers, true and false as what they are."""
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read NAME=VALUE; numbers, true and false become what they are, anything else is text."""
     name, _, value = text.partition("=")
     try:
         return name, json.loads(value)
@@ -247,12 +270,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--frames", type=int, default=90)
     parser.add_argument(
-        "--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", dest="settings"
+        "--set", nargs="+", type=parse_setting, default=[], metavar="NAME=VALUE", dest="settings"
     )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     settings = {"input": args.clip, "style": args.style, "size": args.size, **dict(args.settings)}
-    found = in_a_process(settings, args.frames)
+    found = measure_in_process(settings, args.frames)
     if args.json:
         print(json.dumps(found))
         return

@@ -1,12 +1,12 @@
-"""How a render's time and memory grow with the pixels of a frame and with the number of frames.
+"""The growth of a render's time and memory with the pixels of a frame and the number of frames.
 
     python benchmarks/scaling.py [CLIP] [--sizes 320 480 640 960 1280 1920] [--length 500] [--set
     NAME=VALUE ...]
 
 Renders the first frames of the clip (a sample) at each of the sizes (long side), few iterations
-each, and fits time to a power of the pixels. Then renders it again and again up to `--length`
-frames, at 640 and one iteration a frame, and compares what is resident after 20 frames and at the
-end. Each render is in a process of its own. Stop whatever else computes.
+each, and fits time to a power of the pixels. Then renders the clip, repeated up to `--length`
+frames, at 640 and one iteration a frame, and compares the resident memory after 20 frames with that
+at the end. Each render is in a process of its own. Stop whatever else computes.
 """
 
 from __future__ import annotations
@@ -20,29 +20,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = 8
-FEW = {
+QUICK_SETTINGS = {
     "first_iterations": 8,
     "first_scales": 1,
     "iterations": 8,
     "budget": "fixed",
     "rest": "follow",
 }
-"""Iterations that are all at full size, and as many in every frame, none of which is taken as it
-is.
-"""
+"""All iterations are at full size, and there are as many in every frame; no frame is static."""
 LENGTH_SIZE = 640
 
 
-def exponent(pixels: Sequence[float], seconds: Sequence[float]) -> float:
-    """p of seconds = a pixels^p, by least squares of the logarithms."""
+def fit_exponent(pixels: Sequence[float], seconds: Sequence[float]) -> float:
+    """Fit p of seconds = a pixels^p, by least squares of the logarithms."""
     x, y = ([math.log(value) for value in values] for values in (pixels, seconds))
-    middle_x, middle_y = sum(x) / len(x), sum(y) / len(y)
+    middle_x = sum(x) / len(x)
+    middle_y = sum(y) / len(y)
     over = sum((a - middle_x) * (b - middle_y) for a, b in zip(x, y, strict=True))
     return over / sum((a - middle_x) ** 2 for a in x)
 
 
-def repeated(clip: Path, frames: int, folder: Path) -> Path:
-    """The clip again and again, up to so many frames."""
+def repeat_clip(clip: Path, frames: int, folder: Path) -> Path:
+    """Write a film of so many frames that repeats the clip."""
     from vidstyle.video import ffmpeg
 
     film = folder / "long.mkv"
@@ -65,7 +64,7 @@ def repeated(clip: Path, frames: int, folder: Path) -> Path:
 
 def main() -> None:
     sys.path.insert(0, str(ROOT))  # for `benchmarks.render`, also in the processes that it starts
-    from benchmarks.render import in_a_process, setting
+    from benchmarks.render import measure_in_process, parse_setting
     from vidstyle.video.probe import probe
     from vidstyle.video.read import fit
 
@@ -78,13 +77,13 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", type=int, default=[320, 480, 640, 960, 1280, 1920])
     parser.add_argument("--length", type=int, default=500, help="0: only the sizes")
     parser.add_argument(
-        "--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", dest="settings"
+        "--set", nargs="+", type=parse_setting, default=[], metavar="NAME=VALUE", dest="settings"
     )
     args = parser.parse_args()
     settings = {
         "input": args.clip,
         "style": ROOT / "sample_videos" / "mosaic.jpg",
-        **FEW,
+        **QUICK_SETTINGS,
         **dict(args.settings),
     }
     source = probe(args.clip)
@@ -92,7 +91,7 @@ def main() -> None:
     print(f"| size | s a frame | us a pixel | peak, GB | beyond torch, GB |\n|{'---|' * 5}")
     for size in args.sizes:
         width, height = fit(source.width, source.height, size)
-        found = in_a_process({**settings, "size": size}, FRAMES, alone=False)
+        found = measure_in_process({**settings, "size": size}, FRAMES, alone=False)
         rows.append((width * height, found["seconds per linked frame"]))
         each = f"{rows[-1][1]:.3f} | {rows[-1][1] / rows[-1][0] * 1e6:.3f}"
         print(
@@ -100,18 +99,20 @@ def main() -> None:
             flush=True,
         )
     if len(rows) > 1:
-        print(f"\ntime a frame ~ pixels^{exponent(*zip(*rows, strict=True)):.3f}")
+        print(f"\ntime a frame ~ pixels^{fit_exponent(*zip(*rows, strict=True)):.3f}")
     if args.length:
         with tempfile.TemporaryDirectory() as folder:
-            film = repeated(args.clip, args.length, Path(folder))
+            film = repeat_clip(args.clip, args.length, Path(folder))
             once = {**settings, "input": film, "size": LENGTH_SIZE, "iterations": 1}
-            found = in_a_process(once, args.length, alone=False)
+            found = measure_in_process(once, args.length, alone=False)
         sizes = found["resident at frame 20"], found["resident at the end"]
         print(
-            f"\n{found['frames']} frames: {sizes[0]:.3f} GB resident at frame 20, {sizes[1]:.3f} GB at the end"
+            f"\n{found['frames']} frames: {sizes[0]:.3f} GB resident at frame 20, "
+            f"{sizes[1]:.3f} GB at the end"
         )
         print(
-            f"seconds a frame: {found['first half']:.3f} in the first half, {found['second half']:.3f} in the second"
+            f"seconds a frame: {found['first half']:.3f} in the first half, "
+            f"{found['second half']:.3f} in the second"
         )
 
 

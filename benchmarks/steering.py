@@ -1,4 +1,4 @@
-"""Whether every way to steer the style is as steady on video as the default.
+"""The steadiness on video of every way to steer the style, next to that of the default.
 
     python benchmarks/steering.py CLIP --style PAINTING --second PAINTING --folder FOLDER
         [--regions SOURCE_LABELS STYLE_LABELS] [--frames 24] [--size 320] [--only NAME ...]
@@ -17,7 +17,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.consistency import COLUMNS, Remembered, cells, measured, rendered, row, wished
+from benchmarks.consistency import (
+    COLUMNS,
+    CachedFlow,
+    compare_to_baseline,
+    format_cells,
+    measure_renders,
+    parse_trial,
+    render_variant,
+)
 from vidstyle.config.settings import reconstruction_settings
 from vidstyle.errors import StyleError
 from vidstyle.evaluation.instruments import FEATURE_NAMES, FLOW_NAMES, choose_network
@@ -73,7 +81,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--only", nargs="+", metavar="NAME")
     parser.add_argument(
-        "--try", nargs="+", dest="trials", type=wished, default=[], metavar="NAME:SETTING=VALUE,..."
+        "--try",
+        nargs="+",
+        dest="trials",
+        type=parse_trial,
+        default=[],
+        metavar="NAME:SETTING=VALUE,...",
     )
     parser.add_argument("--weights-dir", type=Path)
     args = parser.parse_args()
@@ -94,13 +107,14 @@ def main() -> None:
     ]
     print(f"measured along {names[0]}, with features of {names[1]}\n")
     print(
-        f"| {args.clip.stem} x {args.style.stem} | {' | '.join(COLUMNS)} |\n{'|---' * (len(COLUMNS) + 1)}|"
+        f"| {args.clip.stem} x {args.style.stem} | {' | '.join(COLUMNS)} |\n"
+        f"{'|---' * (len(COLUMNS) + 1)}|"
     )
     if unknown := [name for name in args.only or () if name not in rows]:
         parser.error(f"no row {', '.join(unknown)}: there are {', '.join(rows)}")
     for name in args.only or rows:
         folders = {
-            kind: rendered(
+            kind: render_variant(
                 args.clip,
                 args.style,
                 args.frames,
@@ -111,7 +125,7 @@ def main() -> None:
             for kind, more in (("ours", {}), ("alone", {"per_frame": True}))
         }
         with deterministic(device):
-            flow = Remembered(
+            flow = CachedFlow(
                 load_flow(names[0], device, args.weights_dir), names[0], args.folder / "flows"
             )
             network = load_network(
@@ -120,8 +134,13 @@ def main() -> None:
                 precision=resolve_precision("auto", device),
                 weights_dir=args.weights_dir,
             )
-            scores = measured(args.clip, folders, read_image(args.style, StyleError), flow, network)
-        print(f"| {name} | {cells(row(scores['ours'], scores['alone']))} |", flush=True)
+            scores = measure_renders(
+                args.clip, folders, read_image(args.style, StyleError), flow, network
+            )
+        print(
+            f"| {name} | {format_cells(compare_to_baseline(scores['ours'], scores['alone']))} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make the README's pictures anew: after new embedded weights, or other defaults.
+"""Make the README's pictures again: after new embedded weights, or other defaults.
 
     python -m docs.pictures [--only hero|lite] [--weights-dir DIR] [--cache DIR]
 
@@ -19,18 +19,21 @@ import torch
 from torch import Tensor
 
 import vidstyle
-from benchmarks.lite_vs_vgg19 import arguments, compare, side_by_side
+from benchmarks.lite_vs_vgg19 import compare_networks, parse_arguments, side_by_side
 from vidstyle.errors import StyleError, VidstyleError
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLES, DOCS = ROOT / "sample_videos", ROOT / "docs"
-SHOWN = (2, 20, 40)
-HEIGHT, GAP = 225, 10
+SAMPLES = ROOT / "sample_videos"
+DOCS = ROOT / "docs"
+SHOWN_FRAMES = (2, 20, 40)
+HEIGHT = 225
+GAP = 10
 
 
-def frames(video: Path, numbers: tuple[int, ...]) -> list[Tensor]:
+def read_frames(video: Path, numbers: tuple[int, ...]) -> list[Tensor]:
+    """Read the frames of these numbers, (3, H, W) each."""
     return [
         frame.image
         for frame in read(probe(video), None, stop=max(numbers) + 1)
@@ -38,39 +41,48 @@ def frames(video: Path, numbers: tuple[int, ...]) -> list[Tensor]:
     ]
 
 
-def write(path: Path, image: Tensor) -> None:
-    array = (
-        (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    )  # (3, H, W) -> (H, W, 3)
+def write_picture(path: Path, image: Tensor) -> None:
+    """Write an image (3, H, W) in [0, 1] with 8 bits, in the format of its name."""
+    bytes_hwc = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)  # (3, H, W) -> (H, W, 3)
+    array = bytes_hwc.numpy()
     quality = [cv2.IMWRITE_JPEG_QUALITY, 85] if path.suffix == ".jpg" else []
     path.write_bytes(cv2.imencode(path.suffix, array[:, :, ::-1], quality)[1].tobytes())
     print(path, f"{image.shape[2]}x{image.shape[1]}")
 
 
-def hero(folder: Path) -> None:
-    clip, style = SAMPLES / "balloon.mp4", SAMPLES / "strokes.jpg"
+def make_hero(folder: Path) -> None:
+    """Make hero.jpg from a render in this folder."""
+    clip = SAMPLES / "balloon.mp4"
+    style = SAMPLES / "strokes.jpg"
     result = vidstyle.render(
         vidstyle.RenderConfig(input=clip, style=style, output=folder / "out.mp4")
     ).output
-    above, below = (side_by_side(frames(video, SHOWN), HEIGHT) for video in (clip, result))
-    beside = torch.cat([above, torch.ones(3, GAP, above.shape[2]), below], 1)
-    painting = side_by_side([read_image(style, StyleError)], beside.shape[1])
-    width = round(0.62 * beside.shape[1])
+    above, below = (
+        side_by_side(read_frames(video, SHOWN_FRAMES), HEIGHT) for video in (clip, result)
+    )
+    clips = torch.cat([above, torch.ones(3, GAP, above.shape[2]), below], 1)
+    painting = side_by_side([read_image(style, StyleError)], clips.shape[1])
+    width = round(0.62 * clips.shape[1])
     left = (painting.shape[2] - width) // 2
-    write(
+    write_picture(
         DOCS / "hero.jpg",
-        side_by_side([painting[:, :, left : left + width], beside], beside.shape[1]),
+        side_by_side([painting[:, :, left : left + width], clips], clips.shape[1]),
     )
 
 
-def lite(folder: Path, more: list[str]) -> None:
+def make_lite(folder: Path, more: list[str]) -> None:
+    """Make lite.jpg from results in this folder.
+
+    Args:
+        more: arguments of `benchmarks/lite_vs_vgg19.py`.
+    """
     stills = [folder / f"{name}.png" for name in ("balloon", "cut")]
     for still in stills:
-        write(still, frames(SAMPLES / f"{still.stem}.mp4", SHOWN[1:2])[0])
+        write_picture(still, read_frames(SAMPLES / f"{still.stem}.mp4", SHOWN_FRAMES[1:2])[0])
     styles = [SAMPLES / "strokes.jpg", SAMPLES / "mosaic.jpg"]
     words = ["--photos", *stills, "--styles", *styles, "--out", folder, "--size", 384, *more]
-    compare(arguments([str(word) for word in words]))
-    write(DOCS / "lite.jpg", read_image(folder / "contact_sheet.png", StyleError))
+    compare_networks(parse_arguments([str(word) for word in words]))
+    write_picture(DOCS / "lite.jpg", read_image(folder / "contact_sheet.png", StyleError))
 
 
 def main() -> None:
@@ -87,9 +99,11 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as name:
             if args.only != "hero":  # first, for it may lack VGG-19's weights
-                lite(Path(name), [str(x) for flag, value in given if value for x in (flag, value)])
+                make_lite(
+                    Path(name), [str(x) for flag, value in given if value for x in (flag, value)]
+                )
             if args.only != "lite":
-                hero(Path(name))
+                make_hero(Path(name))
     except VidstyleError as e:
         sys.exit(f"{e.what}: {e.why}\n{e.hint}")
 

@@ -1,6 +1,8 @@
-"""Images that the network itself is stylizing. Optimisation finds whatever a network cannot see; so
-it is taught on what it is leading its images to, as in imitation learning on the learner's own
-states (DAgger, Ross et al. 2011)."""
+"""Images that the network itself is stylizing.
+
+Optimisation finds whatever a network cannot see. So the network is taught on the images that it
+leads to, as in imitation learning on the learner's own states (DAgger, Ross et al. 2011).
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,12 @@ class Attempt:
     tv_weight: float
     done: int = 0
     lesson: Lesson | None = field(default=None, repr=False)
-    """Of `style`; asked for once and not part of a checkpoint."""
+    """The lesson of `style`; computed once and not part of a checkpoint."""
     content_target: Tensor | None = field(default=None, repr=False)
     """(rank, h', w') in bf16: the teacher's relu4_2 of `content`; likewise."""
 
     def state(self) -> dict[str, object]:
+        """List the fields that a checkpoint keeps."""
         return {
             f.name: getattr(self, f.name)
             for f in fields(self)
@@ -49,8 +52,10 @@ class Attempt:
         }
 
 
-def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
-    content, style = images.content(rng), images.style(rng)
+def make_attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
+    """Begin an attempt on random images, with random settings, of at most `longest` iterations."""
+    content = images.content(rng)
+    style = images.style(rng)
     start = images.any(rng) if rng.random() < 0.4 else content.clone()
     return Attempt(
         content,
@@ -68,7 +73,7 @@ def attempt(images: Images, rng: random.Random, longest: int) -> Attempt:
 def advance(
     pool: list[Attempt], network: Callable[[Tensor], Maps], iterations: int, device: torch.device
 ) -> None:
-    """`iterations` steps of Adam on each attempt's image, in place."""
+    """Do `iterations` steps of Adam on each attempt's image, in place."""
     for i in range(0, len(pool), BATCH):
         some = pool[i : i + BATCH]
         content, style, x, mean, square = (
@@ -107,5 +112,5 @@ def advance(
 
 
 def column(values: Tensor) -> Tensor:
-    """(b,) -> (b, 1, 1, 1)"""
+    """Reshape (b,) to (b, 1, 1, 1)."""
     return values.view(-1, 1, 1, 1)

@@ -1,4 +1,4 @@
-"""What a weight file says of itself, and how its training is known again."""
+"""The card of a weight file: its architecture, and the training that it comes from."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vidstyle.features import lite
 
 
 def architecture() -> dict[str, Any]:
+    """List the constants that fix the shape of the network."""
     names = ("WIDTHS", "DEPTHS", "EXPANDED", "RANKS", "TAPS")
     values = {name.lower(): getattr(lite, name) for name in names}
     return {
@@ -23,7 +24,7 @@ def architecture() -> dict[str, Any]:
 
 
 def card_of(path: Path) -> dict[str, Any]:
-    """The card of a weight file; its metadata as they are where it has none."""
+    """Read the card of a weight file; its metadata as they are where it has none."""
     with safe_open(path, "pt") as file:
         metadata: dict[str, str] = file.metadata() or {}
     card: dict[str, Any] = json.loads(metadata["card"]) if "card" in metadata else metadata
@@ -31,7 +32,9 @@ def card_of(path: Path) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """Of the checkout, with `-dirty` where it has been changed since; empty outside of one."""
+    """Name the commit of the checkout, with `-dirty` where files have changed since; empty outside
+    of a checkout.
+    """
     command = [
         "git",
         "-C",
@@ -49,6 +52,6 @@ def commit() -> str:
 
 
 def code() -> str:
-    """A digest of the training's own source: what it does, whatever else a commit holds."""
+    """Compute a digest of the training's own source, whatever else a commit holds."""
     files = [*sorted(Path(__file__).parent.glob("*.py")), Path(lite.__file__)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]

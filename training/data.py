@@ -47,7 +47,7 @@ class Images:
         """Pairs of a photograph and a painting."""
 
     def any(self, rng: random.Random) -> Tensor:
-        """What a network must have seen before it meets a user's film."""
+        """Draw an image of any kind: together they are what users' films may hold."""
         kind = rng.choices(
             ("photo", "painting", "texture", "collage", "mosaic", "facets"), (5, 3, 1, 2, 1, 1)
         )[0]
@@ -64,7 +64,7 @@ class Images:
         )
 
     def style(self, rng: random.Random) -> Tensor:
-        """What an image is pulled towards: mostly paintings, and some of everything for variety."""
+        """Draw a style image: mostly paintings, and some of everything for variety."""
         kind = rng.choices(("painting", "mosaic", "facets", "any"), (11, 2, 3, 4))[0]
         if kind == "any":
             return self.any(rng)
@@ -75,10 +75,11 @@ class Images:
         return augment(image, rng, colours=0.4)
 
     def content(self, rng: random.Random) -> Tensor:
+        """Draw a content image: mostly photographs."""
         return self.crop(rng.choice(self.photos if rng.random() < 0.9 else self.paintings), rng)
 
     def collage(self, rng: random.Random) -> Tensor:
-        """Four pictures at half the size: detail as fine as that of a large photograph seen
+        """Draw four pictures at half the size: detail as fine as that of a large photograph seen
         whole.
         """
         half = self.size // 2
@@ -86,7 +87,7 @@ class Images:
         return torch.cat([torch.cat(parts[:2], 2), torch.cat(parts[2:], 2)], 1)
 
     def mosaic(self, rng: random.Random) -> Tensor:
-        """A painting, or sometimes a made texture, laid in tiles."""
+        """Draw a painting, or sometimes a synthetic texture, laid in tiles."""
         picture = (
             texture(rng, self.size)
             if rng.random() < 0.3
@@ -95,14 +96,14 @@ class Images:
         return tiled(picture, rng)
 
     def facets(self, rng: random.Random) -> Tensor:
-        """A painting or a photograph cut up."""
+        """Draw a painting or a photograph, cut into facets."""
         return faceted(
             self.crop(rng.choice(self.paintings if rng.random() < 0.8 else self.photos), rng), rng
         )
 
     def crop(self, path: Path, rng: random.Random, size: int | None = None) -> Tensor:
-        """A random part at a random scale. A picture that is too small goes on mirrored: enlarged
-        until it fits, it would have none of the fine detail that films have.
+        """Cut a random part at a random scale. A picture that is too small continues mirrored:
+        enlarged until it fits, it would have none of the fine detail that films have.
         """
         size = size or self.size
         image = read_image(path, StyleError)
@@ -117,7 +118,7 @@ class Images:
         return image.flip(2).contiguous() if rng.random() < 0.5 else image
 
     def centre(self, path: Path) -> Tensor:
-        """The middle of a held-out image, the same at every call."""
+        """Cut the middle of a held-out image, the same at every call."""
         image = read_image(path, StyleError)
         size = tuple(
             max(self.size, round(n * self.size / min(image.shape[1:]))) for n in image.shape[1:]
@@ -130,20 +131,22 @@ class Images:
 
 
 def is_held_out(path: Path) -> bool:
-    """By name, so that a picture stays on its side when others join it."""
+    """Tell whether a picture is kept for validation. It depends on the name, so that a picture
+    stays on its side when others join it.
+    """
     return int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % HELD_OUT == 0
 
 
 def mirrored(start: int, count: int, length: int) -> Tensor:
-    """The indices start .. start + count - 1 into `length` pixels that go on mirrored at their
-    end.
+    """Compute the indices start .. start + count - 1 into `length` pixels that continue mirrored at
+    their end.
     """
     i = torch.arange(start, start + count) % (2 * length - 2)
     return torch.minimum(i, 2 * length - 2 - i)
 
 
 def augment(image: Tensor, rng: random.Random, colours: float = 0.2) -> Tensor:
-    """Other light, other colours, other directions, noise: what films and paintings differ by."""
+    """Vary light, colours, direction and noise, by which films and paintings differ."""
     if rng.random() < 0.3:
         image = image.transpose(1, 2)
     if rng.random() < 0.2:
@@ -158,14 +161,15 @@ def augment(image: Tensor, rng: random.Random, colours: float = 0.2) -> Tensor:
 
 
 def noise(rng: random.Random, size: int) -> Tensor:
+    """Draw Gaussian noise (3, size, size)."""
     return torch.randn(
         (3, size, size), generator=torch.Generator().manual_seed(rng.getrandbits(48))
     )
 
 
 def texture(rng: random.Random, size: int) -> Tensor:
-    """Noise of a random grain and direction, soft, in stripes or in flat patches, between two or
-    more colours.
+    """Draw noise of a random grain and direction, soft, in stripes or in flat patches, between two
+    or more colours.
     """
     stretch = rng.choice((1, 1, 2, 4, 8))
     grain = 2 ** rng.uniform(0, 5)

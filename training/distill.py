@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
-from training.attempts import Attempt, advance, attempt
+from training.attempts import Attempt, advance, make_attempt
 from training.card import architecture, card_of, code, commit
 from training.data import Images
 from training.grams import gram, relative
@@ -41,18 +41,18 @@ from vidstyle.storage.atomic import sha256
 from vidstyle.weights.int8 import pack, unpack
 
 SHALLOW = ("lite.stages.0", "lite.stages.1", "lite.expansions.0")
-"""Where the pixels are many, good weights are found soon; of a network that was trained before they
-follow slowly.
+"""The layers at large sizes. Their many pixels find good weights soon; in a network that was
+trained before these follow slowly.
 """
 SHALLOW_RATE = 0.2
 OTHERS_RATE = 0.15
-"""Of heads and biases, which Adam trains."""
+"""The rate of heads and biases, which Adam trains."""
 WARM_UP = 100
 EARLY = 2
-"""Rounds after which an image under way goes on by twice the iterations."""
+"""Rounds after which an image under way takes twice the iterations."""
 MOMENT = 0.995
-"""Of the running mean of the weights, which is what is kept: it is better than any single
-step's.
+"""The decay of the running mean of the weights. The mean is kept: it is better than any single
+step's weights.
 """
 ALONE = {"relu3_1": 1, "relu4_1": 1, "relu5_1": 1, "relu4_2": 2}
 """Layers whose gradients are matched one by one too, and how often; in the sum of all, relu5_1's
@@ -83,7 +83,8 @@ class Run:
         self.mean.requires_grad_(False)
         self.matrices = matrices(self.student)
         self.optimizers = self.make_optimizers()
-        self.round, self.steps = 0, 0
+        self.round = 0
+        self.steps = 0
         self.pool: list[Attempt] = []
         self.history: list[dict[str, Any]] = []
         self.checkpoint = args.work / "checkpoint.pt"
@@ -157,11 +158,13 @@ class Run:
 
     def restore(self) -> None:
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        now, before = self.settings(), state["settings"]
+        now = self.settings()
+        before = state["settings"]
         names = [name for name in before | now if now.get(name) != before.get(name)]
         if changed := [f"{name}: {before.get(name)} -> {now.get(name)}" for name in names]:
             raise SystemExit(
-                f"{self.checkpoint} is of another training ({'; '.join(changed)}); give another --work"
+                f"{self.checkpoint} is of another training ({'; '.join(changed)}); "
+                "give another --work"
             )
         self.student.load_state_dict(state["student"])
         self.mean.load_state_dict(state["mean"])
@@ -171,7 +174,9 @@ class Run:
             {name: matrix.to(self.device) for name, matrix in state[key].items()}
             for key in ("basis", "emphasis")
         )
-        self.round, self.steps, self.history = state["round"], state["steps"], state["history"]
+        self.round = state["round"]
+        self.steps = state["steps"]
+        self.history = state["history"]
         self.pool = [Attempt(**fields) for fields in state["pool"]]
 
     def save(self) -> None:
@@ -192,7 +197,7 @@ class Run:
         part.replace(self.checkpoint)
 
     def network(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """What the mean of the weights says of images, (b, 3, h, w)."""
+        """Compute the maps of images (b, 3, h, w) with the mean of the weights."""
         with self.fast():
             maps: dict[str, torch.Tensor] = self.mean.lite(
                 image.contiguous(memory_format=torch.channels_last), LOOKED_AT
@@ -247,7 +252,7 @@ class Run:
             late, self.network, 2 * args.advance, self.device
         )  # the last of the way is long, with little new in it
         while len(self.pool) < args.pool:
-            self.pool.append(attempt(self.images, rng, args.longest))
+            self.pool.append(make_attempt(self.images, rng, args.longest))
         for a in self.pool:
             if (
                 a.lesson is None
@@ -287,7 +292,8 @@ class Run:
             for lessons in (under_way, styles)
         )
         with self.fast():
-            maps, of_styles = self.student(x.requires_grad_()), self.student(s)
+            maps = self.student(x.requires_grad_())
+            of_styles = self.student(s)
         both = {name: torch.cat([f, of_styles[name]]) for name, f in maps.items()}
         targets = [lesson.targets for lesson in (*under_way, *styles)]
         loss, parts = objective(both, targets, self.teacher.emphasis, len(under_way))
@@ -364,9 +370,10 @@ class Run:
         state[bias] = state[bias] - OFFSET * self.content_mean()
         tensors = {k: v.contiguous().cpu() for k, v in pack(state).items()}
         card = {
-            "network": "lite, see vidstyle/stylize/features/lite.py",
+            "network": "lite, see vidstyle/features/lite.py",
             "architecture": architecture(),
-            "teacher": "VGG-19 (Simonyan & Zisserman 2014, CC BY 4.0), average pooling, replicate padding",
+            "teacher": "VGG-19 (Simonyan & Zisserman 2014, CC BY 4.0), average pooling, "
+            "replicate padding",
             "data": self.args.data,
             "commit": self.history[-1]["commit"],
             "history": self.history,
@@ -432,7 +439,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error("--crop is no multiple of 16")
     if args.init and args.out.resolve() == args.init.resolve():
         parser.error(
-            "--out would replace the file of --init, from which the same command must be able to go on"
+            "--out would replace the file of --init, from which the same command must be able to "
+            "go on"
         )
     if not hasattr(torch.optim, "Muon"):
         parser.error(

@@ -41,9 +41,11 @@ def faceted(picture: Tensor, rng: random.Random) -> Tensor:
 
     look = rng.choice(("flat", "shaded", "shaded", "cut"))
     if look == "cut":
-        row, column = (y + tone[0]) % 1, (x + tone[1]) % 1
+        row = (y + tone[0]) % 1
+        column = (x + tone[1]) % 1
     else:
-        row, column = tone[0], tone[1]
+        row = tone[0]
+        column = tone[1]
     image = picture[:, (row * size).long(), (column * size).long()]
     if look == "shaded":
         slope = x * (tone[2] - 0.5) + y * (tone[3] - 0.5)

@@ -10,7 +10,7 @@ from vidstyle.stylize import losses
 
 
 def gram(maps: Tensor) -> Tensor:
-    """(b, c, h, w) -> (b, c, c); `losses.gram` for a batch."""
+    """Compute `losses.gram` for a batch: (b, c, h, w) -> (b, c, c)."""
     b, c, h, w = maps.shape
     f = losses.to_full_precision(maps).permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, hw, c)
     g: Tensor = losses.GramProduct.apply(f)
@@ -18,5 +18,5 @@ def gram(maps: Tensor) -> Tensor:
 
 
 def relative(a: Tensor, b: Tensor, floor: float = losses.TINY) -> Tensor:
-    """|a - b|^2 / max(|b|^2, floor) for each of a batch, (b,)."""
+    """Compute |a - b|^2 / max(|b|^2, floor) for each of a batch, (b,)."""
     return (a - b).flatten(1).square().sum(1) / b.flatten(1).square().sum(1).clamp_min(floor)

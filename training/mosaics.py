@@ -14,17 +14,16 @@ from torch import Tensor
 
 
 def tiled(picture: Tensor, rng: random.Random) -> Tensor:
-    """`picture`, (3, size, size), laid in tiles of one colour each: squares, bricks, lozenges,
-    pebbles or shards.
+    """Lay a picture (3, size, size) in tiles of one colour each: squares, bricks, lozenges, pebbles
+    or shards.
     """
     size = picture.shape[1]
-    pitch, aspect = 2 ** rng.uniform(2.5, 5.5), rng.choice((1, 1, 2, 4))
+    pitch = 2 ** rng.uniform(2.5, 5.5)
+    aspect = rng.choice((1, 1, 2, 4))
     turn = rng.choice((0.0, 0.0, rng.uniform(0, math.pi)))
-    offset, disorder, norm = (
-        rng.choice((0.0, 0.5)),
-        rng.choice((0.0, 0.15, 0.5)),
-        rng.choice((1, 2, math.inf)),
-    )
+    offset = rng.choice((0.0, 0.5))
+    disorder = rng.choice((0.0, 0.15, 0.5))
+    norm = rng.choice((1, 2, math.inf))
     cells = math.ceil(2 * size / pitch) + 4
     seeds = (
         torch.rand((cells, cells, 5), generator=torch.Generator().manual_seed(rng.getrandbits(48)))
@@ -33,15 +32,15 @@ def tiled(picture: Tensor, rng: random.Random) -> Tensor:
 
     across = torch.arange(0.25, size, 0.5) / pitch  # twice as fine, then averaged: no jagged edges
     y, x = torch.meshgrid(across, across, indexing="ij")
-    u, v = (
-        (x * math.cos(turn) + y * math.sin(turn)) / aspect,
-        y * math.cos(turn) - x * math.sin(turn),
-    )
+    u = (x * math.cos(turn) + y * math.sin(turn)) / aspect
+    v = y * math.cos(turn) - x * math.sin(turn)
     near = []  # (dy, dx) -> the distance to the cell's centre, and the cell
     for dy, dx in itertools.product((-1, 0, 1), repeat=2):
-        i, j = v.round().long() + dy, u.round().long() + dx
+        i = v.round().long() + dy
+        j = u.round().long() + dx
         seed = seeds[i % cells, j % cells]
-        cv, cu = i + disorder * seed[..., 0], j + disorder * seed[..., 1] + offset * (i % 2)
+        cv = i + disorder * seed[..., 0]
+        cu = j + disorder * seed[..., 1] + offset * (i % 2)
         distance = torch.linalg.vector_norm(torch.stack([v - cv, u - cu]), norm, dim=0)
         near.append(torch.cat([torch.stack([distance, cv, cu]), seed[..., 2:].permute(2, 0, 1)]))
     candidates = torch.stack(near)

@@ -1,11 +1,12 @@
-"""What training minimises.
+"""The loss that training minimises.
 
 For one image and one layer, with y the student's map, t the teacher's in its directions and G Gram
 matrices:
 
-    w (  |E (y - t)|^2 / |E t|^2                                        what is where; E is `Teacher.emphasis`
-       + GRAM |G(y) - G(t)|^2 / |G(t)|^2                                what is there
-       + STYLE |(G(y) - G(y_S)) - (G(t) - G(t_S))|^2 / max(|G(t)|^2, |G(t_S)|^2) )   how far it still is to a style
+    w (  |E (y - t)|^2 / |E t|^2              features in their places; E is `Teacher.emphasis`
+       + GRAM |G(y) - G(t)|^2 / |G(t)|^2      features anywhere
+       + STYLE |(G(y) - G(y_S)) - (G(t) - G(t_S))|^2 / max(|G(t)|^2, |G(t_S)|^2)
+    )                                         the way that is left to a style
 
     and for the image GRADIENT |g_y - g_t|^2, how differently the two pull at its pixels; see
     `gradient_error`.
@@ -31,11 +32,15 @@ from training.student import Student
 from training.teacher import ENERGY, HINTS, PULLED, Lesson
 from vidstyle.features.extractor import STYLE_LAYERS
 
-GRAM, STYLE, GRADIENT = 0.5, 2.0, 12.0
+GRAM = 0.5
+STYLE = 2.0
+GRADIENT = 12.0
 LAYER_WEIGHTS = {"relu5_1": 2.0} | dict.fromkeys(HINTS, 0.3)
 """1 where none is given."""
 FLOOR = 0.05
-"""Of a map's usual energy: a flat or dark image has hardly any, and would drown all others."""
+"""The least denominator, as a share of a map's usual energy: a flat or dark image has hardly any,
+and would drown all others.
+"""
 
 
 def objective(
@@ -44,7 +49,7 @@ def objective(
     emphasis: Mapping[str, Tensor],
     pairs: int,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a batch, and its parts before they are weighted.
+    """Compute the loss of a batch, and its parts before they are weighted.
 
     Args:
         maps: {layer: (b, rank, h, w)}, the student's.
@@ -53,9 +58,11 @@ def objective(
     """
     parts: dict[str, Tensor] = {}
     loss = torch.zeros((), device=next(iter(maps.values())).device)
-    for name, said in maps.items():
-        y, t = said.float(), stacked([target[name] for target in targets]).float()
-        a, metric = gram(t), emphasis[name].T @ emphasis[name]
+    for name, student_map in maps.items():
+        y = student_map.float()
+        t = stack_maps([target[name] for target in targets]).float()
+        a = gram(t)
+        metric = emphasis[name].T @ emphasis[name]
         # |E f|^2 = tr(E^T E f f^T), which needs no map E f
         wrong, there = ((metric * g).sum((1, 2)) for g in (gram(y - t), a))
         layer = (wrong / there.clamp_min(FLOOR * ENERGY)).mean()
@@ -65,30 +72,33 @@ def objective(
             floor = (FLOOR * ENERGY) ** 2
             layer = layer + GRAM * relative(g, a, floor).mean()
             if pairs:
-                way, style = slice(pairs), slice(pairs, 2 * pairs)
+                way = slice(pairs)
+                style = slice(pairs, 2 * pairs)
                 unseen = (g[way] - g[style]) - (a[way] - a[style])
-                most = torch.maximum(squared(a[way]), squared(a[style])).clamp_min(floor)
-                missing = (squared(unseen) / most).mean()
+                most = torch.maximum(squared_norms(a[way]), squared_norms(a[style])).clamp_min(
+                    floor
+                )
+                missing = (squared_norms(unseen) / most).mean()
                 parts[f"{name} style"] = missing.detach()
                 layer = layer + STYLE * missing
         loss = loss + LAYER_WEIGHTS.get(name, 1.0) * layer
     return loss, parts
 
 
-def stacked(maps: Sequence[Tensor]) -> Tensor:
-    """b times (c, h, w) -> (b, c, h, w), channels_last, as the student's are."""
+def stack_maps(maps: Sequence[Tensor]) -> Tensor:
+    """Stack b maps (c, h, w) into (b, c, h, w), channels_last, as the student's are."""
     return torch.stack([f.permute(1, 2, 0) for f in maps]).permute(0, 3, 1, 2)
 
 
-def squared(matrices: Tensor) -> Tensor:
-    """|A|^2 of each of a batch, (b,)."""
+def squared_norms(matrices: Tensor) -> Tensor:
+    """Compute |A|^2 of each matrix of a batch, (b,)."""
     return matrices.flatten(1).square().sum(1)
 
 
 def gradient_error(
     student: Student, images: Tensor, maps: Mapping[str, Tensor], lessons: Sequence[Lesson]
 ) -> tuple[Tensor, Tensor]:
-    """How far the student's gradients with respect to the images are from the teacher's.
+    """Compute the error of the student's gradients with respect to the images.
 
     g = J^T p, with J the Jacobian of the maps and p the lesson's `pull`; t is the teacher's own, of
     unit length. The error is |g - t|^2: 1 for a student that knows nothing, 0 for one whose images
@@ -102,7 +112,9 @@ def gradient_error(
         A scalar with the gradient of the mean error, and the mean error itself.
     """
     pulls = {
-        name: stacked([lesson.pull[name] for lesson in lessons if lesson.pull]).to(maps[name].dtype)
+        name: stack_maps([lesson.pull[name] for lesson in lessons if lesson.pull]).to(
+            maps[name].dtype
+        )
         for name in PULLED
     }
     names = list(pulls)

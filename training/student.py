@@ -39,17 +39,19 @@ class Student(nn.Module):
             yield from ((name, f) for name in LAYERS if place(name) == at)
 
     def changes(self, image: Tensor, change: Tensor) -> dict[str, Tensor]:
-        """How the maps of `RANKS` change, to first order, when the images (b, 3, h, w) change by
-        `change`: the Jacobian times that. Rectifiers let through what they let through at `image`.
+        """Compute the change of the maps of `RANKS`, to first order, when the images (b, 3, h, w)
+        change by `change`: the Jacobian times that. Rectifiers pass what they pass at `image`.
         """
         found: dict[str, Tensor] = {}
-        x, u = normalise(image), change / constants(change.dtype, change.device)[1]
+        x = normalise(image)
+        u = change / constants(change.dtype, change.device)[1]
         for i, stage in enumerate(self.lite.stages):
             assert isinstance(stage, nn.ModuleList)
             if i > 1:
                 x, u = step(self.lite.expansions[i - 2], x, u)
             if i:
-                x, u = F.avg_pool2d(x, 2), F.avg_pool2d(u, 2)
+                x = F.avg_pool2d(x, 2)
+                u = F.avg_pool2d(u, 2)
             for j, convolution in enumerate(stage):
                 x, u = step(convolution, replicate_pad(x), replicate_pad(u))
                 for name in RANKS:
@@ -113,7 +115,8 @@ def grow(lite: Lite, old: Mapping[str, Tensor], taps: Mapping[str, int]) -> set[
     if more := {key.rpartition(".")[0] for key in old} - set(modules):
         raise too_large(f"it has {', '.join(sorted(more))}")
     for name, module in modules.items():
-        weight, bias = module.weight, module.bias
+        weight = module.weight
+        bias = module.bias
         assert bias is not None
         known = old.get(f"{name}.weight")
         if name.startswith("heads.") and (known is None or len(known) != len(weight)):
@@ -147,12 +150,13 @@ Sample = tuple[Tensor, list[dict[str, Tensor]]]
 
 @torch.no_grad()
 def fit_heads(student: Student, samples: Iterable[Sample], layers: Collection[str]) -> None:
-    """Give the heads of `layers` the weights of least squares for what the trunk says now."""
+    """Fit the heads of `layers` by least squares to the maps of the trunk as it is now."""
     normal: dict[str, tuple[Tensor, Tensor]] = {}
     for batch, targets in samples:
         for name, x in student.before_heads(batch):
             if name in layers:
-                t, f = columns(torch.stack([target[name] for target in targets])), columns(x)
+                t = columns(torch.stack([target[name] for target in targets]))
+                f = columns(x)
                 f = torch.cat([f, torch.ones_like(f[:1])])  # for the bias
                 a, b = normal.get(name, (0, 0))
                 normal[name] = a + f @ f.T, b + f @ t.T

@@ -1,4 +1,4 @@
-"""What the small network is to say: VGG-19's maps on their leading principal directions."""
+"""The targets of the small network: VGG-19's maps on their leading principal directions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from vidstyle.rendering.models import load_network
 from vidstyle.stylize.losses import TINY
 
 HINTS = {"relu3_4": 96, "relu4_4": 192}
-"""Maps that no one asks of the finished network, but that VGG-19's deeper ones are made of: heads
-that are dropped after training ask its trunk for them (after the hints of FitNets, Romero et al.
-2015)."""
+"""Maps that VGG-19's deeper ones are made of, and that nobody uses of the finished network: heads
+that are dropped after training teach its trunk to hold them (after the hints of FitNets, Romero et
+al. 2015).
+"""
 
 ENERGY = 9.0
-"""Mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold what the
-directions hold of it.
+"""The mean squared length of a pixel of VGG-19's maps, once scaled; the targets hold the part of it
+that lies in the directions.
 """
 
 ALL = (*RANKS, *HINTS)
@@ -38,13 +39,13 @@ Targets = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Lesson:
-    """What the network is to say of an image, and in which direction it is to change it.
+    """The targets of an image, and the direction in which the network should change it.
 
     Attributes:
         image: (3, h, w).
         targets: see `Targets`.
-        pull: {layer: (rank, h', w')} in bf16: what a loss says of the targets, its gradient with
-            respect to them, over the length of its gradient with respect to the image.
+        pull: {layer: (rank, h', w')} in bf16: the gradient of a loss with respect to the targets,
+            over the length of its gradient with respect to the image.
         gradient: (3, h, w), of unit length: the latter, by the teacher. Both are None where no loss
             was asked about.
     """
@@ -122,7 +123,7 @@ class Teacher:
 
     @torch.no_grad()
     def lessons(self, batch: Tensor) -> list[Lesson]:
-        """Of each of the images (b, 3, h, w), without a gradient."""
+        """Make the lessons of images (b, 3, h, w), without a gradient."""
         maps = self.project(batch)
         return [
             Lesson(image, {name: f[i].bfloat16() for name, f in maps.items()})
@@ -131,20 +132,20 @@ class Teacher:
 
     @torch.no_grad()
     def content_target(self, image: Tensor) -> Tensor:
-        """(3, h, w) -> (rank, h', w') in bf16: relu4_2."""
+        """Compute the target of relu4_2: (3, h, w) -> (rank, h', w') in bf16."""
         (target,) = self.project(image[None], CONTENT_LAYERS).values()
         return target[0].bfloat16()
 
     def pulled(
         self, batch: Tensor, styles: Sequence[Targets], contents: Tensor, weights: Tensor
     ) -> list[Lesson]:
-        """Of each of the images (b, 3, h, w), with the gradient of its distances to a style and a
-        content.
+        """Make the lessons of images (b, 3, h, w), each with the gradient of its distances to a
+        style and a content.
 
         Args:
-            styles: of each style.
+            styles: the targets of each image's style.
             contents: (b, rank, h', w'), see `content_target`.
-            weights: (b, number of `PULLED`), of each layer's distance.
+            weights: (b, number of `PULLED`), for the distance at each layer.
         """
         x = batch.detach().requires_grad_()
         maps = self.project(x)

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from benchmarks.consistency import (
     VARIANTS,
-    Remembered,
-    average,
-    cells,
-    in_turn,
-    rendered,
-    row,
-    wished,
+    CachedFlow,
+    average_rows,
+    compare_to_baseline,
+    format_cells,
+    make_alternating_clip,
+    parse_trial,
+    render_variant,
 )
 from sample_videos import scene
 from vidstyle.config.settings import build
@@ -36,25 +36,27 @@ def scores(factor: float) -> Scores:
 
 
 def test_a_variant_that_is_the_baseline_removes_nothing_and_changes_nothing() -> None:
-    same = row(scores(1), scores(1))
+    same = compare_to_baseline(scores(1), scores(1))
     assert {name for name, value in same.items() if value == 0} == {"d_short", "d_long"}
     assert {value for value in same.values() if value} == {1.0}
 
 
 def test_a_tenth_of_the_error_is_nine_tenths_gone_and_the_mean_is_over_the_rows() -> None:
-    tenth = row(scores(0.1), scores(1))
+    tenth = compare_to_baseline(scores(0.1), scores(1))
     assert tenth["d_short"] == pytest.approx(0.9)
     assert tenth["style_ratio"] == pytest.approx(0.1)
     assert tenth["sharpness_last"] == pytest.approx(0.1)
-    assert average([tenth, row(scores(0.3), scores(1))])["d_long"] == pytest.approx(0.8)
+    assert average_rows([tenth, compare_to_baseline(scores(0.3), scores(1))])[
+        "d_long"
+    ] == pytest.approx(0.8)
 
 
 def test_what_a_clip_does_not_have_is_left_out_of_the_mean() -> None:
     none = replace(scores(0.1), warping_error_long=(None,) * FRAMES)
-    rows = [row(none, scores(1)), row(scores(0.3), scores(1))]
+    rows = [compare_to_baseline(none, scores(1)), compare_to_baseline(scores(0.3), scores(1))]
     assert rows[0]["d_long"] is None
-    assert average(rows)["d_long"] == pytest.approx(0.7)
-    assert cells(rows[0]).split(" | ")[1] == "-"
+    assert average_rows(rows)["d_long"] == pytest.approx(0.7)
+    assert format_cells(rows[0]).split(" | ")[1] == "-"
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -63,7 +65,7 @@ def test_every_variant_is_a_render_that_the_settings_allow(name: str) -> None:
 
 
 def test_settings_to_try_are_read_as_what_they_are() -> None:
-    name, settings = wished("steady:temporal_weight=100,scales=2,rest=follow,per_frame=false")
+    name, settings = parse_trial("steady:temporal_weight=100,scales=2,rest=follow,per_frame=false")
     assert name == "steady"
     assert settings == {"temporal_weight": 100, "scales": 2, "rest": "follow", "per_frame": False}
 
@@ -79,7 +81,7 @@ def test_a_flow_is_computed_once_for_each_pair_and_direction(tmp_path: Path) -> 
             return torch.full((2, *a.shape[1:]), float(a.mean()))
 
     for _ in range(2):
-        flow = Remembered(Counted(), "counted", tmp_path)
+        flow = CachedFlow(Counted(), "counted", tmp_path)
         a, b = torch.zeros(3, 8, 8), torch.ones(3, 8, 8)
         assert torch.equal(flow(a, b), torch.zeros(2, 8, 8))
         assert torch.equal(flow(b, a), torch.ones(2, 8, 8))
@@ -90,14 +92,15 @@ def test_two_images_become_a_film_that_shows_them_in_turn(tmp_path: Path) -> Non
     values = (40, 200)
     for i, value in enumerate(values, 1):
         cv2.imwrite(str(tmp_path / f"frame{i}.png"), np.full((36, 64, 3), value, np.uint8))
-    film = in_turn(tmp_path, 5, tmp_path / "films")
+    film = make_alternating_clip(tmp_path, 5, tmp_path / "films")
     made = open_clip(film)
     assert [round(float(x.mean()) * 255) for x in made.read(5)] == [40, 200, 40, 200, 40]
     assert made.count == 5
-    assert in_turn(tmp_path, 5, tmp_path / "films").stat().st_mtime_ns == film.stat().st_mtime_ns, (
-        "it was made anew"
-    )
-    assert in_turn(tmp_path, 4, tmp_path / "films") != film
+    assert (
+        make_alternating_clip(tmp_path, 5, tmp_path / "films").stat().st_mtime_ns
+        == film.stat().st_mtime_ns
+    ), "it was made anew"
+    assert make_alternating_clip(tmp_path, 4, tmp_path / "films") != film
 
 
 @pytest.mark.slow
@@ -105,7 +108,7 @@ def test_a_render_is_kept_and_taken_again(tmp_path: Path) -> None:
     samples = Path(scene.__file__).parent
     quick = {"first_iterations": 1, "first_scales": 1, "iterations": 1}
     folders = [
-        rendered(samples / "balloon.mp4", samples / "strokes.jpg", 3, 48, quick, tmp_path)
+        render_variant(samples / "balloon.mp4", samples / "strokes.jpg", 3, 48, quick, tmp_path)
         for _ in range(2)
     ]
     assert folders[0] == folders[1]

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.iteration import NAMES, Worker, iteration, medians, naive_gram, plain_vgg19, timed
+from benchmarks.iteration import (
+    LAYER_NAMES,
+    Worker,
+    make_iteration,
+    naive_gram,
+    plain_vgg19,
+    take_medians,
+    time_call,
+)
 from vidstyle.rendering.models import load_network
 from vidstyle.stylize import losses
 from vidstyle.weights import fetch
@@ -24,7 +32,7 @@ def test_the_plain_network_is_vgg19_but_for_the_padding(small_vgg19: Path) -> No
     ours = load_network("vgg19", weights_dir=small_vgg19)
     image = torch.rand(1, 3, 192, 208, generator=torch.Generator().manual_seed(0))
     theirs, expected = (network(image, tuple(EDGE)) for network in (plain, ours))
-    assert theirs.keys() == EDGE.keys() == set(NAMES.values())
+    assert theirs.keys() == EDGE.keys() == set(LAYER_NAMES.values())
     for name, edge in EDGE.items():
         inside = (..., slice(edge, -edge), slice(edge, -edge))
         assert theirs[name][inside].numel() > 0
@@ -45,13 +53,15 @@ def test_an_iteration_starts_at_the_photograph_and_is_timed_again_and_again(
     extractor = load_network("vgg19", weights_dir=small_vgg19)
     photo, painting = torch.rand(2, 1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     before, calls = photo.clone(), [0, 0]
-    step = iteration(extractor, losses.gram, photo, painting)
+    step = make_iteration(extractor, losses.gram, photo, painting)
 
     def count(which: int) -> None:
         calls[which] += 1
         step()
 
-    seconds = medians([lambda: timed(lambda: count(0)), lambda: timed(lambda: count(1))], repeats=3)
+    seconds = take_medians(
+        [lambda: time_call(lambda: count(0)), lambda: time_call(lambda: count(1))], repeats=3
+    )
     assert torch.equal(photo, before)
     assert calls == [10, 10]  # two to warm up, and each call timed after one that is not
     assert min(seconds) > 0

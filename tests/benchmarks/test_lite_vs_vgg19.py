@@ -19,11 +19,11 @@ from benchmarks.lite_vs_vgg19 import (
     COLUMNS,
     SECONDS,
     STYLE_LAYERS,
-    line,
-    measure,
-    reference,
-    summary,
-    verdict,
+    format_row,
+    judge_criteria,
+    measure_pair,
+    stylise_by_vgg19,
+    summarise,
 )
 from vidstyle.errors import WeightsError
 from vidstyle.features import extractor
@@ -53,7 +53,7 @@ def pair() -> tuple[Tensor, Tensor]:
 def measured(
     judge: Network, photo: Tensor, painting: Tensor, by_vgg: Tensor, by_lite: Tensor
 ) -> dict[str, float]:
-    return dict(zip(COLUMNS, measure(judge, photo, painting, by_vgg, by_lite), strict=False))
+    return dict(zip(COLUMNS, measure_pair(judge, photo, painting, by_vgg, by_lite), strict=False))
 
 
 def test_equal_results_close_the_gap_and_the_untouched_photograph_none_of_it(
@@ -100,14 +100,14 @@ def test_the_ratios_are_of_lite_over_vgg19(judge: Network, pair: tuple[Tensor, T
     ],
 )
 def test_the_verdict_asks_for_every_limit(figure: str, limit: float, where: str) -> None:
-    assert verdict(GOOD, GOOD).count(": yes") == 5
+    assert judge_criteria(GOOD, GOOD).count(": yes") == 5
     for value, answers in (
         (limit, 5),
         (limit + (-1e-6 if figure == "closure" else 1e-6), 4),
         (math.nan, 4),
     ):
         changed = GOOD | {figure: value}
-        said = verdict(changed, GOOD) if where == "mean" else verdict(GOOD, changed)
+        said = judge_criteria(changed, GOOD) if where == "mean" else judge_criteria(GOOD, changed)
         assert (said.count(": yes"), said.count(": NO")) == (answers, 5 - answers)
 
 
@@ -117,7 +117,7 @@ def rows(**columns: tuple[float, ...]) -> list[list[float]]:
 
 
 def test_the_summary_takes_the_smallest_closure_and_the_largest_of_the_rest() -> None:
-    mean, worst = summary(rows(closure=(0.9, 0.8, 1.0)))
+    mean, worst = summarise(rows(closure=(0.9, 0.8, 1.0)))
     assert tuple(mean) == tuple(worst) == COLUMNS
     assert (mean["closure"], worst["closure"]) == (pytest.approx(0.9), 0.8)
     assert (mean["content"], worst["content"], worst["TV"], worst["s/it lite"]) == (
@@ -127,7 +127,7 @@ def test_the_summary_takes_the_smallest_closure_and_the_largest_of_the_rest() ->
         0.75,
     )
     assert math.isnan(worst["s photo"])
-    assert line("worst", list(worst.values())).startswith(
+    assert format_row("worst", list(worst.values())).startswith(
         "| worst | – | 0.7500 | 0.7500 | 80.0% | "
     )
 
@@ -140,12 +140,12 @@ def test_unknown_seconds_are_left_out_and_an_unknown_quality_is_not(at: int) -> 
     table = rows(closure=holed(1, 1, 1), content=holed(1, 1, 1))
     for row, seconds in zip(table, holed(2, 2, 2), strict=True):
         row[-2:] = [seconds, math.nan]
-    mean, worst = summary(table)
+    mean, worst = summarise(table)
     assert mean["s/it VGG-19"] == worst["s/it VGG-19"] == 2
     assert all(
         math.isnan(x[name]) for x in (mean, worst) for name in ("s/it lite", "closure", "content")
     )
-    assert line("mean", list(mean.values())).endswith("| 2.0000 | – |")
+    assert format_row("mean", list(mean.values())).endswith("| 2.0000 | – |")
 
 
 def test_vgg19s_result_is_kept_for_these_very_settings_and_made_again_where_it_is_damaged(
@@ -154,7 +154,7 @@ def test_vgg19s_result_is_kept_for_these_very_settings_and_made_again_where_it_i
     def ask(
         iterations: int = 2, key: str = "pair", network: Network = judge
     ) -> tuple[Tensor, float]:
-        return reference(
+        return stylise_by_vgg19(
             network, *pair, Schedule(iterations, final_rate=1.0), key, tmp_path / "cache"
         )
 
@@ -174,7 +174,7 @@ def test_vgg19s_result_is_kept_for_these_very_settings_and_made_again_where_it_i
         assert known > 0
         assert torch.equal(mended, made)
         assert file.read_bytes() == kept
-    assert reference(judge, *pair, Schedule(2, final_rate=1.0), "pair", None)[1] > 0
+    assert stylise_by_vgg19(judge, *pair, Schedule(2, final_rate=1.0), "pair", None)[1] > 0
 
 
 def test_it_takes_the_shared_pictures_where_they_are_and_says_what_to_give_where_not(
@@ -182,16 +182,16 @@ def test_it_takes_the_shared_pictures_where_they_are_and_says_what_to_give_where
 ) -> None:
     monkeypatch.setattr(lite_vs_vgg19, "SHARED", tmp_path)
     with pytest.raises(SystemExit) as e:
-        lite_vs_vgg19.arguments(["--photos", "a.jpg"])
+        lite_vs_vgg19.parse_arguments(["--photos", "a.jpg"])
     assert e.value.code == 2
     assert capsys.readouterr().err == (
         f"give --photos and --styles a folder or files each, for {tmp_path} does not have them\n"
     )
-    given = lite_vs_vgg19.arguments(["--photos", "a.jpg", "--styles", "b.jpg", "c.jpg"])
+    given = lite_vs_vgg19.parse_arguments(["--photos", "a.jpg", "--styles", "b.jpg", "c.jpg"])
     assert (given.photos, given.styles) == ([Path("a.jpg")], [Path("b.jpg"), Path("c.jpg")])
     for name in ("photos", "styles"):
         (tmp_path / name).mkdir()
-    found = lite_vs_vgg19.arguments([])
+    found = lite_vs_vgg19.parse_arguments([])
     assert found.photos == [tmp_path / "photos" / name for name in lite_vs_vgg19.PHOTOS]
     assert found.styles == [tmp_path / "styles" / name for name in lite_vs_vgg19.STYLES]
 
@@ -200,7 +200,7 @@ def test_a_folder_stands_for_the_pictures_in_it_and_for_nothing_else(tmp_path: P
     for name in ("b.png", "a.JPG", "notes.txt", "c.webp"):
         (tmp_path / name).touch()
     file = tmp_path / "notes.txt"  # who names a file means it
-    assert lite_vs_vgg19.chosen([file, tmp_path]) == [
+    assert lite_vs_vgg19.list_pictures([file, tmp_path]) == [
         file,
         *(tmp_path / x for x in ("a.JPG", "b.png", "c.webp")),
     ]
@@ -265,16 +265,19 @@ def test_the_last_iterations_are_vgg19s_and_go_on_from_where_lite_came_to(
         return image, seconds
 
     monkeypatch.setattr(lite_vs_vgg19, "stylise", watched)
-    words = f"--photos {painting} --styles {painting} --weights-dir {small_vgg19} --size 32 --iterations 5"
-    lite_vs_vgg19.compare(
-        lite_vs_vgg19.arguments([*words.split(), "--polish", str(polish), "--precision", "fp32"])
+    words = f"--photos {painting} --styles {painting} --weights-dir {small_vgg19}"
+    words += " --size 32 --iterations 5"
+    lite_vs_vgg19.compare_networks(
+        lite_vs_vgg19.parse_arguments(
+            [*words.split(), "--polish", str(polish), "--precision", "fp32"]
+        )
     )
     lite = sha256(EMBEDDED)
     mended = [(judge.digest, polish, True)] if polish else []
     assert done == [(judge.digest, 5, False), (lite, 5 - polish, False), *mended]
     for wrong in ("5", "-1"):
         with pytest.raises(SystemExit) as e:
-            lite_vs_vgg19.arguments([*words.split(), "--polish", wrong])
+            lite_vs_vgg19.parse_arguments([*words.split(), "--polish", wrong])
         assert e.value.code == 2
 
 
@@ -302,7 +305,7 @@ def test_the_whole_table(
         tmp_path,
     ]
     words += ["--size", 32, "--iterations", 2, "--precision", "fp32"]
-    lite_vs_vgg19.compare(lite_vs_vgg19.arguments([str(word) for word in words]))
+    lite_vs_vgg19.compare_networks(lite_vs_vgg19.parse_arguments([str(word) for word in words]))
     table = [text for text in capsys.readouterr().out.splitlines() if text.startswith("| ")]
     assert [text.split(" | ")[0] for text in table] == [
         "| pair",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.mask import Scene, drawn, moved, scored
+from benchmarks.mask import Scene, draw_frontiers, score_masks, threshold_mask
 from vidstyle.motion.occlusion import occluded
 from vidstyle.motion.warp import outside
 
@@ -17,22 +17,20 @@ from vidstyle.motion.warp import outside
 def test_precision_recall_and_f1_count_all_scenes_together() -> None:
     hidden = [torch.tensor([[True, True, False, False]]), torch.tensor([[True, False]])]
     found = [torch.tensor([[True, False, True, False]]), torch.tensor([[True, False]])]
-    assert scored(found, hidden) == (
+    assert score_masks(found, hidden) == (
         pytest.approx(2 / 3),
         pytest.approx(2 / 3),
         pytest.approx(2 / 3),
     )
-    assert scored(hidden, hidden) == (1, 1, pytest.approx(1))
-    assert scored([~h for h in hidden], hidden)[2] == 0
+    assert score_masks(hidden, hidden) == (1, 1, pytest.approx(1))
+    assert score_masks([~h for h in hidden], hidden)[2] == 0
 
 
-def test_at_factor_1_the_moved_threshold_is_that_of_the_plain_formula_and_a_larger_one_finds_less() -> (
-    None
-):
+def test_a_threshold_at_factor_1_is_that_of_the_plain_formula_and_a_larger_one_finds_less() -> None:
     there, back = torch.randn(2, 2, 40, 60, generator=torch.Generator().manual_seed(0)) * 2
-    assert torch.equal(moved(there, back, 1), occluded(there, back) | outside(there))
-    assert bool((moved(there, back, 4) <= moved(there, back, 1)).all())
-    assert moved(there, back, 4).sum() < moved(there, back, 1).sum()
+    assert torch.equal(threshold_mask(there, back, 1), occluded(there, back) | outside(there))
+    assert bool((threshold_mask(there, back, 4) <= threshold_mask(there, back, 1)).all())
+    assert threshold_mask(there, back, 4).sum() < threshold_mask(there, back, 1).sum()
 
 
 def test_a_scene_hides_what_is_occluded_or_invalid(tmp_path: Path) -> None:
@@ -48,7 +46,7 @@ def test_a_scene_hides_what_is_occluded_or_invalid(tmp_path: Path) -> None:
 
 
 def test_the_plot_is_a_png() -> None:
-    data = drawn({"moved": [(0.3, 0.8), (0.5, 0.6)]}, {"plain": (0.35, 0.76)})
+    data = draw_frontiers({"moved": [(0.3, 0.8), (0.5, 0.6)]}, {"plain": (0.35, 0.76)})
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     assert image.std() > 0

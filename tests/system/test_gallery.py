@@ -11,7 +11,7 @@ EXAMPLES = [example for examples in gallery.SECTIONS.values() for example in exa
 
 
 def test_the_page_is_what_the_script_writes() -> None:
-    assert gallery.PAGE.read_text(encoding="utf-8") == gallery.page()
+    assert gallery.PAGE.read_text(encoding="utf-8") == gallery.compose_page()
 
 
 def test_every_example_has_a_name_of_its_own() -> None:

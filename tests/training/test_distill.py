@@ -16,11 +16,19 @@ import torch
 from safetensors.torch import load_file
 
 from training import distill
-from training.attempts import Attempt, attempt
+from training.attempts import Attempt, make_attempt
 from training.card import architecture, card_of
 from training.data import texture
 from training.grams import gram, relative
-from training.objective import FLOOR, GRAM, LAYER_WEIGHTS, STYLE, gradient_error, objective, stacked
+from training.objective import (
+    FLOOR,
+    GRAM,
+    LAYER_WEIGHTS,
+    STYLE,
+    gradient_error,
+    objective,
+    stack_maps,
+)
 from training.student import Student, fit_heads, grow, rotations
 from training.teacher import ENERGY, PULLED, Lesson, Teacher
 from vidstyle.errors import WeightsError
@@ -102,7 +110,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_training_that_begins_from_weights_goes_on_from_what_they_say_and_tells_where_its_code_changed(
+def test_a_training_from_weights_continues_them_and_says_where_its_code_changed(
     arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = Lite()
@@ -166,7 +174,7 @@ def test_steps_bring_down_what_is_deep_and_the_gradient(
 ) -> None:
     monkeypatch.setattr(distill, "WARM_UP", 5)
     run = distill.Run(distill.arguments(arguments(tmp_path, "--rate", 6e-3, "--rounds", 100)))
-    pool = [attempt(run.images, random.Random(seed), 8) for seed in range(2)]
+    pool = [make_attempt(run.images, random.Random(seed), 8) for seed in range(2)]
     styles = run.lessons([a.style for a in pool])
     for a, lesson in zip(pool, styles, strict=True):
         a.lesson = lesson
@@ -278,7 +286,7 @@ def test_targets_in_a_turned_basis_are_turned_back() -> None:
 def test_a_perfect_student_has_no_loss_and_each_term_is_what_it_says() -> None:
     torch.manual_seed(0)
     targets = [{"relu3_1": torch.randn(4, 5, 6), "relu3_4": torch.randn(3, 5, 6)} for _ in range(3)]
-    perfect = {name: stacked([target[name] for target in targets]) for name in targets[0]}
+    perfect = {name: stack_maps([target[name] for target in targets]) for name in targets[0]}
     emphasis = {"relu3_1": torch.diag(torch.tensor([1.0, 0.5, 0.5, 0.2])), "relu3_4": torch.eye(3)}
     assert float(objective(perfect, targets, emphasis, 1)[0]) == 0
     loss, parts = objective({name: 1.1 * f for name, f in perfect.items()}, targets, emphasis, 1)
