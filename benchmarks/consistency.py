@@ -240,7 +240,7 @@ def measured(
     scan(source, differences.add)
     kept = {name: clips.opened(folder) for name, folder in folders.items()}
     first = next(iter(kept.values()))
-    meter = Meter([SOURCE, *kept], flow, network, painting, shots.cuts(differences.scores))
+    meter = Meter([SOURCE, *kept], flow, network, painting, shots.find_cuts(differences.scores))
     readers = [
         clips.images(source, first.size, 0, first.count),
         *(film.read(first.count) for film in kept.values()),

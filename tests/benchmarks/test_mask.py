@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from benchmarks.mask import Scene, drawn, moved, scored
-from vidstyle.motion.occlusion import occluded
-from vidstyle.motion.warp import outside
+from vidstyle.motion.occlusion import find_occlusions
+from vidstyle.motion.warp import points_outside
 
 
 def test_precision_recall_and_f1_count_all_scenes_together() -> None:
@@ -30,7 +30,7 @@ def test_at_factor_1_the_moved_threshold_is_that_of_the_plain_formula_and_a_larg
     None
 ):
     there, back = torch.randn(2, 2, 40, 60, generator=torch.Generator().manual_seed(0)) * 2
-    assert torch.equal(moved(there, back, 1), occluded(there, back) | outside(there))
+    assert torch.equal(moved(there, back, 1), find_occlusions(there, back) | points_outside(there))
     assert bool((moved(there, back, 4) <= moved(there, back, 1)).all())
     assert moved(there, back, 4).sum() < moved(there, back, 1).sum()
 

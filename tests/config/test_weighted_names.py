@@ -19,7 +19,9 @@ FILES = {"input": "in.mp4", "style": "munch.jpg"}
 def test_the_layers_that_settings_know_are_the_networks(name: str) -> None:
     from vidstyle.features import lite, vgg19
 
-    assert tuple(lite.RANKS if name == "lite" else vgg19.LAYERS) == weighted_names.LAYERS[name]
+    assert (
+        tuple(lite.RANKS if name == "lite" else vgg19.VGG19_LAYERS) == weighted_names.LAYERS[name]
+    )
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def compare(
         read=lambda wanted: clips.images(found, size, first, first + wanted),
         identity={"sha256": digest},
     )
-    cuts = (t - first for t in shots.cuts(differences.scores) if first < t < first + count)
+    cuts = (t - first for t in shots.find_cuts(differences.scores) if first < t < first + count)
     return Comparison({"source": film, **others}, first, count, (0, *cuts))
 
 

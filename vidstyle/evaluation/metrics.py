@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.motion.occlusion import motion_boundary, occluded
-from vidstyle.motion.warp import outside, warp
+from vidstyle.motion.occlusion import motion_boundary, find_occlusions
+from vidstyle.motion.warp import points_outside, warp
 from vidstyle.stylize.losses import TINY, full
 
 VERSION = 1
@@ -36,7 +36,9 @@ def reliable(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
     before it is smoothed.
     """
     return ~(
-        occluded(flow_t_to_s, flow_s_to_t) | motion_boundary(flow_t_to_s) | outside(flow_t_to_s)
+        find_occlusions(flow_t_to_s, flow_s_to_t)
+        | motion_boundary(flow_t_to_s)
+        | points_outside(flow_t_to_s)
     )
 
 
@@ -99,7 +101,7 @@ def uncovered(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
     """True (H, W) where frame t shows what frame s does not: the way there and back does not return
     (Ruder eq. 5), or leads outside the frame.
     """
-    return occluded(flow_t_to_s, flow_s_to_t) | outside(flow_t_to_s)
+    return find_occlusions(flow_t_to_s, flow_s_to_t) | points_outside(flow_t_to_s)
 
 
 def saturation(image: Tensor, where: Tensor) -> float | None:

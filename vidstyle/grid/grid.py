@@ -223,7 +223,7 @@ def identified(config: RenderConfig, folder: Path, models: Models) -> str:
 def whole(path: Path) -> bool:
     """Whether this is a finished cell."""
     try:
-        return image_io.decode(path.read_bytes()) is not None
+        return image_io.decode_image(path.read_bytes()) is not None
     except OSError:
         return False
 

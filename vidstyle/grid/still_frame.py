@@ -12,7 +12,7 @@ from vidstyle.frames import Timeline, to_uint16
 from vidstyle.motion import shots
 from vidstyle.storage import atomic, png16
 from vidstyle.storage.atomic import disk_errors, sha256
-from vidstyle.video.probe import SMALLEST, Source
+from vidstyle.video.probe import MIN_SIDE, Source
 from vidstyle.video.read import read
 from vidstyle.video.scan import scan
 
@@ -30,11 +30,11 @@ def frame_of(source: Source, start: float | None, path: Path, report: Report) ->
     differences = shots.ContentDifference()
     timeline = scan(source, differences.add).timeline
     index = (
-        shots.middle_of_longest(shots.cuts(differences.scores), timeline.pts)
+        shots.middle_of_longest_shot(shots.find_cuts(differences.scores), timeline.pts)
         if start is None
         else shown_at(timeline, start)
     )
-    size = max(SMALLEST, round(source.width * source.sar)), source.height
+    size = max(MIN_SIDE, round(source.width * source.sar)), source.height
     [frame] = read(source, size, index, index + 1)
     with disk_errors(path.parent):
         atomic.write_atomically(path, png16.encode(to_uint16(frame.image), label, 0))

@@ -126,7 +126,7 @@ def seen(network: str, size: tuple[int, int], tile: int) -> int:
 
     canvas = [length + 2 * MARGIN for length in size]
     if tile:
-        largest = tile + STRIDE + 2 * extractor.reach(network)
+        largest = tile + STRIDE + 2 * extractor.network_halo(network)
         canvas = [min(length, largest) for length in canvas]
     return canvas[0] * canvas[1]
 

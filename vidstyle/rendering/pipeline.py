@@ -191,10 +191,10 @@ def prepare(config: RenderConfig) -> Job:
     size = read.fit(source.width, source.height, config.size)
 
     def decide(timeline: Timeline | None = None) -> Delivery:
-        wishes = config.output, config.named_after, config.codec, config.crf
-        return deliveries.decide(
-            source, *wishes, size=size, timeline=timeline, made_from=config.made_from
+        request = deliveries.DeliveryRequest(
+            config.named_after, config.output, config.codec, config.crf, config.made_from
         )
+        return deliveries.plan_delivery(source, request, size, timeline)
 
     delivery = decide()
     if delivery.path.exists() and not config.overwrite and not record.is_own_output(delivery.path):
@@ -239,7 +239,7 @@ def prepare(config: RenderConfig) -> Job:
         delivery=delivery,
         paintings=paintings.in_colours_of(loaded, config, seen.statistics),
         whole=scanned.timeline,
-        cuts=shots.cuts(differences.scores),
+        cuts=shots.find_cuts(differences.scores),
         first=first,
         stop=stop,
         size=size,
@@ -445,15 +445,13 @@ def deliver(
             )
         report(Encoding(done, store.count))
 
-    temporary = write.encode(
+    film = write.Film(
         pictures or [store.path(i) for i in range(store.count)],
         job.timeline,
-        job.source,
         job.delivery,
-        store.folder,
-        trim=job.trim,
+        job.source,
         sar=job.source.sar,
-        on_start=on_start,
-        on_frame=on_frame,
+        trim=job.trim,
     )
+    temporary = write.encode_film(film, store.folder, on_start, on_frame)
     store.deliver(temporary, settings, overwrite=job.config.overwrite)

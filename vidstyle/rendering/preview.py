@@ -101,12 +101,9 @@ def preview(
     target = (
         job.delivery
         if still
-        else delivery.decide(
+        else delivery.plan_delivery(
             job.source,
-            clip,
-            config.named_after,
-            None,
-            None,
+            delivery.DeliveryRequest(config.named_after, clip),
             size=(2 * job.size[0], job.size[1] // 2 * 2),
         )
     )
@@ -193,13 +190,13 @@ def part_shown(job: Job, config: RenderConfig) -> dict[str, float]:
     """Start and duration in seconds: as asked, else 3 s from the middle of the longest shot
     (earlier, where the video would end).
     """
-    from vidstyle.motion.shots import middle_of_longest
+    from vidstyle.motion.shots import middle_of_longest_shot
 
     base, pts = job.whole.time_base, job.whole.pts
     duration = SECONDS if config.duration is None else config.duration
     if config.start is not None:
         return {"start": config.start, "duration": duration}
-    middle = pts[middle_of_longest(job.cuts, pts)] * base
+    middle = pts[middle_of_longest_shot(job.cuts, pts)] * base
     last = (pts[-1] + job.whole.last_duration) * base - Fraction(duration)
     return {"start": float(max(pts[0] * base, min(middle, last))), "duration": duration}
 

@@ -24,7 +24,7 @@ import ffmpeg as builder
 
 from vidstyle.errors import DiskFullError, FFmpegError, RenderError, ToolError
 
-OLDEST = (5, 1)
+OLDEST_VERSION = (5, 1)
 ONLY_LOCAL = ("-protocol_whitelist", "file,pipe")
 """Goes before every `-i`: a playlist or a crafted file must not make ffmpeg open anything that is
 not a local file.
@@ -48,11 +48,11 @@ def find() -> Tool:
     Raises ToolError when there is none.
     """
     skipped: list[str] = []
-    for origin, path in _candidates():
+    for origin, path in _candidate_paths():
         if path is None:
             skipped.append(f"{origin}: not found")
             continue
-        version, problem = _examine(path)
+        version, problem = _examine_candidate(path)
         if problem:
             skipped.append(f"{origin}: {problem}")
             continue
@@ -64,7 +64,7 @@ def find() -> Tool:
     )
 
 
-def _candidates() -> Iterator[tuple[str, str | None]]:
+def _candidate_paths() -> Iterator[tuple[str, str | None]]:
     """(where from, path or None when there is nothing there), best first."""
     if asked := os.environ.get("VIDSTYLE_FFMPEG"):
         yield f"VIDSTYLE_FFMPEG={asked}", shutil.which(asked)
@@ -77,10 +77,10 @@ def _candidates() -> Iterator[tuple[str, str | None]]:
         yield "the imageio-ffmpeg wheel", None
 
 
-def _examine(path: str) -> tuple[str, str]:
+def _examine_candidate(path: str) -> tuple[str, str]:
     """(version, what keeps it from doing the job or "")."""
     try:
-        first_line = _ask(path, "-version").partition("\n")[0]
+        first_line = _ask_ffmpeg(path, "-version").partition("\n")[0]
         words = re.match(r"ffmpeg version (\S+)", first_line)
         if not words:
             return "", "is no ffmpeg"
@@ -88,16 +88,25 @@ def _examine(path: str) -> tuple[str, str]:
         # Builds from git ("N-12345-g0abc", "2026-05-01-git-0abc") carry no release number: judged
         # by what they can do.
         release = re.match(r"n?(\d{1,2})(?!\d)(?:\.(\d+))?", version)
-        if release and (int(release[1]), int(release[2] or 0)) < OLDEST:
-            return version, f"version {version} is older than {OLDEST[0]}.{OLDEST[1]}"
-        lacks = [name for name in ("libx264",) if name not in _names(_ask(path, "-encoders"))]
-        lacks += [name for name in ("zscale",) if name not in _names(_ask(path, "-filters"))]
+        if release and (int(release[1]), int(release[2] or 0)) < OLDEST_VERSION:
+            return (
+                version,
+                f"version {version} is older than {OLDEST_VERSION[0]}.{OLDEST_VERSION[1]}",
+            )
+        lacks = [
+            name
+            for name in ("libx264",)
+            if name not in _listed_names(_ask_ffmpeg(path, "-encoders"))
+        ]
+        lacks += [
+            name for name in ("zscale",) if name not in _listed_names(_ask_ffmpeg(path, "-filters"))
+        ]
         return version, f"{version} lacks {' and '.join(lacks)}" if lacks else ""
     except (OSError, subprocess.SubprocessError) as e:
         return "", f"does not run ({type(e).__name__})"
 
 
-def _ask(path: str, question: str) -> str:
+def _ask_ffmpeg(path: str, question: str) -> str:
     done = subprocess.run(
         [path, "-hide_banner", question] if question != "-version" else [path, question],
         stdin=subprocess.DEVNULL,
@@ -109,7 +118,7 @@ def _ask(path: str, question: str) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-def _names(listing: str) -> frozenset[str]:
+def _listed_names(listing: str) -> frozenset[str]:
     """The second word of every line: how `-encoders` and `-filters` list names, after a column of
     flags.
     """
@@ -119,7 +128,7 @@ def _names(listing: str) -> frozenset[str]:
 @functools.cache
 def encoders() -> frozenset[str]:
     """The names of the encoders of the ffmpeg in use."""
-    return _names(_ask(find().path, "-encoders"))
+    return _listed_names(_ask_ffmpeg(find().path, "-encoders"))
 
 
 def local(path: Path) -> str:
@@ -163,7 +172,7 @@ def filter_chain(filters: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     )
 
 
-_HINT = "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
+_OTHER_FFMPEG_HINT = "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
 
 
 class Child:
@@ -192,14 +201,16 @@ class Child:
         self._log.seek(0)
         return code, self._log.read().decode("utf-8", "replace")
 
-    def finish(self, what: str, error: type[RenderError] = FFmpegError, hint: str = _HINT) -> str:
+    def finish(
+        self, what: str, error: type[RenderError] = FFmpegError, hint: str = _OTHER_FFMPEG_HINT
+    ) -> str:
         """Waits for the end and returns stderr. Raises DiskFullError or `error` (headed by `what`)
         if it failed.
         """
         code, text = self.wait()
         if code == 0:
             return text
-        why = complaint(text) or (
+        why = last_complaint(text) or (
             f"ffmpeg was killed by signal {-code}" if code < 0 else f"ffmpeg ended with code {code}"
         )
         if "No space left on device" in text:
@@ -207,18 +218,18 @@ class Child:
         raise error(what, why, hint)
 
 
-_EMPTY = "Conversion failed|Last message|Nothing was written|Task finished|Terminating|Error opening (in|out)put file"
+_EMPTY_COMPLAINTS = "Conversion failed|Last message|Nothing was written|Task finished|Terminating|Error opening (in|out)put file"
 """How the lines begin in which ffmpeg only repeats that something failed."""
 
 
-def complaint(text: str, lines: int = 3) -> str:
+def last_complaint(text: str, lines: int = 3) -> str:
     """The last meaningful lines of ffmpeg's stderr as one line, without memory addresses; "" when
     there are none.
     """
     kept: list[str] = []
     for raw in text.splitlines():
         line = re.sub(r"^(\[[^\]]*\] ?)+", "", raw).strip()
-        empty = re.match(_EMPTY, line)
+        empty = re.match(_EMPTY_COMPLAINTS, line)
         if line and not empty and line not in kept:
             kept.append(line)
     return "; ".join(kept[-lines:])[:400]
@@ -230,7 +241,7 @@ def complaints(report: str) -> list[str]:
     return [
         line
         for prefix, line in lines
-        if re.search(r"\[(error|fatal)\]", prefix) and not re.match(_EMPTY, line)
+        if re.search(r"\[(error|fatal)\]", prefix) and not re.match(_EMPTY_COMPLAINTS, line)
     ]
 
 

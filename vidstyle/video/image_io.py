@@ -61,17 +61,17 @@ def is_still(head: bytes) -> bool:
     return head.startswith(_SIGNATURES)
 
 
-def decode(data: bytes) -> NDArray[Any] | None:
+def decode_image(data: bytes) -> NDArray[Any] | None:
     """(H, W, 3) RGB, uint8, uint16 or float32 as in the file, upright (EXIF); None when it is no
     whole picture.
     """
-    array = _imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if array is None or (data.startswith(b"\xff\xd8") and not _jpeg_ends(data)):
+    array = _decode_quietly(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if array is None or (data.startswith(b"\xff\xd8") and not _has_jpeg_end(data)):
         return None  # a JPEG without its end marker: some decoders fill the rest with grey
     return np.ascontiguousarray(array[..., ::-1])
 
 
-def _jpeg_ends(data: bytes) -> bool:
+def _has_jpeg_end(data: bytes) -> bool:
     """Whether the picture's scan has an end marker; what follows it (a phone's motion photo) is
     none of ours.
     """
@@ -87,7 +87,7 @@ def _jpeg_ends(data: bytes) -> bool:
 
 def has_alpha(data: bytes) -> bool:
     """Whether there is an alpha channel that shows something through."""
-    array = _imdecode(data, cv2.IMREAD_UNCHANGED)
+    array = _decode_quietly(data, cv2.IMREAD_UNCHANGED)
     return (
         array is not None
         and array.ndim == 3
@@ -98,8 +98,8 @@ def has_alpha(data: bytes) -> bool:
     )
 
 
-def _imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
-    with _quiet():
+def _decode_quietly(data: bytes, flags: int) -> NDArray[Any] | None:
+    with _silence_opencv():
         try:
             array: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error:  # more pixels than OpenCV allows, or a header that makes no sense
@@ -108,7 +108,7 @@ def _imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_opencv() -> Iterator[None]:
     """OpenCV writes its complaints to stderr; ours are in the error that is raised."""
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)

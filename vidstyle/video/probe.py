@@ -18,7 +18,7 @@ from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE
 from vidstyle.video import ffmpeg, image_io, showinfo
 
-SMALLEST = 16
+MIN_SIDE = 16
 """Pixels on a side; below that the features' pooling leaves nothing to match."""
 
 STILL_RATE = Fraction(25)
@@ -91,15 +91,15 @@ def probe(path: Path) -> Source:
     with path.open("rb") as file:
         head = file.read(4096)
     source = _probe_still(path) if image_io.is_still(head) else _probe_moving(path, head)
-    if min(source.width, source.height) < SMALLEST:
-        why = f"the picture is {source.width}x{source.height}, and less than {SMALLEST} pixels on a side holds no style"
+    if min(source.width, source.height) < MIN_SIDE:
+        why = f"the picture is {source.width}x{source.height}, and less than {MIN_SIDE} pixels on a side holds no style"
         raise InputError(f"cannot render {path}", why, "enlarge it first")
     return source
 
 
 def _probe_still(path: Path) -> Source:
     data = path.read_bytes()
-    array = image_io.decode(data)
+    array = image_io.decode_image(data)
     if array is None:
         raise InputError(
             f"cannot read {path}", "the image is damaged or cut short", "save or download it again"
@@ -134,26 +134,26 @@ def _probe_moving(path: Path, head: bytes) -> Source:
     # A GIF's demuxer is named, or a name like `a%03d.gif` would be taken for a numbered series of
     # files.
     options: tuple[tuple[str, str], ...] = (("f", "gif"),) if head.startswith(b"GIF8") else ()
-    report = _first_frame(path, options)
-    picture = showinfo.parse(report)
-    header = _header(report, path)
-    _refuse_what_is_no_picture(path, head, header, report, picture)
+    report = _report_first_frame(path, options)
+    picture = showinfo.parse_showinfo(report)
+    header = _input_header(report, path)
+    _refuse_unless_picture(path, head, header, report, picture)
     assert picture is not None
-    container = _container(header)
-    streams, films = _streams(header)
+    container = _container_name(header)
+    streams, films = _list_streams(header)
     if films[0].codec == "h264" and ffmpeg.complaints(report):
         # x264 before build 151 wrote 4:4:4 in a way of its own; ffmpeg allows for it only where the
         # stream names its writer, and some tools drop that name.
         older = (*options, ("x264_build", "150"))
-        again = _first_frame(path, older)
+        again = _report_first_frame(path, older)
         options = options if ffmpeg.complaints(again) else older
-    kind = _kind(container, head)
+    kind = _source_kind(container, head)
     alpha = (
         _is_transparent(path, options)
         if kind == "animation"
         else picture.has_alpha or bool(re.search(r"^ +alpha_mode +: 1", header, re.MULTILINE))
     )
-    start = _find(r"^  Duration: .*?, start: (-?[\d.]+)", header)
+    start = _find_group(r"^  Duration: .*?, start: (-?[\d.]+)", header)
     return Source(
         path=path,
         kind=kind,
@@ -163,7 +163,7 @@ def _probe_moving(path: Path, head: bytes) -> Source:
         height=picture.height,
         sar=picture.sar,
         start=Fraction(start or 0),
-        duration=_duration(header),
+        duration=_promised_duration(header),
         nominal_rate=STILL_RATE if kind == "image" else picture.rate or STILL_RATE,
         bits=picture.bits,
         matrix=picture.matrix,
@@ -174,13 +174,13 @@ def _probe_moving(path: Path, head: bytes) -> Source:
         has_alpha=alpha,
         hdr=picture.transfer in showinfo.HDR_TRANSFERS,
         streams=streams,
-        warnings=_warnings(alpha, picture, films),
+        warnings=_user_warnings(alpha, picture, films),
         time_base=picture.time_base or TIME_BASE,
         input_options=options,
     )
 
 
-def _first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
+def _report_first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
     """What ffmpeg says about the file and its first frame (or that it failed), each line with its
     level.
     """
@@ -196,7 +196,7 @@ def _first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
     )
 
 
-def _header(report: str, path: Path) -> str:
+def _input_header(report: str, path: Path) -> str:
     """The description of the input, without the levels, and without the name, which can hold
     anything.
     """
@@ -204,21 +204,21 @@ def _header(report: str, path: Path) -> str:
     return re.split(r"^(?:Stream mapping|Output #0)", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-_STREAM = re.compile(
+_STREAM_LINE = re.compile(
     r"^ {2,4}Stream #0:(\d+)[^:]*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (\w+)(.*)",
     re.MULTILINE,
 )
 
 
-def _container(header: str) -> str:
-    return _find(r"^Input #0, (\S+),", header) or ""
+def _container_name(header: str) -> str:
+    return _find_group(r"^Input #0, (\S+),", header) or ""
 
 
-def _streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
+def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
     """(every stream by index, the video streams that are no cover picture)."""
     found: dict[int, Stream] = {}
     films = []
-    for index, kind, codec, rest in _STREAM.findall(header):
+    for index, kind, codec, rest in _STREAM_LINE.findall(header):
         stream = Stream(int(index), {"Unknown": "data"}.get(kind, kind.lower()), codec)
         if (
             stream.index not in found
@@ -232,11 +232,11 @@ def _streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
     )
 
 
-def _refuse_what_is_no_picture(
+def _refuse_unless_picture(
     path: Path, head: bytes, header: str, report: str, picture: showinfo.Picture | None
 ) -> None:
-    container = _container(header)
-    streams, films = _streams(header)
+    container = _container_name(header)
+    streams, films = _list_streams(header)
     why = "; ".join(ffmpeg.complaints(report)[-2:]) or "ffmpeg decodes no frame of it"
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
@@ -278,7 +278,7 @@ def _refuse_what_is_no_picture(
         )
 
 
-def _kind(container: str, head: bytes) -> Literal["video", "animation", "image"]:
+def _source_kind(container: str, head: bytes) -> Literal["video", "animation", "image"]:
     if container in ("gif", "apng") or container.startswith("webp"):
         return "animation"
     photo = head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"heic", b"heix", b"mif1")
@@ -295,14 +295,14 @@ def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
     return min(ffmpeg.run(args, f"cannot read {path}")[0], default=255) < 255
 
 
-def _duration(header: str) -> Fraction | None:
+def _promised_duration(header: str) -> Fraction | None:
     found = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", header, re.MULTILINE)
     if not found:
         return None
     return (int(found[1]) * 60 + int(found[2])) * 60 + Fraction(found[3])
 
 
-def _warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) -> tuple[str, ...]:
+def _user_warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) -> tuple[str, ...]:
     warnings = [_ALPHA_WARNING] if alpha else []
     if hdr := showinfo.HDR_TRANSFERS.get(picture.transfer):
         warnings.append(f"the video is HDR ({hdr}): it is tone-mapped to standard range")
@@ -314,6 +314,6 @@ def _warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) -> tu
     return tuple(warnings)
 
 
-def _find(pattern: str, text: str) -> str | None:
+def _find_group(pattern: str, text: str) -> str | None:
     found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else None

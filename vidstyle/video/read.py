@@ -17,12 +17,12 @@ from torch import Tensor
 from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
 from vidstyle.frames import Frame
 from vidstyle.video import ffmpeg, image_io
-from vidstyle.video.probe import SMALLEST, Source, probe
+from vidstyle.video.probe import MIN_SIDE, Source, probe
 from vidstyle.video.seek import SeekIndex
 
 Filter = tuple[str, Mapping[str, Any]]
 
-_MATRIX = {
+_ZSCALE_MATRICES = {
     "bt709": "709",
     "bt470bg": "170m",  # the same coefficients
     "smpte170m": "170m",
@@ -36,11 +36,11 @@ _MATRIX = {
 }
 """ffmpeg's names -> zscale's."""
 
-_LONGEST_WAIT = 60.0
+_MAX_WAIT_SECONDS = 60.0
 """Seconds until a frame that has come counts as unconfirmed."""
 
-_WHOLE_CHROMA = "yuv444p|yuv444p9le|yuv444p10le|yuv444p12le|yuv444p14le|yuv444p16le|gray|gray10le|gray12le|gray16le"
-_PLANAR_RGB = (
+_WHOLE_CHROMA_FORMATS = "yuv444p|yuv444p9le|yuv444p10le|yuv444p12le|yuv444p14le|yuv444p16le|gray|gray10le|gray12le|gray16le"
+_PLANAR_RGB_FORMATS = (
     "gbrp|gbrap|gbrp9le|gbrp10le|gbrap10le|gbrp12le|gbrap12le|gbrp14le|gbrp16le|gbrap16le|gbrpf32le"
 )
 
@@ -52,7 +52,7 @@ def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
     if long_side is None:
         return width, height
     scale = long_side / max(width, height)
-    return max(SMALLEST, 2 * round(width * scale / 2)), max(SMALLEST, 2 * round(height * scale / 2))
+    return max(MIN_SIDE, 2 * round(width * scale / 2)), max(MIN_SIDE, 2 * round(height * scale / 2))
 
 
 def read(
@@ -80,7 +80,7 @@ def read(
     """
     width, height = size or (source.width, source.height)
     if source.kind == "image":
-        yield Frame(0, _resize(read_image(source.path, InputError), width, height))
+        yield Frame(0, _resize_image(read_image(source.path, InputError), width, height))
         return
     if seek is not None:
         end = len(seek.times) if stop is None else min(stop, len(seek.times))
@@ -124,7 +124,7 @@ def _read_by_seeking(
                 data = child.stdout.read(size_in_bytes)
                 if len(data) < size_in_bytes or not _is_expected(number, decoded, index):
                     return number
-                yield Frame(number, _tensor(data, width, height))
+                yield Frame(number, _to_tensor(data, width, height))
         finally:
             child.process.kill()
             listener.join()
@@ -157,7 +157,7 @@ def _is_expected(
     while True:
         try:
             # The line is written when its picture is; if it does not come, seeking has failed.
-            time, checksum = decoded.get(timeout=_LONGEST_WAIT)
+            time, checksum = decoded.get(timeout=_MAX_WAIT_SECONDS)
         except queue.Empty:
             return False
         if time >= earliest:
@@ -173,7 +173,7 @@ def _seek_arguments(
     index: SeekIndex,
     checksums: str,
 ) -> list[str]:
-    """Arguments that decode from the key frame before `first`: pictures as of `_arguments` to
+    """Arguments that decode from the key frame before `first`: pictures as of `_decode_arguments` to
     stdout, and framecrc's lines of all decoded frames before `stop` to the URL `checksums`.
     """
     # Times and not counts tell which frames these are: nobody knows where ffmpeg arrives. The end
@@ -207,7 +207,7 @@ def _read_from_start(
 ) -> Generator[Frame, None, None]:
     """Yield frames as `read` does, decoding from the first frame of the file on."""
     trim: dict[str, int] = {"start_frame": first, **({} if stop is None else {"end_frame": stop})}
-    args = _arguments(source, width, height, [("trim", trim)], fps_mode="passthrough")
+    args = _decode_arguments(source, width, height, [("trim", trim)], fps_mode="passthrough")
     size_in_bytes = width * height * 6
     count = 0
     with ffmpeg.running(args, stdout=True) as child:
@@ -215,7 +215,7 @@ def _read_from_start(
             data = child.stdout.read(size_in_bytes)
             if len(data) < size_in_bytes:
                 break
-            yield Frame(first + count, _tensor(data, width, height))
+            yield Frame(first + count, _to_tensor(data, width, height))
             count += 1
         if stop is not None and first + count >= stop:
             return
@@ -224,13 +224,13 @@ def _read_from_start(
         missing = max(1, stop - first - count) if stop is not None else 1
         raise DecodeError(
             f"decoding {source.path} broke off before frame {first + count}",
-            ffmpeg.complaint(complaint) or "the decoder delivered no more frames",
+            ffmpeg.last_complaint(complaint) or "the decoder delivered no more frames",
             "copy the file again, or render what it holds with --allow-damaged",
             missing,
         )
 
 
-def _arguments(
+def _decode_arguments(
     source: Source, width: int, height: int, before: Sequence[Filter], **output: Any
 ) -> list[str]:
     """Arguments that decode the video stream to raw gbrp16le; `before` is what is done to the
@@ -257,7 +257,7 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     primaries = "2020" if wide else "709"
     transfer = source.transfer if source.hdr else "709"
     given = {
-        "min": _MATRIX.get(source.matrix, "709"),
+        "min": _ZSCALE_MATRICES.get(source.matrix, "709"),
         "rin": source.color_range,
         "pin": primaries,
         "tin": transfer,
@@ -273,14 +273,14 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     }
     planar: list[Filter] = []
     if source.rgb:
-        planar = [("format", {"pix_fmts": _PLANAR_RGB})]
+        planar = [("format", {"pix_fmts": _PLANAR_RGB_FORMATS})]
     elif source.width % 2 or source.height % 2:
         # zscale refuses subsampled chroma of odd size (sekrit-twc/zimg's API asks for whole
         # blocks).
         same = {"in_range": source.color_range, "out_range": source.color_range}
         planar = [
             ("scale", {**same, "flags": "bicubic+accurate_rnd"}),
-            ("format", {"pix_fmts": _WHOLE_CHROMA}),
+            ("format", {"pix_fmts": _WHOLE_CHROMA_FORMATS}),
         ]
     if not source.hdr:
         return [*planar, ("zscale", {**given, **wanted})]
@@ -297,7 +297,7 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     ]
 
 
-def _tensor(data: bytes, width: int, height: int) -> Tensor:
+def _to_tensor(data: bytes, width: int, height: int) -> Tensor:
     """Raw gbrp16le -> (3, H, W) in [0, 1]."""
     planes = np.frombuffer(data, "<u2").reshape(3, height, width)  # green, blue, red
     return torch.from_numpy(planes[[2, 0, 1]].astype(np.float32) / np.float32(65535))
@@ -311,29 +311,29 @@ def read_image(path: Path, error: type[Refusal]) -> Tensor:
     """
     path = Path(path)
     image_io.check_file(path, error)
-    array = image_io.decode(path.read_bytes())
+    array = image_io.decode_image(path.read_bytes())
     if array is None:
-        return _first_frame(path, error)
+        return _decode_first_frame(path, error)
     limit = {"uint8": 255.0, "uint16": 65535.0}.get(array.dtype.name, 1.0)
     image = torch.from_numpy((array.astype(np.float32) / limit).clip(0, 1))
     return image.permute(2, 0, 1).contiguous()  # (3, H, W)
 
 
-def _first_frame(path: Path, error: type[Refusal]) -> Tensor:
+def _decode_first_frame(path: Path, error: type[Refusal]) -> Tensor:
     """What OpenCV cannot decode, through ffmpeg: GIF in older OpenCV, AVIF, JPEG XL."""
     hint = "give a PNG, JPEG, WebP, TIFF or GIF"
     try:
         source = probe(path)
         if source.kind != "video":
-            args = _arguments(source, source.width, source.height, [], **{"frames:v": 1})
+            args = _decode_arguments(source, source.width, source.height, [], **{"frames:v": 1})
             data, _ = ffmpeg.run(args, f"cannot read {path}")
-            return _tensor(data, source.width, source.height)
+            return _to_tensor(data, source.width, source.height)
     except (InputError, RenderError) as e:
         raise error(f"cannot read {path} as an image", e.why, hint) from e
     raise error(f"cannot read {path} as an image", "it is a video", hint)
 
 
-def _resize(image: Tensor, width: int, height: int) -> Tensor:
+def _resize_image(image: Tensor, width: int, height: int) -> Tensor:
     """(3, H, W) -> (3, height, width)."""
     if image.shape[1:] == (height, width):
         return image

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.video import ffmpeg
-from vidstyle.video import timeline as cadence
 from vidstyle.video.probe import STILL_RATE, Source
 from vidstyle.video.seek import SeekIndex, build_seek_index
+from vidstyle.video.timeline import build_timeline
 
-THUMBNAIL = 160
+THUMBNAIL_LONG_SIDE = 160
 """Long side in pixels."""
 
 Thumbnails = Callable[[NDArray[np.uint8]], None]
@@ -55,7 +55,7 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
     """
     if source.kind == "image":
         return _scan_still(source, on_thumbnail)
-    log, code, report = _decode(source, on_thumbnail)
+    log, code, report = _decode_all(source, on_thumbnail)
     errors = ffmpeg.complaints(report)
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
@@ -70,10 +70,10 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
             "check that it plays, or copy it again",
         )
     start = round(source.start / TIME_BASE)
-    timeline = cadence.timeline(
+    timeline = build_timeline(
         log.pts, log.last_duration, start, source.nominal_rate, source.time_base
     )
-    missing = _missing(source, timeline, log, code, report) if errors or code else 0
+    missing = _count_missing(source, timeline, log, code, report) if errors or code else 0
     # The pictures of an animation are drawn over one another: none stands for itself.
     key_times = [] if source.kind == "animation" else log.key_times
     seek_index = build_seek_index(log.pts, log.checksums, key_times)
@@ -127,7 +127,7 @@ class _Log:
                 self.key_times.append(round(pts * self.packet_unit))
 
 
-def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int, str]:
+def _decode_all(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int, str]:
     """(what came out of the file, ffmpeg's return code, its report)."""
     width, height = _thumbnail_size(source)
     reading, writing = os.pipe()
@@ -187,7 +187,7 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
     return log, code, report
 
 
-def _missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:
+def _count_missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:
     """How many frames a decoder that complained did not deliver.
 
     Holes count where packets were read that gave no frame; the end counts only when the file itself
@@ -213,7 +213,7 @@ def _missing(source: Source, timeline: Timeline, log: _Log, code: int, report: s
 
 
 def _thumbnail_size(source: Source) -> tuple[int, int]:
-    scale = min(1.0, THUMBNAIL / max(source.width, source.height))
+    scale = min(1.0, THUMBNAIL_LONG_SIDE / max(source.width, source.height))
     return max(1, round(source.width * scale)), max(1, round(source.height * scale))
 
 
