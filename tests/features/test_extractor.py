@@ -90,7 +90,7 @@ def test_freed_memory_is_kept_only_where_all_of_it_can_be(
 
     def mallopt(parameter: int, value: int) -> int | None:
         calls.append(parameter)
-        thresholds.extend_edges([value] if parameter == -3 else [])
+        thresholds.extend([value] if parameter == -3 else [])
         return granted
 
     libc = SimpleNamespace(mallopt=mallopt) if granted is not None else SimpleNamespace()

@@ -94,7 +94,7 @@ def test_the_last_frame_of_a_variable_rate_lasts_as_long_as_the_sources(clips: C
     frames = pictures(clips.folder / "frames", 4, (64, 48))
     for extension in (".mp4", ".mkv", ".webm"):
         request = DeliveryRequest(STYLE, clips.folder / f"out{extension}")
-        film = write.Film(frames, timeline, plan_delivery(source, request), source)
+        film = write.FinishedFilm(frames, timeline, plan_delivery(source, request), source)
         path = write.encode_film(film, clips.folder, lambda *_: None)
         path = path.replace(film.delivery.path)
         assert abs(packets(path, "v", decode=True)[-1][1] - 45_000) <= MILLISECOND

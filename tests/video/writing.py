@@ -67,7 +67,7 @@ def render(
     scratch = clip.parent / "scratch"
     scratch.mkdir(exist_ok=True)
     more = {"on_start": lambda pid, path: None, **more}
-    film = write.Film(frames, timeline, delivery, source, sar or source.sar, trim)
+    film = write.FinishedFilm(frames, timeline, delivery, source, sar or source.sar, trim)
     temporary = write.encode_film(film, scratch, **more)
     assert temporary.name == f".{output.name}.{os.getpid()}.tmp{output.suffix}"
     temporary.replace(output)

@@ -445,7 +445,7 @@ def deliver(
             )
         report(Encoding(done, store.count))
 
-    film = write.Film(
+    film = write.FinishedFilm(
         pictures or [store.path(i) for i in range(store.count)],
         job.timeline,
         job.delivery,

@@ -216,7 +216,7 @@ class Trace:
             self.store.save_record(encoder={"pid": pid, "temporary": str(temporary)})
 
         plan = delivery.plan_plain_mp4(film)
-        traced = write.Film(self.film, times, plan, sar=self.job.source.sar)
+        traced = write.FinishedFilm(self.film, times, plan, sar=self.job.source.sar)
         made = write.encode_film(traced, self.pictures.path, on_start)
         made.replace(film)
         self.store.save_record(encoder=None)

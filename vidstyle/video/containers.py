@@ -1,5 +1,5 @@
-"""What each container takes: video codecs, and how the other streams of the source travel into
-it.
+"""The containers, each with the video codecs that it takes and the way in which the other streams
+of the source come along.
 """
 
 from __future__ import annotations
@@ -145,14 +145,15 @@ class Track:
 def plan_tracks(
     streams: tuple[Stream, ...], extension: str
 ) -> tuple[tuple[Track, ...], tuple[str, ...]]:
-    """What becomes of the sound, subtitles and attachments, and a line for each that is not simply
-    copied.
+    """Plan the sound, subtitles and attachments of the output, with a line for each that is not
+    simply copied.
 
-    Video streams and data (time codes, telemetry) are never carried over.
+    Video streams and data (time codes, telemetry) never come along.
     """
     container = CONTAINERS[extension]
     name = extension[1:]
-    tracks, notes = [], []
+    tracks = []
+    notes = []
     for stream in streams:
         encoder = _choose_encoder(stream, container)
         if encoder:
@@ -168,11 +169,12 @@ def plan_tracks(
 
 
 def _stream_label(stream: Stream) -> str:
+    """Name a stream for the user."""
     return f"{stream.kind} stream {stream.index} ({stream.codec})"
 
 
 def _choose_encoder(stream: Stream, container: Container) -> str | None:
-    """ "copy", an encoder, or None when the stream cannot come along."""
+    """Return "copy", an encoder, or None when the stream cannot come along."""
     if stream.kind == "audio" and stream.codec not in ("none", "unknown"):
         return "copy" if stream.codec in container.audio else container.audio_encoder
     if stream.kind == "subtitle":

@@ -1,4 +1,4 @@
-"""What the output will be, decided before anything is rendered: its path, container, codec and
+"""The plan of the output, made before anything is rendered: its path, container, codec and
 encoder.
 """
 
@@ -28,9 +28,9 @@ IMAGES = {
 }
 
 _MAX_NAME_BYTES = 200
-"""Bytes; a file system's 255 less what the names of temporary files add."""
+"""A file system's 255 less what the names of temporary files add."""
 _MAX_INAUDIBLE_SECONDS = Fraction(1, 1000)
-"""Seconds that sound may be off."""
+"""Seconds that sound may be off unheard."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,9 @@ def plan_plain_mp4(path: Path) -> Delivery:
 
 
 def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str]]:
-    """The source's own kind of file where that can be, and a note where it cannot."""
+    """Return the extension of the source's own kind of file where that can be written, else another
+    one and a note.
+    """
     own = source.path.suffix.lower()
     if source.kind == "image":
         return (
@@ -213,8 +215,8 @@ def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str
 
 
 def _source_extension(source: Source) -> str | None:
-    """The extension for the source's container; its own name's where that agrees or nothing better
-    is known.
+    """Return the extension for the source's container; its own name's where that agrees or nothing
+    better is known.
     """
     own = source.path.suffix.lower()
     demuxers = {
@@ -230,6 +232,9 @@ def _source_extension(source: Source) -> str | None:
 
 
 def _output_kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
+    """Return what the extension stands for. Raises OutputError where the source cannot become
+    that.
+    """
     extension = path.suffix.lower()
     what = f"cannot write {path}"
     if extension not in CONTAINERS and extension not in IMAGES and extension != ".gif":
@@ -248,8 +253,8 @@ def _output_kind(path: Path, source: Source) -> Literal["video", "gif", "image"]
 
 
 def check_place(path: Path, source: Path, made_from: Sequence[Path]) -> None:
-    """Raises OutputError where no file of this name can be written, or it would replace what the
-    render is made of.
+    """Raise OutputError where no file of this name can be written, or it would replace a file that
+    the render is made of.
     """
     what = f"cannot write {path!s}".replace("\n", "\\n").replace("\r", "\\r")
     if any(character in str(path.absolute()) for character in "\n\r"):
@@ -319,7 +324,10 @@ def _plan_video(
     pix_fmt = scale.odd if odd else scale.pix_fmt
     if pix_fmt != scale.pix_fmt:
         shape = f"{size[0]}x{size[1]}"
-        advice = f"some players do not show that; --size {2 * round(max(size) / 2)}, or --codec vp9, avoids it"
+        advice = (
+            f"some players do not show that; --size {2 * round(max(size) / 2)}, "
+            "or --codec vp9, avoids it"
+        )
         notes = [
             *notes,
             f"{name} keeps the odd size {shape} by storing full chroma (4:4:4): {advice}",
@@ -350,7 +358,7 @@ def _plan_video(
 
 
 def _first_available(path: Path, encoders: tuple[str, ...]) -> str:
-    """The first of the encoders that the ffmpeg in use has."""
+    """Return the first of the encoders that the ffmpeg in use has."""
     for encoder in encoders:
         if encoder in ffmpeg.encoders():
             return encoder

@@ -42,7 +42,7 @@ class Tool:
 
 @functools.cache
 def find() -> Tool:
-    """The first ffmpeg that is new enough and can do the job: `VIDSTYLE_FFMPEG`, PATH, the
+    """Find the first ffmpeg that is new enough and can do the job: `VIDSTYLE_FFMPEG`, PATH, the
     imageio-ffmpeg wheel.
 
     Raises ToolError when there is none.
@@ -60,12 +60,13 @@ def find() -> Tool:
     raise ToolError(
         "no usable ffmpeg",
         "; ".join(skipped),
-        "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG to an ffmpeg >= 5.1 with libx264 and zscale",
+        "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG to an ffmpeg >= 5.1 with libx264 and "
+        "zscale",
     )
 
 
 def _candidate_paths() -> Iterator[tuple[str, str | None]]:
-    """(where from, path or None when there is nothing there), best first."""
+    """Yield (where from, path or None when there is nothing there), best first."""
     if asked := os.environ.get("VIDSTYLE_FFMPEG"):
         yield f"VIDSTYLE_FFMPEG={asked}", shutil.which(asked)
     yield "PATH", shutil.which("ffmpeg")
@@ -78,7 +79,7 @@ def _candidate_paths() -> Iterator[tuple[str, str | None]]:
 
 
 def _examine_candidate(path: str) -> tuple[str, str]:
-    """(version, what keeps it from doing the job or "")."""
+    """Return (version, what keeps it from doing the job or "")."""
     try:
         first_line = _ask_ffmpeg(path, "-version").partition("\n")[0]
         words = re.match(r"ffmpeg version (\S+)", first_line)
@@ -107,6 +108,7 @@ def _examine_candidate(path: str) -> tuple[str, str]:
 
 
 def _ask_ffmpeg(path: str, question: str) -> str:
+    """Return what an ffmpeg answers to one option."""
     done = subprocess.run(
         [path, "-hide_banner", question] if question != "-version" else [path, question],
         stdin=subprocess.DEVNULL,
@@ -119,21 +121,21 @@ def _ask_ffmpeg(path: str, question: str) -> str:
 
 
 def _listed_names(listing: str) -> frozenset[str]:
-    """The second word of every line: how `-encoders` and `-filters` list names, after a column of
-    flags.
+    """Return the second word of every line: so `-encoders` and `-filters` list names, after a
+    column of flags.
     """
     return frozenset(words[1] for line in listing.splitlines() if len(words := line.split()) > 1)
 
 
 @functools.cache
 def encoders() -> frozenset[str]:
-    """The names of the encoders of the ffmpeg in use."""
+    """Return the names of the encoders of the ffmpeg in use."""
     return _listed_names(_ask_ffmpeg(find().path, "-encoders"))
 
 
 def local(path: Path) -> str:
-    """The path as an ffmpeg URL: with the protocol, a name may start with `-` and hold `:`, `%`,
-    quotes and spaces.
+    """Return the path as an ffmpeg URL: with the protocol, a name may start with `-` and hold `:`,
+    `%`, quotes and spaces.
     """
     return f"file:{Path(path).absolute()}"
 
@@ -145,7 +147,7 @@ def decode_arguments(
     input_options: Mapping[str, str] | None = None,
     **output: Any,
 ) -> list[str]:
-    """Arguments that decode one stream of a file through a chain of filters to stdout.
+    """Build the arguments that decode one stream of a file through a chain of filters to stdout.
 
     Args:
         stream: absolute index, or a specifier such as "V:0".
@@ -186,15 +188,17 @@ class Child:
 
     @property
     def stdout(self) -> IO[bytes]:
+        """The pipe that it writes to."""
         assert self.process.stdout is not None, "started without stdout=True"
         return self.process.stdout
 
     @property
     def pid(self) -> int:
+        """The process id."""
         return self.process.pid
 
     def wait(self) -> tuple[int, str]:
-        """Waits for the end; the return code (negative: killed by that signal) and what was written
+        """Wait for the end; return the code (negative: killed by that signal) and what was written
         to stderr.
         """
         code = self.process.wait()
@@ -204,7 +208,7 @@ class Child:
     def finish(
         self, what: str, error: type[RenderError] = FFmpegError, hint: str = _OTHER_FFMPEG_HINT
     ) -> str:
-        """Waits for the end and returns stderr. Raises DiskFullError or `error` (headed by `what`)
+        """Wait for the end and return stderr. Raises DiskFullError or `error` (headed by `what`)
         if it failed.
         """
         code, text = self.wait()
@@ -218,13 +222,16 @@ class Child:
         raise error(what, why, hint)
 
 
-_EMPTY_COMPLAINTS = "Conversion failed|Last message|Nothing was written|Task finished|Terminating|Error opening (in|out)put file"
-"""How the lines begin in which ffmpeg only repeats that something failed."""
+_EMPTY_COMPLAINTS = (
+    "Conversion failed|Last message|Nothing was written|Task finished|Terminating|"
+    "Error opening (in|out)put file"
+)
+"""Beginnings of the lines in which ffmpeg only repeats that something failed."""
 
 
 def last_complaint(text: str, lines: int = 3) -> str:
-    """The last meaningful lines of ffmpeg's stderr as one line, without memory addresses; "" when
-    there are none.
+    """Return the last meaningful lines of ffmpeg's stderr as one line, without memory addresses; ""
+    when there are none.
     """
     kept: list[str] = []
     for raw in text.splitlines():
@@ -236,7 +243,9 @@ def last_complaint(text: str, lines: int = 3) -> str:
 
 
 def complaints(report: str) -> list[str]:
-    """The error lines of an ffmpeg that ran with `-loglevel level+...`, without their prefixes."""
+    """Return the error lines of an ffmpeg that ran with `-loglevel level+...`, without their
+    prefixes.
+    """
     lines = re.findall(r"^((?:\[[^\]]*\] )*)(.*)", report, re.MULTILINE)
     return [
         line
@@ -249,7 +258,7 @@ def complaints(report: str) -> list[str]:
 def running(
     args: Sequence[str], *, stdout: bool = False, pass_fds: Sequence[int] = (), level: str = "error"
 ) -> Iterator[Child]:
-    """Runs ffmpeg with `args`. Whatever way the block is left, a child that still lives is killed,
+    """Run ffmpeg with `args`. Whatever way the block is left, a child that still lives is killed,
     and always reaped.
 
     Args:
@@ -287,8 +296,8 @@ def running(
 def run(
     args: Sequence[str], what: str, error: type[RenderError] = FFmpegError, level: str = "error"
 ) -> tuple[bytes, str]:
-    """Runs ffmpeg to its end; (stdout, stderr). Raises as `Child.finish` does. stdout is held in
-    memory.
+    """Run ffmpeg to its end; return (stdout, stderr). Raises as `Child.finish` does. All of stdout
+    is in memory.
     """
     with running(args, stdout=True, level=level) as child:
         out = child.stdout.read()

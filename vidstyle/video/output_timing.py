@@ -1,4 +1,4 @@
-"""When each frame of the output is shown, in whole ticks of a time base that the encoder is
+"""The times of the frames of the output, in whole ticks of a time base that the encoder is
 given.
 """
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from vidstyle.frames import Timeline
 
 _MAX_SHIFT_SECONDS = Fraction(1, 2000)
-"""Seconds that a frame may be moved by to lie on a constant rate."""
+"""A frame may be moved by as much to lie on a constant rate."""
 _MIN_TICK_SECONDS = Fraction(1, 1_000_000)
-"""Seconds; ffmpeg's scripts count in microseconds."""
+"""The unit of ffmpeg's scripts."""
 _MAX_FRAME_RATE = 240
-"""Frames per second that SVT-AV1 still accepts to be told."""
+"""The highest that SVT-AV1 accepts to be told."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FrameClock:
 
 
 def build_clock(timeline: Timeline, begin: Fraction, tick: Fraction | None = None) -> FrameClock:
-    """The clock of a timeline whose second `begin` becomes 0 (no frame lies before it).
+    """Build the clock of a timeline whose second `begin` becomes 0 (no frame lies before it).
 
     A constant rate ticks once per frame, so that the container states it exactly; if it does not
     begin on a multiple of its frame time, it ticks in the largest unit that holds both. A variable
@@ -74,7 +74,7 @@ def build_clock(timeline: Timeline, begin: Fraction, tick: Fraction | None = Non
 
 
 def _common_unit(a: Fraction, b: Fraction) -> Fraction:
-    """The largest duration that both are whole multiples of."""
+    """Return the largest duration that both are whole multiples of."""
     return Fraction(
         math.gcd(a.numerator * b.denominator, b.numerator * a.denominator),
         a.denominator * b.denominator,
@@ -82,8 +82,8 @@ def _common_unit(a: Fraction, b: Fraction) -> Fraction:
 
 
 def concat_script(frames: Sequence[Path], clock: FrameClock) -> Iterator[str]:
-    """Lines of an ffconcat script in which a tick lasts as long as a frame of `clock.rate`; it
-    begins at 0.
+    """Yield the lines of an ffconcat script that begins at 0, in which a tick lasts as long as a
+    frame of `clock.rate`.
 
     The demuxer takes its unit of time from the frame rate, and muxers and encoders believe that
     rate: with the ticks as rate a Matroska file declares 90000 frames per second, and x264 level
@@ -96,11 +96,13 @@ def concat_script(frames: Sequence[Path], clock: FrameClock) -> Iterator[str]:
         duration = end - begin
         yield f"file '{name}'\noption framerate {clock.rate}\n"
         # Or `%03d` and `*` in a path would be taken for a series of files.
-        yield f"option pattern_type none\nduration {duration // 1_000_000}.{duration % 1_000_000:06d}\n"
+        seconds = f"{duration // 1_000_000}.{duration % 1_000_000:06d}"
+        yield f"option pattern_type none\nduration {seconds}\n"
 
 
 def restore_filters(clock: FrameClock) -> str:
-    """The filters that give the frames of `concat_script` their times."""
+    """Return the filters that give the frames of `concat_script` their times."""
     if clock.tick * clock.rate == 1 and clock.times[0] == 0:
-        return "null"  # they have them; and some versions of setpts forget the frame rate
+        # They have them; and some versions of setpts forget the frame rate.
+        return "null"
     return f"settb={clock.tick},setpts=round(PTS*({clock.rate * clock.tick}))+{clock.times[0]}"

@@ -1,5 +1,5 @@
-"""What a file holds: streams, size as shown, pixel aspect, colour, and whether it is a video, an
-animation or a still.
+"""The contents of a file: streams, size as shown, pixel aspect, colour, and whether it is a video,
+an animation or a still.
 
 There is no ffprobe to rely on (the imageio-ffmpeg wheel has none): `ffmpeg` itself prints the
 streams and what the container promises, and `showinfo` on the first decoded frame says exactly what
@@ -41,7 +41,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of the input before it is decoded.
+    """The facts about the input that are known before it is decoded.
 
     Args:
         container: ffmpeg's names for the demuxer ("mov,mp4,m4a,3gp,3g2,mj2").
@@ -83,7 +83,7 @@ class Source:
 
 
 def probe(path: Path) -> Source:
-    """Looks at the file and its first picture. Raises InputError when it cannot be rendered, saying
+    """Look at the file and its first picture. Raises InputError when it cannot be rendered, saying
     why.
     """
     path = Path(path)
@@ -92,12 +92,16 @@ def probe(path: Path) -> Source:
         head = file.read(4096)
     source = _probe_still(path) if image_io.is_still(head) else _probe_moving(path, head)
     if min(source.width, source.height) < MIN_SIDE:
-        why = f"the picture is {source.width}x{source.height}, and less than {MIN_SIDE} pixels on a side holds no style"
+        why = (
+            f"the picture is {source.width}x{source.height}, "
+            f"and less than {MIN_SIDE} pixels on a side holds no style"
+        )
         raise InputError(f"cannot render {path}", why, "enlarge it first")
     return source
 
 
 def _probe_still(path: Path) -> Source:
+    """Look at a still that OpenCV decodes."""
     data = path.read_bytes()
     array = image_io.decode_image(data)
     if array is None:
@@ -131,6 +135,7 @@ def _probe_still(path: Path) -> Source:
 
 
 def _probe_moving(path: Path, head: bytes) -> Source:
+    """Look at a file that ffmpeg decodes; `head` is its beginning."""
     # A GIF's demuxer is named, or a name like `a%03d.gif` would be taken for a numbered series of
     # files.
     options: tuple[tuple[str, str], ...] = (("f", "gif"),) if head.startswith(b"GIF8") else ()
@@ -181,7 +186,7 @@ def _probe_moving(path: Path, head: bytes) -> Source:
 
 
 def _report_first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
-    """What ffmpeg says about the file and its first frame (or that it failed), each line with its
+    """Return ffmpeg's words on the file and its first frame (or that it failed), each line with its
     level.
     """
     before = [word for name, value in options for word in (f"-{name}", value)]
@@ -197,7 +202,7 @@ def _report_first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str
 
 
 def _input_header(report: str, path: Path) -> str:
-    """The description of the input, without the levels, and without the name, which can hold
+    """Return the description of the input, without the levels, and without the name, which can hold
     anything.
     """
     text = report.replace(f"from '{ffmpeg.local(path)}'", "from ''").replace("[info] ", "")
@@ -211,11 +216,12 @@ _STREAM_LINE = re.compile(
 
 
 def _container_name(header: str) -> str:
+    """Return ffmpeg's names for the demuxer."""
     return _find_group(r"^Input #0, (\S+),", header) or ""
 
 
 def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
-    """(every stream by index, the video streams that are no cover picture)."""
+    """Return (every stream by index, the video streams that are no cover picture)."""
     found: dict[int, Stream] = {}
     films = []
     for index, kind, codec, rest in _STREAM_LINE.findall(header):
@@ -235,6 +241,7 @@ def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
 def _refuse_unless_picture(
     path: Path, head: bytes, header: str, report: str, picture: showinfo.Picture | None
 ) -> None:
+    """Raise InputError, with the reason, for a file of which no picture can be shown."""
     container = _container_name(header)
     streams, films = _list_streams(header)
     why = "; ".join(ffmpeg.complaints(report)[-2:]) or "ffmpeg decodes no frame of it"
@@ -279,6 +286,7 @@ def _refuse_unless_picture(
 
 
 def _source_kind(container: str, head: bytes) -> Literal["video", "animation", "image"]:
+    """Return what the file is, by its container and its beginning."""
     if container in ("gif", "apng") or container.startswith("webp"):
         return "animation"
     photo = head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"heic", b"heix", b"mif1")
@@ -286,8 +294,8 @@ def _source_kind(container: str, head: bytes) -> Literal["video", "animation", "
 
 
 def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
-    """Whether the first frame shows anything through: animations have an alpha channel whether they
-    use it or not.
+    """Return whether the first frame shows anything through: animations have an alpha channel even
+    where they do not use it.
     """
     filters = [("format", {"pix_fmts": "rgba"}), ("alphaextract", {})]
     output = {"f": "rawvideo", "pix_fmt": "gray", "frames:v": 1}
@@ -296,6 +304,7 @@ def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
 
 
 def _promised_duration(header: str) -> Fraction | None:
+    """Return the seconds that the container promises."""
     found = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", header, re.MULTILINE)
     if not found:
         return None
@@ -303,17 +312,20 @@ def _promised_duration(header: str) -> Fraction | None:
 
 
 def _user_warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) -> tuple[str, ...]:
+    """Write one line for each thing that the user may not expect."""
     warnings = [_ALPHA_WARNING] if alpha else []
     if hdr := showinfo.HDR_TRANSFERS.get(picture.transfer):
         warnings.append(f"the video is HDR ({hdr}): it is tone-mapped to standard range")
     if len(films) > 1:
         size = f"{picture.width}x{picture.height}"
         warnings.append(
-            f"there are {len(films)} video streams: the first (stream {films[0].index}, {size}) is taken"
+            f"there are {len(films)} video streams: "
+            f"the first (stream {films[0].index}, {size}) is taken"
         )
     return tuple(warnings)
 
 
 def _find_group(pattern: str, text: str) -> str | None:
+    """Return the first group of a pattern where it is found; `^` matches at every line."""
     found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else None

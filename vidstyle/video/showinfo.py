@@ -1,4 +1,4 @@
-"""What the pixels of a decoded frame are, read from ffmpeg's `showinfo` filter."""
+"""The properties of the pixels of a decoded frame, read from ffmpeg's `showinfo` filter."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ class Picture:
 
 
 def parse_showinfo(text: str) -> Picture | None:
-    """The first frame in the output of `showinfo`; None when no frame was decoded."""
+    """Read the first frame in the output of `showinfo`; None when no frame was decoded."""
     frame = re.search(r"\] n: *0 .*?\bfmt:(\S+) .*?\bsar:(\d+)/(\d+) s:(\d+)x(\d+)", text)
     if not frame:
         return None
-    pixels, width, height = frame[1], int(frame[4]), int(frame[5])
+    pixels = frame[1]
+    width = int(frame[4])
+    height = int(frame[5])
     rgb = bool(re.match(r"[arx0]*(rgb|bgr)|gbr|abgr|x2|pal8|bayer", pixels))
     matrix, primaries = _matrix_and_primaries(text, rgb, width, height)
     return Picture(
@@ -60,7 +62,9 @@ def parse_showinfo(text: str) -> Picture | None:
 
 
 def _matrix_and_primaries(text: str, rgb: bool, width: int, height: int) -> tuple[str, str]:
-    """What is not tagged follows from the size as stored, as every player has it."""
+    """Return both names; where they are not tagged they follow from the size as stored, as in every
+    player.
+    """
     if re.search(r"rotation of -?(90|270)\.", text):
         width, height = height, width
     standard = "bt470bg" if height == 576 else "smpte170m"
@@ -80,6 +84,7 @@ def _matrix_and_primaries(text: str, rgb: bool, width: int, height: int) -> tupl
 
 
 def _color_range(text: str, pixels: str, rgb: bool) -> str:
+    """Return "pc" (full) or "tv" (limited)."""
     if rgb or pixels.startswith("yuvj"):
         return "pc"
     return _color_tag(text, "color_range") or (
@@ -88,6 +93,7 @@ def _color_range(text: str, pixels: str, rgb: bool) -> str:
 
 
 def _bit_depth(pixels: str) -> int:
+    """Return the bits per sample of a pixel format; 16 for floating point."""
     if re.match(r"rgb48|bgr48|rgba64|bgra64|ayuv64|\w+f\d\d", pixels):
         return 16
     deep = _DEEP_PIXELS.search(pixels)
@@ -95,11 +101,13 @@ def _bit_depth(pixels: str) -> int:
 
 
 def _color_tag(text: str, name: str) -> str | None:
+    """Return the value of a colour property; None where it is not known."""
     found = re.search(rf"\b{name}:(\S+)", text)
     return None if found is None or found[1] in _UNKNOWN_TAGS else found[1]
 
 
 def _find_fraction(pattern: str, text: str) -> Fraction | None:
+    """Return the fraction of a pattern's two groups; None where it is not found or 0."""
     found = re.search(pattern, text)
     return (
         Fraction(int(found[1]), int(found[2]))
@@ -109,7 +117,9 @@ def _find_fraction(pattern: str, text: str) -> Fraction | None:
 
 
 def _usable_aspect(numerator: int, denominator: int) -> Fraction:
-    """A pixel more than eight times as wide as high, or the reverse, is a broken header."""
+    """Return the aspect of a pixel; 1 for one that is more than eight times as wide as high, or the
+    reverse: that is a broken header.
+    """
     if not numerator or not denominator:
         return Fraction(1)
     sar = Fraction(numerator, denominator)

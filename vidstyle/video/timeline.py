@@ -11,21 +11,19 @@ from numpy.typing import NDArray
 from vidstyle.frames import TIME_BASE, Timeline
 
 _MAX_ROUNDING_SECONDS = Fraction(1, 1000)
-"""Seconds. Times further than this from a constant rate are kept as they are: that accuracy is
-promised.
-"""
+"""Times further than this from a constant rate are kept as they are: that accuracy is promised."""
 
 
 def build_timeline(
     times: Sequence[int], last: int, start: int, nominal: Fraction, container: Fraction
 ) -> Timeline:
-    """The timeline of the frames.
+    """Build the timeline of the frames.
 
     Args:
         times: pts of each frame in order, in units of `TIME_BASE`.
         last: duration of the last frame in the same units; 0 for unknown.
-        start: what pts are counted from.
-        nominal: the rate the container declares.
+        start: the time that pts are counted from.
+        nominal: the rate that the container declares.
         container: unit of the container's timestamps in seconds; times are rounded to it.
     """
     pts = _make_increasing([time - start for time in times])
@@ -50,8 +48,8 @@ def build_timeline(
 
 
 def _make_increasing(pts: list[int]) -> list[int]:
-    """Moves a frame with the time of the one before by a tick; rounding `start` must not make a
-    time negative.
+    """Move a frame that is not later than the one before to a tick after it; rounding `start` must
+    not make a time negative.
     """
     pts[0] = 0 if abs(pts[0]) <= 1 else max(pts[0], 0)
     for i in range(1, len(pts)):
@@ -60,8 +58,8 @@ def _make_increasing(pts: list[int]) -> list[int]:
 
 
 def _candidate_rates(pts: list[int], nominal: Fraction) -> Iterator[Fraction]:
-    """Rates worth trying: the declared one if it is usual, the usual ones near the mean, any
-    declared one, the mean.
+    """Yield the rates worth trying: the declared one if it is usual, the usual ones near the mean,
+    any declared one, the mean.
     """
     if nominal.denominator in (1, 1001):
         yield nominal
@@ -78,12 +76,12 @@ def _candidate_rates(pts: list[int], nominal: Fraction) -> Iterator[Fraction]:
 
 
 def _nearest_usual_rate(rate: Fraction) -> Fraction:
-    """The nearest rate with a usual denominator; above 0 also for a slide an hour."""
+    """Return the nearest rate with a usual denominator; above 0 also for a slide an hour."""
     return max(rate.limit_denominator(1001), Fraction(1, 1001))
 
 
 def _fits_rate(pts: list[int], rate: Fraction, rounding: Fraction) -> bool:
-    """Whether every frame lies where the rate puts it, counted from the first, up to the
+    """Return whether every frame lies where the rate puts it, counted from the first, up to the
     container's rounding.
     """
     counted: NDArray[np.int64] = np.arange(len(pts), dtype=np.int64)

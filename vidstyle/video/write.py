@@ -32,12 +32,15 @@ _COLOR_TAGS = (
     "bt709",
 )
 _GIF_TICK_SECONDS = Fraction(1, 100)
-_CUT_SUBTITLES_FILTER = r"noise=drop=lte(pts+duration\,0),setts=pts=max(PTS\,0):dts=max(DTS\,0):duration=DURATION+min(PTS\,0)"
+_CUT_SUBTITLES_FILTER = (
+    r"noise=drop=lte(pts+duration\,0),"
+    r"setts=pts=max(PTS\,0):dts=max(DTS\,0):duration=DURATION+min(PTS\,0)"
+)
 """Leaves out what ended before the part begins, and shortens what began before it."""
 
 
 @dataclass(frozen=True)
-class Film:
+class FinishedFilm:
     """The finished frames of a film, or one of a still, and everything else that its file holds.
 
     Args:
@@ -58,7 +61,7 @@ class Film:
 
 
 def encode_film(
-    film: Film,
+    film: FinishedFilm,
     scratch: Path,
     on_start: Callable[[int, Path], None],
     on_frame: Callable[[int], None] | None = None,
@@ -97,7 +100,7 @@ def encode_film(
 
 @contextmanager
 def _disk_errors(what: str) -> Iterator[None]:
-    """Python's own writing errors as ours."""
+    """Turn Python's own writing errors into ours."""
     try:
         yield
     except OSError as e:
@@ -113,6 +116,7 @@ def _run_encoder(
     on_start: Callable[[int, Path], None],
     on_frame: Callable[[int], None] | None,
 ) -> None:
+    """Run an encoder to its end and report its progress."""
     with ffmpeg.running(
         ["-progress", "pipe:1", "-stats_period", "0.2", *args], stdout=True
     ) as child:
@@ -125,7 +129,7 @@ def _run_encoder(
 
 
 def _check_frame_count(path: Path, expected: int, what: str) -> None:
-    """Decodes the file and counts its frames."""
+    """Decode the file and count its frames. Raises EncodeError when they are not all there."""
     args = [
         *ffmpeg.ONLY_LOCAL,
         "-i",
@@ -145,12 +149,14 @@ def _check_frame_count(path: Path, expected: int, what: str) -> None:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """Before the rename, or a power cut may leave the final name on an empty file."""
+    """Force a file to disk before it is renamed, or a power cut may leave the final name on an
+    empty one.
+    """
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def _encode_arguments(film: Film, scratch: Path) -> list[str]:
+def _encode_arguments(film: FinishedFilm, scratch: Path) -> list[str]:
     """All arguments except for the output's name."""
     trim = film.trim
     first = film.timeline.pts[0] * film.timeline.time_base
@@ -158,7 +164,8 @@ def _encode_arguments(film: Film, scratch: Path) -> list[str]:
     # The frame that is on screen when the part begins may have begun before it.
     begin = min(trim[0], first) if trim else Fraction(0)
     if gif or (trim and film.delivery.container == "avi"):
-        begin = first  # these cannot show the first frame late
+        # These cannot show the first frame late.
+        begin = first
     times = build_clock(film.timeline, begin, _GIF_TICK_SECONDS if gif else None)
     listing = scratch / "frames.ffconcat"
     with listing.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
@@ -180,7 +187,7 @@ def _encode_arguments(film: Film, scratch: Path) -> list[str]:
 
 
 def _source_arguments(source: Source, begin: Fraction, seek: bool) -> list[str]:
-    """The source as second input, its times moved so that its second `begin` (after its first
+    """Give the source as second input, its times moved so that its second `begin` (after its first
     timestamp) is 0.
     """
     # Own offsets instead of ffmpeg's: it would count from the first stream in use, not the first of
@@ -203,6 +210,7 @@ def _source_arguments(source: Source, begin: Fraction, seek: bool) -> list[str]:
 
 
 def _picture_arguments(times: FrameClock, delivery: Delivery, sar: Fraction) -> list[str]:
+    """Give the frames their times, colours, pixel format, encoder and last duration."""
     color = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     filters = [
         restore_filters(times),
@@ -239,8 +247,8 @@ def _picture_arguments(times: FrameClock, delivery: Delivery, sar: Fraction) -> 
 
 
 def _encoder_options(times: FrameClock, delivery: Delivery) -> list[str]:
-    """Quality, and the frame rate for encoders that would else take the ticks for it and declare an
-    absurd level.
+    """Return the options for quality, and for the frame rate where an encoder would else take the
+    ticks for it and declare an absurd level.
     """
     rate = times.rate
     quality = [] if delivery.crf is None else ["-crf", str(delivery.crf)]
@@ -268,11 +276,11 @@ def _encoder_options(times: FrameClock, delivery: Delivery) -> list[str]:
 def _track_arguments(
     delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction] | None
 ) -> list[str]:
-    """Sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind with
-    its picture.
+    """Give sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind
+    with its picture.
     """
     args = ["-map_metadata", "1", "-map_chapters", "1"]
-    # What MP4 says about itself is no metadata of the film.
+    # These describe the MP4 file, not the film.
     args += [
         word
         for key in ("major_brand", "minor_version", "compatible_brands")
@@ -283,9 +291,11 @@ def _track_arguments(
     for position, track in enumerate(delivery.tracks, start=1):
         args += ["-map", f"1:{track.index}", f"-c:{position}", track.encoder]
         filters = ["atrim=start=0"] if trim else []
-        if delivery.container == "avi":  # keeps no times, so silence must fill up to a late start
+        if delivery.container == "avi":
+            # It keeps no times, so silence must fill up to a late start.
             filters += ["aresample=async=1:first_pts=0"]
-        if track.encoder == "libopus":  # which refuses rarer arrangements of loudspeakers
+        if track.encoder == "libopus":
+            # It refuses rarer arrangements of loudspeakers.
             filters += ["aformat=channel_layouts=7.1|5.1|stereo|mono"]
         if track.kind == "audio" and track.encoder != "copy" and filters:
             args += [f"-filter:{position}", ",".join(filters)]
@@ -297,7 +307,8 @@ def _track_arguments(
 
 
 def _gif_arguments(times: FrameClock, source: Source | None) -> list[str]:
-    """One palette for the whole film, and ordered dithering: both stay still from frame to frame.
+    """Give one palette for the whole film, and ordered dithering: neither changes from frame to
+    frame.
 
     The frames come as two inputs; with `split` ffmpeg would hold them all in memory until the
     palette is made.
@@ -321,8 +332,8 @@ def _gif_arguments(times: FrameClock, source: Source | None) -> list[str]:
 
 
 def _gif_loop(source: Source | None) -> int:
-    """How often the film is repeated, in ffmpeg's terms: 0 = for ever, -1 = never; as the source
-    GIF says.
+    """Return the number of repetitions in ffmpeg's terms, 0 = for ever, -1 = never, as the source
+    GIF has it.
     """
     if source is None or source.container != "gif":
         return 0
@@ -333,7 +344,7 @@ def _gif_loop(source: Source | None) -> int:
 
 
 def _write_image(frame: Path, path: Path, delivery: Delivery, bits: int) -> None:
-    """8 bits, or the 16 of a deep source where the format has them."""
+    """Write a still with 8 bits, or the 16 of a deep source where the format has them."""
     import cv2
     import numpy as np
 
@@ -350,5 +361,5 @@ def _write_image(frame: Path, path: Path, delivery: Delivery, bits: int) -> None
 
 
 def _format_seconds(value: Fraction) -> str:
-    """With microseconds, what ffmpeg's options hold."""
+    """Write seconds with microseconds, the unit of ffmpeg's options."""
     return f"{round(value * 1_000_000) / 1_000_000:.6f}"
