@@ -256,7 +256,7 @@ def measure_renders(
     scan(source, differences.add)
     kept = {name: clips.open_clip(folder) for name, folder in folders.items()}
     first = next(iter(kept.values()))
-    meter = Meter([SOURCE, *kept], flow, network, painting, shots.cuts(differences.scores))
+    meter = Meter([SOURCE, *kept], flow, network, painting, shots.find_cuts(differences.scores))
     readers = [
         clips.read_images(source, first.size, 0, first.count),
         *(film.read(first.count) for film in kept.values()),

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from vidstyle.errors import InputError
 from vidstyle.machine.plotting import encode_figure, new_figure
-from vidstyle.motion.occlusion import photometric_reliability, reliability, squared
-from vidstyle.motion.warp import outside, warp
+from vidstyle.motion.occlusion import photometric_reliability, reliability, squared_length
+from vidstyle.motion.warp import points_outside, warp
 from vidstyle.rendering.models import load_flow
 from vidstyle.storage import atomic
 from vidstyle.video.read import read_image
@@ -58,8 +58,8 @@ def score_masks(found: list[Tensor], hidden: list[Tensor]) -> tuple[float, float
 def threshold_mask(there: Tensor, back: Tensor, factor: float) -> Tensor:
     """Apply Ruder's eq. 5 with its thresholds times `factor`; what points outside is hidden too."""
     returned = warp(back, there)
-    limit = factor * (0.01 * (squared(returned) + squared(there)) + 0.5)
-    return (squared(returned + there) >= limit) | outside(there)
+    limit = factor * (0.01 * (squared_length(returned) + squared_length(there)) + 0.5)
+    return (squared_length(returned + there) >= limit) | points_outside(there)
 
 
 def draw_frontiers(

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from training.teacher import HINTS
 from vidstyle.errors import WeightsError
-from vidstyle.features.lite import DEPTHS, RANKS, TAPS, WIDTHS, Lite, place
-from vidstyle.features.normalise import constants, normalise
+from vidstyle.features.lite import DEPTHS, RANKS, TAPS, WIDTHS, Lite, tap_position
+from vidstyle.features.normalise import normalisation_constants, normalise
 from vidstyle.features.padding import replicate_pad
 
 LAYERS = (*RANKS, *HINTS)
@@ -22,11 +22,14 @@ class Student(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.lite = Lite()
-        assert all(place(name)[1] == DEPTHS[place(name)[0]] - 1 for name in HINTS), (
+        assert all(tap_position(name)[1] == DEPTHS[tap_position(name)[0]] - 1 for name in HINTS), (
             "the trunk yields no such map"
         )
         self.hints = nn.ModuleDict(
-            {name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in HINTS.items()}
+            {
+                name: nn.Conv2d(WIDTHS[tap_position(name)[0]], rank, 1)
+                for name, rank in HINTS.items()
+            }
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -36,7 +39,7 @@ class Student(nn.Module):
     def before_heads(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
         """(layer, the map (b, width, h', w') that its head reads)"""
         for at, f in self.lite.trunk(image):
-            yield from ((name, f) for name in LAYERS if place(name) == at)
+            yield from ((name, f) for name in LAYERS if tap_position(name) == at)
 
     def changes(self, image: Tensor, change: Tensor) -> dict[str, Tensor]:
         """Compute the change of the maps of `RANKS`, to first order, when the images (b, 3, h, w)
@@ -44,7 +47,7 @@ class Student(nn.Module):
         """
         found: dict[str, Tensor] = {}
         x = normalise(image)
-        u = change / constants(change.dtype, change.device)[1]
+        u = change / normalisation_constants(change.dtype, change.device)[1]
         for i, stage in enumerate(self.lite.stages):
             assert isinstance(stage, nn.ModuleList)
             if i > 1:
@@ -55,7 +58,7 @@ class Student(nn.Module):
             for j, convolution in enumerate(stage):
                 x, u = step(convolution, replicate_pad(x), replicate_pad(u))
                 for name in RANKS:
-                    if place(name) == (i, j):
+                    if tap_position(name) == (i, j):
                         found[name] = F.conv2d(u, self.head(name).weight)
         return found
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from benchmarks.mask import Scene, draw_frontiers, score_masks, threshold_mask
-from vidstyle.motion.occlusion import occluded
-from vidstyle.motion.warp import outside
+from vidstyle.motion.occlusion import find_occlusions
+from vidstyle.motion.warp import points_outside
 
 
 def test_precision_recall_and_f1_count_all_scenes_together() -> None:
@@ -28,7 +28,9 @@ def test_precision_recall_and_f1_count_all_scenes_together() -> None:
 
 def test_a_threshold_at_factor_1_is_that_of_the_plain_formula_and_a_larger_one_finds_less() -> None:
     there, back = torch.randn(2, 2, 40, 60, generator=torch.Generator().manual_seed(0)) * 2
-    assert torch.equal(threshold_mask(there, back, 1), occluded(there, back) | outside(there))
+    assert torch.equal(
+        threshold_mask(there, back, 1), find_occlusions(there, back) | points_outside(there)
+    )
     assert bool((threshold_mask(there, back, 4) <= threshold_mask(there, back, 1)).all())
     assert threshold_mask(there, back, 4).sum() < threshold_mask(there, back, 1).sum()
 

@@ -72,10 +72,12 @@ def test_lite_sees_styles_as_vgg19_does(shared: Path) -> None:
     """Both networks agree which of two paintings a third picture is closer to."""
     from vidstyle.errors import StyleError
     from vidstyle.stylize import losses
-    from vidstyle.video.read import _resize, read_image
+    from vidstyle.video.read import _resize_image, read_image
 
     def grams(extractor: features.Network, name: str, crop: slice) -> dict[str, torch.Tensor]:
-        image = _resize(read_image(shared / "styles" / name, StyleError), 256, 192)[:, :, crop]
+        image = _resize_image(read_image(shared / "styles" / name, StyleError), 256, 192)[
+            :, :, crop
+        ]
         return {k: losses.gram(f) for k, f in extractor(image[None], features.STYLE_LAYERS).items()}
 
     left, right = slice(0, 128), slice(128, 256)

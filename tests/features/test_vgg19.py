@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.features.vgg19 import LAYERS, VGG19
+from vidstyle.features.vgg19 import VGG19, VGG19_LAYERS
 from vidstyle.weights import fetch, registry
 
-RELUS = dict(zip(LAYERS, (1, 3, 6, 8, 11, 13, 15, 17, 20, 22, 24, 26, 29, 31), strict=True))
+RELUS = dict(zip(VGG19_LAYERS, (1, 3, 6, 8, 11, 13, 15, 17, 20, 22, 24, 26, 29, 31), strict=True))
 """Where torchvision's `features` give each layer."""
 CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 
@@ -54,7 +54,7 @@ def test_away_from_the_edge_every_layer_equals_torchvision(
         {key.removeprefix("features."): x for key, x in state.items()}, assign=True
     )
     x = image(256, 272)
-    maps = network(state, pooling)(x, LAYERS)
+    maps = network(state, pooling)(x, VGG19_LAYERS)
     x = normalize(x, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
     layer_at = {index: layer for layer, index in RELUS.items()}
     with torch.no_grad():
@@ -81,8 +81,8 @@ def test_away_from_the_edge_every_layer_equals_torchvision(
 def test_every_stage_halves_the_image_and_has_its_channels(
     state: dict[str, Tensor], size: tuple[int, int]
 ) -> None:
-    maps = network(state)(image(*size), LAYERS)
-    assert set(maps) == set(LAYERS)
+    maps = network(state)(image(*size), VGG19_LAYERS)
+    assert set(maps) == set(VGG19_LAYERS)
     for layer, x in maps.items():
         stage = int(layer[4])
         assert x.shape == (1, CHANNELS[stage], size[0] >> (stage - 1), size[1] >> (stage - 1))
@@ -91,7 +91,7 @@ def test_every_stage_halves_the_image_and_has_its_channels(
 @pytest.mark.parametrize("pooling", ["average", "max"])
 def test_a_constant_image_has_no_rim(state: dict[str, Tensor], pooling: str) -> None:
     flat = torch.tensor([0.8, 0.3, 0.1]).view(1, 3, 1, 1).expand(1, 3, 48, 64)
-    for x in network(state, pooling)(flat, LAYERS).values():
+    for x in network(state, pooling)(flat, VGG19_LAYERS).values():
         torch.testing.assert_close(x, x[..., :1, :1].expand_as(x), rtol=1e-4, atol=1e-4)
 
 
@@ -140,7 +140,7 @@ def test_the_maps_are_those_of_before_when_a_deeper_layer_is_asked_for(
 
 def test_the_weights_at_hand_load_and_give_finite_features(shared: Path) -> None:
     state, digest = fetch.load_weights("vgg19", shared / "weights")
-    maps = network(state)(image(64, 64), LAYERS)
+    maps = network(state)(image(64, 64), VGG19_LAYERS)
     assert len(digest) == 64
     assert all(
         torch.isfinite(x).all() and 0.001 < (x > 0).float().mean() < 1 for x in maps.values()

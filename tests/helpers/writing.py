@@ -15,7 +15,7 @@ import numpy as np
 
 from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.video import ffmpeg, write
-from vidstyle.video.delivery import decide
+from vidstyle.video.delivery import DeliveryRequest, plan_delivery
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.scan import scan
 
@@ -61,15 +61,14 @@ def render(
         chosen = [i for i, pts in enumerate(timeline.pts) if trim[0] <= pts * TIME_BASE < sum(trim)]
         timeline = timeline.select(chosen[0], chosen[-1] + 1)
     size = size or (source.width, source.height)
-    delivery = decide(source, output, STYLE, codec, crf, size)
+    delivery = plan_delivery(source, DeliveryRequest(STYLE, output, codec, crf), size)
     if frames is None:
         frames = pictures(clip.parent / "frames", len(timeline), size)
     scratch = clip.parent / "scratch"
     scratch.mkdir(exist_ok=True)
     more = {"on_start": lambda pid, path: None, **more}
-    temporary = write.encode(
-        frames, timeline, source, delivery, scratch, trim=trim, sar=sar or source.sar, **more
-    )
+    film = write.FinishedFilm(frames, timeline, delivery, source, sar or source.sar, trim)
+    temporary = write.encode_film(film, scratch, **more)
     assert temporary.name == f".{output.name}.{os.getpid()}.tmp{output.suffix}"
     temporary.replace(output)
     return output, source, timeline

@@ -9,11 +9,11 @@ import torch
 
 from tests.helpers.flows import remembered_flow
 from vidstyle.motion.occlusion import (
+    find_occlusions,
     motion_boundary,
-    occluded,
     photometric_reliability,
     reliability,
-    smooth,
+    smooth_mask,
 )
 from vidstyle.rendering.models import load_flow
 
@@ -72,9 +72,9 @@ def test_the_mask_is_zero_on_uncovered_ground_in_the_coordinates_of_the_later_fr
 def test_the_smoothing_eats_into_the_reliable_side_only() -> None:
     t_to_prev, prev_to_t, _, uncovered = moving_square(6)
     assert not bool(
-        (reliability(t_to_prev, prev_to_t)[0][occluded(t_to_prev, prev_to_t)] > 0).any()
+        (reliability(t_to_prev, prev_to_t)[0][find_occlusions(t_to_prev, prev_to_t)] > 0).any()
     )
-    assert bool(occluded(t_to_prev, prev_to_t)[uncovered].all())
+    assert bool(find_occlusions(t_to_prev, prev_to_t)[uncovered].all())
 
 
 def test_the_photometric_mask_takes_for_occluded_only_what_the_colours_call_so_too() -> None:
@@ -107,12 +107,12 @@ def test_what_came_from_outside_the_frame_stays_untrusted_whatever_its_colours()
 
 def test_a_forward_backward_error_is_judged_by_equation_5() -> None:
     for error, expected in ((0.70, False), (0.72, True)):  # 0.5 + 0.01 * ~0 between 0.49 and 0.5184
-        assert bool(occluded(constant(0, 0), constant(error, 0)).all()) is expected
+        assert bool(find_occlusions(constant(0, 0), constant(error, 0)).all()) is expected
     # At 20 px the tolerance is 0.5 + 0.01 * (400 + ~400): an error of 2.9 px passes, one of 3.1
     # does not.
     for error, expected in ((2.7, False), (3.1, True)):
         t_to_prev = constant(20, 0)
-        assert bool(occluded(t_to_prev, constant(-20 + error, 0))[:, :40].all()) is expected
+        assert bool(find_occlusions(t_to_prev, constant(-20 + error, 0))[:, :40].all()) is expected
 
 
 def test_a_motion_boundary_is_judged_by_equation_7() -> None:
@@ -130,7 +130,7 @@ def test_a_motion_boundary_is_judged_by_equation_7() -> None:
 def test_the_gaussian_is_opencvs() -> None:
     image = torch.rand(H, W, generator=torch.Generator().manual_seed(3))
     expected = cv2.GaussianBlur(image.numpy(), (5, 5), 0.8, borderType=cv2.BORDER_REPLICATE)
-    assert np.allclose(smooth(image).numpy(), expected, atol=1e-6)
+    assert np.allclose(smooth_mask(image).numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("t", [1, 9])

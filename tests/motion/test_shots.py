@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidstyle.motion.shots import ContentDifference, cuts
+from vidstyle.motion.shots import ContentDifference, find_cuts
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from vidstyle.motion.shots import ContentDifference, cuts
     ],
 )
 def test_a_cut_is_a_lone_high_score(scores: list[float], expected: tuple[int, ...]) -> None:
-    assert cuts(scores) == expected
+    assert find_cuts(scores) == expected
 
 
 def test_hue_is_a_circle() -> None:
@@ -38,4 +38,4 @@ def test_the_six_shots_of_a_real_clip_are_found(shared) -> None:  # type: ignore
 
     difference = ContentDifference()
     scan(probe(shared / "clips" / "bikes_640x272_six_shots.mp4"), difference.add)
-    assert cuts(difference.scores) == (0, 30, 76, 137, 187, 242)
+    assert find_cuts(difference.scores) == (0, 30, 76, 137, 187, 242)

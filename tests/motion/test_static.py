@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.motion.static import StaticTracker, at_rest
+from vidstyle.motion.static import StaticTracker, find_static
 
 H, W = 96, 160
 REACH = 2  # a 64th of the long side
@@ -43,7 +43,7 @@ def test_what_moves_does_not_rest_and_neither_does_what_is_near_it() -> None:
     before = texture()[:, :, :W]
     after = before.clone()
     after[:, 40:56, 60:80] = 0.5 * before[:, 40:56, 60:80]
-    rest = at_rest(after, before)[0]
+    rest = find_static(after, before)[0]
     assert not bool(rest[40 - REACH : 56 + REACH, 60 - REACH : 80 + REACH].any())
     assert bool(rest[:34].all() and rest[62:].all() and rest[:, :54].all() and rest[:, 86:].all())
 
@@ -53,7 +53,7 @@ def test_a_bare_table_rests_close_to_what_moves_over_it() -> None:
     before[:, 48:] = 0.9
     after = before.clone()
     after[:, 20:60, 60:80] = texture(1)[:, 20:60, 60:80]
-    rest = at_rest(after, before)[0]
+    rest = find_static(after, before)[0]
     assert bool(rest[66:].all())
     assert not bool(rest[20:60, 60:80].any())
 
@@ -66,7 +66,7 @@ def test_the_bare_middle_of_what_moves_does_not_rest() -> None:
     assert bool((after[:, 30:50, 58:66] == before[:, 30:50, 58:66]).all()), (
         "its middle must look as it did"
     )
-    rest = at_rest(after, before)[0]
+    rest = find_static(after, before)[0]
     assert not bool(rest[30:50, 50:74].any())
     assert bool(rest[:, :40].all() and rest[:, 90:].all())
 
@@ -74,7 +74,7 @@ def test_the_bare_middle_of_what_moves_does_not_rest() -> None:
 def test_nothing_rests_where_the_camera_moves_not_even_a_bare_wall() -> None:
     wide = texture()
     wide[:, :70] = 0.5  # 73 % of the frame
-    assert not bool(at_rest(wide[:, :, 2 : W + 2], wide[:, :, :W]).any())
+    assert not bool(find_static(wide[:, :, 2 : W + 2], wide[:, :, :W]).any())
 
 
 def test_motion_too_slow_to_be_seen_between_two_frames_is_seen_against_the_reference() -> None:
@@ -88,7 +88,7 @@ def test_motion_too_slow_to_be_seen_between_two_frames_is_seen_against_the_refer
 
     register, lag = StaticTracker(), []
     register.start_shot()
-    assert bool(at_rest(frame(1), frame(0)).all()), (
+    assert bool(find_static(frame(1), frame(0)).all()), (
         "the test needs a motion that two frames do not show"
     )
     for t in range(60):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 from vidstyle.errors import OutputError
 from vidstyle.frames import Timeline
 from vidstyle.video import delivery, ffmpeg
-from vidstyle.video.containers import CONTAINERS, carry
-from vidstyle.video.delivery import CODECS, decide
+from vidstyle.video.containers import CONTAINERS
+from vidstyle.video.delivery import CODECS, Delivery, DeliveryRequest, plan_delivery
 from vidstyle.video.probe import Source, Stream
 
 STYLE = Path("paintings/munch.jpg")
@@ -52,6 +53,20 @@ def source(
     )
 
 
+def plan(
+    film: Source,
+    output: Path | None,
+    style: Path,
+    codec: str | None,
+    crf: int | None,
+    size: tuple[int, int] | None = None,
+    timeline: Timeline | None = None,
+    made_from: Sequence[Path] = (),
+) -> Delivery:
+    request = DeliveryRequest(style, output, codec, crf, made_from)
+    return plan_delivery(film, request, size, timeline)
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "codec", "expected", "chosen"),
     [
@@ -71,7 +86,7 @@ def source(
 def test_the_default_output_lies_beside_the_input(
     tmp_path: Path, name: str, kind: str, codec: str | None, expected: str, chosen: str
 ) -> None:
-    found = decide(source(tmp_path / name, kind), None, STYLE, codec, None)
+    found = plan(source(tmp_path / name, kind), None, STYLE, codec, None)
     assert found.path == tmp_path / expected
     assert found.codec == chosen
 
@@ -90,7 +105,7 @@ def test_the_default_output_lies_beside_the_input(
 def test_another_container_than_the_sources_is_said(
     tmp_path: Path, name: str, container: str, codec: str | None, expected: str, reason: str | None
 ) -> None:
-    found = decide(source(tmp_path / name, "video", container), None, STYLE, codec, None)
+    found = plan(source(tmp_path / name, "video", container), None, STYLE, codec, None)
     assert found.path.suffix == expected
     assert [note for note in found.notes if "the output is" in note] == (
         [f"the output is {expected[1:]}: {reason}"] if reason else []
@@ -141,9 +156,7 @@ def test_what_cannot_be_written_is_refused_with_its_reason(
     kind = "image" if name.endswith("png") else "video"
     style = tmp_path / "style.jpg"
     with pytest.raises(OutputError) as caught:
-        decide(
-            source(tmp_path / name, kind), tmp_path / output, style, codec, crf, made_from=[style]
-        )
+        plan(source(tmp_path / name, kind), tmp_path / output, style, codec, crf, made_from=[style])
     assert why in caught.value.why
     assert "\n" not in caught.value.what + caught.value.why + caught.value.hint
     assert caught.value.hint
@@ -153,10 +166,10 @@ def test_what_cannot_be_written_is_refused_with_its_reason(
 def test_every_codec_fits_some_container_and_its_default_quality_its_scale(
     tmp_path: Path, codec: str
 ) -> None:
-    found = decide(source(tmp_path / "in.mp4"), None, STYLE, codec, None)
+    found = plan(source(tmp_path / "in.mp4"), None, STYLE, codec, None)
     assert found.codec == codec
     assert found.crf is None or 0 < found.crf <= CODECS[codec].worst
-    assert decide(source(tmp_path / "in.mp4"), None, STYLE, codec, 9).crf == (
+    assert plan(source(tmp_path / "in.mp4"), None, STYLE, codec, 9).crf == (
         None if found.crf is None else 9
     )
 
@@ -174,7 +187,7 @@ def test_every_codec_fits_some_container_and_its_default_quality_its_scale(
 def test_an_odd_size_is_kept_by_full_chroma_where_the_codec_would_cut_it(
     tmp_path: Path, codec: str, size: tuple[int, int], pix_fmt: str, said: bool
 ) -> None:
-    found = decide(source(tmp_path / "in.mkv"), None, STYLE, codec, None, size)
+    found = plan(source(tmp_path / "in.mkv"), None, STYLE, codec, None, size)
     assert found.pix_fmt == pix_fmt
     assert any("4:4:4" in note for note in found.notes) == said
 
@@ -183,64 +196,25 @@ def test_av1_falls_back_and_a_missing_encoder_names_the_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ffmpeg, "encoders", lambda: frozenset({"libx264", "libaom-av1"}))
-    assert decide(source(tmp_path / "in.mp4"), None, STYLE, "av1", None).encoder == "libaom-av1"
+    assert plan(source(tmp_path / "in.mp4"), None, STYLE, "av1", None).encoder == "libaom-av1"
     with pytest.raises(OutputError, match="VIDSTYLE_FFMPEG"):
-        decide(source(tmp_path / "in.mp4"), None, STYLE, "vp9", None)
+        plan(source(tmp_path / "in.mp4"), None, STYLE, "vp9", None)
     sound = (Stream(0, "video", "h264"), Stream(1, "audio", "wmav2"))
     with pytest.raises(OutputError, match="no encoder aac"):
-        decide(replace(source(tmp_path / "in.mp4"), streams=sound), None, STYLE, None, None)
+        plan(replace(source(tmp_path / "in.mp4"), streams=sound), None, STYLE, None, None)
 
 
 def test_avi_is_refused_for_a_late_video(tmp_path: Path) -> None:
     film = source(tmp_path / "in.mp4")
     late = Timeline((1890, 5490), 3600, Fraction(25), Fraction(25))
     with pytest.raises(OutputError, match=r"begins 0\.021 s after the sound"):
-        decide(film, tmp_path / "out.avi", STYLE, None, None, timeline=late)
-    assert decide(
+        plan(film, tmp_path / "out.avi", STYLE, None, None, timeline=late)
+    assert plan(
         film, tmp_path / "out.avi", STYLE, None, None, timeline=replace(late, pts=(0, 3600))
     )
 
 
-@pytest.mark.parametrize(
-    ("kind", "codec", "extension", "encoder"),
-    [
-        ("audio", "aac", ".mp4", "copy"),
-        ("audio", "vorbis", ".mp4", "aac"),
-        ("audio", "aac", ".webm", "libopus"),
-        ("audio", "opus", ".webm", "copy"),
-        ("audio", "pcm_s24le", ".mov", "copy"),
-        ("audio", "dts", ".mkv", "copy"),
-        ("audio", "aac", ".avi", "pcm_s16le"),
-        ("audio", "wmav2", ".ts", "aac"),
-        ("audio", "none", ".mkv", None),
-        ("subtitle", "mov_text", ".mp4", "copy"),
-        ("subtitle", "subrip", ".mp4", "mov_text"),
-        ("subtitle", "ass", ".webm", "webvtt"),
-        ("subtitle", "mov_text", ".mkv", "subrip"),
-        ("subtitle", "hdmv_pgs_subtitle", ".mkv", "copy"),
-        ("subtitle", "hdmv_pgs_subtitle", ".mp4", None),
-        ("subtitle", "subrip", ".avi", None),
-        ("attachment", "ttf", ".mkv", "copy"),
-        ("attachment", "ttf", ".mp4", None),
-    ],
-)
-def test_other_streams_are_copied_converted_or_left_out_and_said(
-    kind: str, codec: str, extension: str, encoder: str | None
-) -> None:
-    tracks, notes = carry((Stream(0, "video", "h264"), Stream(3, kind, codec)), extension)
-    assert [(track.index, track.encoder) for track in tracks] == ([(3, encoder)] if encoder else [])
-    word = {"copy": None, None: "left out"}.get(encoder, "converted")
-    assert [note for note in notes if "stream 3" in note and word and word in note] == list(notes)
-    assert bool(notes) == (word is not None)
-
-
-def test_data_and_further_video_streams_stay_behind_silently() -> None:
-    streams = (Stream(0, "video", "h264"), Stream(1, "video", "mjpeg"), Stream(2, "data", "none"))
-    for extension in CONTAINERS:
-        assert carry(streams, extension) == ((), ())
-
-
 def test_nothing_is_left_in_the_folder_by_looking(tmp_path: Path) -> None:
-    decide(source(tmp_path / "in.mp4"), tmp_path / "out.mp4", STYLE, None, None)
+    plan(source(tmp_path / "in.mp4"), tmp_path / "out.mp4", STYLE, None, None)
     assert list(tmp_path.iterdir()) == []
     assert delivery.IMAGES.keys().isdisjoint(CONTAINERS)

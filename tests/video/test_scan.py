@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError
-from vidstyle.video import ffmpeg, timeline
+from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import Scan, scan
 
@@ -259,9 +259,3 @@ def test_many_large_frames_pass_without_blocking(with_thumbnails: bool, clips: C
     )
     assert len(scan(probe(path), receive).timeline) == 2000
     assert count == [2000 if with_thumbnails else 0]
-
-
-def test_a_slide_every_fifty_minutes_has_a_rate() -> None:
-    found = timeline.timeline([0, 90_000 * 3000], 0, 0, Fraction(25), Fraction(1, 90_000))
-    assert found.nominal_rate > 0
-    assert found.pts == (0, 90_000 * 3000)

@@ -14,7 +14,7 @@ import pytest
 
 from vidstyle.frames import Timeline
 from vidstyle.video import ffmpeg, write
-from vidstyle.video.delivery import CODECS, decide
+from vidstyle.video.delivery import CODECS, DeliveryRequest, plan_delivery
 from vidstyle.video.probe import probe
 
 if TYPE_CHECKING:
@@ -93,17 +93,10 @@ def test_the_last_frame_of_a_variable_rate_lasts_as_long_as_the_sources(clips: C
     timeline = Timeline((0, 900, 3600, 8100), 45_000, None, Fraction(10))
     frames = pictures(clips.folder / "frames", 4, (64, 48))
     for extension in (".mp4", ".mkv", ".webm"):
-        delivery = decide(source, clips.folder / f"out{extension}", STYLE, None, None)
-        path = write.encode(
-            frames,
-            timeline,
-            source,
-            delivery,
-            clips.folder,
-            trim=None,
-            sar=Fraction(1),
-            on_start=lambda *_: None,
-        ).replace(delivery.path)
+        request = DeliveryRequest(STYLE, clips.folder / f"out{extension}")
+        film = write.FinishedFilm(frames, timeline, plan_delivery(source, request), source)
+        path = write.encode_film(film, clips.folder, lambda *_: None)
+        path = path.replace(film.delivery.path)
         assert abs(packets(path, "v", decode=True)[-1][1] - 45_000) <= MILLISECOND
         duration = re.search(r"Duration: 00:00:([\d.]+)", report(path))
         assert duration

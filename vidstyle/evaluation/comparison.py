@@ -70,7 +70,7 @@ def align_clips(
         read=lambda wanted: read_images(video, size, first, first + wanted),
         digests={"sha256": digest},
     )
-    cuts = (t - first for t in shots.cuts(differences.scores) if first < t < first + count)
+    cuts = (t - first for t in shots.find_cuts(differences.scores) if first < t < first + count)
     return Comparison({SOURCE: source, **others}, first, count, (0, *cuts))
 
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.motion.occlusion import motion_boundary, occluded
-from vidstyle.motion.warp import outside, warp
+from vidstyle.motion.occlusion import find_occlusions, motion_boundary
+from vidstyle.motion.warp import points_outside, warp
 from vidstyle.stylize.losses import TINY, to_full_precision
 
 METRICS_VERSION = 1
@@ -39,7 +39,9 @@ def reliable_pixels(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
     the frame. This is a render's mask before it is smoothed.
     """
     return ~(
-        occluded(flow_t_to_s, flow_s_to_t) | motion_boundary(flow_t_to_s) | outside(flow_t_to_s)
+        find_occlusions(flow_t_to_s, flow_s_to_t)
+        | motion_boundary(flow_t_to_s)
+        | points_outside(flow_t_to_s)
     )
 
 
@@ -105,7 +107,7 @@ def uncovered_pixels(flow_t_to_s: Tensor, flow_s_to_t: Tensor) -> Tensor:
     """Mark the pixels of frame t that frame s does not show: True (H, W) where the way there and
     back does not return (Ruder eq. 5), or leads outside the frame.
     """
-    return occluded(flow_t_to_s, flow_s_to_t) | outside(flow_t_to_s)
+    return find_occlusions(flow_t_to_s, flow_s_to_t) | points_outside(flow_t_to_s)
 
 
 def mean_saturation(image: Tensor, mask: Tensor) -> float | None:

@@ -17,43 +17,41 @@ from vidstyle.machine.device import Precision
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYERS = ("relu4_2",)
 
-
-DTYPES: dict[Precision, torch.dtype] = {
+PRECISION_DTYPES: dict[Precision, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
     "fp32": torch.float32,
 }
-"""fp16 needs no scaled loss: the objective is a sum over pixels (`optimize.minimise`), so no
-pixel's gradient is tiny, and the largest values of both networks stay far below its end."""
-
+"""fp16 needs no scaled loss: the objective is a sum over pixels, so no pixel's gradient is tiny,
+and the largest values of both networks stay far below its end."""
 
 STRIDE = 16
-"""Pixels that a cell of the coarsest map covers, a side. Tiles begin at multiples of it, where
-cells begin too.
+"""Pixels that a position of the coarsest map covers, a side. Tiles begin at multiples of it, where
+positions begin too.
 """
 
 
 def stride(name: str) -> int:
-    """Pixels that a cell of a layer's map covers, a side: relu3_1 -> 4."""
+    """Return the pixels that a position of a layer's map covers, a side: relu3_1 -> 4."""
     return int(2 ** (int(name[4]) - 1))
 
 
 def position_count(name: str, size: Sequence[int]) -> int:
-    """The number of positions in a layer's map for a picture of `size` (h, w)."""
+    """Return the number of positions in a layer's map for a picture of `size` (h, w)."""
     return (size[0] // stride(name)) * (size[1] // stride(name))
 
 
 class Extractor(Protocol):
+    """A feature extractor."""
+
     digest: str
     """sha256 of the weights; part of a render's fingerprint."""
 
     halo: int
-    """Pixels around a cell of any map that its value may depend on; a multiple of
-    `tiles.STRIDE`.
-    """
+    """Pixels around a position of any map that its value may depend on, a multiple of `STRIDE`."""
 
     def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """(b, 3, h, w) RGB in [0, 1] -> {layer: (b, c, h', w')}, computed only as deep as the
+        """Compute {layer: (b, c, h', w')} of images (b, 3, h, w) RGB in [0, 1], only as deep as the
         deepest layer asked for.
         """
         ...
@@ -61,21 +59,23 @@ class Extractor(Protocol):
 
 class Network:
     """A feature network on its device: frozen, channels_last, its weights and maps in the precision
-    the device is fast at. It takes `module` over; autocast would convert the weights anew at every
+    the device is fast at. It takes `module` over; autocast would convert the weights again at every
     call.
     """
 
     def __init__(
         self, module: nn.Module, digest: str, device: torch.device, precision: Precision
     ) -> None:
-        dtype = DTYPES[precision]
+        dtype = PRECISION_DTYPES[precision]
         self.module = (
             module.eval()
             .requires_grad_(False)
             .to(device, dtype)
             .to(memory_format=torch.channels_last)
         )
-        self.digest, self.device, self.precision = digest, device, precision
+        self.digest = digest
+        self.device = device
+        self.precision = precision
         self.halo = halo(module.depths)  # type: ignore[arg-type]
 
     def __call__(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
@@ -86,15 +86,18 @@ class Network:
 
 
 def halo(depths: Sequence[int]) -> int:
-    """How far a network sees whose stages have so many 3x3 convolutions, each stage at half the
-    resolution of the one before: 1 pixel of its own for each of them.
+    """Return the pixels around a position that a network sees.
+
+    Args:
+        depths: the number of 3x3 convolutions of each stage, each at half the resolution of the one
+            before; every convolution sees 1 pixel of its own resolution farther.
     """
     reach: int = sum(depth << stage for stage, depth in enumerate(depths))
     return -(-reach // STRIDE) * STRIDE
 
 
-def reach(name: str) -> int:
-    """The halo of the network called `name`, without its weights."""
+def network_halo(name: str) -> int:
+    """Return the halo of the network called `name`, without its weights."""
     from vidstyle.features import lite, vgg19
 
     return halo(lite.Lite.depths if name == "lite" else vgg19.VGG19.depths)

@@ -24,7 +24,7 @@ of the resolution.
 
 EXPANDED = (64, 160, 320)
 """Channels that are pooled after the second, third and fourth stage. Pooling a rectified map loses
-what its channels do inside a cell; a 1x1 convolution to more of them first keeps it."""
+what its channels do inside a position; a 1x1 convolution to more of them first keeps it."""
 
 RANKS = {
     "relu1_1": 16,
@@ -60,53 +60,59 @@ class Lite(nn.Module):
             nn.Conv2d(a, b, 1) for a, b in zip(WIDTHS[1:-1], EXPANDED, strict=True)
         )
         self.heads = nn.ModuleDict(
-            {name: nn.Conv2d(WIDTHS[place(name)[0]], rank, 1) for name, rank in RANKS.items()}
+            {
+                name: nn.Conv2d(WIDTHS[tap_position(name)[0]], rank, 1)
+                for name, rank in RANKS.items()
+            }
         )
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """(b, 3, h, w) RGB in [0, 1] -> {layer: (b, rank, h', w')}, computed as deep as the layers
-        ask for.
+        """Compute {layer: (b, rank, h', w')} of images (b, 3, h, w) RGB in [0, 1], as deep as the
+        layers ask for.
         """
         if unknown := set(layers) - set(RANKS):
             raise ValueError(f"lite has no layer {', '.join(sorted(unknown))}: {', '.join(RANKS)}")
         maps: dict[str, Tensor] = {}
         if not layers:
             return maps
-        deepest = max(map(place, layers))
+        deepest = max(map(tap_position, layers))
         for at, x in self.trunk(image):
-            maps |= {name: self.heads[name](x) for name in layers if place(name) == at}
+            maps |= {name: self.heads[name](x) for name in layers if tap_position(name) == at}
             if at == deepest:
                 break
         return maps
 
     def trunk(self, image: Tensor) -> Iterator[tuple[tuple[int, int], Tensor]]:
-        """((stage, convolution), its map (b, width, h', w')) of those that are read and of the last
-        of each stage, one after the other.
+        """Yield ((stage, convolution), its map (b, width, h', w')) of those that are read and of
+        the last of each stage, one after the other.
         """
         x = normalise(image).to(next(self.parameters()).dtype)
         for i, stage in enumerate(self.stages):
             assert isinstance(stage, nn.ModuleList)
-            x = replicate_pad(self.passage(x, i) if i else x)
+            x = replicate_pad(self.enter_stage(x, i) if i else x)
             for j, convolution in enumerate(stage):
-                x, last = convolution(x), j == len(stage) - 1
-                if last or (i, j) in READ:
+                x = convolution(x)
+                last = j == len(stage) - 1
+                if last or (i, j) in TAP_POSITIONS:
                     x = F.relu(x, inplace=True)
                     yield (i, j), x
                     x = x if last else replicate_pad(x)
                 else:
                     x = rectify_pad(x)
 
-    def passage(self, x: Tensor, stage: int) -> Tensor:
-        """From the last map of the stage before to what `stage` reads."""
-        return F.avg_pool2d(
-            F.relu(self.expansions[stage - 2](x), inplace=True) if stage > 1 else x, 2
-        )
+    def enter_stage(self, x: Tensor, stage: int) -> Tensor:
+        """Turn the last map of the stage before into the one that `stage` reads."""
+        if stage > 1:
+            x = F.relu(self.expansions[stage - 2](x), inplace=True)
+        return F.avg_pool2d(x, 2)
 
 
-def place(layer: str) -> tuple[int, int]:
-    """The stage and its convolution, both from 0, that a map is read from: relu3_1 -> (2, 2)."""
+def tap_position(layer: str) -> tuple[int, int]:
+    """Return the stage and its convolution, both from 0, that a map is read from: relu3_1 ->
+    (2, 2).
+    """
     stage = int(layer[4]) - 1
     return stage, TAPS.get(layer, DEPTHS[stage] - 1)
 
 
-READ = {place(layer) for layer in RANKS}
+TAP_POSITIONS = {tap_position(layer) for layer in RANKS}

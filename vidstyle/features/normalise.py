@@ -1,4 +1,4 @@
-"""The input convention of the feature networks."""
+"""The input convention of the feature networks: ImageNet's mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ STD = (0.229, 0.224, 0.225)
 
 
 def normalise(image: Tensor) -> Tensor:
-    """(b, 3, h, w) RGB in [0, 1] -> the same with ImageNet's mean and standard deviation taken
-    out.
-    """
-    mean, std = constants(image.dtype, image.device)
+    """Normalise images (b, 3, h, w) RGB in [0, 1] by ImageNet's mean and standard deviation."""
+    mean, std = normalisation_constants(image.dtype, image.device)
     return (image - mean) / std
 
 
 @functools.cache
-def constants(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """MEAN and STD as (1, 3, 1, 1), moved to the device once: each move would make the host wait
-    for it.
+def normalisation_constants(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return `MEAN` and `STD` as (1, 3, 1, 1), moved to the device once: each move would make the
+    host wait for it.
     """
     mean, std = (torch.tensor(x, dtype=dtype, device=device).view(1, 3, 1, 1) for x in (MEAN, STD))
     return mean, std

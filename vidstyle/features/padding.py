@@ -1,5 +1,5 @@
-"""Replicate padding for the feature networks: a frame goes on beyond its edge as it was, so that no
-rim of zeros shows in the picture.
+"""Replicate padding for the feature networks: a frame continues beyond its edge with its outermost
+pixels, so that no rim of zeros shows in the picture.
 
 `F.pad`'s backward is slow on the CPU and not deterministic on CUDA; here the border is folded back
 by slices. At a network's first layers, whose channels are few, every pass over a map costs a good
@@ -15,54 +15,60 @@ from torch import Tensor
 
 
 class ReplicatePad(torch.autograd.Function):
+    """The function behind `replicate_pad`, and its gradient."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        out = larger(x)
-        inside(out).copy_(x)
-        return extend(out)
+        out = empty_padded(x)
+        interior(out).copy_(x)
+        return extend_edges(out)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return fold(grad, inside(grad).clone())
+        return fold_edges(grad, interior(grad).clone())
 
 
 class RectifyPad(torch.autograd.Function):
+    """The function behind `rectify_pad`, and its gradient."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        out = larger(x)
-        if x.device.type == "mps":  # has had trouble with strided outputs
-            inside(out).copy_(x.clamp_min(0))
+        out = empty_padded(x)
+        # MPS has had trouble with strided outputs.
+        if x.device.type == "mps":
+            interior(out).copy_(x.clamp_min(0))
         else:
-            torch.clamp_min(x, 0, out=inside(out))
-        ctx.save_for_backward(extend(out))
+            torch.clamp_min(x, 0, out=interior(out))
+        ctx.save_for_backward(extend_edges(out))
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (y,) = map(inside, ctx.saved_tensors)
-        out = fold(grad, torch.ops.aten.threshold_backward(inside(grad), y, 0))
-        for i in (0, -1):  # what was folded back has not passed the rectifier yet
+        (y,) = map(interior, ctx.saved_tensors)
+        out = fold_edges(grad, torch.ops.aten.threshold_backward(interior(grad), y, 0))
+        # The border that was folded back has not passed the rectifier yet.
+        for i in (0, -1):
             out[:, :, i] *= y[:, :, i] > 0
             out[:, :, :, i] *= y[:, :, :, i] > 0
         return out
 
 
 def replicate_pad(x: Tensor) -> Tensor:
-    """(b, c, h, w) -> (b, c, h + 2, w + 2), the outermost pixels repeated; keeps the memory
-    format.
+    """Pad x (b, c, h, w) to (b, c, h + 2, w + 2) by repeating the outermost pixels; keeps the
+    memory format.
     """
     out: Tensor = ReplicatePad.apply(x)
     return out
 
 
 def rectify_pad(x: Tensor) -> Tensor:
-    """`replicate_pad(relu(x))` in one pass each way."""
+    """Compute `replicate_pad(relu(x))` in one pass each way."""
     out: Tensor = RectifyPad.apply(x)
     return out
 
 
-def larger(x: Tensor) -> Tensor:
-    """Room for x (b, c, h, w) and one pixel more on each side, in x's memory format."""
+def empty_padded(x: Tensor) -> Tensor:
+    """Allocate x (b, c, h, w) with one pixel more on each side, in x's memory format."""
     b, c, h, w = x.shape
     order = (
         torch.channels_last
@@ -72,11 +78,12 @@ def larger(x: Tensor) -> Tensor:
     return torch.empty((b, c, h + 2, w + 2), dtype=x.dtype, device=x.device, memory_format=order)
 
 
-def inside(x: Tensor) -> Tensor:
+def interior(x: Tensor) -> Tensor:
+    """Return x without the outermost pixels, as a view."""
     return x[:, :, 1:-1, 1:-1]
 
 
-def extend(x: Tensor) -> Tensor:
+def extend_edges(x: Tensor) -> Tensor:
     """Give the outermost pixels of x, in place, the values of their neighbours inside."""
     x[:, :, 0, 1:-1] = x[:, :, 1, 1:-1]
     x[:, :, -1, 1:-1] = x[:, :, -2, 1:-1]
@@ -85,7 +92,7 @@ def extend(x: Tensor) -> Tensor:
     return x
 
 
-def fold(grad: Tensor, out: Tensor) -> Tensor:
+def fold_edges(grad: Tensor, out: Tensor) -> Tensor:
     """Add the border of `grad` (b, c, h + 2, w + 2) to the outermost pixels of `out` (b, c, h, w),
     in place.
     """

@@ -1,6 +1,6 @@
 """VGG-19 up to relu5_2 (Simonyan & Zisserman 2014), the reference features.
 
-Departs from the original in two things that leave its weights as they are: average pooling by
+It departs from the original in two things that leave its weights as they are: average pooling by
 default, as Gatys et al. recommend, and replicate padding, so that no rim of zeros shows at a
 frame's edges.
 """
@@ -16,7 +16,7 @@ from vidstyle.features.normalise import normalise
 from vidstyle.features.padding import rectify_pad, replicate_pad
 from vidstyle.weights.registry import VGG19_STAGES, vgg19_shapes
 
-LAYERS = tuple(
+VGG19_LAYERS = tuple(
     f"relu{i}_{j}" for i, (_, depth) in enumerate(VGG19_STAGES, 1) for j in range(1, depth + 1)
 )
 """relu1_1 .. relu5_2, one for each convolution."""
@@ -42,12 +42,12 @@ class VGG19(nn.Module):
                 self.features[key.split(".")[1]] = nn.Conv2d(shape[1], shape[0], 3)
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """(b, 3, h, w) RGB in [0, 1] -> {layer: (b, c, h', w')}, computed as deep as the layers ask
-        for.
+        """Compute {layer: (b, c, h', w')} of images (b, 3, h, w) RGB in [0, 1], as deep as the
+        layers ask for.
         """
-        if unknown := set(layers) - set(LAYERS):
+        if unknown := set(layers) - set(VGG19_LAYERS):
             raise ValueError(
-                f"vgg19 has no layer {', '.join(sorted(unknown))}: {', '.join(LAYERS)}"
+                f"vgg19 has no layer {', '.join(sorted(unknown))}: {', '.join(VGG19_LAYERS)}"
             )
         maps: dict[str, Tensor] = {}
         if not layers:
@@ -55,18 +55,18 @@ class VGG19(nn.Module):
         convolutions = self.features.values()
         x = replicate_pad(normalise(image).to(next(self.parameters()).dtype))
         for name, following, convolution in zip(
-            LAYERS, (*LAYERS[1:], ""), convolutions, strict=True
+            VGG19_LAYERS, (*VGG19_LAYERS[1:], ""), convolutions, strict=True
         ):
-            x, last = convolution(x), following.endswith("_1")
+            x = convolution(x)
+            last = following.endswith("_1")
             if name in layers:
                 maps[name] = x = F.relu(x, inplace=True)
                 if len(maps) == len(set(layers)):
                     break
                 x = replicate_pad(self.pool(x) if last else x)
             elif last:
-                x = replicate_pad(
-                    self.pool(F.relu(x, inplace=True))
-                )  # (b, c, h, w) -> (b, c, h // 2 + 2, w // 2 + 2)
+                x = self.pool(F.relu(x, inplace=True))
+                x = replicate_pad(x)  # (b, c, h // 2, w // 2) -> (b, c, h // 2 + 2, w // 2 + 2)
             else:
                 x = rectify_pad(x)
         return maps

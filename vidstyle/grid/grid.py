@@ -291,7 +291,7 @@ def configure_still(config: RenderConfig, source: Source, still: Path) -> Render
 def is_finished(path: Path) -> bool:
     """Tell whether this is a finished cell, or a sheet: a whole picture."""
     try:
-        return image_io.decode(path.read_bytes()) is not None
+        return image_io.decode_image(path.read_bytes()) is not None
     except OSError:
         return False
 

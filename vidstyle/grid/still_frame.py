@@ -12,7 +12,7 @@ from vidstyle.frames import Timeline, to_uint16
 from vidstyle.motion import shots
 from vidstyle.storage import atomic, png16
 from vidstyle.storage.atomic import disk_errors, sha256
-from vidstyle.video.probe import SMALLEST, Source
+from vidstyle.video.probe import Source
 from vidstyle.video.read import read
 from vidstyle.video.scan import scan
 
@@ -30,10 +30,10 @@ def save_still(source: Source, start: float | None, path: Path, report: Report) 
     differences = shots.ContentDifference()
     timeline = scan(source, differences.add).timeline
     if start is None:
-        index = shots.middle_of_longest(shots.cuts(differences.scores), timeline.pts)
+        index = shots.middle_of_longest_shot(shots.find_cuts(differences.scores), timeline.pts)
     else:
         index = first_index_from(timeline, start)
-    size = (max(SMALLEST, round(source.width * source.sar)), source.height)
+    size = (max(MIN_SIDE, round(source.width * source.sar)), source.height)
     [frame] = read(source, size, index, index + 1)
     with disk_errors(path.parent):
         atomic.write_atomically(path, png16.encode_frame(to_uint16(frame.image), label, 0))

@@ -1,5 +1,5 @@
-"""What links a frame to another one of its shot: how far back, along which flow, and where each
-link counts.
+"""Links from a frame to others of its shot: how far back, along which flow, and where each of them
+applies.
 """
 
 from __future__ import annotations
@@ -16,48 +16,49 @@ from vidstyle.motion.static import StaticRegions
 
 
 def link_frames(frame: Tensor, other: Tensor, flow: Flow, mask: str) -> Motion:
-    """What links the source frame to another one, before or after it: the flow from `frame` to
-    `other`, and its mask.
+    """Link a source frame to another one, before or after it, by the flow from `frame` to `other`
+    and the mask of that flow.
 
     Args:
         frame, other: source frames (3, H, W).
         mask: "photometric" or "plain", see `motion.occlusion`.
     """
-    to_other, to_frame = flow(frame, other), flow(other, frame)
+    to_other = flow(frame, other)
+    to_frame = flow(other, frame)
     if mask == "plain":
         return Motion(to_other, reliability(to_other, to_frame))
     return Motion(to_other, photometric_reliability(to_other, to_frame, frame, other))
 
 
-def link_static_frames(frame: Tensor, resting: StaticRegions, flow: Flow, mask: str) -> Motion:
-    """`link` to what the previous stylised frame is in register with: the picture stays where the
-    source is at rest.
+def link_static_frames(frame: Tensor, regions: StaticRegions, flow: Flow, mask: str) -> Motion:
+    """Link a frame as `link_frames` does, to the reference of its shot: where the source is static,
+    the picture stays as it is.
 
     Args:
         frame: a source frame (3, H, W).
-        resting: what `motion.rest.StaticTracker` says of it.
+        regions: the reference and the static regions of the frame, by `static.StaticTracker`.
     """
-    if bool(resting.static.all()):
+    if bool(regions.static.all()):
         size = frame.shape[1:]
-        return Motion(
-            frame.new_zeros(2, *size), frame.new_ones(1, *size), static=resting.long_static
-        )
-    found = link_frames(frame, resting.reference, flow, mask)
+        flow_to_reference = frame.new_zeros(2, *size)
+        return Motion(flow_to_reference, frame.new_ones(1, *size), static=regions.long_static)
+    motion = link_frames(frame, regions.reference, flow, mask)
     return Motion(
-        found.flow_t_to_prev * ~resting.static,
-        torch.where(resting.static, 1.0, found.mask),
-        static=resting.long_static,
+        motion.flow_t_to_prev * ~regions.static,
+        torch.where(regions.static, 1.0, motion.mask),
+        static=regions.long_static,
     )
 
 
 def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
-    """The weights of several links from their masks (1, H, W), closest first: of each mask what
-    those of the closer ones leave, c_long^(t-j) = max(c^(t-j) - sum over k < j of c^(t-k), 0)
-    (Ruder 2016, section 4.3).
+    """Return the weights of several links from their masks (1, H, W), closest first: of each mask
+    the part that those of the closer ones leave, c_long^(t-j) = max(c^(t-j) - sum over k < j of
+    c^(t-k), 0) (Ruder 2016, section 4.3).
 
     The first stays as it is, and together they are nowhere above 1.
     """
-    weights, closer = [], masks[0].new_zeros(masks[0].shape)
+    weights = []
+    closer = masks[0].new_zeros(masks[0].shape)
     for mask in masks:
         weights.append((mask - closer).clamp_min(0))
         closer = closer + mask
@@ -70,30 +71,30 @@ def link_earlier_frames(
     flow: Flow,
     distances: Sequence[int],
     mask: str,
-    resting: StaticRegions | None = None,
+    regions: StaticRegions | None = None,
 ) -> Motion:
-    """What links a frame to those before it.
+    """Link a frame to those before it.
 
     Args:
         frame: the source frame t, (3, H, W).
         earlier: the source frames t-1, t-2, ..., as far back as the shot and the distances go.
         distances: how many frames back to link to, 1 first; those beyond `earlier` are left out.
-        mask: see `link`.
-        resting: the reference of frame t and where it is at rest; None: frame t-1 itself is linked
-            to. Where all of it rests, nothing farther is linked to.
+        mask: see `link_frames`.
+        regions: the reference and the static regions of frame t; None: it is linked to frame t-1
+            itself. A frame that is static as a whole is linked to nothing farther.
     """
     reached = [j for j in distances if j <= len(earlier)]
     closest = (
-        link_static_frames(frame, resting, flow, mask)
-        if resting
+        link_static_frames(frame, regions, flow, mask)
+        if regions
         else link_frames(frame, earlier[0], flow, mask)
     )
-    if resting and bool(resting.static.all()):
+    if regions and bool(regions.static.all()):
         return closest
     motions = [closest, *(link_frames(frame, earlier[j - 1], flow, mask) for j in reached[1:])]
     masks = closest_first([motion.mask for motion in motions])
     first, *others = (
-        Motion(motion.flow_t_to_prev, mask) for motion, mask in zip(motions, masks, strict=True)
+        Motion(motion.flow_t_to_prev, weight) for motion, weight in zip(motions, masks, strict=True)
     )
     farther = dict(zip(reached[1:], others, strict=True))
     return Motion(first.flow_t_to_prev, first.mask, farther, closest.static)

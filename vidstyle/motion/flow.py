@@ -16,25 +16,29 @@ from torch import Tensor
 
 
 class Flow(Protocol):
+    """An optical flow estimator."""
+
     digest: str
     """sha256 of the weights, "" where there are none; part of a render's fingerprint."""
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Two images (3, H, W) in [0, 1] -> (2, H, W) in pixels, on the device of `a`."""
+        """Estimate the flow (2, H, W) in pixels between two images (3, H, W) in [0, 1]; it is on
+        the device of `a`.
+        """
         ...
 
 
 class DIS:
-    """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset carried on to the finest
+    """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset continued to the finest
     scale: accurate below ~5 px.
 
-    The preset stops at half size. To go on takes away a third of the error of what moves slowly.
-    Patches that lie a little farther apart and fewer refinements lose nothing then, and take half
-    the time (`benchmarks/RESULTS.md`).
+    The preset stops at half size. To go on takes away a third of the error of slow motion. Patches
+    that lie a little farther apart and fewer refinements lose nothing then, and take half the time
+    (`benchmarks/RESULTS.md`).
     """
 
     digest = ""
-    smallest = 12
+    min_side = 12
     """OpenCV's patch is 8 px and fails below this side; smaller images are padded."""
 
     def __init__(self) -> None:
@@ -46,7 +50,8 @@ class DIS:
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         h, w = a.shape[1:]
-        right, bottom = max(0, self.smallest - w), max(0, self.smallest - h)
+        right = max(0, self.min_side - w)
+        bottom = max(0, self.min_side - h)
         grey = [
             cv2.copyMakeBorder(
                 cv2.cvtColor(
@@ -60,9 +65,8 @@ class DIS:
         ]
         # OpenCV's stubs ask for a flow to start from; None is allowed and starts from nothing.
         flow = self.dis.calc(grey[0], grey[1], None)  # type: ignore[call-overload, unused-ignore]
-        return (
-            torch.from_numpy(flow[:h, :w]).permute(2, 0, 1).contiguous().to(a.device)
-        )  # (h, w, 2) -> (2, h, w)
+        image_flow = torch.from_numpy(flow[:h, :w]).permute(2, 0, 1)  # (h, w, 2) -> (2, h, w)
+        return image_flow.contiguous().to(a.device)
 
 
 class RAFT:
@@ -72,17 +76,22 @@ class RAFT:
     Flow comes out at 1/8 of the image's size, so the images are enlarged where nothing moves too
     far for it: motion boundaries come out sharper and small motion more exact. A first look at half
     size tells how far things move.
+
+    Args:
+        name: raft-small or raft-large.
+        state: torchvision's weights of that network.
+        digest: sha256 of the file that they were read from.
     """
 
-    smallest = 128
-    """The coarsest correlation level is 1/64 of the image and needs two cells a side."""
+    min_side = 128
+    """The coarsest correlation level is 1/64 of the image and needs two positions a side."""
     updates = 20
     """Refinements; torchvision's 12 are too few at the larger size."""
     scales = (0.5, 1.5)
     """The smallest and the largest size at which it looks, in parts of the image's."""
-    reach = 128.0
+    max_motion = 128.0
     """Pixels that things may move in the images that it looks at; beyond, it loses them."""
-    most = 1_100_000
+    max_pixels = 1_100_000
     """Pixels of the images that it looks at, as many as 1024x436 enlarged has: it compares every
     8x8 pixels with all others, which takes 1.6 GB then, and would take 28 at 1920x1080 enlarged."""
 
@@ -101,44 +110,48 @@ class RAFT:
 
     @torch.no_grad()
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        at_most = (self.most / (a.shape[1] * a.shape[2])) ** 0.5
-        smallest, largest = (min(at_most, scale) for scale in self.scales)
-        distances = self.at(a, b, smallest).cpu().square().sum(0).sqrt().flatten()
-        # Most of the frame counts, not the fastest spot. quantile takes 16 million values at most,
+        largest_allowed = (self.max_pixels / (a.shape[1] * a.shape[2])) ** 0.5
+        smallest, largest = (min(largest_allowed, scale) for scale in self.scales)
+        flow = self.estimate_at_scale(a, b, smallest)
+        distances = flow.cpu().square().sum(0).sqrt().flatten()
+        # Most of the frame decides, not the fastest spot. quantile takes 16 million values at most,
         # kthvalue is not deterministic on a GPU.
         distance = float(distances.kthvalue(max(1, int(0.95 * distances.numel()))).values)
-        scale = min(largest, max(smallest, self.reach / max(distance, 1e-6)))
-        if scale < at_most:
-            scale = min(at_most, round(8 * scale) / 8)  # few sizes, whose buffers are used again
-        return self.at(a, b, scale).to(a.device)
+        scale = min(largest, max(smallest, self.max_motion / max(distance, 1e-6)))
+        if scale < largest_allowed:
+            # Few sizes, whose buffers are used again.
+            scale = min(largest_allowed, round(8 * scale) / 8)
+        return self.estimate_at_scale(a, b, scale).to(a.device)
 
-    def at(self, a: Tensor, b: Tensor, scale: float) -> Tensor:
-        """The flow (2, H, W) in pixels of a and b (3, H, W), as seen at `scale` times their
-        size.
+    def estimate_at_scale(self, a: Tensor, b: Tensor, scale: float) -> Tensor:
+        """Estimate the flow (2, H, W) in pixels of a and b (3, H, W), as seen at `scale` times
+        their size.
         """
         size = tuple(a.shape[1:])
         h, w = (max(1, round(n * scale)) for n in size)
-        # Multiples of 8 for the encoder; the image goes on beyond its right and lower edge as it
-        # was.
-        border = (0, max(self.smallest - w, -w % 8), 0, max(self.smallest - h, -h % 8))
+        # Multiples of 8 for the encoder; the image continues beyond its right and lower edge with
+        # its outermost pixels.
+        border = (0, max(self.min_side - w, -w % 8), 0, max(self.min_side - h, -h % 8))
         border = (0, border[1] + -(w + border[1]) % 8, 0, border[3] + -(h + border[3]) % 8)
         pair = [
-            F.pad(resize(x, (h, w))[None].to(self.device) * 2 - 1, border, mode="replicate")
+            F.pad(
+                resize_bilinear(x, (h, w))[None].to(self.device) * 2 - 1, border, mode="replicate"
+            )
             for x in (a, b)
         ]
-        flow: Tensor = self.model(*pair, num_flow_updates=self.updates)[-1][
-            0
-        ]  # (1, 2, H', W') -> (2, H', W')
+        steps = self.model(*pair, num_flow_updates=self.updates)
+        flow: Tensor = steps[-1][0]  # (1, 2, H', W') -> (2, H', W')
         ratio = torch.tensor([size[1] / w, size[0] / h]).view(2, 1, 1)
-        return (resize(flow[:, :h, :w].cpu(), size) * ratio).to(self.device)
+        return (resize_bilinear(flow[:, :h, :w].cpu(), size) * ratio).to(self.device)
 
 
-def resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """(c, h, w) -> (c, *size), bilinear, antialiased when it shrinks; x itself when nothing
+def resize_bilinear(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize (c, h, w) to (c, *size), bilinear, antialiased when it shrinks; x itself when nothing
     changes.
     """
     if tuple(x.shape[1:]) == size:
         return x
-    return F.interpolate(x[None], size=size, mode="bilinear", antialias=True, align_corners=False)[
-        0
-    ]
+    resized = F.interpolate(
+        x[None], size=size, mode="bilinear", antialias=True, align_corners=False
+    )
+    return resized[0]

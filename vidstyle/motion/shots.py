@@ -1,8 +1,8 @@
-"""Where a video cuts: content difference in HSV against an adaptive threshold, after
+"""The cuts of a video: content difference in HSV against an adaptive threshold, after
 PySceneDetect's AdaptiveDetector.
 
-Written here because PySceneDetect depends on the OpenCV build with a GUI, which cannot be installed
-beside the headless one.
+PySceneDetect itself is not used: its detector finds the same cuts in 82 clips, but by default none
+less than 15 frames after the one before, and it would be one more dependency for thirty lines.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ class ContentDifference:
             self.scores.append(0.0)
         else:
             change = np.abs(hsv - self.previous)
-            change[..., 0] = np.minimum(
-                change[..., 0], 180 - change[..., 0]
-            )  # hue is a circle: 179 is next to 0
+            # Hue is a circle: 179 is next to 0.
+            change[..., 0] = np.minimum(change[..., 0], 180 - change[..., 0])
             self.scores.append(float(change.mean()))
         self.previous = hsv
 
 
-def cuts(
+def find_cuts(
     scores: Sequence[float],
     *,
     ratio: float = 3.0,
@@ -45,29 +44,32 @@ def cuts(
     window: int = 2,
     shortest: int = 5,
 ) -> tuple[int, ...]:
-    """First frames of shots, 0 included, from the scores of `ContentDifference`.
+    """Find the first frames of shots, 0 included, from the scores of `ContentDifference`.
 
     A frame starts a shot when its score is at least `least` and at least `ratio` times the mean
     score of the `window` frames before and after it, and the shot before it has `shortest` frames
     or more. The neighbourhood is what makes it adaptive: fast motion raises many scores in a row, a
     cut raises one.
     """
-    found = [0]
+    cuts = [0]
     for t in range(1, len(scores)):
-        around = [*scores[max(1, t - window) : t], *scores[t + 1 : t + 1 + window]]
-        calm = sum(around) / len(around) if around else 0.0
-        if scores[t] >= least and scores[t] >= ratio * calm and t - found[-1] >= shortest:
-            found.append(t)
-    return tuple(found) if scores else ()
+        neighbours = [*scores[max(1, t - window) : t], *scores[t + 1 : t + 1 + window]]
+        calm = sum(neighbours) / len(neighbours) if neighbours else 0.0
+        if scores[t] >= least and scores[t] >= ratio * calm and t - cuts[-1] >= shortest:
+            cuts.append(t)
+    return tuple(cuts) if scores else ()
 
 
-def middle_of_longest(cuts: Sequence[int], pts: Sequence[int]) -> int:
-    """The frame in the middle of the shot that is shown longest: what a video most likely is about.
+def middle_of_longest_shot(cuts: Sequence[int], pts: Sequence[int]) -> int:
+    """Return the frame in the middle of the shot that is shown longest: most likely it shows the
+    subject of the video.
 
     Args:
-        cuts: as `cuts` gives them.
-        pts: when each frame is shown.
+        cuts: first frames of shots, by `find_cuts`.
+        pts: presentation times of the frames.
     """
     ends = (*cuts[1:], len(pts))
-    a, b = max(zip(cuts, ends, strict=True), key=lambda shot: pts[shot[1] - 1] - pts[shot[0]])
-    return (a + b) // 2
+    first, stop = max(
+        zip(cuts, ends, strict=True), key=lambda shot: pts[shot[1] - 1] - pts[shot[0]]
+    )
+    return (first + stop) // 2

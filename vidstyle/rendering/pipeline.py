@@ -30,8 +30,8 @@ from vidstyle.rendering.trace import Trace
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.storage.lock import lock_shot
 from vidstyle.storage.record import read_record
-from vidstyle.video import write
 from vidstyle.video.ffmpeg import find
+from vidstyle.video.write import FinishedFilm, encode_film
 
 if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
@@ -282,15 +282,13 @@ def encode_frames(
             )
         report(Encoding(done, store.count))
 
-    temporary = write.encode(
+    film = FinishedFilm(
         pictures or [store.frame_path(i) for i in range(store.count)],
         job.rendered_timeline,
-        job.source,
         job.delivery,
-        store.folder,
-        trim=job.trim,
+        job.source,
         sar=job.source.sar,
-        on_start=on_start,
-        on_frame=on_frame,
+        trim=job.trim,
     )
+    temporary = encode_film(film, store.folder, on_start, on_frame)
     store.deliver(temporary, settings, overwrite=job.config.overwrite)

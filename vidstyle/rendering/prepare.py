@@ -131,7 +131,7 @@ def prepare(request: Request) -> Job:
         delivery=delivery,
         style_images=match_style_colours(request.style_images, config, colours.statistics),
         timeline=scanned.timeline,
-        cuts=shots.cuts(differences.scores),
+        cuts=shots.find_cuts(differences.scores),
         seek=scanned.seek_index,
         part=part,
         size=request.size,
@@ -187,16 +187,10 @@ def plan_output(
     timeline: Timeline | None = None,
 ) -> Delivery:
     """Decide the output's path, container and codec. Raises OutputError."""
-    return deliveries.decide(
-        source,
-        config.output,
-        config.named_after,
-        config.codec,
-        config.crf,
-        size=size,
-        timeline=timeline,
-        made_from=config.protected_files,
+    request = deliveries.DeliveryRequest(
+        config.named_after, config.output, config.codec, config.crf, config.protected_files
     )
+    return deliveries.plan_delivery(source, request, size, timeline)
 
 
 def fit_memory(

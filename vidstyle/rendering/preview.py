@@ -17,7 +17,7 @@ from vidstyle.errors import OutputError
 from vidstyle.events import Report, silent
 from vidstyle.frames import to_uint16
 from vidstyle.machine import disk
-from vidstyle.motion.shots import middle_of_longest
+from vidstyle.motion.shots import middle_of_longest_shot
 from vidstyle.rendering.estimate import FullRender, LinkedFrames, estimate_render
 from vidstyle.rendering.job import FrameRange
 from vidstyle.rendering.label_maps import LabelMaps
@@ -190,7 +190,8 @@ def plan_clip(job: Job, clip: Path, config: RenderConfig) -> Delivery:
         return replace(job.delivery, path=clip.with_suffix(".png"))
     width, height = job.size
     size = (2 * width, height // 2 * 2)
-    return deliveries.decide(job.source, clip, config.named_after, None, None, size=size)
+    request = deliveries.DeliveryRequest(config.named_after, clip)
+    return deliveries.plan_delivery(job.source, request, size)
 
 
 def choose_seconds(job: Job, config: RenderConfig) -> tuple[float, float]:
@@ -202,7 +203,7 @@ def choose_seconds(job: Job, config: RenderConfig) -> tuple[float, float]:
         return config.start, duration
     base = job.timeline.time_base
     pts = job.timeline.pts
-    middle = pts[middle_of_longest(job.cuts, pts)] * base
+    middle = pts[middle_of_longest_shot(job.cuts, pts)] * base
     last = (pts[-1] + job.timeline.last_duration) * base - Fraction(duration)
     return float(max(pts[0] * base, min(middle, last))), duration
 

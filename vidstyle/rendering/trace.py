@@ -202,16 +202,9 @@ class Trace:
         def on_start(pid: int, temporary: Path) -> None:
             self.store.save_record(encoder={"pid": pid, "temporary": str(temporary)})
 
-        encoded = write.encode(
-            self.film,
-            times,
-            None,
-            delivery.film(film),
-            self.pictures.path,
-            trim=None,
-            sar=self.job.source.sar,
-            on_start=on_start,
-        )
+        plan = delivery.plan_plain_mp4(film)
+        traced = write.FinishedFilm(self.film, times, plan, sar=self.job.source.sar)
+        encoded = write.encode_film(traced, self.pictures.path, on_start)
         encoded.replace(film)
         self.store.save_record(encoder=None)
 

@@ -1,5 +1,5 @@
-"""What each container takes: video codecs, and how the other streams of the source travel into
-it.
+"""The containers, each with the video codecs that it takes and the way in which the other streams
+of the source come along.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _PCM = frozenset(
     {"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_u8", "pcm_alaw", "pcm_mulaw"}
 )
 _PCM_BE = frozenset({"pcm_s16be", "pcm_s24be", "pcm_s32be", "pcm_f32be"})
-_TEXT = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
+_TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 """Subtitles that are text; the others are pictures and cannot be converted into text."""
 
 
@@ -142,39 +142,45 @@ class Track:
     encoder: str = "copy"
 
 
-def carry(streams: tuple[Stream, ...], extension: str) -> tuple[tuple[Track, ...], tuple[str, ...]]:
-    """What becomes of the sound, subtitles and attachments, and a line for each that is not simply
-    copied.
+def plan_tracks(
+    streams: tuple[Stream, ...], extension: str
+) -> tuple[tuple[Track, ...], tuple[str, ...]]:
+    """Plan the sound, subtitles and attachments of the output, with a line for each that is not
+    simply copied.
 
-    Video streams and data (time codes, telemetry) are never carried over.
+    Video streams and data (time codes, telemetry) never come along.
     """
     container = CONTAINERS[extension]
     name = extension[1:]
-    tracks, notes = [], []
+    tracks = []
+    notes = []
     for stream in streams:
-        encoder = _encoder(stream, container)
+        encoder = _choose_encoder(stream, container)
         if encoder:
             tracks.append(Track(stream.index, stream.kind, encoder))
         if encoder and encoder != "copy":
             to = encoder.removeprefix("lib")
-            notes.append(f"{_label(stream)} is converted to {to}: {name} does not take it as it is")
+            notes.append(
+                f"{_stream_label(stream)} is converted to {to}: {name} does not take it as it is"
+            )
         elif not encoder and stream.kind not in ("video", "data"):
-            notes.append(f"{_label(stream)} is left out: {name} does not take it")
+            notes.append(f"{_stream_label(stream)} is left out: {name} does not take it")
     return tuple(tracks), tuple(notes)
 
 
-def _label(stream: Stream) -> str:
+def _stream_label(stream: Stream) -> str:
+    """Name a stream for the user."""
     return f"{stream.kind} stream {stream.index} ({stream.codec})"
 
 
-def _encoder(stream: Stream, container: Container) -> str | None:
-    """ "copy", an encoder, or None when the stream cannot come along."""
+def _choose_encoder(stream: Stream, container: Container) -> str | None:
+    """Return "copy", an encoder, or None when the stream cannot come along."""
     if stream.kind == "audio" and stream.codec not in ("none", "unknown"):
         return "copy" if stream.codec in container.audio else container.audio_encoder
     if stream.kind == "subtitle":
         if stream.codec in container.subtitles:
             return "copy"
-        return container.text_encoder if stream.codec in _TEXT else None
+        return container.text_encoder if stream.codec in _TEXT_SUBTITLES else None
     if stream.kind == "attachment" and container.attachments:
         return "copy"
     return None

@@ -1,4 +1,4 @@
-"""What the output will be, decided before anything is rendered: its path, container, codec and
+"""The plan of the output, made before anything is rendered: its path, container, codec and
 encoder.
 """
 
@@ -15,7 +15,7 @@ from typing import Literal
 from vidstyle.errors import OutputError
 from vidstyle.frames import Timeline
 from vidstyle.video import ffmpeg
-from vidstyle.video.containers import CONTAINERS, Track, carry
+from vidstyle.video.containers import CONTAINERS, Track, plan_tracks
 from vidstyle.video.probe import Source
 
 IMAGES = {
@@ -27,10 +27,10 @@ IMAGES = {
     ".tiff": "tiff",
 }
 
-_LONGEST_NAME = 200
-"""Bytes; a file system's 255 less what the names of temporary files add."""
-_INAUDIBLE = Fraction(1, 1000)
-"""Seconds that sound may be off."""
+_MAX_NAME_BYTES = 200
+"""A file system's 255 less what the names of temporary files add."""
+_MAX_INAUDIBLE_SECONDS = Fraction(1, 1000)
+"""Seconds that sound may be off unheard."""
 
 
 @dataclass(frozen=True)
@@ -88,48 +88,62 @@ class Delivery:
     options: tuple[str, ...] = ()
 
 
-def decide(
-    source: Source,
-    output: Path | None,
-    style: Path,
-    codec: str | None,
-    crf: int | None,
-    size: tuple[int, int] | None = None,
-    timeline: Timeline | None = None,
-    made_from: Sequence[Path] = (),
-) -> Delivery:
-    """Settles the output.
+@dataclass(frozen=True)
+class DeliveryRequest:
+    """The user's wishes for the output.
 
     Args:
-        output: None for `in.STYLE.EXT` beside the input.
-        style: what the output is named after.
-        codec: a key of `CODECS`, or None for what suits the container.
+        style: the style image that the output is named after.
+        output: None for `in.STYLE.EXT` next to the input.
+        codec: a key of `CODECS`, or None for the one that suits the container.
+        crf: quality on the codec's scale; None for its default.
+        made_from: files that must not be replaced, besides the input; of a folder, all that lies in
+            it.
+    """
+
+    style: Path
+    output: Path | None = None
+    codec: str | None = None
+    crf: int | None = None
+    made_from: Sequence[Path] = ()
+
+
+def plan_delivery(
+    source: Source,
+    request: DeliveryRequest,
+    size: tuple[int, int] | None = None,
+    timeline: Timeline | None = None,
+) -> Delivery:
+    """Choose path, container, codec and encoder of the output.
+
+    Args:
         size: width and height of the render; default the source's.
         timeline: of the whole source, where known: AVI is refused for a video that begins later
             than its sound.
-        made_from: what must not be replaced, beside the input; of a folder, what lies in it.
 
     Raises OutputError when it cannot be written there, or not so. An existing output is not this
     function's concern.
     """
+    codec = request.codec
+    crf = request.crf
     notes: list[str] = []
-    if output is None:
+    if request.output is None:
         extension, notes = _default_extension(source, codec)
-        path = source.path.with_name(f"{source.path.stem}.{style.stem}{extension}")
+        path = source.path.with_name(f"{source.path.stem}.{request.style.stem}{extension}")
     else:
-        path = Path(output)
-    check_place(path, source.path, made_from)
-    kind = _kind(path, source)
+        path = Path(request.output)
+    check_place(path, source.path, request.made_from)
+    kind = _output_kind(path, source)
     if (
         path.suffix.lower() == ".avi"
         and timeline is not None
-        and timeline.pts[0] * timeline.time_base > _INAUDIBLE
+        and timeline.pts[0] * timeline.time_base > _MAX_INAUDIBLE_SECONDS
     ):
         late = float(timeline.pts[0] * timeline.time_base)
         why = f"the video begins {late:.3f} s after the sound, and AVI keeps no times"
         raise OutputError(f"cannot write {path}", why, "use .mkv or .mp4")
     if kind == "video":
-        return _video(path, source, codec, crf, size or (source.width, source.height), notes)
+        return _plan_video(path, source, codec, crf, size or (source.width, source.height), notes)
     name = "gif" if kind == "gif" else IMAGES[path.suffix.lower()]
     if codec is not None:
         why = f"a {name} file has no choice of video codecs"
@@ -153,12 +167,12 @@ def decide(
     )
 
 
-def film(path: Path) -> Delivery:
-    """An MP4 of pictures with even sides, with nothing of a source."""
+def plan_plain_mp4(path: Path) -> Delivery:
+    """Plan an MP4 of pictures with even sides, with nothing of a source."""
     container = CONTAINERS[".mp4"]
     name = container.codecs[0]
     codec = CODECS[name]
-    encoder = _available(path, codec.encoders)
+    encoder = _first_available(path, codec.encoders)
     return Delivery(
         path,
         "video",
@@ -172,7 +186,9 @@ def film(path: Path) -> Delivery:
 
 
 def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str]]:
-    """The source's own kind of file where that can be, and a note where it cannot."""
+    """Return the extension of the source's own kind of file where that can be written, else another
+    one and a note.
+    """
     own = source.path.suffix.lower()
     if source.kind == "image":
         return (
@@ -182,7 +198,7 @@ def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str
         )
     if source.kind == "animation" and codec is None:
         return ".gif", []
-    own = _extension(source) or own
+    own = _source_extension(source) or own
     if own in CONTAINERS and (codec is None or codec in CONTAINERS[own].codecs):
         return own, []
     wanted = codec or "h264"
@@ -198,9 +214,9 @@ def _default_extension(source: Source, codec: str | None) -> tuple[str, list[str
     return fits, [f"the output is {fits[1:]}: {why}"]
 
 
-def _extension(source: Source) -> str | None:
-    """The extension for the source's container; its own name's where that agrees or nothing better
-    is known.
+def _source_extension(source: Source) -> str | None:
+    """Return the extension for the source's container; its own name's where that agrees or nothing
+    better is known.
     """
     own = source.path.suffix.lower()
     demuxers = {
@@ -215,7 +231,10 @@ def _extension(source: Source) -> str | None:
     return usual if own not in known and (own in CONTAINERS or not own) else own
 
 
-def _kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
+def _output_kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
+    """Return what the extension stands for. Raises OutputError where the source cannot become
+    that.
+    """
     extension = path.suffix.lower()
     what = f"cannot write {path}"
     if extension not in CONTAINERS and extension not in IMAGES and extension != ".gif":
@@ -234,15 +253,15 @@ def _kind(path: Path, source: Source) -> Literal["video", "gif", "image"]:
 
 
 def check_place(path: Path, source: Path, made_from: Sequence[Path]) -> None:
-    """Raises OutputError where no file of this name can be written, or it would replace what the
-    render is made of.
+    """Raise OutputError where no file of this name can be written, or it would replace a file that
+    the render is made of.
     """
     what = f"cannot write {path!s}".replace("\n", "\\n").replace("\r", "\\r")
     if any(character in str(path.absolute()) for character in "\n\r"):
         raise OutputError(what, "its path holds a line break", "choose another name with -o")
-    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+    if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
         raise OutputError(
-            what, f"its name is longer than {_LONGEST_NAME} bytes", "choose a shorter one with -o"
+            what, f"its name is longer than {_MAX_NAME_BYTES} bytes", "choose a shorter one with -o"
         )
     try:
         if path.is_dir():
@@ -278,7 +297,7 @@ def check_place(path: Path, source: Path, made_from: Sequence[Path]) -> None:
         ) from e
 
 
-def _video(
+def _plan_video(
     path: Path,
     source: Source,
     codec: str | None,
@@ -305,22 +324,25 @@ def _video(
     pix_fmt = scale.odd if odd else scale.pix_fmt
     if pix_fmt != scale.pix_fmt:
         shape = f"{size[0]}x{size[1]}"
-        advice = f"some players do not show that; --size {2 * round(max(size) / 2)}, or --codec vp9, avoids it"
+        advice = (
+            f"some players do not show that; --size {2 * round(max(size) / 2)}, "
+            "or --codec vp9, avoids it"
+        )
         notes = [
             *notes,
             f"{name} keeps the odd size {shape} by storing full chroma (4:4:4): {advice}",
         ]
-    tracks, lost = carry(source.streams, extension)
+    tracks, lost = plan_tracks(source.streams, extension)
     quality = None if scale.crf is None else scale.crf if crf is None else crf
     # SVT-AV1 before version 2 or so refuses odd sizes and sides below 64.
     fussy = odd or min(size) < 64
     encoders = tuple(
         encoder for encoder in scale.encoders if not (fussy and encoder == "libsvtav1")
     )
-    encoder = _available(path, encoders)
+    encoder = _first_available(path, encoders)
     for track in tracks:
         if track.encoder != "copy":
-            _available(path, ("srt" if track.encoder == "subrip" else track.encoder,))
+            _first_available(path, ("srt" if track.encoder == "subrip" else track.encoder,))
     return Delivery(
         path,
         "video",
@@ -335,8 +357,8 @@ def _video(
     )
 
 
-def _available(path: Path, encoders: tuple[str, ...]) -> str:
-    """The first of the encoders that the ffmpeg in use has."""
+def _first_available(path: Path, encoders: tuple[str, ...]) -> str:
+    """Return the first of the encoders that the ffmpeg in use has."""
     for encoder in encoders:
         if encoder in ffmpeg.encoders():
             return encoder

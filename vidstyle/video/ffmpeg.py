@@ -25,7 +25,7 @@ import ffmpeg as builder
 from vidstyle.errors import DiskFullError, FFmpegError, RenderError, ToolError
 from vidstyle.storage.atomic import mentions_full_disk
 
-OLDEST = (5, 1)
+OLDEST_VERSION = (5, 1)
 ONLY_LOCAL = ("-protocol_whitelist", "file,pipe")
 """Goes before every `-i`: a playlist or a crafted file must not make ffmpeg open anything that is
 not a local file.
@@ -43,17 +43,17 @@ class Tool:
 
 @functools.cache
 def find() -> Tool:
-    """The first ffmpeg that is new enough and can do the job: `VIDSTYLE_FFMPEG`, PATH, the
+    """Find the first ffmpeg that is new enough and can do the job: `VIDSTYLE_FFMPEG`, PATH, the
     imageio-ffmpeg wheel.
 
     Raises ToolError when there is none.
     """
     skipped: list[str] = []
-    for origin, path in _candidates():
+    for origin, path in _candidate_paths():
         if path is None:
             skipped.append(f"{origin}: not found")
             continue
-        version, problem = _examine(path)
+        version, problem = _examine_candidate(path)
         if problem:
             skipped.append(f"{origin}: {problem}")
             continue
@@ -61,12 +61,13 @@ def find() -> Tool:
     raise ToolError(
         "no usable ffmpeg",
         "; ".join(skipped),
-        "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG to an ffmpeg >= 5.1 with libx264 and zscale",
+        "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG to an ffmpeg >= 5.1 with libx264 and "
+        "zscale",
     )
 
 
-def _candidates() -> Iterator[tuple[str, str | None]]:
-    """(where from, path or None when there is nothing there), best first."""
+def _candidate_paths() -> Iterator[tuple[str, str | None]]:
+    """Yield (where from, path or None when there is nothing there), best first."""
     if asked := os.environ.get("VIDSTYLE_FFMPEG"):
         yield f"VIDSTYLE_FFMPEG={asked}", shutil.which(asked)
     yield "PATH", shutil.which("ffmpeg")
@@ -78,10 +79,10 @@ def _candidates() -> Iterator[tuple[str, str | None]]:
         yield "the imageio-ffmpeg wheel", None
 
 
-def _examine(path: str) -> tuple[str, str]:
-    """(version, what keeps it from doing the job or "")."""
+def _examine_candidate(path: str) -> tuple[str, str]:
+    """Return (version, what keeps it from doing the job or "")."""
     try:
-        first_line = _ask(path, "-version").partition("\n")[0]
+        first_line = _ask_ffmpeg(path, "-version").partition("\n")[0]
         words = re.match(r"ffmpeg version (\S+)", first_line)
         if not words:
             return "", "is no ffmpeg"
@@ -89,16 +90,26 @@ def _examine(path: str) -> tuple[str, str]:
         # Builds from git ("N-12345-g0abc", "2026-05-01-git-0abc") carry no release number: judged
         # by what they can do.
         release = re.match(r"n?(\d{1,2})(?!\d)(?:\.(\d+))?", version)
-        if release and (int(release[1]), int(release[2] or 0)) < OLDEST:
-            return version, f"version {version} is older than {OLDEST[0]}.{OLDEST[1]}"
-        lacks = [name for name in ("libx264",) if name not in _names(_ask(path, "-encoders"))]
-        lacks += [name for name in ("zscale",) if name not in _names(_ask(path, "-filters"))]
+        if release and (int(release[1]), int(release[2] or 0)) < OLDEST_VERSION:
+            return (
+                version,
+                f"version {version} is older than {OLDEST_VERSION[0]}.{OLDEST_VERSION[1]}",
+            )
+        lacks = [
+            name
+            for name in ("libx264",)
+            if name not in _listed_names(_ask_ffmpeg(path, "-encoders"))
+        ]
+        lacks += [
+            name for name in ("zscale",) if name not in _listed_names(_ask_ffmpeg(path, "-filters"))
+        ]
         return version, f"{version} lacks {' and '.join(lacks)}" if lacks else ""
     except (OSError, subprocess.SubprocessError) as e:
         return "", f"does not run ({type(e).__name__})"
 
 
-def _ask(path: str, question: str) -> str:
+def _ask_ffmpeg(path: str, question: str) -> str:
+    """Return what an ffmpeg answers to one option."""
     done = subprocess.run(
         [path, "-hide_banner", question] if question != "-version" else [path, question],
         stdin=subprocess.DEVNULL,
@@ -110,22 +121,22 @@ def _ask(path: str, question: str) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-def _names(listing: str) -> frozenset[str]:
-    """The second word of every line: how `-encoders` and `-filters` list names, after a column of
-    flags.
+def _listed_names(listing: str) -> frozenset[str]:
+    """Return the second word of every line: so `-encoders` and `-filters` list names, after a
+    column of flags.
     """
     return frozenset(words[1] for line in listing.splitlines() if len(words := line.split()) > 1)
 
 
 @functools.cache
 def encoders() -> frozenset[str]:
-    """The names of the encoders of the ffmpeg in use."""
-    return _names(_ask(find().path, "-encoders"))
+    """Return the names of the encoders of the ffmpeg in use."""
+    return _listed_names(_ask_ffmpeg(find().path, "-encoders"))
 
 
 def local(path: Path) -> str:
-    """The path as an ffmpeg URL: with the protocol, a name may start with `-` and hold `:`, `%`,
-    quotes and spaces.
+    """Return the path as an ffmpeg URL: with the protocol, a name may start with `-` and hold `:`,
+    `%`, quotes and spaces.
     """
     return f"file:{Path(path).absolute()}"
 
@@ -137,7 +148,7 @@ def decode_arguments(
     input_options: Mapping[str, str] | None = None,
     **output: Any,
 ) -> list[str]:
-    """Arguments that decode one stream of a file through a chain of filters to stdout.
+    """Build the arguments that decode one stream of a file through a chain of filters to stdout.
 
     Args:
         stream: absolute index, or a specifier such as "V:0".
@@ -164,7 +175,7 @@ def filter_chain(filters: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     )
 
 
-_HINT = "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
+_OTHER_FFMPEG_HINT = "if the file plays elsewhere, point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
 
 
 class Child:
@@ -178,29 +189,33 @@ class Child:
 
     @property
     def stdout(self) -> IO[bytes]:
+        """The pipe that it writes to."""
         assert self.process.stdout is not None, "started without stdout=True"
         return self.process.stdout
 
     @property
     def pid(self) -> int:
+        """The process id."""
         return self.process.pid
 
     def wait(self) -> tuple[int, str]:
-        """Waits for the end; the return code (negative: killed by that signal) and what was written
+        """Wait for the end; return the code (negative: killed by that signal) and what was written
         to stderr.
         """
         code = self.process.wait()
         self._log.seek(0)
         return code, self._log.read().decode("utf-8", "replace")
 
-    def finish(self, what: str, error: type[RenderError] = FFmpegError, hint: str = _HINT) -> str:
-        """Waits for the end and returns stderr. Raises DiskFullError or `error` (headed by `what`)
+    def finish(
+        self, what: str, error: type[RenderError] = FFmpegError, hint: str = _OTHER_FFMPEG_HINT
+    ) -> str:
+        """Wait for the end and return stderr. Raises DiskFullError or `error` (headed by `what`)
         if it failed.
         """
         code, text = self.wait()
         if code == 0:
             return text
-        why = complaint(text) or (
+        why = last_complaint(text) or (
             f"ffmpeg was killed by signal {-code}" if code < 0 else f"ffmpeg ended with code {code}"
         )
         if mentions_full_disk(text):
@@ -208,30 +223,35 @@ class Child:
         raise error(what, why, hint)
 
 
-_EMPTY = "Conversion failed|Last message|Nothing was written|Task finished|Terminating|Error opening (in|out)put file"
-"""How the lines begin in which ffmpeg only repeats that something failed."""
+_EMPTY_COMPLAINTS = (
+    "Conversion failed|Last message|Nothing was written|Task finished|Terminating|"
+    "Error opening (in|out)put file"
+)
+"""Beginnings of the lines in which ffmpeg only repeats that something failed."""
 
 
-def complaint(text: str, lines: int = 3) -> str:
-    """The last meaningful lines of ffmpeg's stderr as one line, without memory addresses; "" when
-    there are none.
+def last_complaint(text: str, lines: int = 3) -> str:
+    """Return the last meaningful lines of ffmpeg's stderr as one line, without memory addresses; ""
+    when there are none.
     """
     kept: list[str] = []
     for raw in text.splitlines():
         line = re.sub(r"^(\[[^\]]*\] ?)+", "", raw).strip()
-        empty = re.match(_EMPTY, line)
+        empty = re.match(_EMPTY_COMPLAINTS, line)
         if line and not empty and line not in kept:
             kept.append(line)
     return "; ".join(kept[-lines:])[:400]
 
 
 def complaints(report: str) -> list[str]:
-    """The error lines of an ffmpeg that ran with `-loglevel level+...`, without their prefixes."""
+    """Return the error lines of an ffmpeg that ran with `-loglevel level+...`, without their
+    prefixes.
+    """
     lines = re.findall(r"^((?:\[[^\]]*\] )*)(.*)", report, re.MULTILINE)
     return [
         line
         for prefix, line in lines
-        if re.search(r"\[(error|fatal)\]", prefix) and not re.match(_EMPTY, line)
+        if re.search(r"\[(error|fatal)\]", prefix) and not re.match(_EMPTY_COMPLAINTS, line)
     ]
 
 
@@ -239,7 +259,7 @@ def complaints(report: str) -> list[str]:
 def running(
     args: Sequence[str], *, stdout: bool = False, pass_fds: Sequence[int] = (), level: str = "error"
 ) -> Iterator[Child]:
-    """Runs ffmpeg with `args`. Whatever way the block is left, a child that still lives is killed,
+    """Run ffmpeg with `args`. Whatever way the block is left, a child that still lives is killed,
     and always reaped.
 
     Args:
@@ -277,8 +297,8 @@ def running(
 def run(
     args: Sequence[str], what: str, error: type[RenderError] = FFmpegError, level: str = "error"
 ) -> tuple[bytes, str]:
-    """Runs ffmpeg to its end; (stdout, stderr). Raises as `Child.finish` does. stdout is held in
-    memory.
+    """Run ffmpeg to its end; return (stdout, stderr). Raises as `Child.finish` does. All of stdout
+    is in memory.
     """
     with running(args, stdout=True, level=level) as child:
         out = child.stdout.read()

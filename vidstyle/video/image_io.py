@@ -30,7 +30,7 @@ _SIGNATURES = (
 
 
 def check_file(path: Path, error: type[Refusal]) -> None:
-    """Raises `error` unless the path is a readable file with something in it."""
+    """Raise `error` unless the path is a readable file with something in it."""
     what = f"cannot read {path}"
     try:
         if path.is_dir():
@@ -51,8 +51,8 @@ def check_file(path: Path, error: type[Refusal]) -> None:
 
 
 def is_still(head: bytes) -> bool:
-    """Whether a file that begins so (a kilobyte or more) is a still picture in a format that OpenCV
-    always reads.
+    """Return whether a file that begins so (a kilobyte or more) is a still picture in a format that
+    OpenCV always reads.
     """
     if head.startswith(b"\x89PNG"):
         return b"acTL" not in head  # APNG: the animation's header stands before the first picture
@@ -61,33 +61,33 @@ def is_still(head: bytes) -> bool:
     return head.startswith(_SIGNATURES)
 
 
-def decode(data: bytes) -> NDArray[Any] | None:
-    """(H, W, 3) RGB, uint8, uint16 or float32 as in the file, upright (EXIF); None when it is no
-    whole picture.
+def decode_image(data: bytes) -> NDArray[Any] | None:
+    """Decode a picture to (H, W, 3) RGB, uint8, uint16 or float32 as in the file, upright (EXIF);
+    None when it is no whole picture.
     """
-    array = _imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if array is None or (data.startswith(b"\xff\xd8") and not _jpeg_ends(data)):
-        return None  # a JPEG without its end marker: some decoders fill the rest with grey
+    array = _decode_quietly(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if array is None or (data.startswith(b"\xff\xd8") and not _has_jpeg_end(data)):
+        # A JPEG without its end marker: some decoders fill the rest with grey.
+        return None
     return np.ascontiguousarray(array[..., ::-1])
 
 
-def _jpeg_ends(data: bytes) -> bool:
-    """Whether the picture's scan has an end marker; what follows it (a phone's motion photo) is
-    none of ours.
+def _has_jpeg_end(data: bytes) -> bool:
+    """Return whether the picture's scan has an end marker; the rest of the file (a phone's motion
+    photo) does not matter.
     """
     at = 2
-    while (
-        at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA
-    ):  # segments with a length, up to the scan
-        at += (
-            2 + int.from_bytes(data[at + 2 : at + 4], "big") if data[at + 1] != 0xFF else 1
-        )  # 0xFF may be repeated
+    # Segments with a length, up to the scan.
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        # 0xFF may be repeated.
+        repeated = data[at + 1] == 0xFF
+        at += 1 if repeated else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return data.find(b"\xff\xd9", at) >= 0
 
 
 def has_alpha(data: bytes) -> bool:
-    """Whether there is an alpha channel that shows something through."""
-    array = _imdecode(data, cv2.IMREAD_UNCHANGED)
+    """Return whether there is an alpha channel that shows something through."""
+    array = _decode_quietly(data, cv2.IMREAD_UNCHANGED)
     return (
         array is not None
         and array.ndim == 3
@@ -98,18 +98,20 @@ def has_alpha(data: bytes) -> bool:
     )
 
 
-def _imdecode(data: bytes, flags: int) -> NDArray[Any] | None:
-    with _quiet():
+def _decode_quietly(data: bytes, flags: int) -> NDArray[Any] | None:
+    """Decode by OpenCV, without its complaints on stderr; None when it cannot."""
+    with _silence_opencv():
         try:
             array: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error:  # more pixels than OpenCV allows, or a header that makes no sense
+        except cv2.error:
+            # More pixels than OpenCV allows, or a header that makes no sense.
             return None
     return array
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """OpenCV writes its complaints to stderr; ours are in the error that is raised."""
+def _silence_opencv() -> Iterator[None]:
+    """Keep OpenCV from writing complaints to stderr; ours are in the error that is raised."""
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:

@@ -1,4 +1,4 @@
-"""When each frame of the output is shown, in whole ticks of a time base that the encoder is
+"""The times of the frames of the output, in whole ticks of a time base that the encoder is
 given.
 """
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 from vidstyle.frames import Timeline
 
-_TOLERANCE = Fraction(1, 2000)
-"""Seconds that a frame may be moved by to lie on a constant rate."""
-_FINEST = Fraction(1, 1_000_000)
-"""Seconds; ffmpeg's scripts count in microseconds."""
-_FASTEST = 240
-"""Frames per second that SVT-AV1 still accepts to be told."""
+_MAX_SHIFT_SECONDS = Fraction(1, 2000)
+"""A frame may be moved by as much to lie on a constant rate."""
+_MIN_TICK_SECONDS = Fraction(1, 1_000_000)
+"""The unit of ffmpeg's scripts."""
+_MAX_FRAME_RATE = 240
+"""The highest that SVT-AV1 accepts to be told."""
 
 
 @dataclass(frozen=True)
-class Clock:
+class FrameClock:
     """Times of the frames.
 
     Args:
@@ -37,8 +37,8 @@ class Clock:
     steady: bool
 
 
-def clock(timeline: Timeline, begin: Fraction, tick: Fraction | None = None) -> Clock:
-    """The clock of a timeline whose second `begin` becomes 0 (no frame lies before it).
+def build_clock(timeline: Timeline, begin: Fraction, tick: Fraction | None = None) -> FrameClock:
+    """Build the clock of a timeline whose second `begin` becomes 0 (no frame lies before it).
 
     A constant rate ticks once per frame, so that the container states it exactly; if it does not
     begin on a multiple of its frame time, it ticks in the largest unit that holds both. A variable
@@ -51,11 +51,11 @@ def clock(timeline: Timeline, begin: Fraction, tick: Fraction | None = None) -> 
     exact.append(exact[-1] + timeline.last_duration * timeline.time_base)
     rate = timeline.rate
     constant = rate is not None and all(
-        abs(exact[0] + i / rate - t) <= _TOLERANCE for i, t in enumerate(exact[:-1])
+        abs(exact[0] + i / rate - t) <= _MAX_SHIFT_SECONDS for i, t in enumerate(exact[:-1])
     )
     steady = False
     if constant and rate is not None:
-        steady = abs(exact[-1] - exact[-2] - 1 / rate) <= _TOLERANCE
+        steady = abs(exact[-1] - exact[-2] - 1 / rate) <= _MAX_SHIFT_SECONDS
         end = exact[0] + len(timeline) / rate if steady else exact[-1]
         exact = [*(exact[0] + i / rate for i in range(len(timeline))), end]
     if tick is None:
@@ -63,29 +63,31 @@ def clock(timeline: Timeline, begin: Fraction, tick: Fraction | None = None) -> 
         if constant and rate is not None:
             common = 1 / rate
             for time in (exact[0], exact[-1]):
-                common = _common(common, time)
-            tick = common if common >= _FINEST else tick
+                common = _common_unit(common, time)
+            tick = common if common >= _MIN_TICK_SECONDS else tick
     times = [round(exact[0] / tick)]
     for time in exact[1:]:
         times.append(max(round(time / tick), times[-1] + 1))
-    return Clock(tick, tuple(times), min(rate or timeline.nominal_rate, Fraction(_FASTEST)), steady)
+    return FrameClock(
+        tick, tuple(times), min(rate or timeline.nominal_rate, Fraction(_MAX_FRAME_RATE)), steady
+    )
 
 
-def _common(a: Fraction, b: Fraction) -> Fraction:
-    """The largest duration that both are whole multiples of."""
+def _common_unit(a: Fraction, b: Fraction) -> Fraction:
+    """Return the largest duration that both are whole multiples of."""
     return Fraction(
         math.gcd(a.numerator * b.denominator, b.numerator * a.denominator),
         a.denominator * b.denominator,
     )
 
 
-def script(frames: Sequence[Path], clock: Clock) -> Iterator[str]:
-    """Lines of an ffconcat script in which a tick lasts as long as a frame of `clock.rate`; it
-    begins at 0.
+def concat_script(frames: Sequence[Path], clock: FrameClock) -> Iterator[str]:
+    """Yield the lines of an ffconcat script that begins at 0, in which a tick lasts as long as a
+    frame of `clock.rate`.
 
     The demuxer takes its unit of time from the frame rate, and muxers and encoders believe that
     rate: with the ticks as rate a Matroska file declares 90000 frames per second, and x264 level
-    6.2. So the film is slowed down here, and the filters of `restore` bring the ticks back.
+    6.2. So the film is slowed down here, and the filters of `restore_filters` bring the ticks back.
     """
     yield "ffconcat version 1.0\n"
     microseconds = [round((time - clock.times[0]) * 1_000_000 / clock.rate) for time in clock.times]
@@ -94,11 +96,13 @@ def script(frames: Sequence[Path], clock: Clock) -> Iterator[str]:
         duration = end - begin
         yield f"file '{name}'\noption framerate {clock.rate}\n"
         # Or `%03d` and `*` in a path would be taken for a series of files.
-        yield f"option pattern_type none\nduration {duration // 1_000_000}.{duration % 1_000_000:06d}\n"
+        seconds = f"{duration // 1_000_000}.{duration % 1_000_000:06d}"
+        yield f"option pattern_type none\nduration {seconds}\n"
 
 
-def restore(clock: Clock) -> str:
-    """The filters that give the frames of `script` their times."""
+def restore_filters(clock: FrameClock) -> str:
+    """Return the filters that give the frames of `concat_script` their times."""
     if clock.tick * clock.rate == 1 and clock.times[0] == 0:
-        return "null"  # they have them; and some versions of setpts forget the frame rate
+        # They have them; and some versions of setpts forget the frame rate.
+        return "null"
     return f"settb={clock.tick},setpts=round(PTS*({clock.rate * clock.tick}))+{clock.times[0]}"

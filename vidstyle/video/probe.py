@@ -1,5 +1,5 @@
-"""What a file holds: streams, size as shown, pixel aspect, colour, and whether it is a video, an
-animation or a still.
+"""The contents of a file: streams, size as shown, pixel aspect, colour, and whether it is a video,
+an animation or a still.
 
 There is no ffprobe to rely on (the imageio-ffmpeg wheel has none): `ffmpeg` itself prints the
 streams and what the container promises, and `showinfo` on the first decoded frame says exactly what
@@ -18,7 +18,7 @@ from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE
 from vidstyle.video import ffmpeg, image_io, showinfo
 
-SMALLEST = 16
+MIN_SIDE = 16
 """Pixels on a side; below that the features' pooling leaves nothing to match."""
 
 STILL_RATE = Fraction(25)
@@ -41,7 +41,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of the input before it is decoded.
+    """The facts about the input that are known before it is decoded.
 
     Args:
         container: ffmpeg's names for the demuxer ("mov,mp4,m4a,3gp,3g2,mj2").
@@ -83,7 +83,7 @@ class Source:
 
 
 def probe(path: Path) -> Source:
-    """Looks at the file and its first picture. Raises InputError when it cannot be rendered, saying
+    """Look at the file and its first picture. Raises InputError when it cannot be rendered, saying
     why.
     """
     path = Path(path)
@@ -91,15 +91,19 @@ def probe(path: Path) -> Source:
     with path.open("rb") as file:
         head = file.read(4096)
     source = _probe_still(path) if image_io.is_still(head) else _probe_moving(path, head)
-    if min(source.width, source.height) < SMALLEST:
-        why = f"the picture is {source.width}x{source.height}, and less than {SMALLEST} pixels on a side holds no style"
+    if min(source.width, source.height) < MIN_SIDE:
+        why = (
+            f"the picture is {source.width}x{source.height}, "
+            f"and less than {MIN_SIDE} pixels on a side holds no style"
+        )
         raise InputError(f"cannot render {path}", why, "enlarge it first")
     return source
 
 
 def _probe_still(path: Path) -> Source:
+    """Look at a still that OpenCV decodes."""
     data = path.read_bytes()
-    array = image_io.decode(data)
+    array = image_io.decode_image(data)
     if array is None:
         raise InputError(
             f"cannot read {path}", "the image is damaged or cut short", "save or download it again"
@@ -131,29 +135,30 @@ def _probe_still(path: Path) -> Source:
 
 
 def _probe_moving(path: Path, head: bytes) -> Source:
+    """Look at a file that ffmpeg decodes; `head` is its beginning."""
     # A GIF's demuxer is named, or a name like `a%03d.gif` would be taken for a numbered series of
     # files.
     options: tuple[tuple[str, str], ...] = (("f", "gif"),) if head.startswith(b"GIF8") else ()
-    report = _first_frame(path, options)
-    picture = showinfo.parse(report)
-    header = _header(report, path)
-    _refuse_what_is_no_picture(path, head, header, report, picture)
+    report = _report_first_frame(path, options)
+    picture = showinfo.parse_showinfo(report)
+    header = _input_header(report, path)
+    _refuse_unless_picture(path, head, header, report, picture)
     assert picture is not None
-    container = _container(header)
-    streams, films = _streams(header)
+    container = _container_name(header)
+    streams, films = _list_streams(header)
     if films[0].codec == "h264" and ffmpeg.complaints(report):
         # x264 before build 151 wrote 4:4:4 in a way of its own; ffmpeg allows for it only where the
         # stream names its writer, and some tools drop that name.
         older = (*options, ("x264_build", "150"))
-        again = _first_frame(path, older)
+        again = _report_first_frame(path, older)
         options = options if ffmpeg.complaints(again) else older
-    kind = _kind(container, head)
+    kind = _source_kind(container, head)
     alpha = (
         _is_transparent(path, options)
         if kind == "animation"
         else picture.has_alpha or bool(re.search(r"^ +alpha_mode +: 1", header, re.MULTILINE))
     )
-    start = _find(r"^  Duration: .*?, start: (-?[\d.]+)", header)
+    start = _find_group(r"^  Duration: .*?, start: (-?[\d.]+)", header)
     return Source(
         path=path,
         kind=kind,
@@ -163,7 +168,7 @@ def _probe_moving(path: Path, head: bytes) -> Source:
         height=picture.height,
         sar=picture.sar,
         start=Fraction(start or 0),
-        duration=_duration(header),
+        duration=_promised_duration(header),
         nominal_rate=STILL_RATE if kind == "image" else picture.rate or STILL_RATE,
         bits=picture.bits,
         matrix=picture.matrix,
@@ -174,14 +179,14 @@ def _probe_moving(path: Path, head: bytes) -> Source:
         has_alpha=alpha,
         hdr=picture.transfer in showinfo.HDR_TRANSFERS,
         streams=streams,
-        warnings=_warnings(alpha, picture, films),
+        warnings=_user_warnings(alpha, picture, films),
         time_base=picture.time_base or TIME_BASE,
         input_options=options,
     )
 
 
-def _first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
-    """What ffmpeg says about the file and its first frame (or that it failed), each line with its
+def _report_first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
+    """Return ffmpeg's words on the file and its first frame (or that it failed), each line with its
     level.
     """
     before = [word for name, value in options for word in (f"-{name}", value)]
@@ -196,29 +201,30 @@ def _first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
     )
 
 
-def _header(report: str, path: Path) -> str:
-    """The description of the input, without the levels, and without the name, which can hold
+def _input_header(report: str, path: Path) -> str:
+    """Return the description of the input, without the levels, and without the name, which can hold
     anything.
     """
     text = report.replace(f"from '{ffmpeg.local(path)}'", "from ''").replace("[info] ", "")
     return re.split(r"^(?:Stream mapping|Output #0)", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-_STREAM = re.compile(
+_STREAM_LINE = re.compile(
     r"^ {2,4}Stream #0:(\d+)[^:]*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (\w+)(.*)",
     re.MULTILINE,
 )
 
 
-def _container(header: str) -> str:
-    return _find(r"^Input #0, (\S+),", header) or ""
+def _container_name(header: str) -> str:
+    """Return ffmpeg's names for the demuxer."""
+    return _find_group(r"^Input #0, (\S+),", header) or ""
 
 
-def _streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
-    """(every stream by index, the video streams that are no cover picture)."""
+def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
+    """Return (every stream by index, the video streams that are no cover picture)."""
     found: dict[int, Stream] = {}
     films = []
-    for index, kind, codec, rest in _STREAM.findall(header):
+    for index, kind, codec, rest in _STREAM_LINE.findall(header):
         stream = Stream(int(index), {"Unknown": "data"}.get(kind, kind.lower()), codec)
         if (
             stream.index not in found
@@ -232,11 +238,12 @@ def _streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
     )
 
 
-def _refuse_what_is_no_picture(
+def _refuse_unless_picture(
     path: Path, head: bytes, header: str, report: str, picture: showinfo.Picture | None
 ) -> None:
-    container = _container(header)
-    streams, films = _streams(header)
+    """Raise InputError, with the reason, for a file of which no picture can be shown."""
+    container = _container_name(header)
+    streams, films = _list_streams(header)
     why = "; ".join(ffmpeg.complaints(report)[-2:]) or "ffmpeg decodes no frame of it"
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
@@ -278,7 +285,8 @@ def _refuse_what_is_no_picture(
         )
 
 
-def _kind(container: str, head: bytes) -> Literal["video", "animation", "image"]:
+def _source_kind(container: str, head: bytes) -> Literal["video", "animation", "image"]:
+    """Return what the file is, by its container and its beginning."""
     if container in ("gif", "apng") or container.startswith("webp"):
         return "animation"
     photo = head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"heic", b"heix", b"mif1")
@@ -286,8 +294,8 @@ def _kind(container: str, head: bytes) -> Literal["video", "animation", "image"]
 
 
 def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
-    """Whether the first frame shows anything through: animations have an alpha channel whether they
-    use it or not.
+    """Return whether the first frame shows anything through: animations have an alpha channel even
+    where they do not use it.
     """
     filters = [("format", {"pix_fmts": "rgba"}), ("alphaextract", {})]
     output = {"f": "rawvideo", "pix_fmt": "gray", "frames:v": 1}
@@ -295,25 +303,29 @@ def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
     return min(ffmpeg.run(args, f"cannot read {path}")[0], default=255) < 255
 
 
-def _duration(header: str) -> Fraction | None:
+def _promised_duration(header: str) -> Fraction | None:
+    """Return the seconds that the container promises."""
     found = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", header, re.MULTILINE)
     if not found:
         return None
     return (int(found[1]) * 60 + int(found[2])) * 60 + Fraction(found[3])
 
 
-def _warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) -> tuple[str, ...]:
+def _user_warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) -> tuple[str, ...]:
+    """Write one line for each thing that the user may not expect."""
     warnings = [_ALPHA_WARNING] if alpha else []
     if hdr := showinfo.HDR_TRANSFERS.get(picture.transfer):
         warnings.append(f"the video is HDR ({hdr}): it is tone-mapped to standard range")
     if len(films) > 1:
         size = f"{picture.width}x{picture.height}"
         warnings.append(
-            f"there are {len(films)} video streams: the first (stream {films[0].index}, {size}) is taken"
+            f"there are {len(films)} video streams: "
+            f"the first (stream {films[0].index}, {size}) is taken"
         )
     return tuple(warnings)
 
 
-def _find(pattern: str, text: str) -> str | None:
+def _find_group(pattern: str, text: str) -> str | None:
+    """Return the first group of a pattern where it is found; `^` matches at every line."""
     found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else None

@@ -17,12 +17,12 @@ from torch import Tensor
 from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
 from vidstyle.frames import Frame
 from vidstyle.video import ffmpeg, image_io
-from vidstyle.video.probe import SMALLEST, Source, probe
+from vidstyle.video.probe import MIN_SIDE, Source, probe
 from vidstyle.video.seek import SeekIndex
 
 Filter = tuple[str, Mapping[str, Any]]
 
-_MATRIX = {
+_ZSCALE_MATRICES = {
     "bt709": "709",
     "bt470bg": "170m",  # the same coefficients
     "smpte170m": "170m",
@@ -36,23 +36,26 @@ _MATRIX = {
 }
 """ffmpeg's names -> zscale's."""
 
-_LONGEST_WAIT = 60.0
+_MAX_WAIT_SECONDS = 60.0
 """Seconds until a frame that has come counts as unconfirmed."""
 
-_WHOLE_CHROMA = "yuv444p|yuv444p9le|yuv444p10le|yuv444p12le|yuv444p14le|yuv444p16le|gray|gray10le|gray12le|gray16le"
-_PLANAR_RGB = (
+_WHOLE_CHROMA_FORMATS = (
+    "yuv444p|yuv444p9le|yuv444p10le|yuv444p12le|yuv444p14le|yuv444p16le|"
+    "gray|gray10le|gray12le|gray16le"
+)
+_PLANAR_RGB_FORMATS = (
     "gbrp|gbrap|gbrp9le|gbrp10le|gbrap10le|gbrp12le|gbrap12le|gbrp14le|gbrp16le|gbrap16le|gbrpf32le"
 )
 
 
 def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
-    """The size with its longer side at `long_side`, aspect kept to the nearest even sides (4:2:0
-    video wants those), no side under 16 pixels; None changes nothing.
+    """Return the size with its longer side at `long_side`, aspect kept to the nearest even sides
+    (4:2:0 video wants those), no side under 16 pixels; None changes nothing.
     """
     if long_side is None:
         return width, height
     scale = long_side / max(width, height)
-    return max(SMALLEST, 2 * round(width * scale / 2)), max(SMALLEST, 2 * round(height * scale / 2))
+    return max(MIN_SIDE, 2 * round(width * scale / 2)), max(MIN_SIDE, 2 * round(height * scale / 2))
 
 
 def read(
@@ -78,22 +81,21 @@ def read(
 
     Raises DecodeError when the decoder ends before `stop`, or fails.
     """
-    width, height = size or (source.width, source.height)
+    size = size or (source.width, source.height)
     if source.kind == "image":
-        yield Frame(0, _resize(read_image(source.path, InputError), width, height))
+        yield Frame(0, _resize_image(read_image(source.path, InputError), *size))
         return
     if seek is not None:
         end = len(seek.times) if stop is None else min(stop, len(seek.times))
-        first = yield from _read_by_seeking(source, width, height, first, end, seek, on_decode)
+        first = yield from _read_by_seeking(source, size, first, end, seek, on_decode)
         if first == (end if stop is None else stop):
             return
-    yield from _read_from_start(source, width, height, first, stop)
+    yield from _read_from_start(source, size, first, stop)
 
 
 def _read_by_seeking(
     source: Source,
-    width: int,
-    height: int,
+    size: tuple[int, int],
     first: int,
     stop: int,
     index: SeekIndex,
@@ -104,9 +106,9 @@ def _read_by_seeking(
     """
     if first >= stop or index.key_frame_before(first) == 0:
         return first
-    size_in_bytes = width * height * 6
+    size_in_bytes = size[0] * size[1] * 6
     reading, writing = os.pipe()
-    args = _seek_arguments(source, width, height, first, stop, index, f"pipe:{writing}")
+    args = _seek_arguments(source, size, first, stop, index, f"pipe:{writing}")
     decoded: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
     with (
         os.fdopen(reading, "rb") as lines,
@@ -124,7 +126,7 @@ def _read_by_seeking(
                 data = child.stdout.read(size_in_bytes)
                 if len(data) < size_in_bytes or not _is_expected(number, decoded, index):
                     return number
-                yield Frame(number, _tensor(data, width, height))
+                yield Frame(number, _to_tensor(data, *size))
         finally:
             child.process.kill()
             listener.join()
@@ -157,7 +159,7 @@ def _is_expected(
     while True:
         try:
             # The line is written when its picture is; if it does not come, seeking has failed.
-            time, checksum = decoded.get(timeout=_LONGEST_WAIT)
+            time, checksum = decoded.get(timeout=_MAX_WAIT_SECONDS)
         except queue.Empty:
             return False
         if time >= earliest:
@@ -166,15 +168,15 @@ def _is_expected(
 
 def _seek_arguments(
     source: Source,
-    width: int,
-    height: int,
+    size: tuple[int, int],
     first: int,
     stop: int,
     index: SeekIndex,
     checksums: str,
 ) -> list[str]:
-    """Arguments that decode from the key frame before `first`: pictures as of `_arguments` to
-    stdout, and framecrc's lines of all decoded frames before `stop` to the URL `checksums`.
+    """Build the arguments that decode from the key frame before `first`: pictures as those of
+    `_decode_arguments` to stdout, and framecrc's lines of all decoded frames before `stop` to the
+    URL `checksums`.
     """
     # Times and not counts tell which frames these are: nobody knows where ffmpeg arrives. The end
     # stands before the split, or ffmpeg would decode all the rest for the checksums.
@@ -182,7 +184,7 @@ def _seek_arguments(
     every = ffmpeg.filter_chain([("settb", {"expr": "1/90000"}), *until, ("split", {})])
     whole = ffmpeg.filter_chain([("scale", {"w": source.width, "h": source.height})])
     wanted = ffmpeg.filter_chain(
-        [("trim", {"start_pts": index.pts_before(first)}), *_to_rgb(source, width, height)]
+        [("trim", {"start_pts": index.pts_before(first)}), *_to_rgb(source, *size)]
     )
     stream = f"[0:{source.video_stream}]"
     time = index.seek_microseconds(index.key_frame_before(first), source.container)
@@ -203,19 +205,19 @@ def _seek_arguments(
 
 
 def _read_from_start(
-    source: Source, width: int, height: int, first: int, stop: int | None
+    source: Source, size: tuple[int, int], first: int, stop: int | None
 ) -> Generator[Frame, None, None]:
     """Yield frames as `read` does, decoding from the first frame of the file on."""
     trim: dict[str, int] = {"start_frame": first, **({} if stop is None else {"end_frame": stop})}
-    args = _arguments(source, width, height, [("trim", trim)], fps_mode="passthrough")
-    size_in_bytes = width * height * 6
+    args = _decode_arguments(source, *size, [("trim", trim)], fps_mode="passthrough")
+    size_in_bytes = size[0] * size[1] * 6
     count = 0
     with ffmpeg.running(args, stdout=True) as child:
         while stop is None or first + count < stop:
             data = child.stdout.read(size_in_bytes)
             if len(data) < size_in_bytes:
                 break
-            yield Frame(first + count, _tensor(data, width, height))
+            yield Frame(first + count, _to_tensor(data, *size))
             count += 1
         if stop is not None and first + count >= stop:
             return
@@ -224,18 +226,16 @@ def _read_from_start(
         missing = max(1, stop - first - count) if stop is not None else 1
         raise DecodeError(
             f"decoding {source.path} broke off before frame {first + count}",
-            ffmpeg.complaint(complaint) or "the decoder delivered no more frames",
+            ffmpeg.last_complaint(complaint) or "the decoder delivered no more frames",
             "copy the file again, or render what it holds with --allow-damaged",
             missing,
         )
 
 
-def _arguments(
+def _decode_arguments(
     source: Source, width: int, height: int, before: Sequence[Filter], **output: Any
 ) -> list[str]:
-    """Arguments that decode the video stream to raw gbrp16le; `before` is what is done to the
-    frames first.
-    """
+    """Build the arguments that decode the video stream to raw gbrp16le, behind more filters."""
     return ffmpeg.decode_arguments(
         source.path,
         source.video_stream,
@@ -248,7 +248,7 @@ def _arguments(
 
 
 def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
-    """Filters to 16-bit RGB of the right size: BT.709 primaries, full range.
+    """Return the filters to 16-bit RGB of the right size: BT.709 primaries, full range.
 
     zscale and not swscale: swscale's 16-bit RGB ends at 65283 (255 * 256), so that white is a level
     too dark, and it takes even RGB through YCbCr.
@@ -257,7 +257,7 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     primaries = "2020" if wide else "709"
     transfer = source.transfer if source.hdr else "709"
     given = {
-        "min": _MATRIX.get(source.matrix, "709"),
+        "min": _ZSCALE_MATRICES.get(source.matrix, "709"),
         "rin": source.color_range,
         "pin": primaries,
         "tin": transfer,
@@ -273,14 +273,14 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     }
     planar: list[Filter] = []
     if source.rgb:
-        planar = [("format", {"pix_fmts": _PLANAR_RGB})]
+        planar = [("format", {"pix_fmts": _PLANAR_RGB_FORMATS})]
     elif source.width % 2 or source.height % 2:
         # zscale refuses subsampled chroma of odd size (sekrit-twc/zimg's API asks for whole
         # blocks).
         same = {"in_range": source.color_range, "out_range": source.color_range}
         planar = [
             ("scale", {**same, "flags": "bicubic+accurate_rnd"}),
-            ("format", {"pix_fmts": _WHOLE_CHROMA}),
+            ("format", {"pix_fmts": _WHOLE_CHROMA_FORMATS}),
         ]
     if not source.hdr:
         return [*planar, ("zscale", {**given, **wanted})]
@@ -297,44 +297,44 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     ]
 
 
-def _tensor(data: bytes, width: int, height: int) -> Tensor:
-    """Raw gbrp16le -> (3, H, W) in [0, 1]."""
+def _to_tensor(data: bytes, width: int, height: int) -> Tensor:
+    """Turn raw gbrp16le into (3, H, W) in [0, 1]."""
     planes = np.frombuffer(data, "<u2").reshape(3, height, width)  # green, blue, red
     return torch.from_numpy(planes[[2, 0, 1]].astype(np.float32) / np.float32(65535))
 
 
 def read_image(path: Path, error: type[Refusal]) -> Tensor:
-    """A still as (3, H, W): upright, 8 or 16 bit, grey made RGB, alpha dropped; of a GIF the first
-    frame.
+    """Read a still as (3, H, W): upright, 8 or 16 bit, grey made RGB, alpha dropped; of a GIF the
+    first frame.
 
     Raises `error` when there is no such file or it cannot be decoded.
     """
     path = Path(path)
     image_io.check_file(path, error)
-    array = image_io.decode(path.read_bytes())
+    array = image_io.decode_image(path.read_bytes())
     if array is None:
-        return _first_frame(path, error)
+        return _decode_first_frame(path, error)
     limit = {"uint8": 255.0, "uint16": 65535.0}.get(array.dtype.name, 1.0)
     image = torch.from_numpy((array.astype(np.float32) / limit).clip(0, 1))
     return image.permute(2, 0, 1).contiguous()  # (3, H, W)
 
 
-def _first_frame(path: Path, error: type[Refusal]) -> Tensor:
-    """What OpenCV cannot decode, through ffmpeg: GIF in older OpenCV, AVIF, JPEG XL."""
+def _decode_first_frame(path: Path, error: type[Refusal]) -> Tensor:
+    """Decode by ffmpeg what OpenCV cannot: GIF in older OpenCV, AVIF, JPEG XL."""
     hint = "give a PNG, JPEG, WebP, TIFF or GIF"
     try:
         source = probe(path)
         if source.kind != "video":
-            args = _arguments(source, source.width, source.height, [], **{"frames:v": 1})
+            args = _decode_arguments(source, source.width, source.height, [], **{"frames:v": 1})
             data, _ = ffmpeg.run(args, f"cannot read {path}")
-            return _tensor(data, source.width, source.height)
+            return _to_tensor(data, source.width, source.height)
     except (InputError, RenderError) as e:
         raise error(f"cannot read {path} as an image", e.why, hint) from e
     raise error(f"cannot read {path} as an image", "it is a video", hint)
 
 
-def _resize(image: Tensor, width: int, height: int) -> Tensor:
-    """(3, H, W) -> (3, height, width)."""
+def _resize_image(image: Tensor, width: int, height: int) -> Tensor:
+    """Resize (3, H, W) to (3, height, width)."""
     if image.shape[1:] == (height, width):
         return image
     shrinks = width <= image.shape[2] and height <= image.shape[1]

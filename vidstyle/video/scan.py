@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.video import ffmpeg
-from vidstyle.video import timeline as cadence
 from vidstyle.video.probe import STILL_RATE, Source
 from vidstyle.video.seek import SeekIndex, build_seek_index
+from vidstyle.video.timeline import build_timeline
 
-THUMBNAIL = 160
+THUMBNAIL_LONG_SIDE = 160
 """Long side in pixels."""
 
 Thumbnails = Callable[[NDArray[np.uint8]], None]
@@ -30,9 +30,10 @@ Thumbnails = Callable[[NDArray[np.uint8]], None]
 
 @dataclass(frozen=True)
 class Scan:
-    """The times of every frame that decodes.
+    """The result of decoding a file once.
 
     Args:
+        timeline: the times of every frame that decodes.
         missing: frames that the file promises and the decoder did not deliver; 0 when it is sound.
         complaint: the decoder's last complaint; a sound file may have one.
         seek_index: what `read` needs to begin in the middle of the file.
@@ -45,7 +46,7 @@ class Scan:
 
 
 def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
-    """Decodes the whole file once, in bounded memory.
+    """Decode the whole file once, in bounded memory.
 
     Args:
         on_thumbnail: gets each frame in order as (h, w, 3) RGB, at most 160 pixels on its long
@@ -55,7 +56,7 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
     """
     if source.kind == "image":
         return _scan_still(source, on_thumbnail)
-    log, code, report = _decode(source, on_thumbnail)
+    log, code, report = _decode_all(source, on_thumbnail)
     errors = ffmpeg.complaints(report)
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
@@ -70,10 +71,10 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
             "check that it plays, or copy it again",
         )
     start = round(source.start / TIME_BASE)
-    timeline = cadence.timeline(
+    timeline = build_timeline(
         log.pts, log.last_duration, start, source.nominal_rate, source.time_base
     )
-    missing = _missing(source, timeline, log, code, report) if errors or code else 0
+    missing = _count_missing(source, timeline, log, code, report) if errors or code else 0
     # The pictures of an animation are drawn over one another: none stands for itself.
     key_times = [] if source.kind == "animation" else log.key_times
     seek_index = build_seek_index(log.pts, log.checksums, key_times)
@@ -81,7 +82,7 @@ def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
 
 
 _KEY_PACKET = 0x1
-"""Flag of a packet from which decoding can begin; where it is the only one, framecrc prints none."""
+"""Flag of a packet from which decoding can begin; framecrc does not print it where it is alone."""
 _CORRUPT_PACKET = 0x2
 """Flag of a packet that is cut short or damaged in the container."""
 _DISCARDED_PACKET = 0x4
@@ -127,8 +128,8 @@ class _Log:
                 self.key_times.append(round(pts * self.packet_unit))
 
 
-def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int, str]:
-    """(what came out of the file, ffmpeg's return code, its report)."""
+def _decode_all(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int, str]:
+    """Return (what came out of the file, ffmpeg's return code, its report)."""
     width, height = _thumbnail_size(source)
     reading, writing = os.pipe()
     # A plain list: ffmpeg-python knows neither two outputs of one decode nor pipes other than
@@ -168,7 +169,8 @@ def _decode(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int,
         os.fdopen(writing, "wb") as unused,
         ffmpeg.running(args, stdout=True, pass_fds=[writing], level="level+info") as child,
     ):
-        unused.close()  # only ffmpeg may hold the writing end, or the reading one never sees an end
+        # Only ffmpeg may hold the writing end, or the reading one never sees an end.
+        unused.close()
         # Both pipes must be read at the same time: ffmpeg stops as soon as either is full.
         reader = threading.Thread(target=log.read_lines, args=(child.stdout,), daemon=True)
         reader.start()
@@ -200,8 +202,8 @@ def count_packets(source: Source) -> int:
     return count
 
 
-def _missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:
-    """How many frames a decoder that complained did not deliver.
+def _count_missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:
+    """Count the frames that a decoder that complained did not deliver.
 
     Holes count where packets were read that gave no frame; the end counts only when the file itself
     is cut short: a sound video stream may end before its audio does.
@@ -226,11 +228,13 @@ def _missing(source: Source, timeline: Timeline, log: _Log, code: int, report: s
 
 
 def _thumbnail_size(source: Source) -> tuple[int, int]:
-    scale = min(1.0, THUMBNAIL / max(source.width, source.height))
+    """Return (width, height) of the small pictures."""
+    scale = min(1.0, THUMBNAIL_LONG_SIDE / max(source.width, source.height))
     return max(1, round(source.width * scale)), max(1, round(source.height * scale))
 
 
 def _scan_still(source: Source, on_thumbnail: Thumbnails | None) -> Scan:
+    """Look at the one picture of a still."""
     if on_thumbnail:
         from vidstyle.frames import to_uint16
         from vidstyle.video.read import read

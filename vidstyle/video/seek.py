@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from vidstyle.frames import TIME_BASE
 
 _REORDER_LEAD = round(0.1305 / TIME_BASE)
-"""In units of `TIME_BASE`. Where frames are stored out of order, ffmpeg looks 3/23 s before the time
-that it is given, except in containers that it seeks by presentation times.
+"""In units of `TIME_BASE`. Where frames are stored out of order, ffmpeg looks 3/23 s before the
+time that it is given, except in containers that it seeks by presentation times.
 """
 
 _LEADING_CONTAINERS = ("matroska", "flv", "asf", "nut")
@@ -22,8 +22,8 @@ _LEADING_CONTAINERS = ("matroska", "flv", "asf", "nut")
 class SeekIndex:
     """The frames of a file as one decoder delivered them from the first to the last.
 
-    A container's word for where decoding can begin is not always right. So the index also holds
-    what every frame must look like: who begins at a key frame compares each frame with it.
+    A container is not always right about the frames from which decoding can begin. So the index
+    also has a checksum of every frame: a reader that begins at a key frame compares each with it.
 
     Args:
         key_frames: numbers of the frames from which decoding can begin, in order; none where the

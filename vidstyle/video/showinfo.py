@@ -1,4 +1,4 @@
-"""What the pixels of a decoded frame are, read from ffmpeg's `showinfo` filter."""
+"""The properties of the pixels of a decoded frame, read from ffmpeg's `showinfo` filter."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 HDR_TRANSFERS = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
-_UNTOLD = {None, "unknown", "reserved", "unspecified"}
-_BITS = re.compile(r"(?:p|gray|ya|x2rgb|x2bgr|p0|[pyx]v?[234])(9|10|12|14|16)(?:le|be)?$")
+_UNKNOWN_TAGS = {None, "unknown", "reserved", "unspecified"}
+_DEEP_PIXELS = re.compile(r"(?:p|gray|ya|x2rgb|x2bgr|p0|[pyx]v?[234])(9|10|12|14|16)(?:le|be)?$")
 
 
 @dataclass(frozen=True)
@@ -35,37 +35,41 @@ class Picture:
     primaries: str
 
 
-def parse(text: str) -> Picture | None:
-    """The first frame in the output of `showinfo`; None when no frame was decoded."""
+def parse_showinfo(text: str) -> Picture | None:
+    """Read the first frame in the output of `showinfo`; None when no frame was decoded."""
     frame = re.search(r"\] n: *0 .*?\bfmt:(\S+) .*?\bsar:(\d+)/(\d+) s:(\d+)x(\d+)", text)
     if not frame:
         return None
-    pixels, width, height = frame[1], int(frame[4]), int(frame[5])
+    pixels = frame[1]
+    width = int(frame[4])
+    height = int(frame[5])
     rgb = bool(re.match(r"[arx0]*(rgb|bgr)|gbr|abgr|x2|pal8|bayer", pixels))
     matrix, primaries = _matrix_and_primaries(text, rgb, width, height)
     return Picture(
         width=width,
         height=height,
-        sar=_usable(int(frame[2]), int(frame[3])),
-        rate=_fraction(r"config in time_base: \S+, frame_rate: (\d+)/(\d+)", text),
-        time_base=_fraction(r"config in time_base: (\d+)/(\d+)", text),
-        bits=_bits(pixels),
+        sar=_usable_aspect(int(frame[2]), int(frame[3])),
+        rate=_find_fraction(r"config in time_base: \S+, frame_rate: (\d+)/(\d+)", text),
+        time_base=_find_fraction(r"config in time_base: (\d+)/(\d+)", text),
+        bits=_bit_depth(pixels),
         rgb=rgb,
         has_alpha=bool(re.match(r"yuva|rgba|bgra|argb|abgr|ya\d|gbrap|ayuv|vuya", pixels)),
         matrix=matrix,
-        color_range=_range(text, pixels, rgb),
-        transfer=_tag(text, "color_trc") or "bt709",
+        color_range=_color_range(text, pixels, rgb),
+        transfer=_color_tag(text, "color_trc") or "bt709",
         primaries=primaries,
     )
 
 
 def _matrix_and_primaries(text: str, rgb: bool, width: int, height: int) -> tuple[str, str]:
-    """What is not tagged follows from the size as stored, as every player has it."""
+    """Return both names; where they are not tagged they follow from the size as stored, as in every
+    player.
+    """
     if re.search(r"rotation of -?(90|270)\.", text):
         width, height = height, width
     standard = "bt470bg" if height == 576 else "smpte170m"
     guess = "bt709" if width >= 1280 or height >= 720 else standard
-    tagged = _tag(text, "color_space")
+    tagged = _color_tag(text, "color_space")
     matrix = "gbr" if rgb else guess if tagged in (None, "gbr") else tagged
     named = {
         "bt709": "bt709",
@@ -74,28 +78,36 @@ def _matrix_and_primaries(text: str, rgb: bool, width: int, height: int) -> tupl
         "bt2020nc": "bt2020",
         "bt2020c": "bt2020",
     }
-    return matrix, _tag(text, "color_primaries") or ("bt709" if rgb else named.get(matrix, "bt709"))
+    return matrix, _color_tag(text, "color_primaries") or (
+        "bt709" if rgb else named.get(matrix, "bt709")
+    )
 
 
-def _range(text: str, pixels: str, rgb: bool) -> str:
+def _color_range(text: str, pixels: str, rgb: bool) -> str:
+    """Return "pc" (full) or "tv" (limited)."""
     if rgb or pixels.startswith("yuvj"):
         return "pc"
-    return _tag(text, "color_range") or ("pc" if re.match(r"gray|ya\d|mono", pixels) else "tv")
+    return _color_tag(text, "color_range") or (
+        "pc" if re.match(r"gray|ya\d|mono", pixels) else "tv"
+    )
 
 
-def _bits(pixels: str) -> int:
+def _bit_depth(pixels: str) -> int:
+    """Return the bits per sample of a pixel format; 16 for floating point."""
     if re.match(r"rgb48|bgr48|rgba64|bgra64|ayuv64|\w+f\d\d", pixels):
         return 16
-    deep = _BITS.search(pixels)
+    deep = _DEEP_PIXELS.search(pixels)
     return int(deep[1]) if deep else 8
 
 
-def _tag(text: str, name: str) -> str | None:
+def _color_tag(text: str, name: str) -> str | None:
+    """Return the value of a colour property; None where it is not known."""
     found = re.search(rf"\b{name}:(\S+)", text)
-    return None if found is None or found[1] in _UNTOLD else found[1]
+    return None if found is None or found[1] in _UNKNOWN_TAGS else found[1]
 
 
-def _fraction(pattern: str, text: str) -> Fraction | None:
+def _find_fraction(pattern: str, text: str) -> Fraction | None:
+    """Return the fraction of a pattern's two groups; None where it is not found or 0."""
     found = re.search(pattern, text)
     return (
         Fraction(int(found[1]), int(found[2]))
@@ -104,8 +116,10 @@ def _fraction(pattern: str, text: str) -> Fraction | None:
     )
 
 
-def _usable(numerator: int, denominator: int) -> Fraction:
-    """A pixel more than eight times as wide as high, or the reverse, is a broken header."""
+def _usable_aspect(numerator: int, denominator: int) -> Fraction:
+    """Return the aspect of a pixel; 1 for one that is more than eight times as wide as high, or the
+    reverse: that is a broken header.
+    """
     if not numerator or not denominator:
         return Fraction(1)
     sar = Fraction(numerator, denominator)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from vidstyle.frames import Timeline
 from vidstyle.storage.atomic import is_disk_full
 from vidstyle.video import ffmpeg
 from vidstyle.video.delivery import Delivery
-from vidstyle.video.output_timing import Clock, clock, restore, script
+from vidstyle.video.output_timing import FrameClock, build_clock, concat_script, restore_filters
 from vidstyle.video.probe import Source
 
-_FREE_SPACE = "free some space and run the same command again: the frames are kept"
-_TRY_AGAIN = "run the same command again, perhaps with another --codec: the frames are kept"
-_TAGS = (
+_FREE_SPACE_HINT = "free some space and run the same command again: the frames are kept"
+_TRY_AGAIN_HINT = "run the same command again, perhaps with another --codec: the frames are kept"
+_COLOR_TAGS = (
     "-color_range",
     "tv",
     "-colorspace",
@@ -30,40 +31,53 @@ _TAGS = (
     "-color_trc",
     "bt709",
 )
-_GIF_TICK = Fraction(1, 100)
-_CUT_SUBTITLES = r"noise=drop=lte(pts+duration\,0),setts=pts=max(PTS\,0):dts=max(DTS\,0):duration=DURATION+min(PTS\,0)"
+_GIF_TICK_SECONDS = Fraction(1, 100)
+_CUT_SUBTITLES_FILTER = (
+    r"noise=drop=lte(pts+duration\,0),"
+    r"setts=pts=max(PTS\,0):dts=max(DTS\,0):duration=DURATION+min(PTS\,0)"
+)
 """Leaves out what ended before the part begins, and shortens what began before it."""
 
 
-def encode(
-    frames: Sequence[Path],
-    timeline: Timeline,
-    source: Source | None,
-    delivery: Delivery,
-    scratch: Path,
-    *,
-    trim: tuple[Fraction, Fraction] | None,
-    sar: Fraction,
-    on_start: Callable[[int, Path], None],
-    on_frame: Callable[[int], None] | None = None,
-) -> Path:
-    """Writes the output under a temporary name beside its final one; the caller renames it.
+@dataclass(frozen=True)
+class FinishedFilm:
+    """The finished frames of a film, or one of a still, and everything else that its file holds.
 
     Args:
         frames: 16-bit RGB PNGs, one per frame in order.
         timeline: their times, counted from `source.start`.
-        source: what sound and the rest are taken from; None: there are pictures alone.
-        scratch: existing directory for the script that lists the frames.
-        trim: begin and length in seconds, counted from `source.start`, of the part that was
-            rendered.
+        source: the file that sound and the rest come from; None: there are pictures alone.
         sar: pixel aspect ratio.
+        trim: begin and length in seconds, counted from `source.start`, of the part that was
+            rendered; None for the whole.
+    """
+
+    frames: Sequence[Path]
+    timeline: Timeline
+    delivery: Delivery
+    source: Source | None = None
+    sar: Fraction = Fraction(1)
+    trim: tuple[Fraction, Fraction] | None = None
+
+
+def encode_film(
+    film: FinishedFilm,
+    scratch: Path,
+    on_start: Callable[[int, Path], None],
+    on_frame: Callable[[int], None] | None = None,
+) -> Path:
+    """Write the output under a temporary name next to its final one; the caller renames it.
+
+    Args:
+        scratch: existing directory for the script that lists the frames.
         on_start: gets ffmpeg's pid and the temporary path as soon as it runs; not called for an
             image.
         on_frame: gets the number of frames encoded so far.
 
-    The file is on disk, and decodes to `len(frames)` frames. Raises DiskFullError or EncodeError;
-    on any error, also one of the caller's, ffmpeg is ended and the temporary removed.
+    The file is on disk, and decodes to as many frames. Raises DiskFullError or EncodeError; on any
+    error, also one of the caller's, ffmpeg is ended and the temporary removed.
     """
+    delivery = film.delivery
     temporary = delivery.path.with_name(
         f".{delivery.path.name}.{os.getpid()}.tmp{delivery.path.suffix}"
     )
@@ -71,12 +85,13 @@ def encode(
     try:
         with _disk_errors(what):
             if delivery.kind == "image":
-                _write_image(frames[0], temporary, delivery, source.bits if source else 16)
+                bits = film.source.bits if film.source else 16
+                _write_image(film.frames[0], temporary, delivery, bits)
             else:
-                args = _arguments(frames, timeline, source, delivery, scratch, trim, sar)
-                _run([*args, ffmpeg.local(temporary)], what, temporary, on_start, on_frame)
-                _check(temporary, len(frames), what)
-            _to_disk(temporary)
+                args = _encode_arguments(film, scratch)
+                _run_encoder([*args, ffmpeg.local(temporary)], what, temporary, on_start, on_frame)
+                _check_frame_count(temporary, len(film.frames), what)
+            _flush_to_disk(temporary)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -85,22 +100,23 @@ def encode(
 
 @contextmanager
 def _disk_errors(what: str) -> Iterator[None]:
-    """Python's own writing errors as ours."""
+    """Turn Python's own writing errors into ours."""
     try:
         yield
     except OSError as e:
         if is_disk_full(e):
-            raise DiskFullError(what, e.strerror or str(e), _FREE_SPACE) from e
-        raise EncodeError(what, str(e), _TRY_AGAIN) from e
+            raise DiskFullError(what, e.strerror or str(e), _FREE_SPACE_HINT) from e
+        raise EncodeError(what, str(e), _TRY_AGAIN_HINT) from e
 
 
-def _run(
+def _run_encoder(
     args: list[str],
     what: str,
     temporary: Path,
     on_start: Callable[[int, Path], None],
     on_frame: Callable[[int], None] | None,
 ) -> None:
+    """Run an encoder to its end and report its progress."""
     with ffmpeg.running(
         ["-progress", "pipe:1", "-stats_period", "0.2", *args], stdout=True
     ) as child:
@@ -109,11 +125,11 @@ def _run(
             name, _, value = line.partition(b"=")
             if on_frame and name == b"frame":
                 on_frame(int(value))
-        child.finish(what, EncodeError, _TRY_AGAIN)
+        child.finish(what, EncodeError, _TRY_AGAIN_HINT)
 
 
-def _check(path: Path, expected: int, what: str) -> None:
-    """Decodes the file and counts its frames."""
+def _check_frame_count(path: Path, expected: int, what: str) -> None:
+    """Decode the file and count its frames. Raises EncodeError when they are not all there."""
     args = [
         *ffmpeg.ONLY_LOCAL,
         "-i",
@@ -128,54 +144,50 @@ def _check(path: Path, expected: int, what: str) -> None:
         child.finish(what, EncodeError)
     if found != expected:
         raise EncodeError(
-            what, f"the file decodes to {found} frames instead of {expected}", _TRY_AGAIN
+            what, f"the file decodes to {found} frames instead of {expected}", _TRY_AGAIN_HINT
         )
 
 
-def _to_disk(path: Path) -> None:
-    """Before the rename, or a power cut may leave the final name on an empty file."""
+def _flush_to_disk(path: Path) -> None:
+    """Force a file to disk before it is renamed, or a power cut may leave the final name on an
+    empty one.
+    """
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def _arguments(
-    frames: Sequence[Path],
-    timeline: Timeline,
-    source: Source | None,
-    delivery: Delivery,
-    scratch: Path,
-    trim: tuple[Fraction, Fraction] | None,
-    sar: Fraction,
-) -> list[str]:
-    """All but the output's name."""
-    first = timeline.pts[0] * timeline.time_base
-    gif = delivery.kind == "gif"
+def _encode_arguments(film: FinishedFilm, scratch: Path) -> list[str]:
+    """All arguments except for the output's name."""
+    trim = film.trim
+    first = film.timeline.pts[0] * film.timeline.time_base
+    gif = film.delivery.kind == "gif"
     # The frame that is on screen when the part begins may have begun before it.
     begin = min(trim[0], first) if trim else Fraction(0)
-    if gif or (trim and delivery.container == "avi"):
-        begin = first  # these cannot show the first frame late
-    times = clock(timeline, begin, _GIF_TICK if gif else None)
+    if gif or (trim and film.delivery.container == "avi"):
+        # These cannot show the first frame late.
+        begin = first
+    times = build_clock(film.timeline, begin, _GIF_TICK_SECONDS if gif else None)
     listing = scratch / "frames.ffconcat"
     with listing.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        file.writelines(script(frames, times))
+        file.writelines(concat_script(film.frames, times))
     pictures = [*ffmpeg.ONLY_LOCAL, "-safe", "0", "-f", "concat", "-i", ffmpeg.local(listing)]
     args = ["-y", "-copyts", *pictures]
     if gif:
-        args += [*pictures, *_gif(times, source)]
+        args += [*pictures, *_gif_arguments(times, film.source)]
     else:
         # Seeking finds a frame of the video at or before the time; there is none if the video
         # itself begins later.
-        seek = trim is not None and first - begin < 1 / timeline.nominal_rate
-        args += _source_input(source, begin, seek) if source else []
-        args += _picture(times, delivery, sar)
-        args += _tracks(delivery, begin, trim) if source else []
-        args += delivery.options
+        seek = trim is not None and first - begin < 1 / film.timeline.nominal_rate
+        args += _source_arguments(film.source, begin, seek) if film.source else []
+        args += _picture_arguments(times, film.delivery, film.sar)
+        args += _track_arguments(film.delivery, begin, trim) if film.source else []
+        args += film.delivery.options
     # Nothing of the day or the version: the same frames give the same bytes.
-    return [*args, "-fflags", "+bitexact", "-f", delivery.container]
+    return [*args, "-fflags", "+bitexact", "-f", film.delivery.container]
 
 
-def _source_input(source: Source, begin: Fraction, seek: bool) -> list[str]:
-    """The source as second input, its times moved so that its second `begin` (after its first
+def _source_arguments(source: Source, begin: Fraction, seek: bool) -> list[str]:
+    """Give the source as second input, its times moved so that its second `begin` (after its first
     timestamp) is 0.
     """
     # Own offsets instead of ffmpeg's: it would count from the first stream in use, not the first of
@@ -184,17 +196,24 @@ def _source_input(source: Source, begin: Fraction, seek: bool) -> list[str]:
         *ffmpeg.ONLY_LOCAL,
         *(word for name, value in source.input_options for word in (f"-{name}", value)),
     ]
-    args += ["-itsoffset", _seconds(-source.start - begin)]
+    args += ["-itsoffset", _format_seconds(-source.start - begin)]
     if seek:
         # Without -noaccurate_seek converted sound is cut at a time that ignores the offset.
-        args += ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", _seconds(source.start + begin)]
+        args += [
+            "-noaccurate_seek",
+            "-seek_timestamp",
+            "1",
+            "-ss",
+            _format_seconds(source.start + begin),
+        ]
     return [*args, "-i", ffmpeg.local(source.path)]
 
 
-def _picture(times: Clock, delivery: Delivery, sar: Fraction) -> list[str]:
+def _picture_arguments(times: FrameClock, delivery: Delivery, sar: Fraction) -> list[str]:
+    """Give the frames their times, colours, pixel format, encoder and last duration."""
     color = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     filters = [
-        restore(times),
+        restore_filters(times),
         # The matrix by zscale: ffmpeg's own scaler takes 65280 for white in 16 bits, and makes it
         # 236, not 235. The chroma by that scaler: zscale refuses odd sizes.
         "format=gbrp16le,zscale=matrixin=gbr:rangein=full:matrix=709:range=limited,format=yuv444p16le",
@@ -216,7 +235,7 @@ def _picture(times: Clock, delivery: Delivery, sar: Fraction) -> list[str]:
         "-c:v",
         delivery.encoder,
         *_encoder_options(times, delivery),
-        *_TAGS,
+        *_COLOR_TAGS,
         "-flags:v",
         "+bitexact",
     ]
@@ -227,9 +246,9 @@ def _picture(times: Clock, delivery: Delivery, sar: Fraction) -> list[str]:
     return [*args, "-bsf:v", f"setts=pts=PTS:dts=DTS:duration={chosen}"]
 
 
-def _encoder_options(times: Clock, delivery: Delivery) -> list[str]:
-    """Quality, and the frame rate for encoders that would else take the ticks for it and declare an
-    absurd level.
+def _encoder_options(times: FrameClock, delivery: Delivery) -> list[str]:
+    """Return the options for quality, and for the frame rate where an encoder would else take the
+    ticks for it and declare an absurd level.
     """
     rate = times.rate
     quality = [] if delivery.crf is None else ["-crf", str(delivery.crf)]
@@ -254,46 +273,49 @@ def _encoder_options(times: Clock, delivery: Delivery) -> list[str]:
     }[delivery.encoder]
 
 
-def _tracks(
+def _track_arguments(
     delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction] | None
 ) -> list[str]:
-    """Sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind with
-    its picture.
+    """Give sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind
+    with its picture.
     """
     args = ["-map_metadata", "1", "-map_chapters", "1"]
-    # What MP4 says about itself is no metadata of the film.
+    # These describe the MP4 file, not the film.
     args += [
         word
         for key in ("major_brand", "minor_version", "compatible_brands")
         for word in ("-metadata", f"{key}=")
     ]
     if trim:
-        args += ["-t", _seconds(trim[0] + trim[1] - begin)]
+        args += ["-t", _format_seconds(trim[0] + trim[1] - begin)]
     for position, track in enumerate(delivery.tracks, start=1):
         args += ["-map", f"1:{track.index}", f"-c:{position}", track.encoder]
         filters = ["atrim=start=0"] if trim else []
-        if delivery.container == "avi":  # keeps no times, so silence must fill up to a late start
+        if delivery.container == "avi":
+            # It keeps no times, so silence must fill up to a late start.
             filters += ["aresample=async=1:first_pts=0"]
-        if track.encoder == "libopus":  # which refuses rarer arrangements of loudspeakers
+        if track.encoder == "libopus":
+            # It refuses rarer arrangements of loudspeakers.
             filters += ["aformat=channel_layouts=7.1|5.1|stereo|mono"]
         if track.kind == "audio" and track.encoder != "copy" and filters:
             args += [f"-filter:{position}", ",".join(filters)]
         elif track.kind == "audio" and trim:
             args += [f"-copypriorss:{position}", "0"]
         elif track.kind == "subtitle" and trim:
-            args += [f"-bsf:{position}", _CUT_SUBTITLES]
+            args += [f"-bsf:{position}", _CUT_SUBTITLES_FILTER]
     return args
 
 
-def _gif(times: Clock, source: Source | None) -> list[str]:
-    """One palette for the whole film, and ordered dithering: both stay still from frame to frame.
+def _gif_arguments(times: FrameClock, source: Source | None) -> list[str]:
+    """Give one palette for the whole film, and ordered dithering: neither changes from frame to
+    frame.
 
     The frames come as two inputs; with `split` ffmpeg would hold them all in memory until the
     palette is made.
     """
     graph = (
         "[0:v]palettegen=stats_mode=full[palette];"
-        f"[1:v]{restore(times)}[film];[film][palette]paletteuse=dither=bayer:bayer_scale=3[v]"
+        f"[1:v]{restore_filters(times)}[film];[film][palette]paletteuse=dither=bayer:bayer_scale=3[v]"
     )
     args = [
         "-filter_complex",
@@ -306,12 +328,12 @@ def _gif(times: Clock, source: Source | None) -> list[str]:
         str(times.tick),
     ]
     last = times.times[-1] - times.times[-2]
-    return [*args, "-c:v", "gif", "-loop", str(_loop(source)), "-final_delay", str(last)]
+    return [*args, "-c:v", "gif", "-loop", str(_gif_loop(source)), "-final_delay", str(last)]
 
 
-def _loop(source: Source | None) -> int:
-    """How often the film is repeated, in ffmpeg's terms: 0 = for ever, -1 = never; as the source
-    GIF says.
+def _gif_loop(source: Source | None) -> int:
+    """Return the number of repetitions in ffmpeg's terms, 0 = for ever, -1 = never, as the source
+    GIF has it.
     """
     if source is None or source.container != "gif":
         return 0
@@ -322,14 +344,14 @@ def _loop(source: Source | None) -> int:
 
 
 def _write_image(frame: Path, path: Path, delivery: Delivery, bits: int) -> None:
-    """8 bits, or the 16 of a deep source where the format has them."""
+    """Write a still with 8 bits, or the 16 of a deep source where the format has them."""
     import cv2
     import numpy as np
 
     array = cv2.imdecode(np.frombuffer(frame.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
         raise EncodeError(
-            f"cannot write {delivery.path}", f"{frame} is no whole picture", _TRY_AGAIN
+            f"cannot write {delivery.path}", f"{frame} is no whole picture", _TRY_AGAIN_HINT
         )
     if bits <= 8 or delivery.container not in ("png", "tiff"):
         array = np.rint(array / 257.0).astype(np.uint8)
@@ -338,6 +360,6 @@ def _write_image(frame: Path, path: Path, delivery: Delivery, bits: int) -> None
     path.write_bytes(data.tobytes())
 
 
-def _seconds(value: Fraction) -> str:
-    """With microseconds, what ffmpeg's options hold."""
+def _format_seconds(value: Fraction) -> str:
+    """Write seconds with microseconds, the unit of ffmpeg's options."""
     return f"{round(value * 1_000_000) / 1_000_000:.6f}"

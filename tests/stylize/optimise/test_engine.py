@@ -111,7 +111,7 @@ def test_the_memory_is_the_sum_of_its_parts(values: dict[str, object], expected:
 
 
 def test_tiles_take_less_memory() -> None:
-    largest = 256 + extractor.STRIDE + 2 * extractor.reach("lite")
+    largest = 256 + extractor.STRIDE + 2 * extractor.network_halo("lite")
     canvas = largest * min(largest, 500 + 2 * CANVAS_MARGIN)
     expected = 1050 * canvas + (380 + 100 + 230 - 150) * PIXELS
     assert engine().memory(SIZE, 256) == expected

@@ -94,6 +94,6 @@ def count_pixels_at_once(network: str, size: tuple[int, int], tile: int) -> int:
     """
     canvas = [length + 2 * CANVAS_MARGIN for length in size]
     if tile:
-        largest = tile + STRIDE + 2 * extractor.reach(network)
+        largest = tile + STRIDE + 2 * extractor.network_halo(network)
         canvas = [min(length, largest) for length in canvas]
     return canvas[0] * canvas[1]
