@@ -1,9 +1,13 @@
 """The internal formats, stated once; every stage imports them from here.
 
 Image   float32 tensor, RGB, sRGB-encoded, in [0, 1], shape (3, H, W).
-Flow    float32 tensor, pixels, shape (2, H, W), channel 0 = x. `flow_t_to_prev[:, y, x]` says where the pixel (x, y)
-        of frame t was in frame t-1, so `warp(prev, flow_t_to_prev)` looks like frame t.
-Mask    float32 tensor, [0, 1], shape (1, H, W), in the coordinates of frame t; 1 = the warped pixel can be trusted.
+Flow    float32 tensor, pixels, shape (2, H, W), channel 0 = x. `flow_t_to_prev[:, y, x]` is the
+        step from the pixel (x, y) of frame t to its place in frame t-1, so that
+        `warp(prev, flow_t_to_prev)` looks like frame t.
+Mask    float32 tensor, [0, 1], shape (1, H, W), in the coordinates of frame t; 1 = the warped
+        pixel can be trusted.
+Index   counts the frames that are rendered, from 0. Only `rendering.sources` and the readers in
+        `video` count those of a file.
 Time    integer pts in units of a `Fraction` time base. A frame rate is never a float.
 """
 
@@ -42,11 +46,11 @@ class Frame:
     """One source frame.
 
     Args:
-        index: its number, from 0 in the file or in the part rendered.
+        index: its number in the render, from 0.
         image: (3, H, W).
-        regions: (k, H, W), how much of each pixel belongs to each of its regions; None: it is all
-            one.
-        style: what of the style is its own.
+        regions: (k, H, W), how much of each pixel belongs to each of its regions; None: there is
+            only one.
+        style: the part of the style that is its own.
     """
 
     index: int
@@ -55,22 +59,22 @@ class Frame:
     style: FrameStyle = FrameStyle()
 
     def to(self, device: torch.device) -> Frame:
-        """The same on `device`."""
+        """Copy it to a device."""
         regions = None if self.regions is None else self.regions.to(device)
         return replace(self, image=self.image.to(device), regions=regions)
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What links frame t to t-1: the warp's flow (2, H, W) and its reliability mask (1, H, W), both
-    in frame t's coordinates. In a backward pass "prev" is the frame that is rendered before it,
-    t+1.
+    """The link from frame t to frame t-1: the flow of the warp, (2, H, W), and its reliability
+    mask, (1, H, W), both in the coordinates of frame t. In a backward pass "prev" is the frame that
+    is made before it, t+1.
 
     Args:
-        farther: {j: what links it to t-j}, closest first, where it is held to more than one; the
-            masks of all of them together are at most 1.
-        static: (1, H, W) of bool, True where nothing has moved for long: the picture stays as it is,
-            the flow is 0 and the mask 1. None: static pixels were not looked for.
+        farther: {j: the link to frame t-j}, closest first, where it is linked to more than one; the
+            masks of all links together are at most 1.
+        static: (1, H, W) of bool, True where nothing has moved for long: the picture stays as it
+            is, the flow is 0 and the mask 1. None: static pixels were not looked for.
     """
 
     flow_t_to_prev: Tensor
@@ -80,11 +84,11 @@ class Motion:
 
     @property
     def all_static(self) -> bool:
-        """Whether the whole picture stays as it is."""
+        """True where the whole picture stays as it is."""
         return self.static is not None and bool(self.static.all())
 
     def to(self, device: torch.device) -> Motion:
-        """The same on `device`."""
+        """Copy it to a device."""
         farther = {j: motion.to(device) for j, motion in self.farther.items()}
         static = None if self.static is None else self.static.to(device)
         return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther, static)
@@ -92,7 +96,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Timeline:
-    """When each frame is shown.
+    """The times at which frames are shown.
 
     Args:
         pts: one presentation time per frame, strictly increasing, in units of `time_base`, counted
@@ -120,13 +124,13 @@ class Timeline:
         return (self.pts[-1] + self.last_duration - self.pts[0]) * self.time_base
 
     def select(self, first: int, stop: int) -> Timeline:
-        """The frames first .. stop-1, with their times unchanged."""
+        """Select the frames `first` .. `stop` - 1, with their times unchanged."""
         last = self.last_duration if stop == len(self.pts) else self.pts[stop] - self.pts[stop - 1]
         return Timeline(self.pts[first:stop], last, self.rate, self.nominal_rate, self.time_base)
 
 
 def to_uint16(image: Tensor) -> NDArray[np.uint16]:
-    """(3, H, W) in [0, 1] -> (H, W, 3) uint16 RGB, rounded to nearest."""
+    """Round an image (3, H, W) in [0, 1] to 16 bits: (H, W, 3) uint16 RGB."""
     array: NDArray[np.uint16] = (
         (image.detach().clamp(0, 1) * 65535)
         .round()
@@ -140,7 +144,7 @@ def to_uint16(image: Tensor) -> NDArray[np.uint16]:
 
 
 def from_uint16(array: NDArray[np.uint16]) -> Tensor:
-    """(H, W, 3) uint16 RGB -> (3, H, W) float32 in [0, 1]; exactly undoes `to_uint16` up to its
+    """Bring 16-bit RGB (H, W, 3) to an image (3, H, W) in [0, 1]; undoes `to_uint16`, up to its
     rounding.
     """
     import torch
@@ -149,7 +153,7 @@ def from_uint16(array: NDArray[np.uint16]) -> Tensor:
 
 
 def quantise(image: Tensor) -> Tensor:
-    """The image as the 16-bit checkpoint will hold it; what the next frame may depend on is never
-    better than that.
+    """Round an image (3, H, W) to what its 16-bit file will hold: the next frame may depend on
+    nothing better.
     """
     return from_uint16(to_uint16(image)).to(image.device)

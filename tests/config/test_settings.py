@@ -181,7 +181,7 @@ def test_a_preview_has_half_the_iterations_and_at_least_one(
 ) -> None:
     given = {"iterations": iterations, "first_iterations": first, "polish": polish}
     names = ("iterations", "first_iterations", "polish")
-    assert configs.reduced(build(FILES, given)) == dict(zip(names, expected, strict=True))
+    assert build(FILES, given).reduce_for_preview() == dict(zip(names, expected, strict=True))
 
 
 def test_settings_survive_pickling() -> None:

@@ -34,10 +34,10 @@ def test_values_are_divided_at_semicolons_or_else_at_commas(
 
 def test_labels_say_the_setting_and_its_value() -> None:
     config = RenderConfig(**{**SETTINGS, "passes": 1, "content_weight": 100, "texture": False})
-    assert vary.label_setting(config, "content_weight") == "content_weight 100"
-    assert vary.label_setting(config, "texture") == "texture false"
-    assert vary.label_setting(config, "style") == "stripes"
-    assert vary.label_setting(config, "learning_rate") == "learning_rate 0.03"
+    assert vary.label_setting("content_weight", config.content_weight) == "content_weight 100"
+    assert vary.label_setting("texture", config.texture) == "texture false"
+    assert vary.label_setting("style", config.style) == "stripes"
+    assert vary.label_setting("learning_rate", config.learning_rate) == "learning_rate 0.03"
 
 
 def test_the_first_axis_varies_over_the_columns_and_motion_is_left_out() -> None:

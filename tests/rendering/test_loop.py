@@ -52,7 +52,7 @@ class Store:
 class Counting:
     """A stylizer whose frames are their source plus that of the frame before, on any device."""
 
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     states: list[State] = field(default_factory=list)
     fails_at: int | None = None
 

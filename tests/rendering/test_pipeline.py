@@ -124,7 +124,8 @@ def test_only_what_is_missing_is_linked_and_what_it_depends_on_decoded(
 def test_after_a_cut_nothing_of_the_shot_before_is_left(settings: Settings, tmp_path: Path) -> None:
     rendered = []
     for name, first_shot in (("a", "testsrc2"), ("b", "smptebars")):
-        graph = f"{first_shot}=s=48x32:r=10:d=0.6,format=gbrp[a];mandelbrot=s=48x32:r=10,trim=end_frame=6,negate,"
+        graph = f"{first_shot}=s=48x32:r=10:d=0.6,format=gbrp[a];"
+        graph += "mandelbrot=s=48x32:r=10,trim=end_frame=6,negate,"
         path = tmp_path / f"{name}.mkv"
         graph += "format=gbrp[b];[a][b]concat=n=2"
         ffmpeg.run(
@@ -342,7 +343,8 @@ def load(*args, **kwargs):
 
 def report(event):
     if isinstance(event, FrameDone):
-        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        resident.append(pages * os.sysconf("SC_PAGE_SIZE"))
 
 models.load_network = load
 pipeline.render(build(json.loads(sys.argv[1])), report)

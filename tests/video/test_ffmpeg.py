@@ -31,7 +31,8 @@ def pretend(
     path = folder / name
     path.write_text(
         "#!/bin/sh\n"
-        f'case "$*" in\n*-version*) echo "ffmpeg version {version} Copyright (c) the FFmpeg developers";;\n'
+        'case "$*" in\n'
+        f'*-version*) echo "ffmpeg version {version} Copyright (c) the FFmpeg developers";;\n'
         f'*-encoders*) echo " V....D {encoders}  an encoder";;\n'
         f'*-filters*) echo " .S. {filters}  V->V  a filter";;\nesac\n'
     )

@@ -55,7 +55,8 @@ def test_tagged_colours_are_read_back(  # every decoded value against the colour
         f"setparams=colorspace={matrix}:range={color_range}:color_trc=bt709:color_primaries=bt709"
     )
     known = {"bt709": "bt709"}.get(matrix, "bt601")
-    chroma = f"scale=in_range={color_range}:out_range={color_range}:in_color_matrix={known}:out_color_matrix={known}"
+    ranges = f"in_range={color_range}:out_range={color_range}"
+    chroma = f"scale={ranges}:in_color_matrix={known}:out_color_matrix={known}"
     options = [
         "-vf",
         f"{tags},{chroma},format={pixels},{tags}",

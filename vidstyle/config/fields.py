@@ -93,7 +93,7 @@ def round_to_power_of_two(reach: int) -> int:
     return 2 ** (reach.bit_length() - 1) if reach > 1 else 0
 
 
-WeightedNames = Annotated[str, AfterValidator(weighted_names.normalise_weights)]
+WeightedNames = Annotated[str, AfterValidator(weighted_names.canonicalise_names)]
 
 
 StyleImages = Annotated[

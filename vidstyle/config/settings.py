@@ -75,6 +75,31 @@ class RenderConfig(RenderFields):
         """
         return self.temporal_from_pass or self.passes // 2 + 1
 
+    @property
+    def used_flow(self) -> str:
+        """The flow estimator that a render loads. Without links between frames none is asked: DIS
+        costs nothing.
+        """
+        return "dis" if self.per_frame else self.flow
+
+    def reduce_for_preview(self) -> dict[str, int]:
+        """Return the settings that a preview reduces, with their values in it."""
+        reductions = {name: facts_of(name).preview for name in type(self).model_fields}
+        return {
+            name: REDUCTIONS[reduction](getattr(self, name))
+            for name, reduction in reductions.items()
+            if reduction
+        }
+
+    def changed_settings(self, group: str) -> dict[str, Any]:
+        """Return the settings of a group that are not at their defaults."""
+        fields = type(self).model_fields
+        return {
+            name: getattr(self, name)
+            for name, field in fields.items()
+            if facts_of(name).group == group and getattr(self, name) != field.default
+        }
+
     def picture_settings(self) -> dict[str, Any]:
         """Return the settings that change frames, as plain values, for the fingerprint: without
         those at their neutral value, those that change nothing with `per_frame`, and the files
@@ -97,16 +122,6 @@ def facts_of(name: str) -> SettingFacts:
 def settings_that_affect(*kinds: Affects) -> tuple[str, ...]:
     """List the settings of these reaches, in the order of the model."""
     return tuple(name for name in RenderConfig.model_fields if facts_of(name).affects in kinds)
-
-
-def reduced(config: RenderConfig) -> dict[str, int]:
-    """Return what the settings that a preview reduces are in the preview of a render."""
-    reductions = {name: facts_of(name).preview for name in RenderConfig.model_fields}
-    return {
-        name: REDUCTIONS[reduction](getattr(config, name))
-        for name, reduction in reductions.items()
-        if reduction
-    }
 
 
 def reconstruction_settings(layer: str, given: Collection[str] = ()) -> dict[str, Any]:

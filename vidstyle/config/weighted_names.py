@@ -49,7 +49,7 @@ def format_weights(weights: dict[str, float]) -> str:
     )
 
 
-def normalise_weights(text: str) -> str:
+def canonicalise_names(text: str) -> str:
     """Write weighted names in the one way that `format_weights` has. Raises ValueError."""
     return format_weights(parse_weights(text))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import InputError
 from vidstyle.evaluation.clips import Clip, open_clip, read_images
 from vidstyle.evaluation.measure import SOURCE
@@ -39,32 +38,32 @@ class Comparison:
 
 
 def align_clips(
-    result: Path, baseline: Path | None, config: RenderConfig, report: Report
+    result: Path, baseline: Path | None, input_path: Path, start: float | None, report: Report
 ) -> Comparison:
-    """Find the part of `config.input` from `config.start` on that result and baseline were made
-    from. Cheap refusals come first. Raises InputError when the clips do not fit.
+    """Find the part of the input, from second `start` on, that result and baseline were made from.
+    Cheap refusals come first. Raises InputError when the clips do not fit.
     """
-    video = probe(config.input)
+    video = probe(input_path)
     others = {"result": open_clip(result)}
     if baseline is not None:
         others["baseline"] = open_clip(baseline)
     differences = shots.ContentDifference()
     scanned = scan(video, differences.add)
-    part = choose_part(scanned.timeline, config.start, None)
+    part = choose_part(scanned.timeline, start, None)
     first = part.first
-    check_alignment(others, config.input, first, len(part), config.start)
+    check_alignment(others, input_path, first, len(part), start)
     count = others["result"].count
     size = others["result"].size
-    digest = sha256(config.input)
+    digest = sha256(input_path)
     for name, other in others.items():
         if other.source_digest not in (None, digest):
-            foreign = f"the {name} was rendered from another file than {config.input}"
+            foreign = f"the {name} was rendered from another file than {input_path}"
             report(Note(f"{foreign}: its figures may say nothing", warning=True))
     total = len(scanned.timeline)
     for note in describe_limits(others["result"], video, first, total, scanned.missing):
         report(note)
     source = Clip(
-        path=config.input,
+        path=input_path,
         count=total,
         size=(video.width, video.height),
         read=lambda wanted: read_images(video, size, first, first + wanted),

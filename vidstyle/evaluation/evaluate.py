@@ -73,7 +73,7 @@ def evaluate(
     features = choose_network("features", features, FEATURE_NAMES, weights_dir)
     style_image = None if style is None else read_image(Path(style), StyleError)
     baseline_path = None if baseline is None else Path(baseline)
-    comparison = align_clips(Path(result), baseline_path, config, report)
+    comparison = align_clips(Path(result), baseline_path, config.input, config.start, report)
     fetch_missing_weights((flow, features), weights_dir, report)
     with deterministic(torch_device):
         instruments = load_instruments(flow, features, torch_device, weights_dir)

@@ -159,9 +159,8 @@ def refuse_equal_values(axis: Axis, cells: Sequence[Cell]) -> None:
             )
 
 
-def label_setting(config: RenderConfig, name: str) -> str:
+def label_setting(name: str, value: Any) -> str:
     """Write a setting of a cell in a few words; a style image by its file's name alone."""
-    value = getattr(config, name)
     if name == "style":
         return " + ".join(one.path.stem for one in value)
     if isinstance(value, float):

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from vidstyle.config.fingerprint import fingerprint
 from vidstyle.config.settings import RenderConfig
+from vidstyle.config.style_images import StyleImage
 from vidstyle.errors import ConfigError, InputError, Interrupted, OutputError, StyleError
 from vidstyle.events import Download, Event, FrameDone, Note, Report, Started, silent
 from vidstyle.frames import to_uint16
@@ -223,7 +224,7 @@ def check_grid(cells: Sequence[Cell], source: Source, output: Path) -> None:
             "make the grid of a frame of it, as a PNG or JPEG",
         )
     for cell in cells:
-        check_style_images(cell.config)
+        check_still_styles(cell.config.style)
         delivery.check_place(output, config.input, cell.config.protected_files)
     folder = record.state_folder(output)
     if (folder / "render.json").exists():
@@ -235,9 +236,9 @@ def check_grid(cells: Sequence[Cell], source: Source, output: Path) -> None:
         raise record.output_exists_error(output)
 
 
-def check_style_images(config: RenderConfig) -> None:
+def check_still_styles(styles: Sequence[StyleImage]) -> None:
     """Raise StyleError for a file that cannot be read, ConfigError for a style with a time."""
-    for one in config.style:
+    for one in styles:
         image_io.check_file(one.path, StyleError)
         if one.at is not None:
             raise ConfigError(
@@ -345,8 +346,14 @@ def compose_sheet(planned: Sequence[PlannedCell], axes: Sequence[Axis]) -> Tenso
     columns = [one.cell for one in planned[:column_count]]
     rows = [one.cell for one in planned[::column_count]]
     labels = contact_sheet.SheetLabels(
-        columns=[label_setting(cell.config, axes[0].name) for cell in columns],
-        rows=[label_setting(cell.config, axis.name) for axis in axes[1:] for cell in rows],
+        columns=[
+            label_setting(axes[0].name, getattr(cell.config, axes[0].name)) for cell in columns
+        ],
+        rows=[
+            label_setting(axis.name, getattr(cell.config, axis.name))
+            for axis in axes[1:]
+            for cell in rows
+        ],
     )
     return contact_sheet.draw_sheet(
         [pictures[i : i + column_count] for i in range(0, len(pictures), column_count)],

@@ -12,7 +12,7 @@ from vidstyle.frames import Timeline, to_uint16
 from vidstyle.motion import shots
 from vidstyle.storage import atomic, png16
 from vidstyle.storage.atomic import disk_errors, sha256
-from vidstyle.video.probe import Source
+from vidstyle.video.probe import MIN_SIDE, Source
 from vidstyle.video.read import read
 from vidstyle.video.scan import scan
 

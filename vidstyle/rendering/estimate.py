@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from vidstyle.events import Event, FrameDone, Report
 from vidstyle.frames import Frame, to_uint16
 from vidstyle.motion.correspondence import link_frames
 from vidstyle.rendering.engines import create_engine
-from vidstyle.rendering.models import RenderTools, flow_name
+from vidstyle.rendering.models import RenderTools
 from vidstyle.rendering.prepare import fit_memory
 from vidstyle.storage import png16
 from vidstyle.video.read import read
@@ -82,7 +82,7 @@ class FullRender:
 
 
 @dataclass(frozen=True)
-class PartCosts:
+class RenderCosts:
     """Seconds of the parts of a render at its size.
 
     Args:
@@ -141,42 +141,45 @@ def estimate_render(
             tile=fit.tile,
             style_masks=preview.label_maps.style_masks if preview.label_maps else None,
         )
-        flow = models.flow(flow_name(config), device.device, config.weights_dir)
+        flow = models.flow(config.used_flow, device.device, config.weights_dir)
         linked_iterations = None
         if engine.needs_motion:
             nominal = engine.work(full.size, first=False).iterations
             linked_iterations = linked.mean_iterations(nominal)
         frames = sample_frames(preview, full.size)
-        costs = measure_costs(frames, RenderTools(stylizer, flow), config, linked_iterations, clock)
+        costs = measure_costs(
+            frames, RenderTools(stylizer, flow), config.mask, linked_iterations, clock
+        )
     except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
         return None
-    amounts = count_work(config, preview)
-    return add_up(amounts, costs, linked.optimised_share, device.device)
+    amounts = count_work(replace(preview, config=config))
+    return total_seconds(amounts, costs, linked.optimised_share, device.device)
 
 
 def measure_costs(
     frames: Sequence[Frame],
     tools: RenderTools,
-    config: RenderConfig,
+    mask: str,
     linked_iterations: float | None = None,
     clock: Clock = time.perf_counter,
-) -> PartCosts:
+) -> RenderCosts:
     """Measure the parts of a render on one or two of its frames.
 
     Args:
+        mask: as in `motion.correspondence.link_frames`.
         linked_iterations: how many a linked frame takes in the mean, where that is known.
     """
     image = frames[0].image
     other = frames[-1].image
-    return PartCosts(
+    return RenderCosts(
         frame=tools.stylizer.cost(frames, linked_iterations),
-        link=median_seconds(lambda: link_frames(image, other, tools.flow, config.mask), clock),
+        link=median_seconds(lambda: link_frames(image, other, tools.flow, mask), clock),
         write=median_seconds(lambda: png16.encode_frame(to_uint16(image), "", 0), clock),
     )
 
 
-def add_up(
-    amounts: RenderAmounts, costs: PartCosts, optimised_share: float, device: torch.device
+def total_seconds(
+    amounts: RenderAmounts, costs: RenderCosts, optimised_share: float, device: torch.device
 ) -> float:
     """Add up the seconds of a render.
 
@@ -192,8 +195,9 @@ def add_up(
     return max(stylising, *alongside)
 
 
-def count_work(config: RenderConfig, job: Job) -> RenderAmounts:
+def count_work(job: Job) -> RenderAmounts:
     """Count the work of a render of the whole input."""
+    config = job.config
     frames = len(job.timeline)
     if config.per_frame:
         return RenderAmounts(frames, 0, 0, frames)

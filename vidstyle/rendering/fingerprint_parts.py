@@ -8,7 +8,6 @@ from vidstyle.config import style_images
 from vidstyle.config.facts import FRAME_AFFECTING
 from vidstyle.config.settings import settings_that_affect
 from vidstyle.rendering.label_maps import label_digest
-from vidstyle.rendering.models import flow_name
 from vidstyle.storage.atomic import sha256
 
 if TYPE_CHECKING:
@@ -61,5 +60,5 @@ def complete(job: Job, digests: Mapping[str, str]) -> dict[str, Any]:
         **known_early(job),
         **of_part(job.part),
         **job.engine.fingerprint_parts(digests),
-        "flow_weights": digests.get(flow_name(job.config), ""),
+        "flow_weights": digests.get(job.config.used_flow, ""),
     }

@@ -1,5 +1,5 @@
-"""A render as it was asked for and looked at, and as it is decided: its input, its shots, its engine,
-and where it goes.
+"""A render, first as it was asked for and looked at, then as it is decided: its input, its shots,
+its engine, and where it goes.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Request:
 
     @property
     def output(self) -> Path:
-        """Where the render goes."""
+        """The path of the result."""
         return self.delivery.path
 
 
@@ -107,7 +107,7 @@ class Job:
 
     @property
     def frame_count(self) -> int:
-        """How many frames are rendered."""
+        """The number of frames to render."""
         return len(self.part)
 
     @property

@@ -27,9 +27,9 @@ Stop = Callable[[], bool]
 """Asked before every frame and while encoding; True ends the render with `Interrupted`."""
 
 WAITING_FRAMES = {"cpu": 0}
-"""How many finished frames may still be on their way to the disk while the next one is made, by the
-type of the device; `MOST_WAITING_FRAMES` elsewhere. On the CPU the writer would use the optimiser's
-own cores."""
+"""The number of finished frames that may still be on their way to the disk while the next one is
+made, by the type of the device; elsewhere `MOST_WAITING_FRAMES`. On the CPU the writer would use
+the optimiser's own cores."""
 
 MOST_WAITING_FRAMES = 2
 

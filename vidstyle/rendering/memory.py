@@ -37,15 +37,15 @@ TILE_SIDES = (2048, 1536, 1024, 768, 512, 384, 256)
 """In pixels, the largest first. The smaller tiles are, the more of each is overlap."""
 
 CGROUP = Path("/sys/fs/cgroup")
-"""Where the kernel tells the limits of the container that the process runs in."""
+"""The folder in which the kernel tells the limits of the container that the process runs in."""
 
-SMALLEST_SIDE = 16
-"""Of a frame, in pixels."""
+SMALLEST_FRAME_SIDE = 16
+"""The shortest side of a frame, in pixels."""
 
 
 @dataclass(frozen=True)
 class MemoryDemand:
-    """What the memory of a render depends on.
+    """The things that the memory of a render depends on.
 
     Args:
         size: (width, height) of the frames.
@@ -72,8 +72,8 @@ class MemoryDemand:
 
 @dataclass(frozen=True)
 class MemoryFit:
-    """How a render fits: the side of its tiles, 0 for none, and the bytes that it takes and should
-    take at most.
+    """The way in which a render fits: the side of its tiles, 0 for none, and the bytes that it
+    takes and should take at most.
     """
 
     tile: int
@@ -181,12 +181,12 @@ def largest_size(demand: MemoryDemand, fit: MemoryFit) -> int | None:
     def fits(half: int) -> bool:
         scale = 2 * half / max(width, height)
         size = (
-            max(SMALLEST_SIDE, 2 * round(width * scale / 2)),
-            max(SMALLEST_SIDE, 2 * round(height * scale / 2)),
+            max(SMALLEST_FRAME_SIDE, 2 * round(width * scale / 2)),
+            max(SMALLEST_FRAME_SIDE, 2 * round(height * scale / 2)),
         )
         return demand.bytes(fit.tile, size) <= fit.allowed
 
-    low = SMALLEST_SIDE // 2
+    low = SMALLEST_FRAME_SIDE // 2
     high = (max(width, height) + 1) // 2
     if not fits(low):
         return None

@@ -18,7 +18,6 @@ from vidstyle.weights.locate import locate_weights
 from vidstyle.weights.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from vidstyle.config.settings import RenderConfig
     from vidstyle.rendering.job import Job
     from vidstyle.stylize.engine import Stylizer
 
@@ -105,13 +104,13 @@ def build_tools(job: Job, models: Models) -> RenderTools:
     )
     config = job.config
     return RenderTools(
-        stylizer, models.flow(flow_name(config), job.device.device, config.weights_dir)
+        stylizer, models.flow(config.used_flow, job.device.device, config.weights_dir)
     )
 
 
 def weight_files(job: Job) -> tuple[str, ...]:
     """Names of the weight files that a render reads."""
-    names = (*job.engine.networks, flow_name(job.config))
+    names = (*job.engine.networks, job.config.used_flow)
     return tuple(name for name in names if name in REGISTRY)  # DIS has none
 
 
@@ -119,13 +118,6 @@ def missing_weights(job: Job) -> list[str]:
     """Names of the weight files of a render that are not on this machine yet."""
     folder = job.config.weights_dir
     return [name for name in weight_files(job) if not locate_weights(name, folder)]
-
-
-def flow_name(config: RenderConfig) -> str:
-    """The flow estimator that a render loads. Without links between frames none is asked: DIS costs
-    nothing.
-    """
-    return "dis" if config.per_frame else config.flow
 
 
 def report_download(name: str, report: Report) -> Callable[[int, int], None]:

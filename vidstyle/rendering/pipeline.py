@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a render did: the output, how many frames it has, how many this run made (those of every
-    pass), and the mean seconds of those.
+    """The outcome of a render: the output, how many frames it has, how many this run made (those of
+    every pass), and the mean seconds of those.
     """
 
     output: Path
@@ -236,7 +236,7 @@ def describe_pass(job: Job, shot: FrameRange, number: int, description: str) -> 
 
 
 def delivery_settings(delivery: Delivery) -> dict[str, Any]:
-    """What makes one encoded file differ from another one of the same frames."""
+    """Name the settings by which encoded files of the same frames differ."""
     return {
         "codec": delivery.codec,
         "crf": delivery.crf,

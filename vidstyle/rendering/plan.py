@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vidstyle.config.facts import STEERING
-from vidstyle.config.settings import facts_of
 from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.machine import disk
 from vidstyle.rendering.models import missing_weights
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a render would do: sizes in pixels, times in seconds, space in bytes.
+    """The plan of a render: sizes in pixels, times in seconds, space in bytes.
 
     Args:
         shots: first frames of shots.
@@ -124,16 +123,6 @@ class Plan:
         return f"{last}a shot's first frame and the last {self.polish} of every other one"
 
 
-def changed_steering(config: RenderConfig) -> list[str]:
-    """The settings that steer the style and are not at their defaults."""
-    fields = type(config).model_fields
-    return [
-        name
-        for name in fields
-        if facts_of(name).group == STEERING and getattr(config, name) != fields[name].default
-    ]
-
-
 def format_setting(value: object) -> str:
     """Write a setting as a user writes it."""
     if isinstance(value, tuple):
@@ -169,7 +158,9 @@ def plan_render(config: RenderConfig) -> Plan:
         shots=tuple(shot.first for shot in job.shots),
         codec=job.delivery.codec,
         styles=tuple(map(str, config.style)),
-        steering={name: format_setting(getattr(config, name)) for name in changed_steering(config)},
+        steering={
+            name: format_setting(value) for name, value in config.changed_settings(STEERING).items()
+        },
         features=config.features,
         first_polish=first_work.refined,
         polish=other_work.refined if are_linked or config.passes > 1 else 0,

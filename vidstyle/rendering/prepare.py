@@ -7,7 +7,6 @@ decodes the input once, for its exact times, its shots and its damage.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -38,6 +37,7 @@ from vidstyle.video.probe import Source, probe
 from vidstyle.video.scan import count_packets, scan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -66,7 +66,8 @@ def inspect(config: RenderConfig) -> Request:
     if delivery.path.exists() and not config.overwrite and not is_own_output(delivery.path):
         raise output_exists_error(delivery.path)
     if config.trace:
-        trace.check_trace(delivery.path, config)
+        made_from = (config.input, *config.protected_files)
+        trace.check_trace(delivery.path, made_from, overwrite=config.overwrite)
     fit = fit_memory(config, engine, size, device, delivery.path)
     label_maps = None
     if config.regions:
@@ -91,7 +92,7 @@ def inspect(config: RenderConfig) -> Request:
     )
     known = fingerprint_parts.known_or_absent(request)
     refuse_changed_settings(request.output, known, restart=config.restart)
-    refuse_small_disk(request)
+    refuse_promised_size(request)
     return request
 
 
@@ -124,12 +125,15 @@ def prepare(request: Request) -> Job:
         request.label_maps.check_length(part.stop)
     # Some containers cannot keep all times.
     delivery = plan_output(config, request.source, request.size, scanned.timeline)
-    notes += note_unseen_styles(config, scanned.timeline, part)
+    notes += note_unseen_styles(config.style, scanned.timeline, part)
+    style_images_in_use = request.style_images
+    if config.keep_colors == "match":
+        style_images_in_use = match_style_colours(request.style_images, colours.statistics())
     job = Job(
         config=config,
         source=request.source,
         delivery=delivery,
-        style_images=match_style_colours(request.style_images, config, colours.statistics),
+        style_images=style_images_in_use,
         timeline=scanned.timeline,
         cuts=shots.find_cuts(differences.scores),
         seek=scanned.seek_index,
@@ -166,18 +170,14 @@ def load_style_images(config: RenderConfig, source: Source) -> tuple[Tensor, ...
 
 
 def match_style_colours(
-    images: tuple[Tensor, ...],
-    config: RenderConfig,
-    source_colours: Callable[[], oklab.ColourStatistics],
+    images: tuple[Tensor, ...], source_colours: oklab.ColourStatistics
 ) -> tuple[Tensor, ...]:
-    """Bring the style images into the colours of the source where `keep_colors` asks for that.
+    """Bring the style images into the colours of the source.
 
     Args:
-        source_colours: gives the statistics of all frames of the source together.
+        source_colours: the statistics of all frames of the source together.
     """
-    if config.keep_colors != "match":
-        return images
-    return tuple(oklab.match_statistics(image, source_colours()) for image in images)
+    return tuple(oklab.match_statistics(image, source_colours) for image in images)
 
 
 def plan_output(
@@ -250,17 +250,23 @@ def choose_part(timeline: Timeline, start: float | None, duration: float | None)
     return FrameRange(inside[0], inside[-1] + 1)
 
 
-def note_unseen_styles(config: RenderConfig, timeline: Timeline, part: FrameRange) -> list[Note]:
+def note_unseen_styles(
+    styles: Sequence[style_images.StyleImage], timeline: Timeline, part: FrameRange
+) -> list[Note]:
     """Warn of a style whose time comes after the input's end, and of one that has no share in any
     frame to render.
     """
-    timed = [one for one in config.style if one.at is not None]
+    timed = [one for one in styles if one.at is not None]
     if not timed:
         return []
     times = [t * timeline.time_base for t in timeline.pts]
-    mixtures = [style_images.mixture_shares(config.style, times[i]) for i in part.indices]
+    mixtures = [style_images.mixture_shares(styles, times[i]) for i in part.indices]
     totals = [sum(shares) for shares in zip(*mixtures, strict=True)]
-    unseen = {path for path, total in zip(config.style_files, totals, strict=True) if not total}
+    unseen = {
+        path
+        for path, total in zip(style_images.list_files(styles), totals, strict=True)
+        if not total
+    }
     late = [one for one in timed if one.path in unseen or (one.at or 0) > times[-1] + 1]
     first_time = float(times[part.first])
     last_time = float(times[part.stop - 1])
@@ -289,7 +295,7 @@ def check_space(job: Job, missing: int) -> None:
         disk.refuse_small_disk(disk_needed(job, missing), missing, job.delivery.path.parent)
 
 
-def refuse_small_disk(request: Request) -> None:
+def refuse_promised_size(request: Request) -> None:
     """Raise DiskSpaceError when the frames that the container promises do not fit on the disk. Its
     exact count comes with the scan; where it promises none, that is awaited.
     """
@@ -298,7 +304,7 @@ def refuse_small_disk(request: Request) -> None:
     if config.force or source.kind == "image" or source.duration is None:
         return
     folder = request.output.parent
-    promised = count_promised_frames(config, source)
+    promised = count_promised_frames(source, config.start, config.duration)
     missing = max(0, promised - count_frame_files(request.output))
     needed = disk.needed_bytes(request.size, promised, missing, request.delivery.codec)
     if needed > disk.free_bytes(folder):
@@ -311,9 +317,11 @@ def refuse_small_disk(request: Request) -> None:
         disk.refuse_small_disk(needed, missing, folder)
 
 
-def count_promised_frames(config: RenderConfig, source: Source) -> int:
-    """Count the frames to render, as the container's duration and rate promise them."""
-    seconds = float(source.duration or 0) - (config.start or 0.0)
-    if config.duration is not None:
-        seconds = min(seconds, config.duration)
+def count_promised_frames(source: Source, start: float | None, duration: float | None) -> int:
+    """Count the frames that are shown from second `start` on for `duration` seconds, as the
+    container's duration and rate promise them.
+    """
+    seconds = float(source.duration or 0) - (start or 0.0)
+    if duration is not None:
+        seconds = min(seconds, duration)
     return max(0, round(seconds * float(source.nominal_rate)))

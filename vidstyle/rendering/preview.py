@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from vidstyle.config.settings import reduced
 from vidstyle.errors import OutputError
 from vidstyle.events import Report, silent
 from vidstyle.frames import to_uint16
@@ -52,13 +51,13 @@ SHEET_COLUMNS = 4
 SHEET_GAP = 8
 """Pixels."""
 
-SHEET_LABEL = "preview"
+PREVIEW_LABEL = "preview"
 """Marks a contact sheet as ours, so that the next preview may replace it."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a preview made and measured.
+    """The outcome of a preview.
 
     Args:
         output: the clip, source and result next to each other (the contact sheet when the input is
@@ -139,7 +138,7 @@ def refuse_foreign(clip: Path, sheet: Path, *, overwrite: bool) -> None:
     """Raise OutputError where the preview would replace something that no earlier preview made."""
     # The clip cannot carry a label of ours; the sheet next to it vouches for it.
     there = [str(path) for path in (clip, sheet) if path.exists()]
-    if there and not overwrite and not png16.has_label(sheet, SHEET_LABEL):
+    if there and not overwrite and not png16.has_label(sheet, PREVIEW_LABEL):
         raise OutputError(
             f"{' and '.join(there)} would be replaced",
             f"nothing shows that an earlier preview made this: {sheet} does not",
@@ -158,7 +157,7 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
     # What may be replaced is settled, and the frames of the full render do not matter here.
     small = config.model_copy(
         update={
-            **reduced(config),
+            **config.reduce_for_preview(),
             "size": min(config.size or long_side, PREVIEW_SIZE),
             "overwrite": True,
             "restart": False,
@@ -167,7 +166,7 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
     )
     whole = {"start": None, "duration": None, "regions": None, "restart": True}
     job = prepare(inspect(small.model_copy(update=whole)))
-    start, duration = choose_seconds(job, config)
+    start, duration = choose_seconds(job, config.start, config.duration)
     part = choose_part(job.timeline, start, duration)
     label_maps = None
     if config.regions:  # there need be labels for this part alone
@@ -177,35 +176,35 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
         job,
         config=small,
         part=part,
-        delivery=plan_clip(job, clip, config),
+        delivery=plan_clip(job, clip, config.named_after),
         label_maps=label_maps,
         discards_other_frames=True,
     )
     return part_job, job.delivery.path
 
 
-def plan_clip(job: Job, clip: Path, config: RenderConfig) -> Delivery:
+def plan_clip(job: Job, clip: Path, named_after: Path) -> Delivery:
     """Decide how the clip is encoded; of an image there is only the contact sheet."""
     if job.source.kind == "image":
         return replace(job.delivery, path=clip.with_suffix(".png"))
     width, height = job.size
     size = (2 * width, height // 2 * 2)
-    request = deliveries.DeliveryRequest(config.named_after, clip)
+    request = deliveries.DeliveryRequest(named_after, clip)
     return deliveries.plan_delivery(job.source, request, size)
 
 
-def choose_seconds(job: Job, config: RenderConfig) -> tuple[float, float]:
+def choose_seconds(job: Job, start: float | None, duration: float | None) -> tuple[float, float]:
     """Choose start and duration in seconds: as asked, else 3 s from the middle of the longest shot
     (earlier, where the video would end).
     """
-    duration = PREVIEW_SECONDS if config.duration is None else config.duration
-    if config.start is not None:
-        return config.start, duration
+    length = PREVIEW_SECONDS if duration is None else duration
+    if start is not None:
+        return start, length
     base = job.timeline.time_base
     pts = job.timeline.pts
     middle = pts[middle_of_longest_shot(job.cuts, pts)] * base
-    last = (pts[-1] + job.timeline.last_duration) * base - Fraction(duration)
-    return float(max(pts[0] * base, min(middle, last))), duration
+    last = (pts[-1] + job.timeline.last_duration) * base - Fraction(length)
+    return float(max(pts[0] * base, min(middle, last))), length
 
 
 def write_pairs(job: Job, store: Checkpoint) -> list[Path]:
@@ -238,14 +237,14 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
     sheet = torch.ones(3, tall + 2 * SHEET_GAP, across)
     x = SHEET_GAP
     for image in images:
-        paste(sheet, image, SHEET_GAP, x)
+        place_image(sheet, image, SHEET_GAP, x)
         x += image.shape[2] + SHEET_GAP
     for index, image in decode_images(job, 0, job.frame_count):
         if index in columns:
-            paste(sheet, image, SHEET_GAP, x)
-            paste(sheet, store.load(index), 2 * SHEET_GAP + height, x)
+            place_image(sheet, image, SHEET_GAP, x)
+            place_image(sheet, store.load(index), 2 * SHEET_GAP + height, x)
             x += width + SHEET_GAP
-    write_atomically(path, png16.encode_frame(to_uint16(sheet), SHEET_LABEL, 0))
+    write_atomically(path, png16.encode_frame(to_uint16(sheet), PREVIEW_LABEL, 0))
 
 
 def scale_to_height(image: Tensor, height: int) -> Tensor:
@@ -254,6 +253,6 @@ def scale_to_height(image: Tensor, height: int) -> Tensor:
     return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
 
 
-def paste(sheet: Tensor, image: Tensor, top: int, left: int) -> None:
+def place_image(sheet: Tensor, image: Tensor, top: int, left: int) -> None:
     """Put an image (3, h, w) onto a sheet, in place."""
     sheet[:, top : top + image.shape[1], left : left + image.shape[2]] = image

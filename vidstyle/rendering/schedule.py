@@ -59,7 +59,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Pass:
-    """What is left of one pass over a shot.
+    """The frames of one pass over a shot that are still to be made.
 
     Args:
         number: counted from 1.
@@ -86,18 +86,20 @@ class Pass:
 
 @dataclass(frozen=True)
 class ShotPlan:
-    """What is left of a shot: its passes, the earliest first. Nothing when it is complete."""
+    """The passes of a shot that are still to be made, the earliest first; none when it is
+    complete.
+    """
 
     shot: FrameRange
     passes: tuple[Pass, ...]
 
     @property
     def frame_count(self) -> int:
-        """How many frames are to be made, those of every pass."""
+        """The number of frames to make, those of every pass."""
         return sum(len(one.frames) for one in self.passes)
 
     def missing_of_last_pass(self, passes: int) -> int:
-        """How many frames of the result are missing."""
+        """Count the frames of the result that are missing."""
         return sum(len(one.frames) for one in self.passes if one.number == passes)
 
 
@@ -112,7 +114,7 @@ def neighbour_of(index: int, number: int, shot: FrameRange) -> int | None:
 
 
 def pass_store(store: Checkpoint, number: int, passes: int) -> FrameStore:
-    """Where pass `number` writes its frames."""
+    """Choose the store that pass `number` writes its frames to."""
     return store.final if number == passes else store.pass_frames(number)
 
 

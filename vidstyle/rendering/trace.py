@@ -33,7 +33,6 @@ from vidstyle.video import delivery, write
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vidstyle.config.settings import RenderConfig
     from vidstyle.rendering.job import Job
     from vidstyle.rendering.schedule import Work
     from vidstyle.storage.checkpoint import Checkpoint
@@ -55,15 +54,19 @@ def trace_files(output: Path) -> tuple[Path, Path, Path]:
     )
 
 
-def check_trace(output: Path, config: RenderConfig) -> None:
+def check_trace(output: Path, made_from: Sequence[Path], *, overwrite: bool) -> None:
     """Raise OutputError where the trace cannot be written, or would replace what this render did
     not make.
+
+    Args:
+        made_from: the input, and the other files that the render is made from.
     """
+    source, *others = made_from
     record = read_record(state_folder(output))
     known = {**(record.get("traced") or {}), **(record.get("trace") or {})}
     for path in trace_files(output):
-        delivery.check_place(path, config.input, config.protected_files)
-        if path.exists() and not config.overwrite and not is_on_record(path, known):
+        delivery.check_place(path, source, others)
+        if path.exists() and not overwrite and not is_on_record(path, known):
             raise output_exists_error(path)
 
 
@@ -97,7 +100,7 @@ class Trace:
         self.plotted = self.delivered or self.can_plot()
 
     def can_plot(self) -> bool:
-        """Whether there will be a plot; says so where there will be none."""
+        """Tell whether there will be a plot, and warn where there will be none."""
         try:
             require_matplotlib()
         except ConfigError as e:
@@ -180,7 +183,10 @@ class Trace:
             if self.plotted:
                 plot.write_bytes(losses_png(self.evaluations))
         written = [path for path in (film, plot, figures) if path.exists()]
-        check_trace(self.store.output, self.job.config)  # one may have appeared since
+        config = self.job.config
+        made_from = (config.input, *config.protected_files)
+        # One may have appeared since.
+        check_trace(self.store.output, made_from, overwrite=config.overwrite)
         # On record first, so that a run that continues this one knows them for its own.
         known = {
             path.name: asdict(identity) for path in written if (identity := FileIdentity.of(path))

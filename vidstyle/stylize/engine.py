@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class State:
-    """What crosses a frame boundary: stylised frames (3, H, W), exactly as their 16-bit files hold
-    them.
+    """All that crosses a frame boundary: stylised frames (3, H, W), exactly as their 16-bit files
+    hold them.
 
     Args:
         image: the previous one; None before the first frame of a shot.
@@ -85,7 +85,7 @@ class NetworkSource(Protocol):
 
 @dataclass(frozen=True)
 class FrameWork:
-    """How much work a frame is.
+    """The work that a frame is.
 
     Args:
         iterations: evaluations of the objective.
@@ -176,21 +176,21 @@ class Engine(Protocol):
 
     @property
     def needs_motion(self) -> bool:
-        """Whether a frame needs flow and mask to those before it."""
+        """True where a frame needs flow and mask to those before it."""
         ...
 
     @property
     def multi_pass(self) -> bool:
-        """Whether its stylizer is a `MultiPassStylizer`."""
+        """True where its stylizer is a `MultiPassStylizer`."""
         ...
 
     @property
     def tileable(self) -> bool:
-        """Whether the features of a frame can be computed tile by tile."""
+        """True where the features of a frame can be computed tile by tile."""
         ...
 
     def fingerprint_parts(self, digests: Mapping[str, str]) -> dict[str, Any]:
-        """What it adds to the fingerprint of a render, beyond the settings.
+        """Name what it adds to the fingerprint of a render, beyond the settings.
 
         Args:
             digests: {name of a network: sha256 of its weights}.

@@ -41,18 +41,18 @@ def minimise(
 
     if schedule.method == "adam":
         steps = iterate_adam(x, evaluate, schedule.step_size, rate_scale)
-        done = run_schedule(steps, schedule)
+        done = run_iterations(steps, schedule)
     elif schedule.iterations == 1:
         # Trying a step takes another evaluation; this one is not tried.
         evaluate()
         take_first_step(x, schedule.step_size(0))
         done = 1
     else:
-        done = run_schedule(iterate_lbfgs(x, evaluate, schedule.step_size(0)), schedule)
+        done = run_iterations(iterate_lbfgs(x, evaluate, schedule.step_size(0)), schedule)
     return x.detach()[0].clamp(0, 1).contiguous(), done
 
 
-def run_schedule(losses: Iterator[Tensor], schedule: Schedule) -> int:
+def run_iterations(losses: Iterator[Tensor], schedule: Schedule) -> int:
     """Take as many steps as the schedule has, or until the loss has converged; return their number.
 
     Args:
