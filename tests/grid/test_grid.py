@@ -19,7 +19,6 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from tests.cli.commands import help_text
-from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError, Interrupted
 from vidstyle.events import Event, FrameDone, Note, Started
 from vidstyle.frames import to_uint16
@@ -27,6 +26,7 @@ from vidstyle.grid import axes as vary
 from vidstyle.grid import contact_sheet
 from vidstyle.grid import grid as grids
 from vidstyle.rendering import models, pipeline
+from vidstyle.rendering.job import Job
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read
 
@@ -191,7 +191,7 @@ def test_what_cannot_be_varied_is_refused_in_three_lines_before_anything_is_rend
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pipeline, "render", lambda *_, **__: pytest.fail("it was begun"))
+    monkeypatch.setattr(grids, "render_job", lambda *_, **__: pytest.fail("it was begun"))
     varied, words = REFUSED[kind]
     style = [] if "style=" in "".join(varied) else ["-s", painting]
     got = command(
@@ -298,15 +298,16 @@ def test_an_interrupted_grid_continues_with_what_is_missing(
 def test_ctrl_c_finishes_the_cell_and_keeps_it(
     command: Command, line: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual, calls = pipeline.render, []
+    usual = grids.render_job
+    calls = []
 
-    def interrupted(config: RenderConfig, *rest: Any, **more: Any) -> pipeline.Result:
-        calls.append(config)
+    def interrupted(job: Job, *rest: Any, **more: Any) -> pipeline.Result:
+        calls.append(job)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
-        return usual(config, *rest, **more)
+        return usual(job, *rest, **more)
 
-    monkeypatch.setattr(pipeline, "render", interrupted)
+    monkeypatch.setattr(grids, "render_job", interrupted)
     got = command(*line, *VARIED)
     assert (got.code, got.out, len(calls)) == (130, "", 2)
     assert "2 of 4 cells are done and kept" in got.err

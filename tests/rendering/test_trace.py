@@ -387,7 +387,7 @@ def test_an_interruption_leaves_no_half_of_a_trace(
             pipeline.render(settings(trace=True))
     assert not list(tmp_path.rglob("*.png"))
     with monkeypatch.context() as patch:
-        patch.setattr(write, "encode", interrupted)
+        patch.setattr(write, "encode_film", interrupted)
         with pytest.raises(Interrupted):
             pipeline.render(settings(trace=True))
     assert names(tmp_path) == set()

@@ -161,8 +161,8 @@ def test_a_killed_encoder_is_an_error(clips: Clips) -> None:
 def test_a_file_with_too_few_frames_is_an_error(
     clips: Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = write.script
-    monkeypatch.setattr(write, "script", lambda frames, times: real(frames[:-1], times))
+    real = write.concat_script
+    monkeypatch.setattr(write, "concat_script", lambda frames, times: real(frames[:-1], times))
     with pytest.raises(EncodeError, match=r"5\d frames instead of 60"):
         attempt(clips)
     assert leftovers(clips.folder) == []
@@ -170,10 +170,10 @@ def test_a_file_with_too_few_frames_is_an_error(
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_named(clips: Clips, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def full(path: Path) -> NoReturn:
+    def full(descriptor: int) -> NoReturn:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(write, "_to_disk", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFullError) as caught:
         attempt(clips)
     assert caught.value.why == os.strerror(code)

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from vidstyle.config.fingerprint import fingerprint
+from vidstyle.config.fingerprint import fingerprint, hash_values
 from vidstyle.config.settings import RenderConfig
 from vidstyle.config.style_images import StyleImage
 from vidstyle.errors import ConfigError, InputError, Interrupted, OutputError, StyleError
@@ -304,7 +304,7 @@ def label_sheet(axes: Sequence[Axis], planned: Sequence[PlannedCell]) -> str:
         "axes": [axis.name for axis in axes],
         "cells": [one.path.stem for one in planned],
     }
-    return SHEET_LABEL + fingerprint(parts)
+    return SHEET_LABEL + hash_values(parts)
 
 
 def is_up_to_date(output: Path, label: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from vidstyle.config.fingerprint import fingerprint
+from vidstyle.config.fingerprint import hash_values
 from vidstyle.errors import ConfigError
 from vidstyle.events import Note, Report
 from vidstyle.frames import Timeline, to_uint16
@@ -24,7 +24,7 @@ def save_still(source: Source, start: float | None, path: Path, report: Report) 
 
     Raises ConfigError when the video ends before `start`.
     """
-    label = fingerprint({"input": sha256(source.path), "start": start})
+    label = hash_values({"input": sha256(source.path), "start": start})
     if png16.has_label(path, label):
         return
     differences = shots.ContentDifference()

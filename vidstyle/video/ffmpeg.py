@@ -259,7 +259,7 @@ def complaints(report: str) -> list[str]:
 def running(
     args: Sequence[str], *, stdout: bool = False, pass_fds: Sequence[int] = (), level: str = "error"
 ) -> Iterator[Child]:
-    """Run ffmpeg with `args`. Whatever way the block is left, a child that still lives is killed,
+    """Run ffmpeg with `args`. However the block is left, a child that is still running is killed,
     and always reaped.
 
     Args:
