@@ -22,7 +22,6 @@ def noise(level: float, seed: int) -> Tensor:
 @pytest.mark.parametrize("level", [0.0, 1.0, 2.0])
 def test_a_still_rests_whatever_noise_is_on_it(level: float) -> None:
     picture, register = texture()[:, :, :W], StaticTracker()
-    register.start_shot()
     for t in range(30):
         found = register.track(picture + noise(level, t))
         assert bool(found.static.all())
@@ -34,7 +33,6 @@ def test_a_still_rests_whatever_noise_is_on_it(level: float) -> None:
 
 def test_noise_moves_nothing_at_the_edges_and_in_the_corners_either() -> None:
     picture, register = texture()[:, :24, :32], StaticTracker()
-    register.start_shot()
     for t in range(200):
         assert bool(register.track(picture + noise(2, t)[:, :24, :32]).static.all())
 
@@ -87,7 +85,6 @@ def test_motion_too_slow_to_be_seen_between_two_frames_is_seen_against_the_refer
         return torch.lerp(a, b, share - int(share))
 
     register, lag = StaticTracker(), []
-    register.start_shot()
     assert bool(find_static(frame(1), frame(0)).all()), (
         "the test needs a motion that two frames do not show"
     )
@@ -100,9 +97,8 @@ def test_motion_too_slow_to_be_seen_between_two_frames_is_seen_against_the_refer
 
 
 def test_a_new_shot_has_a_new_reference() -> None:
-    register = StaticTracker()
     for seed in (0, 1):
-        register.start_shot()
+        register = StaticTracker()
         first = texture(seed)[:, :, :W]
         found = register.track(first)
         assert torch.equal(found.reference, first)
@@ -111,7 +107,6 @@ def test_a_new_shot_has_a_new_reference() -> None:
 
 def test_the_reference_is_the_frame_where_it_moved_and_the_old_one_where_it_rested() -> None:
     register = StaticTracker()
-    register.start_shot()
     first = texture()[:, :, :W]
     second = first + noise(1, 7)
     second[:, :20, :20] = 1.0
@@ -131,7 +126,6 @@ def test_what_moved_settles_when_it_has_rested_for_long_and_the_rest_is_settled_
     after = before.clone()
     after[:, 20:60, 60:100] = texture(1)[:, 20:60, 60:100]
     register = StaticTracker(settling)
-    register.start_shot()
     register.track(before)
     moved = register.track(after)
     assert not bool(moved.long_static[0, 20:60, 60:100].any())

@@ -66,7 +66,7 @@ class Counting:
         image = frame.image + before
         return Step(image, state.followed_by(image, 1), frame.index + 1)
 
-    def cost(self, frames: object, linked_iterations: object = None) -> FrameCost:
+    def cost(self, frame: object, linked_iterations: object = None) -> FrameCost:
         raise NotImplementedError
 
 
@@ -87,7 +87,7 @@ LINK = Motion(torch.zeros(2, 2, 2), torch.ones(1, 2, 2))
 def schedule(store: Store, indices: Iterator[int] | range = range(COUNT)) -> Iterator[Work]:
     for i in indices:
         target: FrameStore = store  # type: ignore[assignment]
-        yield Work(Frame(i, image(1.0)), LINK if i else None, 1, None, True, target)
+        yield Work(Frame(i, image(1.0)), LINK if i else None, target)
 
 
 def counter(events: list[Event], stop_after: int | None = None, done: int = 0) -> FrameCounter:

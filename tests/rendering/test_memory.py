@@ -4,6 +4,7 @@ fit.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted, SettingsChangedError
 from vidstyle.features import extractor
 from vidstyle.rendering import memory
+from vidstyle.rendering.prepare import inspect
 
 Command = Callable[..., Any]
 Settings = Callable[..., RenderConfig]
@@ -104,7 +106,7 @@ def test_no_size_is_promised_where_none_fits(
 def test_what_is_not_free_is_refused_unless_forced(
     command: Command, film: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "PROCESS", 10**15)
+    monkeypatch.setattr(memory, "free_memory", lambda: 10**8)
     line = (
         film,
         "--style",
@@ -124,12 +126,11 @@ def test_what_is_not_free_is_refused_unless_forced(
 def test_a_render_in_tiles_continues_with_its_tiles_whatever_the_memory_is_then(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "SIDES", (32, 16))
-    monkeypatch.setattr(memory, "PROCESS", 0)
-    monkeypatch.setattr(
-        extractor, "reach", lambda name: 0
-    )  # or the tiles' overlap is larger than the picture
-    demand = memory.Demand(settings(), (48, 32), "fp32", "cpu")
+    small = functools.partial(memory.MemoryDemand, process_bytes=0, tile_sides=(32, 16))
+    monkeypatch.setattr(memory, "MemoryDemand", small)
+    # Or the tiles' overlap is larger than the picture.
+    monkeypatch.setattr(extractor, "network_halo", lambda name: 0)
+    demand = small(inspect(settings(precision="fp32")).engine, (48, 32))
     assert demand.bytes(32) < demand.bytes(0)
     between = (demand.bytes(32) + demand.bytes(0)) / 2e9
     built = settings(keep_frames=True, max_memory=between, precision="fp32")

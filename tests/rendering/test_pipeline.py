@@ -77,7 +77,7 @@ def test_models_are_built_once_and_no_frame_is_stylised_or_linked_twice(
     result = pipeline.render(settings(rest="follow"), events.append)
     assert (len(extractors), len(stylizers)) == (1, 1)
     assert [e.frame for e in events if isinstance(e, FrameDone)] == list(range(COUNT))
-    assert [frame.index for _, _, frame, _ in steps] == list(range(COUNT))
+    assert [frame.index for _, _, frame, *_ in steps] == list(range(COUNT))
     assert [t for t, (_, _, _, motion, *_) in enumerate(steps) if motion is None] == [0, CUT]
     assert len(flows) == 2 * (COUNT - 2)  # both directions, but not for frames that start afresh
     assert (result.frames, result.rendered) == (COUNT, COUNT)

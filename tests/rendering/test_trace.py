@@ -24,6 +24,7 @@ from vidstyle.events import FrameDone, Note
 from vidstyle.rendering import pipeline
 from vidstyle.rendering import trace as tracing
 from vidstyle.rendering.loss_plot import losses_png
+from vidstyle.rendering.prepare import disk_needed, inspect, prepare
 from vidstyle.video import write
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import scan
@@ -91,7 +92,7 @@ def test_the_film_goes_from_the_start_to_the_result(
     )
     assert [stream.kind for stream in source.streams] == ["video"]
     scanned = scan(source)
-    assert (len(scanned.timeline), scanned.missing) == (1 + 6 + tracing.HELD, 0)
+    assert (len(scanned.timeline), scanned.missing) == (1 + 6 + tracing.RESULT_FRAMES, 0)
     assert scanned.timeline.rate == Fraction(25)
     shown, start, result = (
         frames_of(tmp_path / "out.trace.mp4"),
@@ -225,7 +226,7 @@ def test_of_a_video_it_is_the_first_frame_that_starts_afresh(
     assert names(tmp_path) == {"out.mp4", *NAMES}
     assert len(figures(tmp_path / "out.trace.json")) == 6
     traced = frames_of(tmp_path / "out.trace.mp4")
-    assert len(traced) == 1 + 6 + tracing.HELD
+    assert len(traced) == 1 + 6 + tracing.RESULT_FRAMES
     source = frames_of(film)[4 if "start" in wishes else 0]
     assert away(traced[0], source) < 8
     if "passes" not in wishes:
@@ -408,10 +409,10 @@ def test_without_matplotlib_there_is_no_plot(
 
 
 def test_its_pictures_are_counted_among_what_the_disk_must_hold(settings: Settings) -> None:
-    plain, traced = (pipeline.prepare(settings(trace=on)) for on in (False, True))
-    more = pipeline.disk_needed(traced, 12) - pipeline.disk_needed(plain, 12)
+    plain, traced = (prepare(inspect(settings(trace=on))) for on in (False, True))
+    more = disk_needed(traced, 12) - disk_needed(plain, 12)
     assert more == pytest.approx(5 * 48 * 32 * 5.8, abs=2)
-    assert pipeline.disk_needed(traced, 0) == pipeline.disk_needed(plain, 0)
+    assert disk_needed(traced, 0) == disk_needed(plain, 0)
 
 
 def test_it_is_in_no_fingerprint() -> None:

@@ -20,7 +20,7 @@ from vidstyle.errors import Interrupted
 from vidstyle.frames import from_uint16
 from vidstyle.rendering import models, pipeline
 from vidstyle.storage import png16
-from vidstyle.storage.checkpoint import Checkpoint
+from vidstyle.storage.frame_store import FrameStore
 from vidstyle.storage.record import state_folder
 from vidstyle.stylize.optimise import stylizer as stylizers
 from vidstyle.stylize.optimise.stylizer import OptimisingStylizer as Stylizer
@@ -139,9 +139,9 @@ def test_torn_frames_are_rendered_again_alone_from_those_that_they_were_made_fro
     for i in torn:
         (state_folder(built.output) / "frames" / f"{i:06d}.png").write_bytes(b"torn")
     loads: list[int] = []
-    real = Checkpoint.load
+    real = FrameStore.load
     monkeypatch.setattr(
-        Checkpoint, "load", lambda self, index: loads.append(index) or real(self, index)
+        FrameStore, "load", lambda self, index: loads.append(index) or real(self, index)
     )
     assert run(built).frames == torn
     assert loads == loaded
@@ -189,7 +189,7 @@ def test_only_the_source_frames_that_the_links_reach_are_decoded(
     built.output.unlink()
     asked: list[tuple[object, ...]] = []
     real = read.read
-    monkeypatch.setattr(read, "read", lambda *args: asked.append(args[2:]) or real(*args))
+    monkeypatch.setattr(read, "read", lambda *args: asked.append(args[2:4]) or real(*args))
     for torn, expected in (
         (4, (2, 5)),
         (1, (0, 2)),

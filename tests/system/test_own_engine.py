@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted, SettingsChangedError
 from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.rendering import engines, models
+from vidstyle.rendering.plan import plan_render
 from vidstyle.storage.record import state_folder
 from vidstyle.stylize import engine
 from vidstyle.stylize.engine import FrameCost, FrameWork, NetworkSource, Observer, State, Step
@@ -31,7 +31,6 @@ COUNT, CUT = 12, 6
 NAME = "negative"
 
 Settings = Callable[..., RenderConfig]
-Command = Callable[..., Any]
 
 
 @dataclass
@@ -52,7 +51,7 @@ class Negative:
         image = quantise(1 - frame.image)
         return Step(image, state.followed_by(image, 1), 1)
 
-    def cost(self, frames: Sequence[Frame], linked_iterations: float | None = None) -> FrameCost:
+    def cost(self, frame: Frame, linked_iterations: float | None = None) -> FrameCost:
         return FrameCost(first=0.001, linked=0.001)
 
 
@@ -67,6 +66,7 @@ class NegativeEngine:
 
     networks: tuple[str, ...] = ()
     needs_motion: bool = False
+    multi_pass: bool = False
     tileable: bool = False
 
     def fingerprint_parts(self, digests: Mapping[str, str]) -> dict[str, Any]:
@@ -97,12 +97,14 @@ REGISTERED = NegativeEngine()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def registered() -> None:
+def registered() -> Iterator[None]:
     def factory(config: RenderConfig, compute_device: object) -> engine.Engine:
         assert config.engine == NAME
         return REGISTERED
 
     engines.register_engine(NAME, factory)
+    yield
+    engines.unregister_engine(NAME)
 
 
 @pytest.fixture(autouse=True)
@@ -118,8 +120,12 @@ def negative() -> Iterator[NegativeEngine]:
 def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails a test that loads a network's weights."""
 
-    def refuse(*args: object, **kwargs: object) -> None:
-        pytest.fail(f"weights are loaded: {args} {kwargs}")
+    load_flow = models.load_flow
+
+    def refuse(name: str, *args: object, **kwargs: object) -> Any:
+        if name != "dis":  # it has no weights
+            pytest.fail(f"weights are loaded: {name} {args} {kwargs}")
+        return load_flow(name, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(models, "load_network", refuse)
     monkeypatch.setattr(models, "load_flow", refuse)
@@ -195,15 +201,12 @@ def test_what_the_engine_adds_to_the_fingerprint_is_a_setting_of_the_render(
 
 
 def test_it_is_planned_without_being_built(
-    command: Command, negative: NegativeEngine, film: Path, painting: Path, tmp_path: Path
+    settings: Settings, negative: NegativeEngine, tmp_path: Path
 ) -> None:
-    line = [film, "--style", painting, "-o", tmp_path / "out.mp4", "--engine", NAME]
-    got = command(*line, "--device", "cpu", "--dry-run", "--json")
-    assert got.code == 0, got.err
-    plan = json.loads(got.out)
-    assert (plan["frames"], plan["width"], plan["height"]) == (COUNT, 48, 32)
-    assert plan["shots"] == [0, CUT]
-    assert plan["memory_needed"] < plan["memory_allowed"]
+    plan = plan_render(settings(engine=NAME))
+    assert (plan.frames, plan.width, plan.height) == (COUNT, 48, 32)
+    assert plan.shots == (0, CUT)
+    assert plan.memory_needed < plan.memory_allowed
     assert negative.built == []
     assert list(tmp_path.iterdir()) == []
 

@@ -75,13 +75,6 @@ class RenderConfig(RenderFields):
         """
         return self.temporal_from_pass or self.passes // 2 + 1
 
-    @property
-    def used_flow(self) -> str:
-        """The flow estimator that a render loads. Without links between frames none is asked: DIS
-        costs nothing.
-        """
-        return "dis" if self.per_frame else self.flow
-
     def reduce_for_preview(self) -> dict[str, int]:
         """Return the settings that a preview reduces, with their values in it."""
         reductions = {name: facts_of(name).preview for name in type(self).model_fields}

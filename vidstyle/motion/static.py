@@ -118,11 +118,6 @@ class StaticTracker:
         self.static_frames: Tensor | None = None
         """(1, H, W), the number of frames that each pixel has been static."""
 
-    def start_shot(self) -> None:
-        """Begin a shot: its first frame is the reference."""
-        self.reference = None
-        self.static_frames = None
-
     def track(self, frame: Tensor) -> StaticRegions:
         """Compare the next source frame (3, H, W) of the shot with the reference, and carry that
         on.

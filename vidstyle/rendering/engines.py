@@ -24,15 +24,22 @@ if TYPE_CHECKING:
 
 EngineFactory = Callable[["RenderConfig", "ComputeDevice"], "Engine"]
 """Makes an engine from the settings of a render, without loading any weights. It raises ConfigError
-where they do not suit it."""
+where the settings do not suit the engine."""
 
 ENGINES: dict[str, EngineFactory] = {}
 """By the value of the setting `engine`."""
 
 
 def register_engine(name: str, factory: EngineFactory) -> None:
-    """Make an engine known under `name`."""
+    """Make an engine known under `name`. Raises ValueError where the name is in use."""
+    if name in ENGINES:
+        raise ValueError(f"there is an engine {name} already")
     ENGINES[name] = factory
+
+
+def unregister_engine(name: str) -> None:
+    """Take an engine out of the registry. Raises KeyError where it is not known."""
+    del ENGINES[name]
 
 
 def create_engine(config: RenderConfig, device: ComputeDevice) -> Engine:

@@ -141,7 +141,7 @@ def estimate_render(
             tile=fit.tile,
             style_masks=preview.label_maps.style_masks if preview.label_maps else None,
         )
-        flow = models.flow(config.used_flow, device.device, config.weights_dir)
+        flow = models.flow(preview.flow_name, device.device, config.weights_dir)
         linked_iterations = None
         if engine.needs_motion:
             nominal = engine.work(full.size, first=False).iterations
@@ -172,7 +172,7 @@ def measure_costs(
     image = frames[0].image
     other = frames[-1].image
     return RenderCosts(
-        frame=tools.stylizer.cost(frames, linked_iterations),
+        frame=tools.stylizer.cost(frames[0], linked_iterations),
         link=median_seconds(lambda: link_frames(image, other, tools.flow, mask), clock),
         write=median_seconds(lambda: png16.encode_frame(to_uint16(image), "", 0), clock),
     )

@@ -60,5 +60,5 @@ def complete(job: Job, digests: Mapping[str, str]) -> dict[str, Any]:
         **known_early(job),
         **of_part(job.part),
         **job.engine.fingerprint_parts(digests),
-        "flow_weights": digests.get(job.config.used_flow, ""),
+        "flow_weights": digests.get(job.flow_name, ""),
     }

@@ -47,7 +47,7 @@ class FrameRange:
 
 @dataclass(frozen=True)
 class Request:
-    """A render that nothing speaks against, as far as that is known without decoding the input.
+    """A render that has passed every check for which the input need not be decoded.
 
     Args:
         style_images: as they are in their files.
@@ -74,8 +74,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """A render that nothing speaks against. It can be pickled, so that another process, or another
-    machine with the same files, renders some of its shots.
+    """A render that has passed every check and can begin. It can be pickled, so that another
+    process, or another machine with the same files, renders some of its shots.
 
     Args:
         timeline: of the whole input; the render takes its frames `part`, and counts them from 0.
@@ -111,6 +111,13 @@ class Job:
         return len(self.part)
 
     @property
+    def flow_name(self) -> str:
+        """The flow estimator that the render loads. Where no motion is needed none is asked: DIS
+        costs nothing.
+        """
+        return self.config.flow if self.engine.needs_motion else "dis"
+
+    @property
     def rendered_timeline(self) -> Timeline:
         """The times of the rendered frames."""
         return self.timeline.select(self.part.first, self.part.stop)
@@ -126,7 +133,7 @@ class Job:
 
     @property
     def trim(self) -> tuple[Fraction, Fraction] | None:
-        """Begin and length in seconds where only a part is rendered."""
+        """The start and the length in seconds where only a part is rendered."""
         if self.part == FrameRange(0, len(self.timeline)):
             return None
         timeline = self.rendered_timeline

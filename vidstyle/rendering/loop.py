@@ -105,8 +105,8 @@ class FrameWriter:
     """Saves frames in another thread, one after the other, and counts each once it is durable.
 
     Frames are counted in the thread that calls `settle`. Leaving the block waits for all of them.
-    An error of the disk is raised at the next call, or at the end; it comes before an error that
-    ends the block, because that one would promise frames that are not there.
+    An error of the disk is raised by the next `settle`, or on leaving the block, where it replaces
+    the block's own error: that one would promise frames that are not there.
 
     Args:
         depth: how many frames may be on their way after `settle`.
@@ -131,17 +131,17 @@ class FrameWriter:
         most = self.depth if depth is None else depth
         while self.waiting and (len(self.waiting) > most or self.waiting[0][0].done()):
             future, frame = self.waiting.popleft()
-            future.result()
+            try:
+                future.result()
+            except BaseException:
+                # A later frame may have found room: it is not reported, and the next run finds it.
+                self.waiting.clear()
+                raise
             self.counter.add(frame)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.pool.shutdown(wait=True)
-        try:
-            self.settle(0)
-        finally:
-            # A frame after one that could not be saved may have found room: it is not reported, and
-            # the next run finds it.
-            self.waiting.clear()
+        self.settle(0)
 
 
 def run_schedule(
@@ -170,7 +170,8 @@ def run_schedule(
             state = step.state
             last = work.frame.index
             if work.motion is None:
-                return_memory()  # the coarser scales' holes would stay open
+                # Or what the coarse scales have freed stays with this process, in pieces.
+                return_memory()
             writer.save(
                 FinishedFrame(last, step.iterations, counter.lap(), work.target), step.image
             )
@@ -191,7 +192,7 @@ def make_frame(stylizer: Stylizer, state: State, work: Work, observer: Observer 
 def recall_state(state: State, last: int | None, work: Work) -> State:
     """The state that a frame starts from, where `state` is that after frame `last`.
 
-    Frames that an earlier run has made since, or before, come from their files.
+    Frames that are not in it, because an earlier run has made them, are read from their files.
     """
     if work.motion is None:
         return State()

@@ -103,14 +103,12 @@ def build_tools(job: Job, models: Models) -> RenderTools:
         style_masks=job.label_maps.style_masks if job.label_maps else None,
     )
     config = job.config
-    return RenderTools(
-        stylizer, models.flow(config.used_flow, job.device.device, config.weights_dir)
-    )
+    return RenderTools(stylizer, models.flow(job.flow_name, job.device.device, config.weights_dir))
 
 
 def weight_files(job: Job) -> tuple[str, ...]:
     """Names of the weight files that a render reads."""
-    names = (*job.engine.networks, job.config.used_flow)
+    names = (*job.engine.networks, job.flow_name)
     return tuple(name for name in names if name in REGISTRY)  # DIS has none
 
 

@@ -9,7 +9,6 @@ deliver   checkpoints -> output, atomically
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,10 @@ if TYPE_CHECKING:
     from vidstyle.rendering.job import FrameRange, Job
     from vidstyle.rendering.loop import FrameWatcher
     from vidstyle.video.delivery import Delivery
+
+
+Deliver = Callable[["Job", Checkpoint, Report, Stop], None]
+"""Makes an output from the finished frames of a job."""
 
 
 @dataclass(frozen=True)
@@ -98,31 +101,22 @@ def render_job(
 def run_job(
     job: Job, report: Report, stop: Stop, models: Models, deliver_frames: Deliver
 ) -> Result:
-    """Render what was prepared, under the lock of its output."""
+    """Render what was prepared. The caller holds the lock of the output."""
     config = job.config
     for note in job.notes:
         report(note)
     digests = models.fetch(weight_files(job), config.weights_dir)
     store = open_store(job, fingerprint_parts.complete(job, digests), report)
     settings = delivery_settings(job.delivery)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(deterministic(job.device.device))
-        spare_memory(sparing=job.memory.tile > 0)
-        tracer = Trace(job, store, report) if config.trace else None
-        seconds: list[float] = []
-        if not store.is_delivered(settings):
-            plans = [plan_shot(job, shot, store) for shot in job.shots]
-            counter = begin_counting(job, plans, store, report, stop)
-            if any(plan.passes for plan in plans):
-                tools = build_tools(job, models)
-                for plan in plans:
-                    render_shot(job, plan, tools, store, counter, tracer)
-            seconds = counter.seconds
-            deliver_frames(job, store, report, stop)
-        if tracer:
-            tracer.warn_if_nothing()
-        if not config.keep_frames:
-            store.remove()
+    tracer = Trace(job, store, report) if config.trace else None
+    seconds: list[float] = []
+    if not store.is_delivered(settings):
+        seconds = render_missing(job, job.shots, store, report, stop, models, tracer)
+        deliver_frames(job, store, report, stop)
+    if tracer:
+        tracer.warn_if_nothing()
+    if not config.keep_frames:
+        store.remove()
     mean = sum(seconds) / len(seconds) if seconds else None
     return Result(job.delivery.path, job.frame_count, len(seconds), mean)
 
@@ -140,24 +134,40 @@ def render_shots(
 
     Raises LockedError while another process renders one of them, or the whole output.
     """
-    config = job.config
     models = models or Models(report)
-    digests = models.fetch(weight_files(job), config.weights_dir)
+    digests = models.fetch(weight_files(job), job.config.weights_dir)
     parts = fingerprint_parts.complete(job, digests)
     with lock_output(job.delivery.path, keep_empty=True):
         store = open_store(job, parts, report)
+    render_missing(job, shots, store, report, stop, models)
+
+
+def render_missing(
+    job: Job,
+    shots: Sequence[FrameRange],
+    store: Checkpoint,
+    report: Report,
+    stop: Stop,
+    models: Models,
+    watcher: FrameWatcher | None = None,
+) -> list[float]:
+    """Render what is missing of some shots; return the seconds that each frame took. Nothing is
+    loaded where nothing is missing.
+    """
     with deterministic(job.device.device):
         spare_memory(sparing=job.memory.tile > 0)
         plans = [plan_shot(job, shot, store) for shot in shots]
         counter = begin_counting(job, plans, store, report, stop)
-        tools = build_tools(job, models)
-        for plan in plans:
-            render_shot(job, plan, tools, store, counter)
+        if any(plan.passes for plan in plans):
+            tools = build_tools(job, models)
+            for plan in plans:
+                render_shot(job, plan, tools, store, counter, watcher)
+    return counter.seconds
 
 
 def open_store(job: Job, parts: dict[str, Any], report: Report) -> Checkpoint:
-    """Take up the frames that earlier runs left. Raises SettingsChangedError, and OutputError when
-    another output has appeared since the job was prepared.
+    """Open the checkpoint, with the frames that earlier runs left. Raises SettingsChangedError, and
+    OutputError when another output has appeared since the job was prepared.
     """
     config = job.config
     store = Checkpoint(job.delivery.path, parts, job.size, job.frame_count)
@@ -175,7 +185,7 @@ def open_store(job: Job, parts: dict[str, Any], report: Report) -> Checkpoint:
 def begin_counting(
     job: Job, plans: Sequence[ShotPlan], store: Checkpoint, report: Report, stop: Stop
 ) -> FrameCounter:
-    """Check the disk, say what is left to do, and start to count."""
+    """Check the disk, report what is left to do, and return the counter for it."""
     config = job.config
     left = sum(plan.frame_count for plan in plans)
     frames = sum(len(plan.shot) for plan in plans)
@@ -243,10 +253,6 @@ def delivery_settings(delivery: Delivery) -> dict[str, Any]:
         "container": delivery.container,
         "pix_fmt": delivery.pix_fmt,
     }
-
-
-Deliver = Callable[["Job", Checkpoint, Report, Stop], None]
-"""Makes an output from the finished frames of a job."""
 
 
 def deliver(job: Job, store: Checkpoint, report: Report, stop: Stop) -> None:

@@ -1,4 +1,4 @@
-"""Everything that can refuse a render, the cheap things first.
+"""The checks of a render before it begins, the cheap ones first.
 
 `inspect` looks at all that is known without decoding the input or loading a network: the files, the
 place of the output, memory, disk, label maps, and the frames of an earlier run. `prepare` then
@@ -234,7 +234,7 @@ def choose_part(timeline: Timeline, start: float | None, duration: float | None)
 
     Raises ConfigError when there are none.
     """
-    # In whole ticks: as a float 0.1 s lies behind the frame at 0.1 s.
+    # In whole ticks: the float 0.1 is a little more than 1/10, and would miss the frame at 0.1 s.
     begin_time = Fraction(start or 0)
     begin = round(begin_time / timeline.time_base)
     end = round((begin_time + Fraction(duration or 0)) / timeline.time_base)
@@ -253,8 +253,8 @@ def choose_part(timeline: Timeline, start: float | None, duration: float | None)
 def note_unseen_styles(
     styles: Sequence[style_images.StyleImage], timeline: Timeline, part: FrameRange
 ) -> list[Note]:
-    """Warn of a style whose time comes after the input's end, and of one that has no share in any
-    frame to render.
+    """Warn of a style whose time is more than a second after the input's last frame, and of one
+    that has no share in any frame to render.
     """
     timed = [one for one in styles if one.at is not None]
     if not timed:
@@ -267,13 +267,13 @@ def note_unseen_styles(
         for path, total in zip(style_images.list_files(styles), totals, strict=True)
         if not total
     }
-    late = [one for one in timed if one.path in unseen or (one.at or 0) > times[-1] + 1]
+    warned = [one for one in timed if one.path in unseen or (one.at or 0) > times[-1] + 1]
     first_time = float(times[part.first])
     last_time = float(times[part.stop - 1])
     shown = f"frames are shown from {first_time:.2f} s to {last_time:.2f} s"
     return [
         Note(f"style {one.path} has the time {one.at:g} s, and {shown}", warning=True)
-        for one in late
+        for one in warned
     ]
 
 
@@ -284,7 +284,7 @@ def disk_needed(job: Job, missing: int) -> int:
         longest_shot = max(len(shot) for shot in job.shots)
         most = disk.max_checkpoints(job.frame_count, passes, longest_shot)
         missing = max(missing, most - count_frame_files(job.delivery.path))
-    # With the picture that it starts from, and the result.
+    # The traced frame has a picture for its start, and one for the result.
     traced = job.config.first_iterations + 2 if missing and job.config.trace else 0
     return disk.needed_bytes(job.size, job.frame_count, missing + traced, job.delivery.codec)
 
@@ -296,25 +296,27 @@ def check_space(job: Job, missing: int) -> None:
 
 
 def refuse_promised_size(request: Request) -> None:
-    """Raise DiskSpaceError when the frames that the container promises do not fit on the disk. Its
-    exact count comes with the scan; where it promises none, that is awaited.
+    """Raise DiskSpaceError when the frames that the container promises do not fit on the disk.
+    Where it promises no duration, only the exact count can refuse the render, after the scan.
     """
     config = request.config
     source = request.source
     if config.force or source.kind == "image" or source.duration is None:
         return
     folder = request.output.parent
+    stored = count_frame_files(request.output)
+
+    def needed_bytes(frames: int) -> int:
+        missing = max(0, frames - stored)
+        return disk.needed_bytes(request.size, frames, missing, request.delivery.codec)
+
     promised = count_promised_frames(source, config.start, config.duration)
-    missing = max(0, promised - count_frame_files(request.output))
-    needed = disk.needed_bytes(request.size, promised, missing, request.delivery.codec)
-    if needed > disk.free_bytes(folder):
+    if needed_bytes(promised) > disk.free_bytes(folder):
         # The packets are counted before a render is refused: a rate or a duration may be wrong.
         packets = count_packets(source)
         share = min(1.0, promised / max(1, round(source.duration * source.nominal_rate)))
-        promised = min(promised, round(packets * share))
-        missing = max(0, promised - count_frame_files(request.output))
-        needed = disk.needed_bytes(request.size, promised, missing, request.delivery.codec)
-        disk.refuse_small_disk(needed, missing, folder)
+        frames = min(promised, round(packets * share))
+        disk.refuse_small_disk(needed_bytes(frames), max(0, frames - stored), folder)
 
 
 def count_promised_frames(source: Source, start: float | None, duration: float | None) -> int:

@@ -41,20 +41,21 @@ class Work:
 
     Args:
         frame: the source frame, with its style.
-        motion: what links it to the frames that the pass makes before it; None for the first one of
-            a shot.
+        motion: what links it to the frames that the pass makes before it; None for one that is made
+            by itself, such as the first one of a shot.
+        target: where the stylised frame goes.
         direction: 1 where the pass goes forward, -1 where it goes backward.
         previous_pass: (3, H, W), the frame as the pass before left it; None in the first pass.
-        temporal_loss: whether the frame is held to its neighbours by the temporal loss.
-        target: where the stylised frame goes.
+        temporal_loss: whether a frame of a later pass is also held to its neighbour by the temporal
+            loss.
     """
 
     frame: Frame
     motion: Motion | None
-    direction: int
-    previous_pass: Tensor | None
-    temporal_loss: bool
     target: FrameStore
+    direction: int = 1
+    previous_pass: Tensor | None = None
+    temporal_loss: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Pass:
     @property
     def direction(self) -> int:
         """1 forward, -1 backward."""
-        return 1 if self.number % 2 else -1
+        return direction_of(self.number)
 
     @property
     def description(self) -> str:
@@ -103,13 +104,18 @@ class ShotPlan:
         return sum(len(one.frames) for one in self.passes if one.number == passes)
 
 
+def direction_of(number: int) -> int:
+    """The direction in which pass `number` goes over a shot: 1 forward, -1 backward."""
+    return 1 if number % 2 else -1
+
+
 def neighbour_of(index: int, number: int, shot: FrameRange) -> int | None:
     """The frame of the shot that pass `number` makes before frame `index`; None for the first one,
     and everywhere in pass 1.
     """
     if number == 1:
         return None
-    neighbour = index - 1 if number % 2 else index + 1
+    neighbour = index - direction_of(number)
     return neighbour if neighbour in shot else None
 
 
@@ -140,16 +146,18 @@ def plan_shot(job: Job, shot: FrameRange, store: Checkpoint) -> ShotPlan:
                 while other is not None and other not in needed and target.missing_frames([other]):
                     needed.add(other)
                     other = neighbour_of(other, number, shot)
-        backward = passes > 1 and number % 2 == 0
-        left.insert(0, Pass(number, tuple(sorted(needed, reverse=backward)), target))
+        frames = tuple(sorted(needed, reverse=direction_of(number) < 0))
+        left.insert(0, Pass(number, frames, target))
         earlier = store.pass_frames(number - 1) if number > 1 else None
         wanted = earlier.missing_frames(sorted(needed)) if earlier else []
     return ShotPlan(shot, tuple(left))
 
 
 def goes_back(plan: ShotPlan, store: Checkpoint, passes: int) -> bool:
-    """Tell whether frames of a later pass are there already: earlier ones are damaged or gone."""
-    first = plan.passes[0].number if plan.passes else passes
+    """Tell whether a plan that is not empty begins at an earlier pass than was reached, because
+    frames of it are damaged or gone.
+    """
+    first = plan.passes[0].number
     later = [pass_store(store, number, passes) for number in range(first + 1, passes + 1)]
     return any(target.frame_path(index).exists() for target in later for index in plan.shot.indices)
 
@@ -167,8 +175,8 @@ def unsaved_sources(plan: ShotPlan, store: Checkpoint) -> list[int]:
 def schedule_pass(
     job: Job, plan: ShotPlan, one: Pass, flow: Flow, store: Checkpoint, device: torch.device
 ) -> Generator[Work, None, None]:
-    """Give the work of one pass over a shot, frame after frame. Source, flow and masks are on the
-    device if that is CUDA, else on the CPU.
+    """Give the work of one pass over a shot, frame after frame. What flow was computed of is on the
+    device if that is CUDA, everything else on the CPU.
     """
     if job.config.passes == 1:
         return linked_work(job, plan.shot, one, flow, device)
@@ -180,10 +188,10 @@ def schedule_pass(
 def linked_work(
     job: Job, shot: FrameRange, one: Pass, flow: Flow, device: torch.device
 ) -> Generator[Work, None, None]:
-    """Each frame linked to those before it: the single pass."""
+    """Each frame linked to those before it, where frames are linked: the single pass."""
     with contextlib.closing(linked_frames(job, shot, set(one.frames), flow, device)) as frames:
         for frame, motion in frames:
-            yield Work(frame, motion, 1, None, True, one.target)
+            yield Work(frame, motion, one.target)
 
 
 def independent_work(
@@ -194,7 +202,7 @@ def independent_work(
     frames = stored_frames(job, set(one.frames), unsaved, store.source)
     with prefetch(frames) as decoded:
         for frame in decoded:
-            yield Work(frame, None, 1, None, False, one.target)
+            yield Work(frame, None, one.target)
 
 
 def revision_work(
@@ -203,7 +211,8 @@ def revision_work(
     """Each frame from its image of the pass before, linked to the neighbour that this pass has just
     made: a later pass.
     """
-    if one is plan.passes[0]:  # an earlier run did the first pass, and mostly all of them are there
+    # An earlier run made the first pass, and has usually saved every source frame.
+    if one is plan.passes[0]:
         unsaved = set(unsaved_sources(plan, store))
         for _ in stored_frames(job, unsaved, unsaved, store.source):
             pass
@@ -223,4 +232,11 @@ def revision_work(
             motion = link_frames(image, other, flow, job.config.mask)
         last = (index, image)
         frame = source_frame(job, index, image, regions)
-        yield Work(frame, motion, one.direction, before.load(index), temporal_loss, one.target)
+        yield Work(
+            frame,
+            motion,
+            one.target,
+            direction=one.direction,
+            previous_pass=before.load(index),
+            temporal_loss=temporal_loss,
+        )

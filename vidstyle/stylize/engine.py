@@ -49,7 +49,8 @@ class Step:
     Args:
         image: (3, H, W) in [0, 1], exactly as its 16-bit file will hold it.
         state: what the next frame starts from.
-        iterations: evaluations of an objective that it took; 0 where the frame is the previous one.
+        iterations: evaluations of an objective that it took; 0 where the previous
+            frame was taken as it is.
     """
 
     image: Tensor
@@ -58,7 +59,7 @@ class Step:
 
 
 class Observer(Protocol):
-    """Watches how one frame comes about; what it does changes nothing of the frame."""
+    """Watches how one frame is made; it must not change the frame."""
 
     def start(self, image: Tensor) -> None:
         """Take the image (3, h, w) that the optimisation starts from."""
@@ -85,7 +86,7 @@ class NetworkSource(Protocol):
 
 @dataclass(frozen=True)
 class FrameWork:
-    """The work that a frame is.
+    """The iterations that a frame takes.
 
     Args:
         iterations: evaluations of the objective.
@@ -109,7 +110,6 @@ class FrameCost:
     linked: float
 
 
-@runtime_checkable
 class Stylizer(Protocol):
     """Stylises the frames of one render, one after the other."""
 
@@ -129,11 +129,12 @@ class Stylizer(Protocol):
                 names.
             frame: the source frame.
             motion: what links it to the frames before it; None for the first frame of a shot.
+            observer: is shown how the frame is made, where the engine has something to show.
         """
         ...
 
-    def cost(self, frames: Sequence[Frame], linked_iterations: float | None = None) -> FrameCost:
-        """Measure what a frame costs, on one or two frames of the source.
+    def cost(self, frame: Frame, linked_iterations: float | None = None) -> FrameCost:
+        """Measure what frames cost, on one of the source.
 
         Args:
             linked_iterations: how many a linked frame takes in the mean, where that is known.

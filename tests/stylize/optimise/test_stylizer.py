@@ -428,7 +428,7 @@ def test_the_cost_is_what_a_frame_takes(picture: Picture, refined: int, coarsest
         clock=lambda: now,
     )
     frame = Frame(0, picture(32, 48, 1))
-    cost = s.cost([frame])
+    cost = s.cost(frame)
     begun = now
     step = s.step(State(), frame, None)
     assert cost.first == pytest.approx(now - begun)
@@ -436,7 +436,7 @@ def test_the_cost_is_what_a_frame_takes(picture: Picture, refined: int, coarsest
     motion = Motion(torch.zeros(2, 32, 48), torch.ones(1, 32, 48))
     s.step(step.state, Frame(1, picture(32, 48, 2)), motion)
     assert cost.linked == pytest.approx(now - begun)
-    more = s.cost([frame], linked_iterations=6.2)
+    more = s.cost(frame, linked_iterations=6.2)
     assert more.first == pytest.approx(cost.first)
     each = 16.0 if refined > 4 else 1.0
     assert more.linked - cost.linked == pytest.approx(2 * each)

@@ -220,13 +220,13 @@ class OptimisingStylizer:
         revised = quantise(revised)
         return Step(revised, State(revised), iterations)
 
-    def cost(self, frames: Sequence[Frame], linked_iterations: float | None = None) -> FrameCost:
-        """Measure the cost of a frame, on the first of these.
+    def cost(self, frame: Frame, linked_iterations: float | None = None) -> FrameCost:
+        """Measure what frames cost, on one of the source.
 
         Args:
             linked_iterations: how many a linked frame takes in the mean, where that is known.
         """
-        frame = frames[0].to(self.device)
+        frame = frame.to(self.device)
         minimiser = replace(self.settings.minimiser, stop_tolerance=0.0)
 
         def optimise(iterations: int, refined: int) -> Tensor:
