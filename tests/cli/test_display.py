@@ -113,6 +113,7 @@ def test_json_has_one_object_for_each_event() -> None:
     for event in (
         Started(2, 0, 64, 48),
         FrameDone(0, 1, 2, 5, 1.5),
+        FrameDone(1, 2, 2, 5, 1.5, Path("frames/000001.png")),
         Note("two\nlines", warning=True),
         Encoding(2, 2),
     ):
@@ -120,7 +121,24 @@ def test_json_has_one_object_for_each_event() -> None:
     show.close()
     assert [json.loads(text) for text in lines_of(out)] == [
         {"event": "Started", "total": 2, "done": 0, "width": 64, "height": 48},
-        {"event": "FrameDone", "frame": 0, "done": 1, "total": 2, "iterations": 5, "seconds": 1.5},
+        {
+            "event": "FrameDone",
+            "frame": 0,
+            "done": 1,
+            "total": 2,
+            "iterations": 5,
+            "seconds": 1.5,
+            "path": None,
+        },
+        {
+            "event": "FrameDone",
+            "frame": 1,
+            "done": 2,
+            "total": 2,
+            "iterations": 5,
+            "seconds": 1.5,
+            "path": "frames/000001.png",
+        },
         {"event": "Note", "text": "two\nlines", "warning": True},
         {"event": "Encoding", "done": 2, "total": 2},
     ]

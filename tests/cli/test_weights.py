@@ -38,12 +38,14 @@ def test_a_name_without_weights_is_refused(command: Command) -> None:
 def test_a_download_is_shown_like_other_progress(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def download(name: str, weights_dir: Path | None, progress: Callable[[int, int], None]) -> Any:
+    def download(
+        name: str, weights_dir: Path | None, *, progress: Callable[[int, int], None]
+    ) -> Any:
         for done in range(0, 575_000_001, 115_000_000):
             progress(done, 575_000_000)
         return SimpleNamespace(path=tmp_path / name)
 
-    monkeypatch.setattr(fetch, "fetch", download)
+    monkeypatch.setattr(fetch, "fetch_weights", download)
     got = command("weights", "vgg19")
     assert (got.code, got.out) == (0, f"{tmp_path / 'vgg19'}\n")
     assert got.err.splitlines()[0] == "downloading vgg19: 0/575 MB"

@@ -11,6 +11,8 @@ from tests.config.values import FILES, other_value
 from vidstyle.config import toml
 from vidstyle.config.settings import RenderConfig, build, facts_of
 from vidstyle.errors import ConfigError
+from vidstyle.machine.device import choose_device
+from vidstyle.rendering.engines import create_engine
 
 
 def test_a_render_with_nothing_to_match_is_refused() -> None:
@@ -101,7 +103,6 @@ def test_how_a_frame_is_held_needs_a_weight_to_hold_it(name: str) -> None:
     [
         ({"style_layers": "relu9_1"}, "features = lite knows no relu9_1"),
         ({"content_layers": "relu3_2"}, "features = lite knows no relu3_2"),
-        ({"style_terms": "gramm"}, "style_terms knows no gramm: it has gram, w2"),
         ({"style_layers": "relu1_1=0"}, "must be above 0"),
         ({"style_layers": "relu1_1=-1"}, "must be above 0"),
         ({"style_layers": "relu1_1=nan"}, "must be above 0"),
@@ -109,7 +110,6 @@ def test_how_a_frame_is_held_needs_a_weight_to_hold_it(name: str) -> None:
         ({"style_layers": "relu1_1=much"}, "'much' is no weight of relu1_1"),
         ({"style_layers": "relu1_1,relu1_1=2"}, "named twice"),
         ({"style_layers": ","}, "nothing is named"),
-        ({"style_terms": "mrf", "style_layers": "relu1_1"}, "relu3_1 and relu4_1"),
         ({"mrf_coherence": 0.1}, "mrf_coherence changes nothing"),
         ({"mrf_bidirectional": True}, "mrf_bidirectional changes nothing"),
         ({"style": None}, "style is missing"),
@@ -131,12 +131,31 @@ def test_how_a_frame_is_held_needs_a_weight_to_hold_it(name: str) -> None:
             {"texture": True, "style": None, "content_layers": "relu3_1"},
             "changes nothing beside texture",
         ),
-        ({"style_terms": "swd", "tile": 512}, "tile = 512 cannot be"),
     ],
 )
 def test_what_cannot_be_weighed_is_refused_in_words(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError) as e:
         build(FILES, settings)
+    assert words in e.value.why
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"style_terms": "gramm"},
+            "style_terms knows no gramm: it has gram, histogram, mrf, swd, w2",
+        ),
+        ({"style_terms": "mrf", "style_layers": "relu1_1"}, "relu3_1 and relu4_1"),
+        ({"style_terms": "swd", "tile": 512}, "tile = 512 cannot be"),
+    ],
+)
+def test_style_terms_that_cannot_be_computed_are_refused_when_the_engine_is_made(
+    settings: dict[str, Any], words: str
+) -> None:
+    config = build(FILES, settings)
+    with pytest.raises(ConfigError, match="the settings do not fit") as e:
+        create_engine(config, choose_device("cpu", "fp32"))
     assert words in e.value.why
 
 

@@ -24,6 +24,7 @@ from vidstyle.errors import ConfigError, InputError, VidstyleError
 from vidstyle.features.extractor import STYLE_LAYERS
 from vidstyle.rendering import pipeline
 from vidstyle.rendering.models import load_network
+from vidstyle.rendering.prepare import inspect
 from vidstyle.storage.record import state_folder
 from vidstyle.stylize import losses
 from vidstyle.stylize.resample import fit_style_image
@@ -219,9 +220,7 @@ def test_a_time_that_does_not_come_is_told(
 def test_an_image_has_no_time(painting: Path, tmp_path: Path) -> None:
     styles = [f"{painting}@0s", "other.png@1s"]
     with pytest.raises(VidstyleError, match="an image has no time"):
-        pipeline.prepare(
-            build({"input": painting, "style": styles, "output": tmp_path / "out.png"})
-        )
+        inspect(build({"input": painting, "style": styles, "output": tmp_path / "out.png"}))
 
 
 def test_a_time_before_the_part_that_is_rendered_is_no_matter(

@@ -14,7 +14,8 @@ def test_the_layers_that_settings_know_are_the_networks(name: str) -> None:
     from vidstyle.features import lite, vgg19
 
     assert (
-        tuple(lite.RANKS if name == "lite" else vgg19.LAYERS) == weighted_names.NETWORK_LAYERS[name]
+        tuple(lite.RANKS if name == "lite" else vgg19.VGG19_LAYERS)
+        == weighted_names.NETWORK_LAYERS[name]
     )
 
 

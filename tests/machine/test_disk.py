@@ -19,9 +19,14 @@ class Usage(NamedTuple):
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3, 15])
-@pytest.mark.parametrize("frames", [0, 1, 12])
-def test_several_passes_keep_three_files_of_each_frame(frames: int, passes: int) -> None:
-    assert disk.max_checkpoints(frames, passes) == frames * (3 if passes > 1 else 1)
+@pytest.mark.parametrize(
+    ("frames", "longest_shot", "most_in_passes"), [(0, 0, 0), (1, 1, 3), (12, 12, 36), (12, 5, 22)]
+)
+def test_several_passes_keep_three_files_of_each_frame_of_one_shot(
+    frames: int, longest_shot: int, most_in_passes: int, passes: int
+) -> None:
+    most = disk.max_checkpoints(frames, passes, longest_shot)
+    assert most == (most_in_passes if passes > 1 else frames)
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1", "ffv1", "prores", "png"])

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.helpers.flows import remembered_flow
+from vidstyle.rendering import models
 from vidstyle.rendering.models import load_flow
-from vidstyle.weights import fetch
 
 # Mean end-point errors in pixels on ground truth: (DIS, RAFT-small).
 EPE = {
@@ -81,7 +81,7 @@ def test_raft_takes_any_size_and_loads_a_state_dict_of_torchvision(
 
     torch.manual_seed(0)
     model = getattr(optical_flow, name.replace("-", "_"))(weights=None)
-    monkeypatch.setattr(fetch, "load_weights", lambda *_: (model.state_dict(), "0" * 64))
+    monkeypatch.setattr(models, "load_weights", lambda *_: (model.state_dict(), "0" * 64))
     flow = load_flow(name)
     a, b = shifted_pair(50, 139, 1)
     assert flow(a, b).shape == (2, 50, 139)

@@ -54,7 +54,7 @@ def output(tmp_path: Path) -> Path:
 def full(output: Path) -> Checkpoint:
     """All frames done, nothing delivered, nobody holding it."""
     store = store_of(output)
-    with checkpoint.lock_output(store):
+    with checkpoint.lock_output(output):
         store.begin(VERSIONS, restart=False)
         for i in range(COUNT):
             store.save(i, image(i))
@@ -122,7 +122,7 @@ def test_each_pass_and_the_source_know_their_own_frames_and_no_others(full: Chec
 
 def test_frames_of_an_earlier_pass_are_work_too(output: Path) -> None:
     store = store_of(output)
-    with checkpoint.lock_output(store):
+    with checkpoint.lock_output(output):
         store.begin(VERSIONS, restart=False)
         store.pass_frames(1).open()
         store.pass_frames(1).save(0, image(0))
@@ -173,7 +173,7 @@ def test_a_changed_part_is_refused_by_name_and_nothing_is_touched(
     changed = store_of(full.output, **{name: value})
     with (
         pytest.raises(SettingsChangedError, match=re.escape(told)) as caught,
-        checkpoint.lock_output(changed),
+        checkpoint.lock_output(full.output),
     ):
         changed.begin(VERSIONS, restart=False)
     assert caught.value.differences == {name: (PARTS.get(name), value)}
@@ -303,19 +303,19 @@ def test_a_second_process_is_refused_while_the_first_lives_and_not_after_it_was_
     with another_process_locks(full.output) as holder:
         with (
             pytest.raises(LockedError, match=r"out\.mp4 is being rendered"),
-            checkpoint.lock_output(store_of(full.output)),
+            checkpoint.lock_output(full.output),
         ):
             pytest.fail("both hold it")
         assert contents(full.folder) == before
         holder.kill()
         holder.wait()
-        with checkpoint.lock_output(store_of(full.output)) as store:
-            assert store.missing_frames() == []
+        with checkpoint.lock_output(full.output):
+            assert store_of(full.output).missing_frames() == []
 
 
 def test_a_lock_file_that_nobody_holds_does_not_block(full: Checkpoint) -> None:
     (full.folder / "lock").write_text("999999")
-    with checkpoint.lock_output(full):
+    with checkpoint.lock_output(full.output):
         assert full.missing_frames() == []
 
 
@@ -330,7 +330,7 @@ def test_tidying_up_removes_what_renders_leave_and_no_more(full: Checkpoint) -> 
 
 def test_nothing_is_left_of_a_render_that_ended_before_its_first_frame(output: Path) -> None:
     store = store_of(output)
-    with contextlib.suppress(KeyError), checkpoint.lock_output(store):
+    with contextlib.suppress(KeyError), checkpoint.lock_output(output):
         store.begin(VERSIONS, restart=False)
         store.log("refused for some reason")
         raise KeyError
@@ -355,7 +355,7 @@ def test_a_full_disk_keeps_the_frames_and_the_render_continues_when_there_is_roo
         real(descriptor)
 
     def work() -> None:
-        with checkpoint.lock_output(store):
+        with checkpoint.lock_output(output):
             store.begin(VERSIONS, restart=False)
             monkeypatch.setattr("vidstyle.storage.atomic.os.fsync", fsync)
             for i in range(COUNT):
@@ -368,7 +368,7 @@ def test_a_full_disk_keeps_the_frames_and_the_render_continues_when_there_is_roo
     assert "the same command" in caught.value.hint
     monkeypatch.undo()
     again = store_of(output)
-    with checkpoint.lock_output(again):
+    with checkpoint.lock_output(output):
         assert again.begin(VERSIONS, restart=False) == []
         assert again.missing_frames() == [3, 4]
         assert not list(again.folder.rglob("*.tmp"))
@@ -384,7 +384,7 @@ def test_a_place_that_cannot_be_written_is_a_refusal_that_says_why(
     monkeypatch.setattr(Path, "mkdir", mkdir)
     with (
         pytest.raises(OutputError, match=os.strerror(number)),
-        checkpoint.lock_output(store_of(output)),
+        checkpoint.lock_output(output),
     ):
         pytest.fail("it was written")
 

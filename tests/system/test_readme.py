@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import typer.main
 
 import vidstyle
@@ -82,8 +83,23 @@ def test_every_flag_in_the_pages_exists() -> None:
     assert named - FLAGS - FOREIGN == set()
 
 
+HELP_PAGES = [["--help"], ["--help-all"]]
+"""Arguments that print a help page and end there."""
+
+
+@pytest.mark.parametrize("arguments", HELP_PAGES, ids=" ".join)
+def test_every_help_page_in_the_pages_is_printed(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert arguments in vidstyle_commands()
+    with pytest.raises(typer.Exit) as ended:
+        group.commands["render"].make_context("render", arguments)
+    assert ended.value.exit_code == 0
+    assert "Usage: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
-    "arguments", [words for words in vidstyle_commands() if words != ["--help"]], ids=" ".join
+    "arguments", [words for words in vidstyle_commands() if words not in HELP_PAGES], ids=" ".join
 )
 def test_every_command_in_the_pages_is_understood(arguments: list[str]) -> None:
     name = arguments[0] if arguments[0] in group.commands else "render"

@@ -17,8 +17,11 @@ from vidstyle.config.style_images import StyleImage
 from vidstyle.errors import DiskFullError, Interrupted, OutputError, SettingsChangedError
 from vidstyle.events import Note
 from vidstyle.rendering import pipeline
-from vidstyle.storage.record import state_folder
+from vidstyle.storage.atomic import sha256
+from vidstyle.storage.checkpoint import refuse_changed_settings
+from vidstyle.storage.record import read_record, state_folder
 from vidstyle.video import ffmpeg
+from vidstyle.weights.registry import REGISTRY
 
 COUNT = 12
 CUT = 6
@@ -121,6 +124,13 @@ def test_a_polished_render_continues_to_the_same_bytes_and_refuses_to_leave_the_
             run(built, limit=limit)
     with pytest.raises(SettingsChangedError) as caught:
         run(built.model_copy(update={"polish": 0}))
+    # It is refused before weights are looked for; they are a part of the fingerprint all the same.
+    assert caught.value.differences == {"polish": (2, 0)}
+    parts = read_record(state_folder(built.output))["parts"]
+    assert parts["polish_weights"] == sha256(small_vgg19 / REGISTRY["vgg19"].filename)
+    changed = {**parts, "polish": 0, "polish_weights": None}
+    with pytest.raises(SettingsChangedError) as caught:
+        refuse_changed_settings(built.output, changed)
     assert caught.value.differences.keys() == {"polish", "polish_weights"}
     assert run(built).frames == list(range(7, COUNT))
     assert frames_of(built.output) == frames_of(whole.output)
