@@ -102,7 +102,7 @@ def folder(
     store = Checkpoint(output, parts, (w, h), len(frames))
     store.begin({}, restart=False)
     for i, frame in enumerate(frames):
-        store.save(i, frame)
+        store.final.save(i, frame)
     return store.folder
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from tests.helpers.renders import frames_of
+from tests.helpers.renders import frames_of, run
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import LockedError
-from vidstyle.events import Event, FrameDone
+from vidstyle.events import Event, FrameDone, Started
+from vidstyle.rendering import pipeline
 from vidstyle.rendering.job import FrameRange
 from vidstyle.rendering.pipeline import render, render_shots
 from vidstyle.rendering.prepare import inspect, prepare
@@ -79,3 +82,53 @@ def test_a_shot_that_another_process_renders_is_refused_and_the_others_are_not(
     assert len(frames_of(job.delivery.path)) == len(second)
     render_shots(job, [first])
     assert len(frames_of(job.delivery.path)) == COUNT
+
+
+def test_restart_does_not_throw_the_other_shots_away(settings: Settings) -> None:
+    """Every process that renders shots of a job has the same settings."""
+    render(settings(keep_frames=True))
+    job = prepare(inspect(settings(restart=True, overwrite=True, iterations=2)))
+    for shot in job.shots:
+        render_shots(job, [shot])
+    assert len(frames_of(job.delivery.path)) == COUNT
+
+
+def test_what_another_process_has_made_since_is_not_made_again(settings: Settings) -> None:
+    job = prepare(inspect(settings(passes=3)))
+    events: list[Event] = []
+
+    def report(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Started) and not rendered:
+            rendered.append(True)
+            render_shots(job, [job.shots[1]])
+
+    rendered: list[bool] = []
+    render_shots(job, job.shots, report)
+    done = [e for e in events if isinstance(e, FrameDone)]
+    assert {e.frame for e in done} == set(job.shots[0].indices)
+    assert (done[-1].done, done[-1].total) == (3 * len(job.shots[0]), 3 * COUNT)
+    assert len(frames_of(job.delivery.path)) == COUNT
+
+
+def test_processes_that_begin_at_the_same_time_wait_for_each_other(settings: Settings) -> None:
+    built = settings(passes=2)
+    job = prepare(inspect(built))
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        for done in [pool.submit(render_shots, job, [shot]) for shot in job.shots]:
+            done.result()
+    assert len(frames_of(job.delivery.path)) == COUNT
+    assert run(built).frames == []
+
+
+def test_the_time_of_frames_begins_when_the_models_are_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[object] = []
+    build_tools = pipeline.build_tools
+    monkeypatch.setattr(
+        pipeline, "build_tools", lambda *args: happened.append("built") or build_tools(*args)
+    )
+    render(settings(duration=0.1), lambda event: happened.append(type(event)))
+    assert happened.count("built") == happened.count(Started) == 1
+    assert happened.index("built") < happened.index(Started)

@@ -24,6 +24,7 @@ from vidstyle.errors import (
     StyleError,
 )
 from vidstyle.frames import Timeline
+from vidstyle.machine.device import choose_device
 from vidstyle.rendering import models, pipeline, prepare
 from vidstyle.rendering.job import FrameRange
 from vidstyle.rendering.prepare import choose_part
@@ -75,14 +76,14 @@ def refused(built: RenderConfig, error: type[Refusal]) -> Refusal:
 
 
 @pytest.fixture
-def begun(settings: Settings, finished_render: Uninterrupted) -> Callable[..., RenderConfig]:
+def begun(settings: Settings, uninterrupted: Uninterrupted) -> Callable[..., RenderConfig]:
     """begun(**changes): settings whose output has frames of a render with the quick settings."""
 
     def make(**changes: Any) -> RenderConfig:
         built = settings(keep_frames=True, **changes)
         assert built.output is not None
         if not built.output.exists():
-            shutil.copytree(finished_render.folder, built.output.parent, dirs_exist_ok=True)
+            shutil.copytree(uninterrupted.folder, built.output.parent, dirs_exist_ok=True)
         return built
 
     return make
@@ -126,14 +127,15 @@ def test_a_lock(settings: Settings, spied: list[str]) -> None:
         {"size": 40},
         {"long_term": 4},  # a setting that the older frames did not have
         {"style_terms": "w2", "content_weight": 0.1},
-        {"precision": "bf16"},
+        {"precision": "another"},
         {"tile": 16},
     ],
     ids=str,
 )
 def test_changed_settings(begun: Settings, spied: list[str], changes: dict[str, Any]) -> None:
-    if changes.get("precision"):
-        begun(precision="fp32")
+    if "precision" in changes:
+        usual = choose_device("cpu", "auto").precision
+        changes = {"precision": "bf16" if usual == "fp32" else "fp32"}
     error = refused(begun(**changes), SettingsChangedError)
     assert isinstance(error, SettingsChangedError)
     assert set(error.differences) >= set(changes)

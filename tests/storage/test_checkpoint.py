@@ -24,6 +24,7 @@ from vidstyle.frames import quantise
 from vidstyle.storage import checkpoint, png16
 from vidstyle.storage import record as record_module
 from vidstyle.storage.checkpoint import Checkpoint, refuse_changed_settings
+from vidstyle.storage.lock import lock_shot
 
 PARTS: dict[str, Any] = {
     "input": "a" * 64,
@@ -57,7 +58,7 @@ def full(output: Path) -> Checkpoint:
     with checkpoint.lock_output(output):
         store.begin(VERSIONS, restart=False)
         for i in range(COUNT):
-            store.save(i, image(i))
+            store.final.save(i, image(i))
     return store
 
 
@@ -74,7 +75,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_frame_comes_back_as_the_renderer_goes_on_with_it(full: Checkpoint) -> None:
-    assert full.missing_frames() == []
+    assert full.final.missing_frames(range(full.count)) == []
     for i in range(COUNT):
         assert torch.equal(full.load(i), quantise(image(i)))
 
@@ -91,10 +92,10 @@ def test_scan_finds_exactly_the_frames_that_are_not_whole_and_ours(full: Checkpo
     }
     for what, data in damages.items():
         full.frame_path(1).write_bytes(data)
-        assert full.missing_frames() == [1], what
+        assert full.final.missing_frames(range(full.count)) == [1], what
     full.frame_path(4).unlink()
     full.frame_path(0).rename(full.frame_path(COUNT))
-    assert full.missing_frames() == [0, 1, 4]
+    assert full.final.missing_frames(range(full.count)) == [0, 1, 4]
 
 
 def test_each_pass_and_the_source_know_their_own_frames_and_no_others(full: Checkpoint) -> None:
@@ -134,12 +135,38 @@ def test_frames_of_an_earlier_pass_are_work_too(output: Path) -> None:
     assert not again.has_frames()
 
 
-def test_what_a_killed_run_was_writing_into_a_folder_is_swept_up(full: Checkpoint) -> None:
-    for kind in (full.source, full.pass_frames(3)):
+def test_what_a_killed_run_was_writing_is_swept_up_but_not_what_another_process_writes(
+    full: Checkpoint,
+) -> None:
+    halves = []
+    for kind in (full.source, full.pass_frames(3), full.final):
         kind.open()
-        (kind.path / "000001.png.tmp").write_bytes(b"half")
-        kind.open()
-        assert not list(kind.path.iterdir())
+        halves.append(kind.path / "000001.png.tmp")
+        halves[-1].write_bytes(b"half")
+    with lock_shot(full.folder, 0):
+        store_of(full.output).begin(VERSIONS, restart=False)
+        assert all(half.exists() for half in halves)
+    store_of(full.output).begin(VERSIONS, restart=False)
+    assert not any(half.exists() for half in halves)
+
+
+def test_frames_are_not_thrown_away_while_another_process_makes_some(full: Checkpoint) -> None:
+    with lock_shot(full.folder, 0):
+        for store in (store_of(full.output), store_of(full.output, iterations=31)):
+            with pytest.raises(LockedError, match="shots of"):
+                store.begin(VERSIONS, restart=True)
+    assert full.final.missing_frames(range(COUNT)) == []
+
+
+def test_a_state_directory_stays_while_another_process_begins_a_shot(output: Path) -> None:
+    with checkpoint.lock_output(output, keep_empty=True):
+        store = store_of(output)
+        store.begin(VERSIONS, restart=False)
+    with lock_shot(store.folder, 0):
+        with checkpoint.lock_output(output):
+            pass  # refused for another reason
+        store.final.save(0, image(0))
+    assert store.final.missing_frames([0]) == []
 
 
 # Whose it is
@@ -148,11 +175,11 @@ def test_what_a_killed_run_was_writing_into_a_folder_is_swept_up(full: Checkpoin
 def test_unchanged_settings_take_up_the_frames_and_sweep_up_what_was_half_written(
     full: Checkpoint,
 ) -> None:
-    (full.frames / "000004.png.tmp").write_bytes(b"half")
+    (full.final.path / "000004.png.tmp").write_bytes(b"half")
     again = store_of(full.output)
     assert again.begin(VERSIONS, restart=False) == []
-    assert again.missing_frames() == []
-    assert not list(full.frames.glob("*.tmp"))
+    assert again.final.missing_frames(range(again.count)) == []
+    assert not list(full.final.path.glob("*.tmp"))
 
 
 @pytest.mark.parametrize(
@@ -199,8 +226,8 @@ def test_all_changed_parts_are_named(full: Checkpoint) -> None:
 def test_restart_throws_the_old_frames_away(full: Checkpoint) -> None:
     again = store_of(full.output, iterations=31)
     assert again.begin(VERSIONS, restart=True) == []
-    assert again.missing_frames() == list(range(COUNT))
-    assert not list(full.frames.iterdir())
+    assert again.final.missing_frames(range(again.count)) == list(range(COUNT))
+    assert not list(full.final.path.iterdir())
 
 
 def test_other_settings_may_take_over_where_no_frame_was_finished(full: Checkpoint) -> None:
@@ -215,7 +242,7 @@ def test_a_lost_or_torn_record_does_not_cost_the_frames(full: Checkpoint) -> Non
         record.write_bytes(data)
         again = store_of(full.output)
         assert again.begin(VERSIONS, restart=False) == []
-        assert again.missing_frames() == []
+        assert again.final.missing_frames(range(again.count)) == []
         assert json.loads(record.read_text())["fingerprint"] == again.fingerprint
 
 
@@ -224,7 +251,7 @@ def test_other_library_versions_are_said_once_and_cost_nothing(full: Checkpoint)
     again = store_of(full.output)
     (warning,) = again.begin(newer, restart=False)
     assert "torch 2 -> 3" in warning
-    assert again.missing_frames() == []
+    assert again.final.missing_frames(range(again.count)) == []
     assert store_of(full.output).begin(newer, restart=False) == []
 
 
@@ -285,7 +312,7 @@ def test_nothing_is_refused_early_where_no_frame_would_be_lost(
 def test_another_range_of_frames_is_told_under_the_names_of_its_flags(output: Path) -> None:
     store = Checkpoint(output, {"first_frame": 2, "frame_count": 9}, SIZE, COUNT)
     store.begin(VERSIONS, restart=False)
-    store.save(0, image(0))
+    store.final.save(0, image(0))
     with pytest.raises(SettingsChangedError, match="duration: 9 -> 5; start: 2 -> 4") as caught:
         Checkpoint(output, {"first_frame": 4, "frame_count": 5}, SIZE, COUNT).begin(
             VERSIONS, restart=False
@@ -310,13 +337,14 @@ def test_a_second_process_is_refused_while_the_first_lives_and_not_after_it_was_
         holder.kill()
         holder.wait()
         with checkpoint.lock_output(full.output):
-            assert store_of(full.output).missing_frames() == []
+            again = store_of(full.output)
+            assert again.final.missing_frames(range(again.count)) == []
 
 
 def test_a_lock_file_that_nobody_holds_does_not_block(full: Checkpoint) -> None:
     (full.folder / "lock").write_text("999999")
     with checkpoint.lock_output(full.output):
-        assert full.missing_frames() == []
+        assert full.final.missing_frames(range(full.count)) == []
 
 
 def test_tidying_up_removes_what_renders_leave_and_no_more(full: Checkpoint) -> None:
@@ -359,7 +387,7 @@ def test_a_full_disk_keeps_the_frames_and_the_render_continues_when_there_is_roo
             store.begin(VERSIONS, restart=False)
             monkeypatch.setattr("vidstyle.storage.atomic.os.fsync", fsync)
             for i in range(COUNT):
-                store.save(i, image(i))
+                store.final.save(i, image(i))
 
     with pytest.raises(DiskFullError) as caught:
         work()
@@ -370,7 +398,7 @@ def test_a_full_disk_keeps_the_frames_and_the_render_continues_when_there_is_roo
     again = store_of(output)
     with checkpoint.lock_output(output):
         assert again.begin(VERSIONS, restart=False) == []
-        assert again.missing_frames() == [3, 4]
+        assert again.final.missing_frames(range(again.count)) == [3, 4]
         assert not list(again.folder.rglob("*.tmp"))
 
 
@@ -480,7 +508,7 @@ def test_an_output_of_other_settings_is_no_own_output(full: Checkpoint, tmp_path
     full.deliver(encoded, {"crf": 17})
     full.begin(VERSIONS, restart=False, overwrite=False)
     full.save_record(fingerprint="another")
-    for path in full.frames.glob("*.png"):
+    for path in full.final.path.glob("*.png"):
         path.unlink()
     with pytest.raises(OutputError, match="exists"):
         full.begin(VERSIONS, restart=False, overwrite=False)

@@ -143,8 +143,12 @@ def render_command(
     named = merge_layers(layers)
     styleless = bool(named.get("texture")) or named.get("style_weight") == 0
     if print_config:
+        from vidstyle.rendering.engines import check_engine_settings
+
         files = {"input": "-", "style": None if styleless else "-"}
-        print(toml.to_toml(configs.build(files, *layers)), end="")
+        shown = configs.build(files, *layers)
+        check_engine_settings(shown)
+        print(toml.to_toml(shown), end="")
         return
     check_files_named(named, styleless=styleless)
     built = configs.build(*layers)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from vidstyle.grid import contact_sheet
 from vidstyle.grid.axes import Axis, Cell, label_setting, make_cells
 from vidstyle.grid.still_frame import save_still
 from vidstyle.rendering import fingerprint_parts
-from vidstyle.rendering.job import Job
+from vidstyle.rendering.engines import check_engine_settings
 from vidstyle.rendering.models import Models, weight_files
 from vidstyle.rendering.pipeline import render_job
 from vidstyle.rendering.prepare import inspect, prepare
@@ -40,7 +40,7 @@ from vidstyle.storage import atomic, lock, png16, record
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.video import delivery, image_io
 from vidstyle.video.probe import Source, probe
-from vidstyle.video.read import read, read_image
+from vidstyle.video.read import fit, read, read_image
 
 CELL_LONG_SIDE = 320
 """The long side of a cell in pixels, where nothing else is asked for."""
@@ -69,15 +69,16 @@ class GridResult:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and its render, of the frame that all cells show."""
+    """A cell and the settings of its render, of the frame that all cells show."""
 
     cell: Cell
-    job: Job
+    config: RenderConfig
 
     @property
     def path(self) -> Path:
         """The file of the finished cell, named after the fingerprint of the render."""
-        return self.job.delivery.path
+        assert self.config.output is not None, "plan_cell has named it"
+        return self.config.output
 
 
 @dataclass
@@ -182,16 +183,19 @@ def render_grid(
             save_still(source, config.start, still, report)
         models = Models(report)
         planned = [plan_cell(cell, source, still, folder, models) for cell in cells]
+        pictured = probe(still)
+        size = fit(pictured.width, pictured.height, planned[0].config.size)
         progress = CellProgress(report, len(planned), sum(is_finished(one.path) for one in planned))
         label = label_sheet(axes, planned)
         if is_up_to_date(output, label) and not config.keep_frames and not config.overwrite:
             report(Note(f"{output} is this very grid; -f renders it again"))
         else:
             refuse_other(output, label, overwrite=config.overwrite)
-            render_cells(planned, models, progress, stop)
+            render_cells(planned, size, models, progress, stop)
             # Another program may have written the output meanwhile.
             refuse_other(output, label, overwrite=config.overwrite)
-            sheet = compose_sheet(planned, axes)
+            frame = next(iter(read(pictured, size))).image
+            sheet = compose_sheet(planned, axes, frame)
             with disk_errors(folder.path):
                 atomic.write_atomically(output, encode_sheet(sheet, output, label))
         folder.is_complete = True
@@ -224,6 +228,7 @@ def check_grid(cells: Sequence[Cell], source: Source, output: Path) -> None:
             "make the grid of a frame of it, as a PNG or JPEG",
         )
     for cell in cells:
+        check_engine_settings(cell.config)
         check_still_styles(cell.config.style)
         delivery.check_place(output, config.input, cell.config.protected_files)
     folder = record.state_folder(output)
@@ -271,7 +276,7 @@ def plan_cell(
     job = prepare(inspect(unnamed))
     digests = models.fetch(weight_files(job), config.weights_dir)
     path = folder.cells / f"{fingerprint(fingerprint_parts.complete(job, digests))}.png"
-    return PlannedCell(cell, replace(job, delivery=replace(job.delivery, path=path)))
+    return PlannedCell(cell, config.model_copy(update={"output": path}))
 
 
 def configure_still(config: RenderConfig, source: Source, still: Path) -> RenderConfig:
@@ -314,12 +319,15 @@ def is_up_to_date(output: Path, label: str) -> bool:
 
 def render_cells(
     planned: Sequence[PlannedCell],
+    size: tuple[int, int],
     models: Models,
     progress: CellProgress,
     stop: Callable[[], bool],
 ) -> None:
-    """Render every cell that is missing into its file. Raises Interrupted."""
-    progress.report(Started(progress.total, progress.done, *planned[0].job.size))
+    """Render every cell that is missing, of `size` (width, height), into its file. Raises
+    Interrupted.
+    """
+    progress.report(Started(progress.total, progress.done, *size))
     for number, one in enumerate(planned, 1):
         if is_finished(one.path):
             continue
@@ -331,16 +339,15 @@ def render_cells(
                 130,
             )
         progress.report(Note(f"cell {number} of {progress.total}: {one.cell}"))
-        render_job(one.job, progress, models=models)
+        # Prepared again: not the style images of all cells are in memory at once.
+        render_job(prepare(inspect(one.config)), progress, models=models)
         progress.done += 1
 
 
-def compose_sheet(planned: Sequence[PlannedCell], axes: Sequence[Axis]) -> Tensor:
-    """Compose the sheet, (3, H, W) in [0, 1]: the cells with their labels, the frame and the style
-    images.
+def compose_sheet(planned: Sequence[PlannedCell], axes: Sequence[Axis], frame: Tensor) -> Tensor:
+    """Compose the sheet, (3, H, W) in [0, 1]: the cells with their labels, the frame (3, h, w) and
+    the style images.
     """
-    job = planned[0].job
-    frame = next(iter(read(job.source, job.size))).image
     column_count = len(axes[0].values)
     pictures = [read_image(one.path, InputError) for one in planned]
     columns = [one.cell for one in planned[:column_count]]

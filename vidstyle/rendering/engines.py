@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vidstyle.config.weighted_names import parse_weights
 from vidstyle.errors import ConfigError
+from vidstyle.machine.device import choose_device
 from vidstyle.stylize.optimise.engine import OptimisingEngine
 from vidstyle.stylize.optimise.settings import (
     LossSettings,
@@ -58,6 +59,11 @@ def create_engine(config: RenderConfig, device: ComputeDevice) -> Engine:
             "leave passes out, or choose another engine",
         )
     return engine
+
+
+def check_engine_settings(config: RenderConfig) -> None:
+    """Raise ConfigError where `create_engine` would, on whatever device."""
+    create_engine(config, choose_device("cpu", "fp32"))
 
 
 def create_optimiser(config: RenderConfig, device: ComputeDevice) -> OptimisingEngine:

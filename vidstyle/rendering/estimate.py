@@ -199,7 +199,7 @@ def count_work(job: Job) -> RenderAmounts:
     """Count the work of a render of the whole input."""
     config = job.config
     frames = len(job.timeline)
-    if config.per_frame:
+    if not job.engine.needs_motion:
         return RenderAmounts(frames, 0, 0, frames)
     ends = (*job.cuts[1:], frames)
     lengths = [end - begin for begin, end in zip(job.cuts, ends, strict=True)]

@@ -26,6 +26,7 @@ from vidstyle.stylize.style.regions import (
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 from vidstyle.video.scan import scan
+from vidstyle.video.seek import SeekIndex
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 """Files in a folder that are frames."""
@@ -100,6 +101,7 @@ class LabelMaps:
         self.style = find_labels(style_image)
         self.names = [*name_colours(self.style.palette), REST]
         self.notes = note_unlikely_labels(style_path, style_image)
+        self.seek: SeekIndex | None = None
         self.fixed: Tensor | None = None
         if self.source.kind == "image" and not self.folder:
             image = self.read_labels(self.path)
@@ -121,7 +123,11 @@ class LabelMaps:
         """Raise InputError when there are no labels for every source frame before `stop`."""
         if self.fixed is not None:
             return
-        count = len(self.folder) or len(scan(self.source).timeline)
+        count = len(self.folder)
+        if not count:
+            scanned = scan(self.source)
+            count = len(scanned.timeline)
+            self.seek = scanned.seek_index
         if count < stop:
             why = f"it has {count} frames, and frames up to {stop} are to be rendered"
             hint = "give an image, or labels for every frame"
@@ -181,6 +187,6 @@ class LabelMaps:
             for path in self.folder[first:stop]:
                 yield functools.partial(self.read_masks, path)
             return
-        with contextlib.closing(read(self.source, self.size, first, stop)) as frames:
+        with contextlib.closing(read(self.source, self.size, first, stop, self.seek)) as frames:
             for frame in frames:
                 yield functools.partial(self.source_masks, frame.image)

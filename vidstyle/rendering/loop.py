@@ -80,6 +80,11 @@ class FrameCounter:
             FrameDone(event.index, self.done, self.total, event.iterations, event.seconds, path)
         )
 
+    def refuse_stopped(self) -> None:
+        """Raise Interrupted where the user wants to stop."""
+        if self.stop():
+            raise self.interruption()
+
     def interruption(self) -> Interrupted:
         """The error that ends a render that the user stops."""
         counted = "frames" if self.passes == 1 else f"frames of {self.passes} passes"

@@ -10,7 +10,7 @@ deliver   checkpoints -> output, atomically
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from vidstyle.rendering import fingerprint_parts
 from vidstyle.rendering.loop import FrameCounter, Stop, run_schedule
 from vidstyle.rendering.models import Models, RenderTools, build_tools, weight_files
 from vidstyle.rendering.prefetch import prefetch_for
-from vidstyle.rendering.prepare import check_space, inspect, prepare
+from vidstyle.rendering.prepare import check_space, inspect, prepare, refuse_promised_size
 from vidstyle.rendering.schedule import ShotPlan, goes_back, plan_shot, schedule_pass
 from vidstyle.rendering.trace import Trace
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
@@ -55,6 +55,10 @@ class Result:
     seconds_per_frame: float | None
 
 
+OUTPUT_WAIT_SECONDS = 60.0
+"""How long processes that render shots of one output wait for each other while they open it."""
+
+
 def never_stop() -> bool:
     """Go on."""
     return False
@@ -77,6 +81,7 @@ def render(
     Raises the errors of `vidstyle.errors`; finished frames are kept whatever happens.
     """
     request = inspect(config)
+    refuse_promised_size(request)
     with lock_output(request.output):
         job = prepare(request)
         return run_job(job, report, stop, models or Models(report), deliver)
@@ -106,12 +111,14 @@ def run_job(
     for note in job.notes:
         report(note)
     digests = models.fetch(weight_files(job), config.weights_dir)
-    store = open_store(job, fingerprint_parts.complete(job, digests), report)
+    parts = fingerprint_parts.complete(job, digests)
+    store = open_store(job, parts, report, restart=config.restart)
     settings = delivery_settings(job.delivery)
     tracer = Trace(job, store, report) if config.trace else None
     seconds: list[float] = []
     if not store.is_delivered(settings):
         seconds = render_missing(job, job.shots, store, report, stop, models, tracer)
+        store.delete_passes()
         deliver_frames(job, store, report, stop)
     if tracer:
         tracer.warn_if_nothing()
@@ -130,15 +137,17 @@ def render_shots(
 ) -> None:
     """Render some of the job's shots and keep their frames; the output is left to `render`.
 
-    Several processes may do so at the same time, each with shots of its own.
+    Several processes may do so at the same time, each with shots of its own. So the setting
+    `restart` throws away nothing but frames of other settings.
 
     Raises LockedError while another process renders one of them, or the whole output.
     """
     models = models or Models(report)
     digests = models.fetch(weight_files(job), job.config.weights_dir)
     parts = fingerprint_parts.complete(job, digests)
-    with lock_output(job.delivery.path, keep_empty=True):
-        store = open_store(job, parts, report)
+    job = replace(job, discards_other_frames=job.discards_other_frames or job.config.restart)
+    with lock_output(job.delivery.path, keep_empty=True, wait_seconds=OUTPUT_WAIT_SECONDS):
+        store = open_store(job, parts, report, restart=False)
     render_missing(job, shots, store, report, stop, models)
 
 
@@ -157,21 +166,22 @@ def render_missing(
     with deterministic(job.device.device):
         spare_memory(sparing=job.memory.tile > 0)
         plans = [plan_shot(job, shot, store) for shot in shots]
-        counter = begin_counting(job, plans, store, report, stop)
-        if any(plan.passes for plan in plans):
-            tools = build_tools(job, models)
+        check_left(job, plans, store, report)
+        tools = build_tools(job, models) if any(plan.passes for plan in plans) else None
+        # The first frame's time begins here: models are no part of it.
+        counter = begin_counting(job, plans, report, stop)
+        if tools:
             for plan in plans:
                 render_shot(job, plan, tools, store, counter, watcher)
     return counter.seconds
 
 
-def open_store(job: Job, parts: dict[str, Any], report: Report) -> Checkpoint:
+def open_store(job: Job, parts: dict[str, Any], report: Report, *, restart: bool) -> Checkpoint:
     """Open the checkpoint, with the frames that earlier runs left. Raises SettingsChangedError, and
     OutputError when another output has appeared since the job was prepared.
     """
     config = job.config
     store = Checkpoint(job.delivery.path, parts, job.size, job.frame_count)
-    restart = config.restart
     if job.discards_other_frames:
         restart |= read_record(store.folder).get("fingerprint") != store.fingerprint
     for warning in store.begin(
@@ -182,25 +192,28 @@ def open_store(job: Job, parts: dict[str, Any], report: Report) -> Checkpoint:
     return store
 
 
-def begin_counting(
-    job: Job, plans: Sequence[ShotPlan], store: Checkpoint, report: Report, stop: Stop
-) -> FrameCounter:
-    """Check the disk, report what is left to do, and return the counter for it."""
+def check_left(job: Job, plans: Sequence[ShotPlan], store: Checkpoint, report: Report) -> None:
+    """Check the disk for what is left to do, and note it down."""
     config = job.config
-    left = sum(plan.frame_count for plan in plans)
     frames = sum(len(plan.shot) for plan in plans)
-    total = config.passes * frames
     missing = sum(plan.missing_of_last_pass(config.passes) for plan in plans)
     check_space(job, missing)
     passes = f" in {config.passes} passes" if config.passes > 1 else ""
     store.log(
         f"rendering {missing} of {frames} frames of {config.input} as {store.fingerprint}{passes}"
     )
-    if left and config.passes > 1:
+    if config.passes > 1 and any(plan.passes for plan in plans):
         over = f"{config.passes} passes over {frames} frames"
-        report(Note(f"{over}: {total} to render in all"))
-    report(Started(total, total - left, *job.size))
-    return FrameCounter(total, total - left, report, stop, config.passes)
+        report(Note(f"{over}: {config.passes * frames} to render in all"))
+
+
+def begin_counting(job: Job, plans: Sequence[ShotPlan], report: Report, stop: Stop) -> FrameCounter:
+    """Report the begin, and count and time frames from now on."""
+    passes = job.config.passes
+    total = passes * sum(len(plan.shot) for plan in plans)
+    done = total - sum(plan.frame_count for plan in plans)
+    report(Started(total, done, *job.size))
+    return FrameCounter(total, done, report, stop, passes)
 
 
 def render_shot(
@@ -213,12 +226,21 @@ def render_shot(
 ) -> None:
     """Render what is left of one shot, pass after pass. Nothing of it depends on another shot.
 
+    Args:
+        plan: what was left of it when frames were counted.
+
     Raises LockedError while another process renders the shot.
     """
     passes = job.config.passes
     if not plan.passes:
         return
     with lock_shot(store.folder, plan.shot.first):
+        counted = plan.frame_count
+        # Another process may have rendered the shot since.
+        plan = plan_shot(job, plan.shot, store)
+        counter.done += counted - plan.frame_count
+        if not plan.passes:
+            return
         if passes > 1 and goes_back(plan, store, passes):
             back = "frames of earlier passes are missing or damaged: it goes back to pass "
             text = f"{back}{plan.passes[0].number}, and comes to the same result"
@@ -229,7 +251,7 @@ def render_shot(
                 store.delete_pass_frames(range(1, one.number - 1), plan.shot.indices)
             one.target.open()
             device = tools.stylizer.device
-            work = schedule_pass(job, plan, one, tools.flow, store, device)
+            work = schedule_pass(job, plan, one, tools.flow, store, device, counter.refuse_stopped)
             with prefetch_for(device, work) as schedule:
                 run_schedule(schedule, tools.stylizer, counter, watcher)
         if passes > 1:

@@ -92,7 +92,6 @@ def inspect(config: RenderConfig) -> Request:
     )
     known = fingerprint_parts.known_or_absent(request)
     refuse_changed_settings(request.output, known, restart=config.restart)
-    refuse_promised_size(request)
     return request
 
 
@@ -305,6 +304,8 @@ def refuse_promised_size(request: Request) -> None:
         return
     folder = request.output.parent
     stored = count_frame_files(request.output)
+    if is_own_output(request.output):
+        return
 
     def needed_bytes(frames: int) -> int:
         missing = max(0, frames - stored)

@@ -161,6 +161,7 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
             "size": min(config.size or long_side, PREVIEW_SIZE),
             "overwrite": True,
             "restart": False,
+            "trace": False,
             "keep_frames": False,
         }
     )

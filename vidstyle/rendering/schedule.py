@@ -16,7 +16,7 @@ the last one writes `frames/`. These folders alone say what is left to do.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -173,15 +173,27 @@ def unsaved_sources(plan: ShotPlan, store: Checkpoint) -> list[int]:
 
 
 def schedule_pass(
-    job: Job, plan: ShotPlan, one: Pass, flow: Flow, store: Checkpoint, device: torch.device
+    job: Job,
+    plan: ShotPlan,
+    one: Pass,
+    flow: Flow,
+    store: Checkpoint,
+    device: torch.device,
+    refuse_stopped: Callable[[], None],
 ) -> Generator[Work, None, None]:
     """Give the work of one pass over a shot, frame after frame. What flow was computed of is on the
     device if that is CUDA, everything else on the CPU.
+
+    Args:
+        refuse_stopped: raises where the user wants to stop; asked while source frames are saved.
     """
     if job.config.passes == 1:
         return linked_work(job, plan.shot, one, flow, device)
     if one.number == 1:
         return independent_work(job, plan, one, store)
+    if one is plan.passes[0]:
+        # An earlier run made the first pass, and has usually saved every source frame.
+        save_sources(job, unsaved_sources(plan, store), store, refuse_stopped)
     return revision_work(job, plan, one, flow, store, device)
 
 
@@ -205,17 +217,22 @@ def independent_work(
             yield Work(frame, None, one.target)
 
 
+def save_sources(
+    job: Job, indices: Collection[int], store: Checkpoint, refuse_stopped: Callable[[], None]
+) -> None:
+    """Save source frames for later passes."""
+    frames = stored_frames(job, indices, indices, store.source)
+    with contextlib.closing(frames):
+        for _ in frames:
+            refuse_stopped()
+
+
 def revision_work(
     job: Job, plan: ShotPlan, one: Pass, flow: Flow, store: Checkpoint, device: torch.device
 ) -> Generator[Work, None, None]:
     """Each frame from its image of the pass before, linked to the neighbour that this pass has just
     made: a later pass.
     """
-    # An earlier run made the first pass, and has usually saved every source frame.
-    if one is plan.passes[0]:
-        unsaved = set(unsaved_sources(plan, store))
-        for _ in stored_frames(job, unsaved, unsaved, store.source):
-            pass
     temporal_loss = one.number >= job.config.first_temporal_pass
     regions = job.label_maps.fixed if job.label_maps else None
     before = store.pass_frames(one.number - 1)

@@ -98,9 +98,10 @@ def linked_frames(
     """
     config = job.config
     distances = config.distances
-    track_static = config.rest == "hold" and not config.per_frame
+    needs_motion = job.engine.needs_motion
+    track_static = config.rest == "hold" and needs_motion
     first_wanted = min(wanted)
-    if config.per_frame:
+    if not needs_motion:
         begin = first_wanted
     elif track_static:
         begin = shot.first  # what is static depends on the whole shot so far
@@ -117,7 +118,7 @@ def linked_frames(
             if index in wanted:
                 frame = source_frame(job, index, image, make_masks and make_masks())
                 motion = None
-                if earlier and not config.per_frame:
+                if earlier and needs_motion:
                     motion = link_earlier_frames(
                         image, earlier, flow, distances, config.mask, static
                     )

@@ -29,7 +29,12 @@ from vidstyle.config.settings import RenderConfig, facts_of
 from vidstyle.errors import OutputError, SettingsChangedError
 from vidstyle.storage.atomic import disk_errors, write_atomically
 from vidstyle.storage.frame_store import FrameStore
-from vidstyle.storage.lock import lock_folder, remove_idle_shot_locks
+from vidstyle.storage.lock import (
+    is_shot_locked,
+    lock_folder,
+    refuse_locked_shots,
+    remove_idle_shot_locks,
+)
 from vidstyle.storage.record import (
     RENDER_FILES,
     FileIdentity,
@@ -66,7 +71,6 @@ class Checkpoint:
         self.size = size
         self.count = count
         self.final = FrameStore(self.folder / "frames", self.fingerprint, size)
-        self.frames = self.final.path
         self.source = FrameStore(self.folder / "source", f"{self.fingerprint}-source", size)
         self.record: dict[str, Any] = {}
 
@@ -87,6 +91,7 @@ class Checkpoint:
             SettingsChangedError: finished frames were made with other settings.
             OutputError: an output is there that this very render did not make, and may not be
                 replaced.
+            LockedError: frames that another process makes would be thrown away.
         """
         old = read_record(self.folder)
         # An old encoder may still run, whatever else is forgotten.
@@ -102,6 +107,8 @@ class Checkpoint:
             and (is_changed or not is_own_output(self.output))
         ):
             raise output_exists_error(self.output)
+        if restart or is_changed:
+            refuse_locked_shots(self.output)
         warnings = []
         if restart:
             self.final.delete()
@@ -123,6 +130,8 @@ class Checkpoint:
         now |= {"traced": traced} if traced else {}
         self.record = {**old, **now}
         self.final.open()
+        if not is_shot_locked(self.folder):
+            delete_half_written(self.folder)
         self.save_record()
         return warnings
 
@@ -146,14 +155,6 @@ class Checkpoint:
     def frame_path(self, index: int) -> Path:
         """Return the place of frame `index` of the output."""
         return self.final.frame_path(index)
-
-    def missing_frames(self) -> list[int]:
-        """Return the frames of the output that are still to render, in order."""
-        return self.final.missing_frames(range(self.count))
-
-    def save(self, index: int, image: Tensor) -> None:
-        """Write frame `index`, (3, H, W) in [0, 1]: whole on the disk when this returns."""
-        self.final.save(index, image)
 
     def load(self, index: int) -> Tensor:
         """Read frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
@@ -250,6 +251,13 @@ def remove_render_files(folder: Path) -> None:
             path.unlink(missing_ok=True)
     remove_idle_shot_locks(folder)
     (folder / "render.json").unlink(missing_ok=True)
+
+
+def delete_half_written(folder: Path) -> None:
+    """Remove the half-written frames of killed runs. No other process may write frames."""
+    with disk_errors(folder, begun=False):
+        for leftover in folder.glob("*/*.tmp"):
+            leftover.unlink(missing_ok=True)
 
 
 def pass_folders(folder: Path) -> list[Path]:
@@ -354,21 +362,26 @@ def is_encoder_alive(pid: int, temporary: Path) -> bool:
 
 
 @contextlib.contextmanager
-def lock_output(output: Path, *, keep_empty: bool = False) -> Iterator[None]:
+def lock_output(
+    output: Path, *, keep_empty: bool = False, wait_seconds: float = 0.0
+) -> Iterator[None]:
     """Keep other runs away from this output until the block ends.
 
     Args:
         keep_empty: the state directory stays although no frame is in it yet.
+        wait_seconds: how long another run is waited for.
 
     Raises LockedError.
     """
     folder = state_folder(output)
 
     def is_finished() -> bool:
-        if not keep_empty and not has_frames(folder):
-            # Refused, or stopped before the first frame: nothing to continue from.
+        # Refused, or stopped before the first frame: nothing to continue from, unless it is the
+        # record of a finished output, or another process has begun a shot.
+        is_empty = not has_frames(folder) and not is_shot_locked(folder)
+        if is_empty and not keep_empty and not is_own_output(output):
             remove_render_files(folder)
         return not (folder / "render.json").exists()
 
-    with lock_folder(folder, output, is_finished):
+    with lock_folder(folder, output, is_finished, wait_seconds):
         yield

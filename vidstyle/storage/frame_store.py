@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,10 +35,6 @@ class FrameStore:
         """Return the place of frame `index`."""
         return self.path / f"{index:06d}.png"
 
-    def list_files(self) -> list[Path]:
-        """List the files of frames that are there, whole or not."""
-        return list(self.path.glob("*.png"))
-
     def missing_frames(self, wanted: Iterable[int]) -> list[int]:
         """Return those of the wanted frames that must be made, in order: torn, foreign, empty and
         wrong-sized files count as missing.
@@ -51,11 +46,9 @@ class FrameStore:
         ]
 
     def open(self) -> None:
-        """Make the folder, and remove the half-written files of a killed run."""
+        """Make the folder."""
         with disk_errors(self.path.parent, begun=False):
             self.path.mkdir(parents=True, exist_ok=True)
-            for leftover in self.path.glob("*.tmp"):
-                leftover.unlink()
 
     def save(self, index: int, image: Tensor) -> None:
         """Write frame `index`, (3, H, W) in [0, 1]: whole on the disk when this returns."""
@@ -72,8 +65,6 @@ class FrameStore:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def delete_frames(self, indices: Iterable[int]) -> None:
-        """Remove some frames, and the folder with the last one."""
+        """Remove some frames. The folder stays: another process may be about to write to it."""
         for index in indices:
             self.frame_path(index).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.path.rmdir()

@@ -23,8 +23,14 @@ SHOT_LOCKS = "shot-*.lock"
 """The names of the locks of single shots, next to it."""
 
 
+SHOT_WAIT_SECONDS = 0.5
+"""How long the lock of a shot is waited for: whoever tidies up holds it for a moment."""
+
+
 @contextlib.contextmanager
-def lock_folder(folder: Path, output: Path, is_finished: Callable[[], bool]) -> Iterator[None]:
+def lock_folder(
+    folder: Path, output: Path, is_finished: Callable[[], bool], wait_seconds: float = 0.0
+) -> Iterator[None]:
     """Make a state directory and keep other processes away from it until the block ends.
 
     Args:
@@ -32,6 +38,7 @@ def lock_folder(folder: Path, output: Path, is_finished: Callable[[], bool]) -> 
         output: the file that is made, for the user.
         is_finished: asked at the end, under the lock. Where it says True, the lock's file goes, and
             with it the directory if that is empty.
+        wait_seconds: how long another process is waited for.
 
     Raises:
         LockedError: another process holds the lock.
@@ -40,7 +47,7 @@ def lock_folder(folder: Path, output: Path, is_finished: Callable[[], bool]) -> 
     path = folder / OUTPUT_LOCK
     with disk_errors(folder, begun=False):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = _acquire_lock(path)
+        lock = _acquire_lock(path, wait_seconds)
     if lock is None:
         raise _output_locked_error(output)
     finished = False
@@ -70,7 +77,7 @@ def lock_shot(folder: Path, first_frame: int) -> Iterator[None]:
     """
     path = folder / f"shot-{first_frame:06d}.lock"
     with disk_errors(folder):
-        lock = _acquire_lock(path)
+        lock = _acquire_lock(path, SHOT_WAIT_SECONDS)
     if lock is None:
         raise LockedError(
             f"the shot that begins with frame {first_frame} is being rendered",
@@ -114,9 +121,26 @@ def remove_idle_shot_locks(folder: Path) -> None:
                 _release_lock(lock, path, remove=True)
 
 
-def _acquire_lock(path: Path) -> FileLock | None:
-    """Take the lock at once; None when another process holds it. Raises OSError."""
-    lock = FileLock(path, timeout=0)
+def refuse_locked_shots(output: Path) -> None:
+    """Raise LockedError while another process renders a shot of `output`."""
+    folder = state_folder(output)
+    if is_shot_locked(folder):
+        raise LockedError(
+            f"shots of {output} are being rendered",
+            f"other processes hold {folder / SHOT_LOCKS}",
+            "wait for them, or choose another -o",
+        )
+
+
+def is_shot_locked(folder: Path) -> bool:
+    """Tell whether a process renders a shot of this state directory."""
+    remove_idle_shot_locks(folder)
+    return any(folder.glob(SHOT_LOCKS))
+
+
+def _acquire_lock(path: Path, wait_seconds: float = 0.0) -> FileLock | None:
+    """Take the lock; None when another process holds it all the time. Raises OSError."""
+    lock = FileLock(path, timeout=wait_seconds)
     try:
         lock.acquire()
     except Timeout:
