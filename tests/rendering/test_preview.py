@@ -23,7 +23,7 @@ from tests.helpers.decoding import frames_of
 from tests.helpers.features import TinyFeatures
 from tests.stylize.optimising import build_stylizer
 from vidstyle.config.settings import RenderConfig
-from vidstyle.errors import Interrupted, OutputError
+from vidstyle.errors import DiskSpaceError, Interrupted, OutputError
 from vidstyle.events import Event, FrameDone, silent
 from vidstyle.frames import Timeline
 from vidstyle.machine import disk
@@ -330,6 +330,15 @@ def test_a_preview_in_passes_tells_of_the_disk_for_all_of_them(
     assert made.full_bytes == disk.needed_bytes((48, 32), 12, 12 + 2 * 6)
     assert made.frames == 2
     assert {p.name for p in tmp_path.iterdir()} == {"out.preview.mp4", "out.preview.png"}
+
+
+def test_a_preview_needs_the_disk_for_its_own_frames_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 50_000)
+    with pytest.raises(DiskSpaceError):
+        pipeline.render(settings())
+    assert preview(settings(duration=0.2)).frames == 2
 
 
 def test_an_animation_gets_a_clip(settings: Settings, film: Path, tmp_path: Path) -> None:
