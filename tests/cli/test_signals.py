@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +34,46 @@ def test_the_first_ctrl_c_of_a_render_only_asks(
     signal.raise_signal(signal.SIGINT)
     assert signals.stop_requested()
     assert "Ctrl-C again" in capsys.readouterr().err
+
+
+class InterruptedFile(io.RawIOBase):
+    """A file during whose first writing Ctrl-C is pressed."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("wb", buffering=0)
+        self.pressed = False
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+    def write(self, data: object) -> int:
+        if not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
+        return self.file.write(data)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        super().close()
+        self.file.close()
+
+
+def test_ctrl_c_while_progress_is_printed_disturbs_neither(
+    signals: Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals.watch(Started(3, 0, 8, 8))
+    path = tmp_path / "stderr.txt"
+    stream = io.TextIOWrapper(io.BufferedWriter(InterruptedFile(path)), write_through=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    print("frame 1/3", file=sys.stderr, flush=True)
+    assert signals.stop_requested()
+    monkeypatch.undo()
+    stream.close()
+    text = path.read_text()
+    assert "frame 1/3" in text
+    assert "Ctrl-C again" in text
 
 
 def test_the_second_ctrl_c_stops_at_once(signals: Signals) -> None:

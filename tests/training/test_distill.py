@@ -162,7 +162,7 @@ def test_a_training_from_weights_continues_them_and_says_where_its_code_changed(
     whole, parts, changed = written
     assert parts.read_bytes() == whole.read_bytes()
     card = card_of(changed)
-    assert card["began from"]["network"] == card["network"]
+    assert card["began from"]["network"] == card_of(INIT)["network"]
     assert [(x["round"], x["commit"]) for x in card["history"]] == [(0, "one"), (1, "two")]
     assert load_file(changed).keys() == load_file(whole).keys()
     assert all(torch.equal(x, load_file(whole)[name]) for name, x in load_file(changed).items())

@@ -6,6 +6,7 @@ are kept either way.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -43,7 +44,7 @@ class Signals:
         """Note the first Ctrl-C of a render, and raise `Interrupted` at any other signal."""
         if number == signal.SIGINT and self.rendering and not self.requested:
             self.requested = True
-            print("finishing this frame; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+            write_to_stderr("finishing this frame; Ctrl-C again stops at once\n")
             return
         # Tidying up must not be interrupted in turn.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -51,3 +52,14 @@ class Signals:
         raise Interrupted(
             how, "all finished frames are kept", "the same command continues", 128 + number
         )
+
+
+def write_to_stderr(text: str) -> None:
+    """Write to stderr from a signal handler: it may have interrupted a `print`, and the buffer of
+    the stream takes no second call meanwhile.
+    """
+    try:
+        os.write(sys.stderr.fileno(), text.encode())
+    except OSError:
+        # A stream without a file.
+        sys.stderr.write(text)
