@@ -84,3 +84,12 @@ Report = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """Ignore an event."""
+
+
+Stop = Callable[[], bool]
+"""Asked before every frame and while encoding; True ends the render with `Interrupted`."""
+
+
+def never_stop() -> bool:
+    """Go on."""
+    return False

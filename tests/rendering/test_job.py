@@ -13,7 +13,7 @@ from tests.helpers.renders import frames_of, run
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import LockedError
 from vidstyle.events import Event, FrameDone, Started
-from vidstyle.rendering import pipeline
+from vidstyle.rendering import shot_render
 from vidstyle.rendering.job import FrameRange
 from vidstyle.rendering.pipeline import render, render_shots
 from vidstyle.rendering.prepare import inspect, prepare
@@ -125,9 +125,9 @@ def test_the_time_of_frames_begins_when_the_models_are_there(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened: list[object] = []
-    build_tools = pipeline.build_tools
+    build_tools = shot_render.build_tools
     monkeypatch.setattr(
-        pipeline, "build_tools", lambda *args: happened.append("built") or build_tools(*args)
+        shot_render, "build_tools", lambda *args: happened.append("built") or build_tools(*args)
     )
     render(settings(duration=0.1), lambda event: happened.append(type(event)))
     assert happened.count("built") == happened.count(Started) == 1

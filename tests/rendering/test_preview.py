@@ -27,7 +27,7 @@ from vidstyle.errors import DiskSpaceError, Interrupted, OutputError
 from vidstyle.events import Event, FrameDone, silent
 from vidstyle.frames import Timeline
 from vidstyle.machine import disk
-from vidstyle.rendering import pipeline
+from vidstyle.rendering import pipeline, shot_render
 from vidstyle.rendering.engines import optimiser_settings
 from vidstyle.rendering.estimate import (
     LinkedFrames,
@@ -39,10 +39,11 @@ from vidstyle.rendering.estimate import (
 from vidstyle.rendering.job import Job
 from vidstyle.rendering.loop import FrameCounter
 from vidstyle.rendering.models import RenderTools
-from vidstyle.rendering.pipeline import render_shot
 from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.rendering.preview import Preview, choose_seconds, preview, refuse_foreign
 from vidstyle.rendering.schedule import plan_shot
+from vidstyle.rendering.shot_render import render_shot
+from vidstyle.rendering.sources import read_style_images
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.stylize.resample import CANVAS_MARGIN
 from vidstyle.video import ffmpeg
@@ -242,7 +243,7 @@ def timed_tools(job: Job, clock: Clock, polish: int, coarsest: int = 64) -> Rend
     stylizer = build_stylizer(
         replace(settings, pyramid=pyramid),
         Timed(clock, 1.0),
-        job.style_images,
+        read_style_images(job),
         (32, 48),
         refinement=Timed(clock, 16.0) if polish else None,
         clock=clock.perf_counter,
@@ -316,7 +317,7 @@ def test_a_preview_uses_the_memory_mode_of_the_render(
 ) -> None:
     """With tiles the allocator gives memory back at once."""
     modes: list[bool] = []
-    monkeypatch.setattr(pipeline, "spare_memory", lambda *, sparing: modes.append(sparing))
+    monkeypatch.setattr(shot_render, "spare_memory", lambda *, sparing: modes.append(sparing))
     for tile, expected in ((None, False), (16, True)):
         preview(settings(duration=0.2, tile=tile))
         assert modes == [expected]

@@ -28,9 +28,9 @@ from vidstyle.rendering import pipeline
 from vidstyle.rendering.job import FrameRange
 from vidstyle.rendering.loop import FrameCounter
 from vidstyle.rendering.models import Models, RenderTools, build_tools
-from vidstyle.rendering.pipeline import render_shot
 from vidstyle.rendering.prepare import disk_needed, inspect, prepare
 from vidstyle.rendering.schedule import neighbour_of, plan_shot
+from vidstyle.rendering.shot_render import render_shot
 from vidstyle.storage import record
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.storage.frame_store import FrameStore

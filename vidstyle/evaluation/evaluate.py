@@ -8,7 +8,6 @@ Source, result and baseline are read at the same time; memory does not grow with
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from vidstyle.evaluation.instruments import (
 from vidstyle.evaluation.measure import CONSTANTS, SOURCE, Meter
 from vidstyle.evaluation.metrics import METRICS_VERSION
 from vidstyle.evaluation.scorecard import ScoreCard
-from vidstyle.events import Measured, Report, silent
+from vidstyle.events import Measured, Report, Stop, never_stop, silent
 from vidstyle.machine.device import deterministic, resolve_device
 from vidstyle.machine.versions import library_versions
 from vidstyle.storage.atomic import sha256
@@ -48,7 +47,7 @@ def evaluate(
     weights_dir: Path | None = None,
     device: str = "auto",
     report: Report = silent,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never_stop,
 ) -> ScoreCard:
     """Measure `result`, a stylised clip, against `source`, the clip that it was made from.
 
@@ -86,7 +85,7 @@ def measure_clips(
     instruments: Instruments,
     style_image: Tensor | None,
     report: Report,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> Meter:
     """Read all clips frame by frame and measure them. Raises Interrupted."""
     clips = comparison.clips

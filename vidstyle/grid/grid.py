@@ -13,8 +13,8 @@ values::
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,24 @@ from vidstyle.config.fingerprint import fingerprint, hash_values
 from vidstyle.config.settings import RenderConfig
 from vidstyle.config.style_images import StyleImage
 from vidstyle.errors import ConfigError, InputError, Interrupted, OutputError, StyleError
-from vidstyle.events import Download, Event, FrameDone, Note, Report, Started, silent
+from vidstyle.events import (
+    Download,
+    Event,
+    FrameDone,
+    Note,
+    Report,
+    Started,
+    Stop,
+    never_stop,
+    silent,
+)
 from vidstyle.frames import to_uint16
 from vidstyle.grid import contact_sheet
 from vidstyle.grid.axes import Axis, Cell, label_setting, make_cells
 from vidstyle.grid.still_frame import save_still
 from vidstyle.rendering import fingerprint_parts
 from vidstyle.rendering.engines import check_engine_settings
+from vidstyle.rendering.job import Job
 from vidstyle.rendering.models import Models, weight_files
 from vidstyle.rendering.pipeline import render_job
 from vidstyle.rendering.prepare import inspect, prepare
@@ -40,7 +51,7 @@ from vidstyle.storage import atomic, lock, png16, record
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.video import delivery, image_io
 from vidstyle.video.probe import Source, probe
-from vidstyle.video.read import fit, read, read_image
+from vidstyle.video.read import read, read_image
 
 CELL_LONG_SIDE = 320
 """The long side of a cell in pixels, where nothing else is asked for."""
@@ -69,16 +80,15 @@ class GridResult:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and the settings of its render, of the frame that all cells show."""
+    """A cell and its render, of the frame that all cells show."""
 
     cell: Cell
-    config: RenderConfig
+    job: Job
 
     @property
     def path(self) -> Path:
         """The file of the finished cell, named after the fingerprint of the render."""
-        assert self.config.output is not None, "plan_cell has named it"
-        return self.config.output
+        return self.job.delivery.path
 
 
 @dataclass
@@ -158,7 +168,7 @@ def render_grid(
     settings: Mapping[str, Any],
     axes: Sequence[Axis],
     report: Report = silent,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never_stop,
 ) -> GridResult:
     """Render the cells that are missing, and then the sheet of them all.
 
@@ -183,19 +193,16 @@ def render_grid(
             save_still(source, config.start, still, report)
         models = Models(report)
         planned = [plan_cell(cell, source, still, folder, models) for cell in cells]
-        pictured = probe(still)
-        size = fit(pictured.width, pictured.height, planned[0].config.size)
         progress = CellProgress(report, len(planned), sum(is_finished(one.path) for one in planned))
         label = label_sheet(axes, planned)
         if is_up_to_date(output, label) and not config.keep_frames and not config.overwrite:
             report(Note(f"{output} is this very grid; -f renders it again"))
         else:
             refuse_other(output, label, overwrite=config.overwrite)
-            render_cells(planned, size, models, progress, stop)
+            render_cells(planned, models, progress, stop)
             # Another program may have written the output meanwhile.
             refuse_other(output, label, overwrite=config.overwrite)
-            frame = next(iter(read(pictured, size))).image
-            sheet = compose_sheet(planned, axes, frame)
+            sheet = compose_sheet(planned, axes)
             with disk_errors(folder.path):
                 atomic.write_atomically(output, encode_sheet(sheet, output, label))
         folder.is_complete = True
@@ -276,7 +283,7 @@ def plan_cell(
     job = prepare(inspect(unnamed))
     digests = models.fetch(weight_files(job), config.weights_dir)
     path = folder.cells / f"{fingerprint(fingerprint_parts.complete(job, digests))}.png"
-    return PlannedCell(cell, config.model_copy(update={"output": path}))
+    return PlannedCell(cell, replace(job, delivery=replace(job.delivery, path=path)))
 
 
 def configure_still(config: RenderConfig, source: Source, still: Path) -> RenderConfig:
@@ -319,15 +326,12 @@ def is_up_to_date(output: Path, label: str) -> bool:
 
 def render_cells(
     planned: Sequence[PlannedCell],
-    size: tuple[int, int],
     models: Models,
     progress: CellProgress,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> None:
-    """Render every cell that is missing, of `size` (width, height), into its file. Raises
-    Interrupted.
-    """
-    progress.report(Started(progress.total, progress.done, *size))
+    """Render every cell that is missing into its file. Raises Interrupted."""
+    progress.report(Started(progress.total, progress.done, *planned[0].job.size))
     for number, one in enumerate(planned, 1):
         if is_finished(one.path):
             continue
@@ -339,15 +343,16 @@ def render_cells(
                 130,
             )
         progress.report(Note(f"cell {number} of {progress.total}: {one.cell}"))
-        # Prepared again: not the style images of all cells are in memory at once.
-        render_job(prepare(inspect(one.config)), progress, models=models)
+        render_job(one.job, progress, models=models)
         progress.done += 1
 
 
-def compose_sheet(planned: Sequence[PlannedCell], axes: Sequence[Axis], frame: Tensor) -> Tensor:
-    """Compose the sheet, (3, H, W) in [0, 1]: the cells with their labels, the frame (3, h, w) and
-    the style images.
+def compose_sheet(planned: Sequence[PlannedCell], axes: Sequence[Axis]) -> Tensor:
+    """Compose the sheet, (3, H, W) in [0, 1]: the cells with their labels, the frame and the style
+    images.
     """
+    job = planned[0].job
+    frame = next(iter(read(job.source, job.size))).image
     column_count = len(axes[0].values)
     pictures = [read_image(one.path, InputError) for one in planned]
     columns = [one.cell for one in planned[:column_count]]

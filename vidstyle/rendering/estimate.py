@@ -19,6 +19,7 @@ from vidstyle.motion.correspondence import link_frames
 from vidstyle.rendering.engines import create_engine
 from vidstyle.rendering.models import RenderTools
 from vidstyle.rendering.prepare import fit_memory
+from vidstyle.rendering.sources import read_style_images
 from vidstyle.storage import png16
 from vidstyle.video.read import read
 
@@ -135,7 +136,7 @@ def estimate_render(
         fit = fit_memory(config, engine, full.size, device, full.output)
         stylizer = engine.build(
             models.for_job(preview),
-            preview.style_images,
+            read_style_images(preview),
             full.size,
             device.device,
             tile=fit.tile,

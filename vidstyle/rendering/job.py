@@ -13,14 +13,13 @@ from vidstyle.frames import Timeline
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor
-
     from vidstyle.config.settings import RenderConfig
     from vidstyle.events import Note
     from vidstyle.machine.device import ComputeDevice
     from vidstyle.rendering.label_maps import LabelMaps
     from vidstyle.rendering.memory import MemoryFit
     from vidstyle.stylize.engine import Engine
+    from vidstyle.stylize.oklab import ColourStatistics
     from vidstyle.video.delivery import Delivery
     from vidstyle.video.probe import Source
     from vidstyle.video.seek import SeekIndex
@@ -50,7 +49,6 @@ class Request:
     """A render that has passed every check for which the input need not be decoded.
 
     Args:
-        style_images: as they are in their files.
         size: (width, height) of the render.
         notes: what the user should know before it starts.
     """
@@ -58,7 +56,6 @@ class Request:
     config: RenderConfig
     source: Source
     delivery: Delivery
-    style_images: tuple[Tensor, ...]
     size: tuple[int, int]
     device: ComputeDevice
     engine: Engine
@@ -82,7 +79,8 @@ class Job:
         cuts: the first frames of shots in the whole input.
         seek: where decoding can begin in the input.
         size: (width, height) of the render.
-        style_images: each (3, H, W), in the colours that they are matched in.
+        source_colours: the statistics of all frames of the source together, where the style images
+            are matched to them.
         memory: what the render takes, and the tiles that features are computed in.
         notes: what the user should know before it starts.
         discards_other_frames: whether frames that other settings made are thrown away without
@@ -92,7 +90,7 @@ class Job:
     config: RenderConfig
     source: Source
     delivery: Delivery
-    style_images: tuple[Tensor, ...]
+    source_colours: ColourStatistics | None
     timeline: Timeline
     cuts: tuple[int, ...]
     seek: SeekIndex

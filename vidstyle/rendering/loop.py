@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from vidstyle.errors import Interrupted
-from vidstyle.events import FrameDone, Report
+from vidstyle.events import FrameDone, Report, Stop
 from vidstyle.machine.allocator import return_memory
 from vidstyle.rendering.prefetch import hand_over
 from vidstyle.stylize.engine import MultiPassStylizer, State, Step, Stylizer
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from vidstyle.rendering.schedule import Work
     from vidstyle.storage.frame_store import FrameStore
     from vidstyle.stylize.engine import Observer
-
-Stop = Callable[[], bool]
-"""Asked before every frame and while encoding; True ends the render with `Interrupted`."""
 
 WAITING_FRAMES = {"cpu": 0}
 """The number of finished frames that may still be on their way to the disk while the next one is

@@ -13,6 +13,7 @@ from vidstyle.events import Download, Report, silent
 from vidstyle.features.extractor import Network, build_network
 from vidstyle.machine.device import ComputeDevice, Precision
 from vidstyle.motion.flow import DIS, RAFT, Flow
+from vidstyle.rendering.sources import read_style_images
 from vidstyle.weights.fetch import fetch_weights, load_weights
 from vidstyle.weights.locate import locate_weights
 from vidstyle.weights.registry import REGISTRY
@@ -96,7 +97,7 @@ def build_tools(job: Job, models: Models) -> RenderTools:
     """Load the networks and build the stylizer of a render."""
     stylizer = job.engine.build(
         models.for_job(job),
-        job.style_images,
+        read_style_images(job),
         job.size,
         job.device.device,
         tile=job.memory.tile,

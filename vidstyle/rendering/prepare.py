@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from vidstyle.config.settings import RenderConfig
     from vidstyle.frames import Timeline
@@ -60,7 +59,7 @@ def inspect(config: RenderConfig) -> Request:
     device = choose_device(config.device, config.precision)
     engine = create_engine(config, device)
     source = probe(config.input)
-    images = load_style_images(config, source)
+    check_style_images(config, source)
     size = read.fit(source.width, source.height, config.size)
     delivery = plan_output(config, source, size)
     if delivery.path.exists() and not config.overwrite and not is_own_output(delivery.path):
@@ -82,7 +81,6 @@ def inspect(config: RenderConfig) -> Request:
         config=config,
         source=source,
         delivery=delivery,
-        style_images=images,
         size=size,
         device=device,
         engine=engine,
@@ -125,14 +123,11 @@ def prepare(request: Request) -> Job:
     # Some containers cannot keep all times.
     delivery = plan_output(config, request.source, request.size, scanned.timeline)
     notes += note_unseen_styles(config.style, scanned.timeline, part)
-    style_images_in_use = request.style_images
-    if config.keep_colors == "match":
-        style_images_in_use = match_style_colours(request.style_images, colours.statistics())
     job = Job(
         config=config,
         source=request.source,
         delivery=delivery,
-        style_images=style_images_in_use,
+        source_colours=colours.statistics() if config.keep_colors == "match" else None,
         timeline=scanned.timeline,
         cuts=shots.find_cuts(differences.scores),
         seek=scanned.seek_index,
@@ -149,12 +144,9 @@ def prepare(request: Request) -> Job:
     return job
 
 
-def load_style_images(config: RenderConfig, source: Source) -> tuple[Tensor, ...]:
-    """Load the style images, each (3, H, W); of a texture the input itself, and none where no style
-    is asked for.
-
-    Raises StyleError when one cannot be read, ConfigError when a texture is asked for of something
-    that moves, or a style that moves for something that does not.
+def check_style_images(config: RenderConfig, source: Source) -> None:
+    """Raise StyleError when a style image cannot be read, ConfigError when a texture is asked for
+    of something that moves, or a style that moves for something that does not.
     """
     if config.texture and source.kind != "image":
         why = f"{config.input} is a {source.kind}"
@@ -165,18 +157,8 @@ def load_style_images(config: RenderConfig, source: Source) -> tuple[Tensor, ...
         why = f"{config.input} is an image, and {timed[0].path} has a time: {timed[0].at:g} s"
         hint = "give weights without times, as in a.jpg:0.7"
         raise ConfigError("an image has no time", why, hint)
-    return tuple(read.read_image(path, StyleError) for path in config.style_files)
-
-
-def match_style_colours(
-    images: tuple[Tensor, ...], source_colours: oklab.ColourStatistics
-) -> tuple[Tensor, ...]:
-    """Bring the style images into the colours of the source.
-
-    Args:
-        source_colours: the statistics of all frames of the source together.
-    """
-    return tuple(oklab.match_statistics(image, source_colours) for image in images)
+    for path in config.style_files:
+        read.read_image(path, StyleError)
 
 
 def plan_output(

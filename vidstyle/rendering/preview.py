@@ -13,18 +13,18 @@ import torch
 import torch.nn.functional as F
 
 from vidstyle.errors import OutputError
-from vidstyle.events import Report, silent
+from vidstyle.events import Report, Stop, never_stop, silent
 from vidstyle.frames import to_uint16
 from vidstyle.machine import disk
 from vidstyle.motion.shots import middle_of_longest_shot
+from vidstyle.rendering.encoding import encode_frames
 from vidstyle.rendering.estimate import FullRender, LinkedFrames, estimate_render
 from vidstyle.rendering.job import FrameRange
 from vidstyle.rendering.label_maps import LabelMaps
-from vidstyle.rendering.loop import Stop
 from vidstyle.rendering.models import Models
-from vidstyle.rendering.pipeline import encode_frames, never_stop, render_job
+from vidstyle.rendering.pipeline import render_job
 from vidstyle.rendering.prepare import choose_part, inspect, prepare
-from vidstyle.rendering.sources import decode_images
+from vidstyle.rendering.sources import decode_images, read_style_images
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import write_atomically
 from vidstyle.units import clock_time, counted, disk_space
@@ -232,7 +232,7 @@ def write_sheet(path: Path, job: Job, store: Checkpoint) -> None:
     last = job.frame_count - 1
     columns = {round(i * last / max(1, SHEET_COLUMNS - 1)) for i in range(SHEET_COLUMNS)}
     tall = 2 * height + SHEET_GAP
-    images = [scale_to_height(image, tall) for image in job.style_images]
+    images = [scale_to_height(image, tall) for image in read_style_images(job)]
     across = sum(image.shape[2] + SHEET_GAP for image in images)
     across += SHEET_GAP + len(columns) * (width + SHEET_GAP)
     sheet = torch.ones(3, tall + 2 * SHEET_GAP, across)

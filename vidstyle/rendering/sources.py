@@ -13,10 +13,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vidstyle.config import style_images
+from vidstyle.errors import StyleError
 from vidstyle.frames import Frame, FrameStyle, Motion
 from vidstyle.motion.correspondence import link_earlier_frames
 from vidstyle.motion.static import StaticTracker
 from vidstyle.rendering.prefetch import prefetch, upload_image
+from vidstyle.stylize import oklab
 from vidstyle.video import read
 
 if TYPE_CHECKING:
@@ -55,6 +57,19 @@ def style_of(job: Job, index: int) -> FrameStyle:
     changes = sum(a != b for a, b in pairwise(mixtures))
     transition = min(1.0, TRANSITION_SHARE * changes / (len(mixtures) - 1))
     return FrameStyle(mixture_of(job, index), transition)
+
+
+def read_style_images(job: Job) -> tuple[Tensor, ...]:
+    """Read the style images of a render, each (3, H, W), in the colours of the source where they
+    are matched to it. A texture has the input itself; there are none where no style is asked for.
+
+    Raises StyleError when one cannot be read.
+    """
+    images = (read.read_image(path, StyleError) for path in job.config.style_files)
+    colours = job.source_colours
+    if colours is None:
+        return tuple(images)
+    return tuple(oklab.match_statistics(image, colours) for image in images)
 
 
 def decode_images(job: Job, first: int, stop: int) -> Generator[tuple[int, Tensor], None, None]:

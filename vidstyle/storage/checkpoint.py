@@ -74,6 +74,10 @@ class Checkpoint:
         self.source = FrameStore(self.folder / "source", f"{self.fingerprint}-source", size)
         self.record: dict[str, Any] = {}
 
+    def has_changed(self) -> bool:
+        """Tell whether what is on the disk is of other settings, or nothing is."""
+        return bool(read_record(self.folder).get("fingerprint") != self.fingerprint)
+
     def begin(
         self, versions: dict[str, str], *, restart: bool, overwrite: bool = True
     ) -> list[str]:

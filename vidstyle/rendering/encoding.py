@@ -1,0 +1,72 @@
+"""The encoding of finished frames into the output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vidstyle.errors import Interrupted
+from vidstyle.events import Encoding, Report, Stop
+from vidstyle.video.write import FinishedFilm, encode_film
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from vidstyle.rendering.job import Job
+    from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.video.delivery import Delivery
+
+
+def delivery_settings(delivery: Delivery) -> dict[str, Any]:
+    """Name the settings by which encoded files of the same frames differ."""
+    return {
+        "codec": delivery.codec,
+        "crf": delivery.crf,
+        "container": delivery.container,
+        "pix_fmt": delivery.pix_fmt,
+    }
+
+
+def deliver(job: Job, store: Checkpoint, report: Report, stop: Stop) -> None:
+    """Encode the frames and give the result its name."""
+    encode_frames(job, store, report, stop, delivery_settings(job.delivery))
+    store.log(f"delivered {store.output}")
+
+
+def encode_frames(
+    job: Job,
+    store: Checkpoint,
+    report: Report,
+    stop: Stop,
+    settings: dict[str, Any],
+    pictures: Sequence[Path] = (),
+) -> None:
+    """Encode the frames, or as many other `pictures`, and give the result its name.
+
+    Args:
+        settings: what the record says of the encoded file.
+    """
+
+    def on_start(pid: int, temporary: Path) -> None:
+        store.save_record(encoder={"pid": pid, "temporary": str(temporary)})
+
+    def on_frame(done: int) -> None:
+        if stop():
+            raise Interrupted(
+                "interrupted while encoding",
+                "all frames are done and kept",
+                "the same command continues",
+                130,
+            )
+        report(Encoding(done, store.count))
+
+    film = FinishedFilm(
+        pictures or [store.frame_path(i) for i in range(store.count)],
+        job.rendered_timeline,
+        job.delivery,
+        job.source,
+        sar=job.source.sar,
+        trim=job.trim,
+    )
+    temporary = encode_film(film, store.folder, on_start, on_frame)
+    store.deliver(temporary, settings, overwrite=job.config.overwrite)
