@@ -382,15 +382,15 @@ def place_originals(
     """
     names = [axis.name for axis in axes]
     if "style" not in names:
-        together = [frame, *read_style_images(rows[0])]
+        together = [frame, *read_cell_styles(rows[0])]
         return contact_sheet.Originals([], [], [together, *([] for _ in rows[1:])])
     if names[0] == "style":
-        above = [read_style_images(cell)[0] for cell in columns]
+        above = [read_cell_styles(cell)[0] for cell in columns]
         return contact_sheet.Originals([frame], above, [[] for _ in rows])
-    return contact_sheet.Originals([frame], [], [read_style_images(cell) for cell in rows])
+    return contact_sheet.Originals([frame], [], [read_cell_styles(cell) for cell in rows])
 
 
-def read_style_images(cell: Cell) -> list[Tensor]:
+def read_cell_styles(cell: Cell) -> list[Tensor]:
     """Read the style images of a cell, (3, H, W) each, every file once."""
     paths = dict.fromkeys(one.path for one in cell.config.style)
     return [read_image(path, StyleError) for path in paths]

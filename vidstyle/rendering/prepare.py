@@ -59,7 +59,11 @@ def inspect(config: RenderConfig) -> Request:
     device = choose_device(config.device, config.precision)
     engine = create_engine(config, device)
     source = probe(config.input)
-    check_style_images(config, source)
+    if config.texture:
+        check_texture_input(source)
+    check_style_times(config.style, source)
+    for path in config.style_files:
+        read.read_image(path, StyleError)
     size = read.fit(source.width, source.height, config.size)
     delivery = plan_output(config, source, size)
     if delivery.path.exists() and not config.overwrite and not is_own_output(delivery.path):
@@ -144,21 +148,21 @@ def prepare(request: Request) -> Job:
     return job
 
 
-def check_style_images(config: RenderConfig, source: Source) -> None:
-    """Raise StyleError when a style image cannot be read, ConfigError when a texture is asked for
-    of something that moves, or a style that moves for something that does not.
-    """
-    if config.texture and source.kind != "image":
-        why = f"{config.input} is a {source.kind}"
+def check_texture_input(source: Source) -> None:
+    """Raise ConfigError when a texture is asked for of something that moves."""
+    if source.kind != "image":
+        why = f"{source.path} is a {source.kind}"
         hint = "take a frame of it, as a PNG or JPEG"
         raise ConfigError("a texture is made from an image", why, hint)
-    timed = [one for one in config.style if one.at is not None]
+
+
+def check_style_times(styles: Sequence[style_images.StyleImage], source: Source) -> None:
+    """Raise ConfigError when the style moves, and the input does not."""
+    timed = [one for one in styles if one.at is not None]
     if source.kind == "image" and timed:
-        why = f"{config.input} is an image, and {timed[0].path} has a time: {timed[0].at:g} s"
+        why = f"{source.path} is an image, and {timed[0].path} has a time: {timed[0].at:g} s"
         hint = "give weights without times, as in a.jpg:0.7"
         raise ConfigError("an image has no time", why, hint)
-    for path in config.style_files:
-        read.read_image(path, StyleError)
 
 
 def plan_output(
