@@ -62,6 +62,9 @@ OFFSET = 0.15
 """Share of its mean over pictures that relu4_2's map is shipped without. The mean counts in |P|^2
 and tells nothing of a picture: without some of it a change of content weighs more, which the
 network takes for smaller than VGG-19 does."""
+DIRECTION_BATCHES = 24
+"""Batches of four images, in which the teacher's directions and the first heads are found."""
+
 LOOKED_AT = (*STYLE_LAYERS, *CONTENT_LAYERS)
 SETTINGS = ("seed", "crop", "visits", "pool", "advance", "longest", "batch", "rate")
 """Arguments that the weights depend on, and that stay as they are under way."""
@@ -131,7 +134,8 @@ class Run:
     def begin(self) -> None:
         rng = random.Random(self.args.seed)
         batches = [
-            torch.stack([self.images.any(rng) for _ in range(4)]).to(self.device) for _ in range(24)
+            torch.stack([self.images.any(rng) for _ in range(4)]).to(self.device)
+            for _ in range(DIRECTION_BATCHES)
         ]
         self.teacher.find_directions(batches)
         samples = [

@@ -173,6 +173,8 @@ def started(
                 process.kill()
         return
     with tempfile.TemporaryDirectory() as folder:
+        for name in ("out", "err"):
+            (Path(folder) / name).touch()  # it may be killed before it opens them
         child = context.Process(target=become_command, args=(call, words, Path(folder), cwd))
         child.start()
         fork = Fork(child, Path(folder))

@@ -318,7 +318,7 @@ def test_a_preview_uses_the_memory_mode_of_the_render(
     """With tiles the allocator gives memory back at once."""
     modes: list[bool] = []
     monkeypatch.setattr(shot_render, "spare_memory", lambda *, sparing: modes.append(sparing))
-    for tile, expected in ((None, False), (16, True)):
+    for tile, expected in ((None, False), (32, True)):
         preview(settings(duration=0.2, tile=tile))
         assert modes == [expected]
         modes.clear()

@@ -44,10 +44,13 @@ INIT = Path(extractor.__file__).parents[1] / "assets" / "lite.safetensors"
 
 
 @pytest.fixture
-def arguments(folder: Path, shared: Path) -> Callable[..., list[str]]:
+def arguments(
+    folder: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[str]]:
     """The command line of a small training in the folder `work`, its weights in `work / "out"`."""
     if not hasattr(torch.optim, "Muon"):
         pytest.skip("training needs torch 2.9 or newer")
+    monkeypatch.setattr(distill, "DIRECTION_BATCHES", 6)
 
     def make(work: Path, *more: object) -> list[str]:
         pool = "--crop 64 --pool 2 --batch 1 --advance 1 --longest 8"
