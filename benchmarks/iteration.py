@@ -10,8 +10,8 @@ turn; medians. On CUDA with deterministic kernels and without TF32, as a render 
 else computes: threads that wait for one another on shared cores distort the ratios, most of all at
 small sizes.
 
-VGG-19's weights, where none are named, are taken from the folder `shared` beside the checkout, else
-as in a render.
+VGG-19's weights, where none are named, are taken from the folder `shared` next to the checkout,
+else as in a render.
 """
 
 from __future__ import annotations

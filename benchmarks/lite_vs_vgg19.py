@@ -18,7 +18,7 @@ Quality does not depend on the machine's load; seconds do, and those of a result
 not known.
 
 A folder of photographs or paintings stands for all in it. Where none is named, the eight pairs of
-`PHOTOS` and `STYLES` are taken from the folder `shared` beside the checkout, and VGG-19's weights;
+`PHOTOS` and `STYLES` are taken from the folder `shared` next to the checkout, and VGG-19's weights;
 without it the weights are a render's.
 """
 

@@ -1,4 +1,4 @@
-"""Make the gallery anew, docs/gallery.md and docs/gallery/: every way to steer the style, with its
+"""Make the gallery again, docs/gallery.md and docs/gallery/: every way to steer the style, with its
 command.
 
     python -m docs.gallery [--only NAME ...] [--text]
@@ -189,7 +189,7 @@ SECTIONS: dict[str, tuple[Example, ...]] = {
         ),
         lake_example(
             "trace",
-            "How a picture comes about: frames of the film that this writes beside it.",
+            "How a picture comes about: frames of the film that this writes next to it.",
             "--trace",
         ),
     ),

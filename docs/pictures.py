@@ -3,7 +3,7 @@
     python -m docs.pictures [--only hero|lite] [--weights-dir DIR] [--cache DIR]
 
 Run from the top of the checkout. hero.jpg: three frames of a clip, above their render with the
-default settings, beside the painting. lite.jpg: two frames in two styles, by VGG-19 and by the
+default settings, next to the painting. lite.jpg: two frames in two styles, by VGG-19 and by the
 embedded features; made by `benchmarks/lite_vs_vgg19.py`, which has the last two arguments too.
 """
 

@@ -146,7 +146,7 @@ def test_the_full_help_of_a_measurement_names_every_flag() -> None:
 @pytest.mark.parametrize(
     ("name", "flags", "metavar", "words"),
     [
-        ("output", ["--output", "-o"], "FILE", "Result. Default: in.STYLE.mp4 beside the input."),
+        ("output", ["--output", "-o"], "FILE", "Result. Default: in.STYLE.mp4 next to the input."),
         ("crf", ["--crf"], "N", "lower is better. Default: 17 for h264."),
         ("tv_weight", ["--tv-weight"], "X", "Default: 0.3."),
         ("flow", ["--flow"], "NAME", "One of dis, raft-small, raft-large. Default: dis."),

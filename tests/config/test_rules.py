@@ -120,16 +120,16 @@ def test_how_a_frame_is_held_needs_a_weight_to_hold_it(name: str) -> None:
         ({"texture": True, "style": None, "tileable": True, "tile": 512}, "computed whole"),
         (
             {"style_weight": 0, "style_scale": 2},
-            "style_scale changes nothing beside style_weight = 0",
+            "style_scale changes nothing with style_weight = 0",
         ),
         ({"style_weight": 0, "keep_colors": "match"}, "keep_colors = match changes nothing"),
         (
             {"content_weight": 0, "content_layers": "relu3_1"},
-            "changes nothing beside content_weight = 0",
+            "changes nothing with content_weight = 0",
         ),
         (
             {"texture": True, "style": None, "content_layers": "relu3_1"},
-            "changes nothing beside texture",
+            "changes nothing with texture",
         ),
     ],
 )

@@ -74,7 +74,7 @@ def grid_command(
     output: Annotated[
         Path | None,
         flag(
-            "--output", "-o", metavar="FILE", text="Result. Default: in.grid.png beside the input."
+            "--output", "-o", metavar="FILE", text="Result. Default: in.grid.png next to the input."
         ),
     ] = None,
     size: Annotated[

@@ -31,23 +31,23 @@ NEUTRAL_CONTENT_LAYERS = "relu4_2"
 STYLE_IS_ASKED = Need(
     "style_weight",
     lambda weight: weight > 0,
-    "{name} changes nothing beside style_weight = 0: leave one of them out",
+    "{name} changes nothing with style_weight = 0: leave one of them out",
 )
 STYLE_IS_ASKED_FOR_MATCH = Need(
     "style_weight",
     lambda weight: weight > 0,
-    "{name} = {value} changes nothing beside style_weight = 0: leave one of them out",
+    "{name} = {value} changes nothing with style_weight = 0: leave one of them out",
     values=("match",),
 )
 CONTENT_IS_OF_THE_INPUT = Need(
     "texture",
     lambda texture: not texture,
-    "{name} changes nothing beside texture: leave one of them out",
+    "{name} changes nothing with texture: leave one of them out",
 )
 CONTENT_IS_ASKED = Need(
     "content_weight",
     lambda weight: weight > 0,
-    "{name} changes nothing beside content_weight = 0: leave one of them out",
+    "{name} changes nothing with content_weight = 0: leave one of them out",
 )
 PATCHES_ARE_MATCHED = Need(
     "style_terms",
@@ -120,7 +120,7 @@ class RenderFields(BaseModel):
     )
     output: Path | None = setting_field(
         None,
-        "Result. Default: in.STYLE.mp4 beside the input.",
+        "Result. Default: in.STYLE.mp4 next to the input.",
         SettingFacts("delivery", DELIVERY, flags=("-o",), audience="everyday"),
     )
     size: int | None = setting_field(
@@ -397,7 +397,7 @@ class RenderFields(BaseModel):
     tile: int | None = setting_field(
         None,
         "Compute features in tiles of this side, one after the other: less memory, more time, "
-        "the same picture but for rounding. 0: never. Default: as large as the memory allows, "
+        "the same picture except for rounding. 0: never. Default: as large as the memory allows, "
         "none if it can be.",
         SettingFacts("run", RUN),
         ge=0,
@@ -422,7 +422,7 @@ class RenderFields(BaseModel):
     trace: bool = setting_field(
         False,
         "Show how the first frame comes about: picture and losses of every iteration, as "
-        "OUT.trace.mp4, .png and .json beside the output.",
+        "OUT.trace.mp4, .png and .json next to the output.",
         SettingFacts("film", DELIVERY),
     )
     keep_frames: bool = setting_field(

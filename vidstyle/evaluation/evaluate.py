@@ -100,7 +100,7 @@ def measure_clips(
         for done, images in enumerate(zip(*readers, strict=True), 1):
             if stop():
                 raise Interrupted(
-                    "interrupted", "nothing was written", "the same command measures anew", 130
+                    "interrupted", "nothing was written", "the same command measures again", 130
                 )
             meter.add(dict(zip(clips, images, strict=True)))
             report(Measured(done, comparison.count))

@@ -231,9 +231,11 @@ class Trace:
     def warn_if_nothing(self) -> None:
         """Warn where a render ends and nothing was traced."""
         if not self.delivered:
-            why = "earlier runs have rendered every frame that starts afresh"
+            why = "earlier runs have rendered the first frame of every shot"
             self.report(
-                Note(f"there is nothing to trace: {why}; --restart renders them anew", warning=True)
+                Note(
+                    f"there is nothing to trace: {why}; --restart renders them again", warning=True
+                )
             )
 
 
