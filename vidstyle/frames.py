@@ -75,12 +75,15 @@ class Motion:
             masks of all links together are at most 1.
         static: (1, H, W) of bool, True where nothing has moved for long: the picture stays as it
             is, the flow is 0 and the mask 1. None: static pixels were not looked for.
+        hold: (1, H, W) in [0, 1], how far what the linked picture shows at a pixel is still what
+            the source shows (`motion.hold`); the mask contains it. None: 1 everywhere.
     """
 
     flow_t_to_prev: Tensor
     mask: Tensor
     farther: Mapping[int, Motion] = field(default_factory=dict)
     static: Tensor | None = None
+    hold: Tensor | None = None
 
     @property
     def all_static(self) -> bool:
@@ -91,7 +94,8 @@ class Motion:
         """Copy it to a device."""
         farther = {j: motion.to(device) for j, motion in self.farther.items()}
         static = None if self.static is None else self.static.to(device)
-        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther, static)
+        hold = None if self.hold is None else self.hold.to(device)
+        return Motion(self.flow_t_to_prev.to(device), self.mask.to(device), farther, static, hold)
 
 
 @dataclass(frozen=True)

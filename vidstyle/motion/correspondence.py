@@ -5,24 +5,28 @@ applies.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from vidstyle.frames import Motion
+from vidstyle.motion.exposure import match_exposure
 from vidstyle.motion.flow import Flow
+from vidstyle.motion.hold import HoldTracker
 from vidstyle.motion.occlusion import photometric_reliability, reliability
 from vidstyle.motion.static import StaticRegions
 
 
 def link_frames(frame: Tensor, other: Tensor, flow: Flow, mask: str) -> Motion:
     """Link a source frame to another one, before or after it, by the flow from `frame` to `other`
-    and the mask of that flow.
+    and the mask of that flow. Both are compared in the light of `frame`.
 
     Args:
         frame, other: source frames (3, H, W).
         mask: "photometric" or "plain", see `motion.occlusion`.
     """
+    other = match_exposure(other, frame)
     to_other = flow(frame, other)
     to_frame = flow(other, frame)
     if mask == "plain":
@@ -65,6 +69,13 @@ def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
     return weights
 
 
+def hold_link(motion: Motion, j: int, tracker: HoldTracker) -> Motion:
+    """Take from the mask of a link to the frame j before what the hold has lost."""
+    hold = tracker.trust(j, motion)
+    static = None if motion.static is None else motion.static & (hold >= 1)
+    return replace(motion, mask=motion.mask * hold, static=static, hold=hold)
+
+
 def link_earlier_frames(
     frame: Tensor,
     earlier: Sequence[Tensor],
@@ -72,6 +83,7 @@ def link_earlier_frames(
     distances: Sequence[int],
     mask: str,
     regions: StaticRegions | None = None,
+    tracker: HoldTracker | None = None,
 ) -> Motion:
     """Link a frame to those before it.
 
@@ -82,6 +94,8 @@ def link_earlier_frames(
         mask: see `link_frames`.
         regions: the reference and the static regions of frame t; None: it is linked to frame t-1
             itself. A frame that is static as a whole is linked to nothing farther.
+        tracker: has the records of the frames before, and gets that of frame t; None: the masks are
+            those of single steps.
     """
     reached = [j for j in distances if j <= len(earlier)]
     closest = (
@@ -89,12 +103,18 @@ def link_earlier_frames(
         if regions
         else link_frames(frame, earlier[0], flow, mask)
     )
-    if regions and bool(regions.static.all()):
-        return closest
-    motions = [closest, *(link_frames(frame, earlier[j - 1], flow, mask) for j in reached[1:])]
-    masks = closest_first([motion.mask for motion in motions])
-    first, *others = (
-        Motion(motion.flow_t_to_prev, weight) for motion, weight in zip(motions, masks, strict=True)
-    )
-    farther = dict(zip(reached[1:], others, strict=True))
-    return Motion(first.flow_t_to_prev, first.mask, farther, closest.static)
+    motions = {1: closest}
+    if not (regions and bool(regions.static.all())):
+        for j in reached[1:]:
+            motions[j] = link_frames(frame, earlier[j - 1], flow, mask)
+    if tracker is not None:
+        tracker.look(frame)
+        motions = {j: hold_link(motion, j, tracker) for j, motion in motions.items()}
+    masks = closest_first([motion.mask for motion in motions.values()])
+    links = {
+        j: replace(motion, mask=weight)
+        for (j, motion), weight in zip(motions.items(), masks, strict=True)
+    }
+    if tracker is not None:
+        tracker.advance({j: motion.mask for j, motion in links.items()})
+    return replace(links.pop(1), farther=links)

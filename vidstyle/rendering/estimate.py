@@ -17,6 +17,7 @@ from vidstyle.events import Event, FrameDone, Report
 from vidstyle.frames import Frame, to_uint16
 from vidstyle.motion.correspondence import link_frames
 from vidstyle.rendering.engines import create_engine
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.models import RenderTools
 from vidstyle.rendering.prepare import fit_memory
 from vidstyle.rendering.sources import read_style_images
@@ -41,7 +42,7 @@ class LinkedFrames:
     """Notes how many iterations the linked frames of a preview got; passes every event on."""
 
     def __init__(self, job: Job, report: Report) -> None:
-        self.first_frames = {shot.first for shot in job.shots}
+        self.first_frames = {layer.anchor for layer in job.layers}
         self.expected = job.engine.work(job.size, first=False).iterations
         self.is_adaptive = job.config.budget == "adaptive" and job.config.passes == 1
         self.report = report
@@ -202,11 +203,12 @@ def count_work(job: Job) -> RenderAmounts:
     frames = len(job.timeline)
     if not job.engine.needs_motion:
         return RenderAmounts(frames, 0, 0, frames)
-    ends = (*job.cuts[1:], frames)
-    lengths = [end - begin for begin, end in zip(job.cuts, ends, strict=True)]
+    whole = replace(job, part=FrameRange(0, frames))
+    lengths = [len(layer.frames) for layer in whole.layers]
     links = sum(max(0, length - j) for length in lengths for j in config.distances)
     if config.passes == 1:
-        return RenderAmounts(len(lengths), frames - len(lengths), links, frames)
+        painted = sum(lengths)
+        return RenderAmounts(len(lengths), painted - len(lengths), links, painted)
     later = config.passes - 1
     written = (config.passes + 1) * frames  # and the source's
     return RenderAmounts(frames, later * frames, later * links, written)

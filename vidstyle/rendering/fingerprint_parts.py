@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.config import style_images
@@ -13,7 +14,8 @@ from vidstyle.storage.atomic import sha256
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vidstyle.rendering.job import FrameRange, Job, Request
+    from vidstyle.rendering.job import Job, Request
+    from vidstyle.rendering.layers import FrameRange
 
 
 SECONDS = ("start", "duration")
@@ -61,4 +63,5 @@ def complete(job: Job, digests: Mapping[str, str]) -> dict[str, Any]:
         **of_part(job.part),
         **job.engine.fingerprint_parts(digests),
         "flow_weights": digests.get(job.flow_name, ""),
+        **({} if job.bars.is_empty else {"bar_pixels": list(astuple(job.bars))}),
     }

@@ -4,11 +4,14 @@ its engine, and where it goes.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from vidstyle.frames import Timeline
+from vidstyle.motion.bars import NO_BARS, Bars
+from vidstyle.rendering.layers import FrameRange, KeyframeImage, Layer, LayerPlan, plan_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
     from vidstyle.events import Note
     from vidstyle.machine.device import ComputeDevice
+    from vidstyle.motion.edit import Edit
     from vidstyle.rendering.label_maps import LabelMaps
     from vidstyle.rendering.memory import MemoryFit
     from vidstyle.stylize.engine import Engine
@@ -23,25 +27,6 @@ if TYPE_CHECKING:
     from vidstyle.video.delivery import Delivery
     from vidstyle.video.probe import Source
     from vidstyle.video.seek import SeekIndex
-
-
-@dataclass(frozen=True)
-class FrameRange:
-    """The frames `first` .. `stop` - 1."""
-
-    first: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.first
-
-    def __contains__(self, index: int) -> bool:
-        return self.first <= index < self.stop
-
-    @property
-    def indices(self) -> range:
-        """Every frame, in order."""
-        return range(self.first, self.stop)
 
 
 @dataclass(frozen=True)
@@ -76,9 +61,12 @@ class Job:
 
     Args:
         timeline: of the whole input; the render takes its frames `part`, and counts them from 0.
-        cuts: the first frames of shots in the whole input.
+        edit: the shots of the whole input and their transitions, in its own frames.
         seek: where decoding can begin in the input.
         size: (width, height) of the render.
+        bars: those of its sides that are left as they are, and not painted.
+        keyframes: the frames that the user has painted, in order.
+        is_loop: whether the last frame leads to the first.
         source_colours: the statistics of all frames of the source together, where the style images
             are matched to them.
         memory: what the render takes, and the tiles that features are computed in.
@@ -92,7 +80,7 @@ class Job:
     delivery: Delivery
     source_colours: ColourStatistics | None
     timeline: Timeline
-    cuts: tuple[int, ...]
+    edit: Edit
     seek: SeekIndex
     part: FrameRange
     size: tuple[int, int]
@@ -101,6 +89,9 @@ class Job:
     memory: MemoryFit
     label_maps: LabelMaps | None
     notes: tuple[Note, ...]
+    bars: Bars = NO_BARS
+    keyframes: tuple[KeyframeImage, ...] = ()
+    is_loop: bool = False
     discards_other_frames: bool = False
 
     @property
@@ -122,12 +113,30 @@ class Job:
 
     @property
     def shots(self) -> tuple[FrameRange, ...]:
-        """The shots of the render, counted from its first frame. No frame depends on one of another
-        shot.
+        """The shots of the render, counted from its first frame. One that comes in by a dissolve
+        begins where it has half of the picture.
         """
-        inside = sorted({0, *(t - self.part.first for t in self.cuts if t in self.part)})
+        inside = sorted({0, *(t - self.part.first for t in self.edit.cuts if t in self.part)})
         ends = (*inside[1:], self.frame_count)
         return tuple(FrameRange(first, stop) for first, stop in zip(inside, ends, strict=True))
+
+    @functools.cached_property
+    def layer_plan(self) -> LayerPlan:
+        """The layers that are painted, and how the frames are put together from them."""
+        count = len(self.timeline)
+        return plan_layers(self.edit, count, self.part, self.keyframes, is_loop=self.is_loop)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The units of work, in order. No frame of one depends on another one, except for the layer
+        of a loop, which comes last.
+        """
+        return self.layer_plan.layers
+
+    @property
+    def paint_size(self) -> tuple[int, int]:
+        """(width, height) of what is painted: of the frames without their bars."""
+        return self.bars.inner_size(self.size)
 
     @property
     def trim(self) -> tuple[Fraction, Fraction] | None:

@@ -19,8 +19,8 @@ from vidstyle.stylize.engine import MultiPassStylizer, State, Step, Stylizer
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vidstyle.rendering.paint_store import PaintStore
     from vidstyle.rendering.schedule import Work
-    from vidstyle.storage.frame_store import FrameStore
     from vidstyle.stylize.engine import Observer
 
 WAITING_FRAMES = {"cpu": 0}
@@ -100,7 +100,7 @@ class FinishedFrame:
     index: int
     iterations: int
     seconds: float
-    target: FrameStore
+    target: PaintStore
 
 
 class FrameWriter:
@@ -171,7 +171,7 @@ def run_schedule(
                 step = make_frame(stylizer, state, work, observer)
             state = step.state
             last = work.frame.index
-            if work.motion is None:
+            if work.motion is None and step.iterations:
                 # Or what the coarse scales have freed stays with this process, in pieces.
                 return_memory()
             writer.save(
@@ -182,7 +182,12 @@ def run_schedule(
 
 
 def make_frame(stylizer: Stylizer, state: State, work: Work, observer: Observer | None) -> Step:
-    """Stylise one frame, for the first time or in a later pass."""
+    """Stylise one frame, for the first time or in a later pass, unless it is there already."""
+    if work.given is not None:
+        return Step(work.given, State(work.given), 0)
+    if work.is_repeat:
+        assert state.image is not None, "the frame that it repeats has been recalled"
+        return Step(state.image, state.followed_by(state.image, work.reach), 0)
     if work.previous_pass is None:
         return stylizer.step(state, work.frame, work.motion, observer)
     assert isinstance(stylizer, MultiPassStylizer), "prepare refuses passes for other engines"
@@ -196,14 +201,14 @@ def recall_state(state: State, last: int | None, work: Work) -> State:
 
     Frames that are not in it, because an earlier run has made them, are read from their files.
     """
-    if work.motion is None:
+    if work.motion is None and not work.is_repeat:
         return State()
     index = work.frame.index
     at_hand: dict[int, Tensor] = {}
     if last is not None:
         gap = (index - last) * work.direction
         at_hand = {j + gap - 1: image for j, image in state.images.items()}
-    for j in (1, *work.motion.farther):
+    for j in (1, *(work.motion.farther if work.motion else ())):
         if j not in at_hand:
             at_hand[j] = work.target.load(index - j * work.direction)
     return State(at_hand.pop(1), at_hand)

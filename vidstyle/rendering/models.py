@@ -98,7 +98,7 @@ def build_tools(job: Job, models: Models) -> RenderTools:
     stylizer = job.engine.build(
         models.for_job(job),
         read_style_images(job),
-        job.size,
+        job.paint_size,
         job.device.device,
         tile=job.memory.tile,
         style_masks=job.label_maps.style_masks if job.label_maps else None,

@@ -3,7 +3,7 @@
 inspect   everything that can refuse without decoding the input or loading a network
 prepare   one pass over the input: exact times, shots, damage
 build     the models, once
-render    the missing frames, shot after shot: schedule -> engine -> checkpoint
+render    the missing frames, layer after layer: schedule -> engine -> checkpoint -> composition
 deliver   checkpoints -> output, atomically
 """
 
@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 from vidstyle.events import Note, Report, Stop, never_stop, silent
 from vidstyle.machine.versions import library_versions
 from vidstyle.rendering import fingerprint_parts
+from vidstyle.rendering.composition import frame_labels
 from vidstyle.rendering.encoding import deliver, delivery_settings
+from vidstyle.rendering.layer_render import render_missing
 from vidstyle.rendering.models import Models, weight_files
 from vidstyle.rendering.prepare import inspect, prepare, refuse_promised_size
-from vidstyle.rendering.shot_render import render_missing
 from vidstyle.rendering.trace import Trace
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.video.ffmpeg import find
 
 if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
-    from vidstyle.rendering.job import FrameRange, Job
+    from vidstyle.rendering.job import Job
+    from vidstyle.rendering.layers import Layer
 
 
 Deliver = Callable[["Job", Checkpoint, Report, Stop], None]
@@ -47,7 +49,7 @@ class Result:
 
 
 OUTPUT_WAIT_SECONDS = 60.0
-"""How long processes that render shots of one output wait for each other while they open it."""
+"""How long processes that render layers of one output wait for each other while they open it."""
 
 
 def render(
@@ -103,8 +105,9 @@ def run_job(
     tracer = Trace(job, store, report) if config.trace else None
     seconds: list[float] = []
     if not store.is_delivered(settings):
-        seconds = render_missing(job, job.shots, store, report, stop, models, tracer)
-        store.delete_passes()
+        seconds = render_missing(job, job.layers, store, report, stop, models, tracer)
+        if not config.keep_frames:
+            store.delete_layers()
         deliver_frames(job, store, report, stop)
     if tracer:
         tracer.warn_if_nothing()
@@ -114,17 +117,18 @@ def run_job(
     return Result(job.delivery.path, job.frame_count, len(seconds), mean)
 
 
-def render_shots(
+def render_layers(
     job: Job,
-    shots: Sequence[FrameRange],
+    layers: Sequence[Layer],
     report: Report = silent,
     stop: Stop = never_stop,
     models: Models | None = None,
 ) -> None:
-    """Render some of the job's shots and keep their frames; the output is left to `render`.
+    """Render some of the job's layers and keep their frames; the output is left to `render`.
 
-    Several processes may do so at the same time, each with shots of its own. So the setting
-    `restart` throws away nothing but frames of other settings.
+    Several processes may do so at the same time, each with layers of its own. So the setting
+    `restart` throws away nothing but frames of other settings. The layer of a loop waits for that
+    of the first frame.
 
     Raises LockedError while another process renders one of them, or the whole output.
     """
@@ -134,7 +138,7 @@ def render_shots(
     job = replace(job, discards_other_frames=job.discards_other_frames or job.config.restart)
     with lock_output(job.delivery.path, keep_empty=True, wait_seconds=OUTPUT_WAIT_SECONDS):
         store = open_store(job, parts, report, restart=False)
-    render_missing(job, shots, store, report, stop, models)
+    render_missing(job, layers, store, report, stop, models)
 
 
 def open_store(job: Job, parts: dict[str, Any], report: Report, *, restart: bool) -> Checkpoint:
@@ -143,6 +147,7 @@ def open_store(job: Job, parts: dict[str, Any], report: Report, *, restart: bool
     """
     config = job.config
     store = Checkpoint(job.delivery.path, parts, job.size, job.frame_count)
+    store.final = replace(store.final, labels=frame_labels(job, store.fingerprint))
     if job.discards_other_frames:
         restart |= store.has_changed()
     for warning in store.begin(

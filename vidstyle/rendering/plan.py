@@ -141,7 +141,7 @@ def plan_render(config: RenderConfig) -> Plan:
     stored = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
     missing = max(0, frames - stored)
     check_space(job, missing)
-    are_linked = job.engine.needs_motion and frames > len(job.shots)
+    are_linked = job.engine.needs_motion and frames > len(job.layers)
     first_work = job.engine.work(job.size, first=True)
     other_work = job.engine.work(job.size, first=False)
     downloads = [

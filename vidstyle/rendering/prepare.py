@@ -18,10 +18,13 @@ from vidstyle.events import Note
 from vidstyle.machine import disk
 from vidstyle.machine.device import choose_device
 from vidstyle.motion import shots
+from vidstyle.motion.edit import Edit
 from vidstyle.rendering import fingerprint_parts, memory, trace
+from vidstyle.rendering.composition import is_plain
 from vidstyle.rendering.engines import create_engine
-from vidstyle.rendering.job import FrameRange, Job, Request
+from vidstyle.rendering.job import Job, Request
 from vidstyle.rendering.label_maps import LabelMaps
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.storage.checkpoint import refuse_changed_settings
 from vidstyle.storage.record import (
     count_frame_files,
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
     from vidstyle.frames import Timeline
     from vidstyle.machine.device import ComputeDevice
+    from vidstyle.rendering.layers import Layer
     from vidstyle.rendering.memory import MemoryFit
     from vidstyle.stylize.engine import Engine
     from vidstyle.video.delivery import Delivery
@@ -113,6 +117,7 @@ def prepare(request: Request) -> Job:
             colours.add(torch.tensor(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
 
     scanned = scan(request.source, look)
+    edit = Edit(shots.find_cuts(differences.scores))
     notes = list(request.notes)
     if scanned.missing:
         there = len(scanned.timeline)
@@ -133,7 +138,7 @@ def prepare(request: Request) -> Job:
         delivery=delivery,
         source_colours=colours.statistics() if config.keep_colors == "match" else None,
         timeline=scanned.timeline,
-        cuts=shots.find_cuts(differences.scores),
+        edit=edit,
         seek=scanned.seek_index,
         part=part,
         size=request.size,
@@ -265,13 +270,22 @@ def note_unseen_styles(
 def disk_needed(job: Job, missing: int) -> int:
     """Bytes that the render still takes when so many frames of the output are missing."""
     passes = job.config.passes
+    longest = max(len(layer.frames) for layer in job.layers)
     if missing and passes > 1:  # earlier passes and the source come as well
-        longest_shot = max(len(shot) for shot in job.shots)
-        most = disk.max_checkpoints(job.frame_count, passes, longest_shot)
+        most = disk.max_checkpoints(job.frame_count, passes, longest)
         missing = max(missing, most - count_frame_files(job.delivery.path))
+    elif missing:  # paint that is not the finished frame, and sources that are needed twice
+        missing += max(count_working_frames(job, layer) for layer in job.layers)
     # The traced frame has a picture for its start, and one for the result.
     traced = job.config.first_iterations + 2 if missing and job.config.trace else 0
     return disk.needed_bytes(job.size, job.frame_count, missing + traced, job.delivery.codec)
+
+
+def count_working_frames(job: Job, layer: Layer) -> int:
+    """Count the frames of a layer that lie on the disk in addition to the finished ones."""
+    composed = sum(not is_plain(job, index) for index in layer.frames.indices)
+    dissolving = sum(job.layer_plan.dissolve_at(i) is not None for i in layer.frames.indices)
+    return composed + len(layer.backward) + 3 * dissolving
 
 
 def check_space(job: Job, missing: int) -> None:

@@ -19,8 +19,8 @@ from vidstyle.machine import disk
 from vidstyle.motion.shots import middle_of_longest_shot
 from vidstyle.rendering.encoding import encode_frames
 from vidstyle.rendering.estimate import FullRender, LinkedFrames, estimate_render
-from vidstyle.rendering.job import FrameRange
 from vidstyle.rendering.label_maps import LabelMaps
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.models import Models
 from vidstyle.rendering.pipeline import render_job
 from vidstyle.rendering.prepare import choose_part, inspect, prepare
@@ -120,8 +120,8 @@ def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_st
     if seconds is not None and result.rendered:
         # Never less than at the preview's size, with half the iterations.
         seconds = max(seconds, seconds_each * frame_count)
-    shots = replace(job, part=FrameRange(0, frame_count)).shots
-    longest_shot = max(len(shot) for shot in shots)
+    whole = replace(job, part=FrameRange(0, frame_count))
+    longest_shot = max(len(layer.frames) for layer in whole.layers)
     stored = disk.max_checkpoints(frame_count, config.passes, longest_shot)
     return Preview(
         output=sheet if is_still else clip,
@@ -203,7 +203,7 @@ def choose_seconds(job: Job, start: float | None, duration: float | None) -> tup
         return start, length
     base = job.timeline.time_base
     pts = job.timeline.pts
-    middle = pts[middle_of_longest_shot(job.cuts, pts)] * base
+    middle = pts[middle_of_longest_shot(job.edit.cuts, pts)] * base
     last = (pts[-1] + job.timeline.last_duration) * base - Fraction(length)
     return float(max(pts[0] * base, min(middle, last))), length
 

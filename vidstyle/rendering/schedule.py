@@ -1,38 +1,50 @@
-"""The order in which the frames of a shot are made, and what each is made from.
+"""The order in which the frames of a layer are made, and what each is made from.
 
-A single pass goes forward, and links each frame to those before it. The multi-pass algorithm goes
-over a shot again and again (Ruder 2016, section 4.4):
+A single pass goes from the anchor of the layer to its last frame, and then from the anchor back to
+its first, and links each frame to those that it has made before. The multi-pass algorithm goes over
+a layer again and again (Ruder 2016, section 4.4):
 
     pass 1          every frame by itself, in order
-    pass 2, 4, ...  from the last frame of the shot to its first
+    pass 2, 4, ...  from the last frame of the layer to its first
     pass 3, 5, ...  from the first to the last
 
 From pass 2 on a frame starts from its image of the pass before, blended with the neighbour that
 this pass has just made. So the look of a shot spreads over it in both directions, also to what
-comes into view later. A pass reads `frames.N/` of the one before and writes a folder of its own;
-the last one writes `frames/`. These folders alone say what is left to do.
+comes into view later. A pass reads the frames of the one before and writes a folder of its own.
+These folders alone say what is left to do.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from vidstyle.motion.correspondence import link_frames
+import torch
+
+from vidstyle.errors import StyleError
+from vidstyle.frames import Frame, quantise
+from vidstyle.motion.correspondence import hold_link, link_earlier_frames, link_frames
+from vidstyle.motion.hold import HoldTracker, record_source
+from vidstyle.motion.static import StaticTracker
+from vidstyle.rendering.layer_files import LayerFiles
+from vidstyle.rendering.paint_store import PaintStore
 from vidstyle.rendering.prefetch import prefetch, upload_image
-from vidstyle.rendering.sources import linked_frames, source_frame, stored_frames
+from vidstyle.rendering.sources import LayerSources, region_masks, source_frame, style_of
+from vidstyle.video import read
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-    from vidstyle.frames import Frame, Motion
+    from vidstyle.frames import Motion
     from vidstyle.motion.flow import Flow
-    from vidstyle.rendering.job import FrameRange, Job
-    from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.rendering.job import Job
+    from vidstyle.rendering.layers import Layer
     from vidstyle.storage.frame_store import FrameStore
+
+KEPT_RECORDS = 8
+"""Records that are kept beyond those that the next frame needs: frames may be on their way."""
 
 
 @dataclass(frozen=True)
@@ -42,56 +54,60 @@ class Work:
     Args:
         frame: the source frame, with its style.
         motion: what links it to the frames that the pass makes before it; None for one that is made
-            by itself, such as the first one of a shot.
+            by itself, such as the anchor of a layer.
         target: where the stylised frame goes.
         direction: 1 where the pass goes forward, -1 where it goes backward.
         previous_pass: (3, H, W), the frame as the pass before left it; None in the first pass.
         temporal_loss: whether a frame of a later pass is also held to its neighbour by the temporal
             loss.
+        given: (3, H, W), the stylised frame itself, where it need not be made.
+        is_repeat: the frame is its predecessor once more, pixel for pixel.
+        reach: how many frames back links go.
     """
 
     frame: Frame
     motion: Motion | None
-    target: FrameStore
+    target: PaintStore
     direction: int = 1
     previous_pass: Tensor | None = None
     temporal_loss: bool = False
+    given: Tensor | None = None
+    is_repeat: bool = False
+    reach: int = 1
 
 
 @dataclass(frozen=True)
 class Pass:
-    """The frames of one pass over a shot that are still to be made.
+    """The frames of one pass over a layer, in one direction, that are still to be made.
 
     Args:
         number: counted from 1.
+        direction: 1 forward, -1 backward.
         frames: in the order in which they are made.
         target: where it writes them.
     """
 
     number: int
+    direction: int
     frames: tuple[int, ...]
-    target: FrameStore
-
-    @property
-    def direction(self) -> int:
-        """1 forward, -1 backward."""
-        return direction_of(self.number)
+    target: PaintStore
 
     @property
     def description(self) -> str:
-        """Its way through the shot, in words."""
+        """Its way through the layer, in words."""
         if self.number == 1:
             return "every frame by itself"
         return "forward" if self.direction > 0 else "backward"
 
 
 @dataclass(frozen=True)
-class ShotPlan:
-    """The passes of a shot that are still to be made, the earliest first; none when it is
+class LayerWork:
+    """The passes over a layer that are still to be made, the earliest first; none when it is
     complete.
     """
 
-    shot: FrameRange
+    layer: Layer
+    files: LayerFiles
     passes: tuple[Pass, ...]
 
     @property
@@ -105,155 +121,331 @@ class ShotPlan:
 
 
 def direction_of(number: int) -> int:
-    """The direction in which pass `number` goes over a shot: 1 forward, -1 backward."""
+    """The direction in which pass `number` of several goes over a layer: 1 forward, -1 backward."""
     return 1 if number % 2 else -1
 
 
-def neighbour_of(index: int, number: int, shot: FrameRange) -> int | None:
-    """The frame of the shot that pass `number` makes before frame `index`; None for the first one,
-    and everywhere in pass 1.
+def neighbour_of(index: int, number: int, layer: Layer) -> int | None:
+    """The frame of the layer that pass `number` of several makes before frame `index`; None for the
+    first one, and everywhere in pass 1.
     """
     if number == 1:
         return None
     neighbour = index - direction_of(number)
-    return neighbour if neighbour in shot else None
+    return neighbour if neighbour in layer.frames else None
 
 
-def pass_store(store: Checkpoint, number: int, passes: int) -> FrameStore:
-    """Choose the store that pass `number` writes its frames to."""
-    return store.final if number == passes else store.pass_frames(number)
+def plan_layer(job: Job, files: LayerFiles) -> LayerWork:
+    """Find out what must be made for a layer to be complete."""
+    layer = files.layer
+    # A frame that is put together from several is complete whatever has become of its layers.
+    composed = [index for index in layer.frames.indices if not files.is_finished(index)]
+    open_frames = set(files.final.missing_frames(composed))
+    wanted = [
+        index for index in layer.frames.indices if files.is_finished(index) or index in open_frames
+    ]
+    if job.config.passes > 1:
+        return LayerWork(layer, files, plan_passes(job, files, wanted))
+    return LayerWork(layer, files, plan_single_pass(job, files, wanted))
 
 
-def plan_shot(job: Job, shot: FrameRange, store: Checkpoint) -> ShotPlan:
-    """Find out what must be made for the last pass over a shot to be complete.
+def plan_single_pass(job: Job, files: LayerFiles, wanted: Sequence[int]) -> tuple[Pass, ...]:
+    """Plan the way from the anchor outwards. A frame needs those that it is linked to, so where
+    these are gone they are made again.
+    """
+    layer = files.layer
+    target = files.target(1)
+    missing = set(target.missing_frames({*layer.frames.indices, layer.anchor}))
+    needed: set[int] = set()
+    waiting = [index for index in wanted if index in missing]
+    while waiting:
+        index = waiting.pop()
+        if index in needed:
+            continue
+        needed.add(index)
+        direction = 1 if index > layer.anchor else -1
+        reached = (index - j * direction for j in job.config.distances)
+        between = (i for i in reached if (i - layer.anchor) * direction >= 0)
+        waiting += [i for i in between if i in missing and index != layer.anchor]
+    ways = ((1, layer.forward), (-1, layer.backward))
+    planned = ((way, tuple(i for i in order if i in needed)) for way, order in ways)
+    return tuple(Pass(1, way, frames, target) for way, frames in planned if frames)
 
-    A frame needs itself in the pass before, and its neighbour in its own. So the plan is made from
-    the end: what is missing of the last pass, what is missing of the pass before to make that, and
-    so on. Where nothing is damaged this ends at the pass that was interrupted. Where the pass that
-    a missing frame is made from is gone, it goes back to the first pass.
+
+def plan_passes(job: Job, files: LayerFiles, final: Sequence[int]) -> tuple[Pass, ...]:
+    """Plan several passes. A frame needs itself in the pass before, and its neighbour in its own.
+
+    So the plan is made from the end: what is missing of the last pass, what is missing of the pass
+    before to make that, and so on. Where nothing is damaged this ends at the pass that was
+    interrupted. Where the pass that a missing frame is made from is gone, it goes back to the first
+    pass.
     """
     passes = job.config.passes
     left: list[Pass] = []
-    wanted = store.final.missing_frames(shot.indices)
+    wanted = files.paint.missing_frames(final)
     for number in range(passes, 0, -1):
         if not wanted:
             break
-        target = pass_store(store, number, passes)
+        target = files.target(number)
         needed = set(wanted)
-        if passes > 1:
-            for index in wanted:
-                other = neighbour_of(index, number, shot)
-                while other is not None and other not in needed and target.missing_frames([other]):
-                    needed.add(other)
-                    other = neighbour_of(other, number, shot)
+        for index in wanted:
+            other = neighbour_of(index, number, files.layer)
+            while other is not None and other not in needed and target.missing_frames([other]):
+                needed.add(other)
+                other = neighbour_of(other, number, files.layer)
         frames = tuple(sorted(needed, reverse=direction_of(number) < 0))
-        left.insert(0, Pass(number, frames, target))
-        earlier = store.pass_frames(number - 1) if number > 1 else None
+        left.insert(0, Pass(number, direction_of(number), frames, target))
+        earlier = files.pass_paint(number - 1) if number > 1 else None
         wanted = earlier.missing_frames(sorted(needed)) if earlier else []
-    return ShotPlan(shot, tuple(left))
+    return tuple(left)
 
 
-def goes_back(plan: ShotPlan, store: Checkpoint, passes: int) -> bool:
-    """Tell whether a plan that is not empty begins at an earlier pass than was reached, because
+def goes_back(work: LayerWork, passes: int) -> bool:
+    """Tell whether work that is not empty begins at an earlier pass than was reached, because
     frames of it are damaged or gone.
     """
-    first = plan.passes[0].number
-    later = [pass_store(store, number, passes) for number in range(first + 1, passes + 1)]
-    return any(target.frame_path(index).exists() for target in later for index in plan.shot.indices)
-
-
-def unsaved_sources(plan: ShotPlan, store: Checkpoint) -> list[int]:
-    """The source frames that later passes look at, and that are not on the disk yet."""
-    needed = set()
-    for one in plan.passes:
-        if one.number > 1:
-            neighbours = (neighbour_of(i, one.number, plan.shot) for i in one.frames)
-            needed |= {*one.frames, *(i for i in neighbours if i is not None)}
-    return store.source.missing_frames(sorted(needed))
+    first = work.passes[0].number
+    later = [work.files.target(number) for number in range(first + 1, passes + 1)]
+    indices = work.layer.frames.indices
+    return any(target.frame_path(index).exists() for target in later for index in indices)
 
 
 def schedule_pass(
     job: Job,
-    plan: ShotPlan,
+    work: LayerWork,
     one: Pass,
     flow: Flow,
-    store: Checkpoint,
     device: torch.device,
     refuse_stopped: Callable[[], None],
 ) -> Generator[Work, None, None]:
-    """Give the work of one pass over a shot, frame after frame. What flow was computed of is on the
-    device if that is CUDA, everything else on the CPU.
+    """Give the work of one pass over a layer, frame after frame. What flow was computed of is on
+    the device if that is CUDA, everything else on the CPU.
 
     Args:
         refuse_stopped: raises where the user wants to stop; asked while source frames are saved.
     """
+    sources = LayerSources(job, work.layer, work.files.sources, flow)
     if job.config.passes == 1:
-        return linked_work(job, plan.shot, one, flow, device)
+        return linked_work(job, work, one, sources, device, refuse_stopped)
     if one.number == 1:
-        return independent_work(job, plan, one, store)
-    if one is plan.passes[0]:
-        # An earlier run made the first pass, and has usually saved every source frame.
-        save_sources(job, unsaved_sources(plan, store), store, refuse_stopped)
-    return revision_work(job, plan, one, flow, store, device)
+        return independent_work(job, one, sources, refuse_stopped)
+    return revision_work(job, work, one, sources, device, refuse_stopped)
 
 
 def linked_work(
-    job: Job, shot: FrameRange, one: Pass, flow: Flow, device: torch.device
+    job: Job,
+    work: LayerWork,
+    one: Pass,
+    sources: LayerSources,
+    device: torch.device,
+    refuse_stopped: Callable[[], None],
 ) -> Generator[Work, None, None]:
-    """Each frame linked to those before it, where frames are linked: the single pass."""
-    with contextlib.closing(linked_frames(job, shot, set(one.frames), flow, device)) as frames:
-        for frame, motion in frames:
-            yield Work(frame, motion, one.target)
+    """Each frame linked to those made before it, where frames are linked: the single pass."""
+    layer = work.layer
+    order = layer.forward if one.direction > 0 else range(layer.anchor, layer.frames.first - 1, -1)
+    wanted = set(one.frames)
+    linker = FrameLinker(job, sources.flow, work.files.records(one.direction))
+    begin = linker.first_needed(order, order.index(one.frames[0]))
+    order = order[begin : order.index(one.frames[-1]) + 1]
+    if one.direction > 0:
+        images = prefetch(sources.stream(order[0], order[-1] + 1), 1)
+    else:
+        sources.save_missing(order, refuse_stopped)
+        images = prefetch(((index, sources.load(index)) for index in order), 1)
+    with images as decoded, region_masks(job, order) as masks:
+        for (index, on_cpu), make_masks in zip(decoded, masks, strict=False):
+            image = upload_image(on_cpu, device)
+            is_anchor = index == layer.anchor
+            is_wanted = index in wanted
+            if is_anchor:
+                linker.start(index, image)
+                motion, is_repeat = None, False
+            else:
+                motion, is_repeat = linker.link(index, image, one.direction)
+            if not is_wanted:
+                continue
+            given = given_anchor(job, work, image) if is_anchor and layer.is_given else None
+            if given is not None:
+                frame = Frame(index, image)
+            else:
+                frame = source_frame(job, index, image, make_masks and make_masks())
+            if motion is not None and frame.style.transition:
+                motion = replace(motion, static=None)
+            yield Work(
+                frame,
+                motion,
+                one.target,
+                one.direction,
+                given=given,
+                is_repeat=is_repeat,
+                reach=linker.reach,
+            )
+
+
+def given_anchor(job: Job, work: LayerWork, image: Tensor) -> Tensor:
+    """Return the paint (3, H, W) of an anchor that need not be painted."""
+    layer = work.layer
+    if layer.keyframe is not None:
+        picture = read.read_image(layer.keyframe.path, StyleError)
+        return quantise(job.bars.crop(picture)).to(image.device)
+    first_layer, _ = job.layer_plan.shares(0)[0]
+    files = LayerFiles(job, first_layer, work.files.store)
+    return files.paint.load(0).to(image.device)
+
+
+class FrameLinker:
+    """Links the frames of a layer, in the order in which they are painted, each to those before it.
+
+    Args:
+        records: keeps what the last frames were painted from.
+    """
+
+    def __init__(self, job: Job, flow: Flow, records: FrameStore) -> None:
+        config = job.config
+        self.job = job
+        self.flow = flow
+        self.records = records
+        self.distances = config.distances
+        self.reach = config.distances[-1]
+        self.needs_motion = job.engine.needs_motion
+        self.track_static = config.rest == "hold" and self.needs_motion
+        self.static = StaticTracker(config.frames_until_static)
+        self.hold = HoldTracker(self.reach)
+        self.earlier: deque[Tensor] = deque(maxlen=self.reach)  # source frames, the last one first
+        self.known: set[int] = set()
+        """Frames whose records are on the disk, so that their links are not needed."""
+
+    def first_needed(self, order: Sequence[int], position: int) -> int:
+        """Choose the position in the painting order from which frames must be looked at for the one
+        at `position` to be linked.
+        """
+        if not self.needs_motion:
+            return max(0, position - 1)
+        before = list(order[max(0, position - self.reach) : position])
+        if before and not self.records.missing_frames(before):
+            self.known = set(order[:position])
+            # What is static depends on the whole layer so far.
+            return 0 if self.track_static else max(0, position - self.reach)
+        return 0
+
+    def start(self, index: int, image: Tensor) -> None:
+        """Take the first frame."""
+        if self.track_static:
+            self.static.track(image)
+        self.earlier.appendleft(image)
+        if self.needs_motion:
+            self.hold.start(record_source(image))
+            self.keep(index, 0)
+
+    def link(self, index: int, image: Tensor, direction: int) -> tuple[Motion | None, bool]:
+        """Link the next frame to those before it; return the link, and whether the frame repeats
+        the one before. There is no link to frames whose links are not needed.
+        """
+        before = self.earlier[0] if self.earlier else None
+        is_repeat = repeats(self.job, index, image, before, direction)
+        motion = None
+        regions = self.static.track(image) if self.track_static and not is_repeat else None
+        if index in self.known:
+            if not self.records.missing_frames([index]):
+                self.hold.start(self.records.load(index).to(image))
+        elif is_repeat and self.needs_motion:
+            self.hold.start(self.hold.records[0])
+            self.keep(index, direction)
+        elif self.needs_motion:
+            config = self.job.config
+            motion = link_earlier_frames(
+                image, self.earlier, self.flow, self.distances, config.mask, regions, self.hold
+            )
+            self.keep(index, direction)
+        self.earlier.appendleft(image)
+        return motion, is_repeat
+
+    def keep(self, index: int, direction: int) -> None:
+        """Write the record of the frame, and remove one that is needed no longer."""
+        self.records.open()
+        self.records.save(index, self.hold.records[0])
+        if direction:
+            self.records.delete_frames([index - direction * (self.reach + KEPT_RECORDS)])
+
+
+def repeats(job: Job, index: int, image: Tensor, before: Tensor | None, direction: int) -> bool:
+    """Tell whether a frame (3, H, W) is the one before it once more, to be painted in the same
+    style.
+
+    Args:
+        before: (3, H, W), the source frame `index` - `direction`.
+    """
+    if before is None or (job.label_maps is not None and job.label_maps.fixed is None):
+        return False
+    if image is not before and not torch.equal(image, before):
+        return False
+    style = style_of(job, index)
+    return not style.transition and style == style_of(job, index - direction)
 
 
 def independent_work(
-    job: Job, plan: ShotPlan, one: Pass, store: Checkpoint
+    job: Job, one: Pass, sources: LayerSources, refuse_stopped: Callable[[], None]
 ) -> Generator[Work, None, None]:
     """Every frame by itself, like the first one of a shot: the first of several passes."""
-    unsaved = set(unsaved_sources(plan, store))
-    frames = stored_frames(job, set(one.frames), unsaved, store.source)
-    with prefetch(frames) as decoded:
-        for frame in decoded:
-            yield Work(frame, None, one.target)
+    regions = fixed_regions(job)
+    # All later passes need them as well: the decoder only goes forward, and they do not.
+    sources.save_missing(sources.layer.frames.indices, refuse_stopped)
+    images = ((index, sources.load(index)) for index in one.frames)
+    with prefetch(images) as decoded:
+        for index, image in decoded:
+            yield Work(source_frame(job, index, image, regions), None, one.target)
 
 
-def save_sources(
-    job: Job, indices: Collection[int], store: Checkpoint, refuse_stopped: Callable[[], None]
-) -> None:
-    """Save source frames for later passes."""
-    frames = stored_frames(job, indices, indices, store.source)
-    with contextlib.closing(frames):
-        for _ in frames:
-            refuse_stopped()
+def fixed_regions(job: Job) -> Tensor | None:
+    """The masks of what is painted, the same in every frame; None where there are none."""
+    if job.label_maps is None or job.label_maps.fixed is None:
+        return None
+    return job.bars.crop(job.label_maps.fixed)
 
 
 def revision_work(
-    job: Job, plan: ShotPlan, one: Pass, flow: Flow, store: Checkpoint, device: torch.device
+    job: Job,
+    work: LayerWork,
+    one: Pass,
+    sources: LayerSources,
+    device: torch.device,
+    refuse_stopped: Callable[[], None],
 ) -> Generator[Work, None, None]:
     """Each frame from its image of the pass before, linked to the neighbour that this pass has just
     made: a later pass.
     """
-    temporal_loss = one.number >= job.config.first_temporal_pass
-    regions = job.label_maps.fixed if job.label_maps else None
-    before = store.pass_frames(one.number - 1)
-    last: tuple[int, Tensor] | None = None
-    for index in one.frames:
-        image = upload_image(store.source.load(index), device)
-        neighbour = neighbour_of(index, one.number, plan.shot)
+    config = job.config
+    layer = work.layer
+    temporal_loss = one.number >= config.first_temporal_pass
+    regions = fixed_regions(job)
+    before = work.files.pass_paint(one.number - 1)
+    indices: Iterable[int] = layer.frames.indices
+    order = list(indices) if one.direction > 0 else list(indices)[::-1]
+    wanted = set(one.frames)
+    sources.save_missing(order, refuse_stopped)
+    tracker = HoldTracker(1, config.blend)
+    last: Tensor | None = None
+    for index in order[: order.index(one.frames[-1]) + 1]:
+        image = upload_image(sources.load(index), device)
         motion = None
-        if neighbour is not None:
-            if last is not None and last[0] == neighbour:
-                other = last[1]
-            else:
-                other = upload_image(store.source.load(neighbour), device)
-            motion = link_frames(image, other, flow, job.config.mask)
-        last = (index, image)
-        frame = source_frame(job, index, image, regions)
-        yield Work(
-            frame,
-            motion,
-            one.target,
-            direction=one.direction,
-            previous_pass=before.load(index),
-            temporal_loss=temporal_loss,
-        )
+        is_repeat = repeats(job, index, image, last, one.direction)
+        if is_repeat:
+            tracker.start(tracker.records[0])
+        elif last is None:
+            tracker.start(record_source(image))
+        else:
+            motion = link_frames(image, last, sources.flow, config.mask)
+            tracker.look(image)
+            motion = hold_link(motion, 1, tracker)
+            tracker.advance({1: motion.mask})
+        last = image
+        if index in wanted:
+            yield Work(
+                source_frame(job, index, image, regions),
+                motion,
+                one.target,
+                direction=one.direction,
+                previous_pass=before.load(index),
+                temporal_loss=temporal_loss,
+                is_repeat=is_repeat,
+            )

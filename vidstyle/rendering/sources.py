@@ -5,30 +5,30 @@ the file.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
-from collections import deque
-from collections.abc import Collection, Generator, Iterable
-from dataclasses import replace
+import shutil
+from collections.abc import Callable, Generator, Iterable, Iterator, MutableMapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vidstyle.config import style_images
 from vidstyle.errors import StyleError
-from vidstyle.frames import Frame, FrameStyle, Motion
-from vidstyle.motion.correspondence import link_earlier_frames
-from vidstyle.motion.static import StaticTracker
-from vidstyle.rendering.prefetch import prefetch, upload_image
+from vidstyle.frames import Frame, FrameStyle
+from vidstyle.motion.separation import separate_dissolve
+from vidstyle.rendering.layers import LEAST_GAIN
 from vidstyle.stylize import oklab
+from vidstyle.stylize.composition import undo_fade
 from vidstyle.video import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import torch
     from torch import Tensor
 
+    from vidstyle.motion.edit import Dissolve
     from vidstyle.motion.flow import Flow
-    from vidstyle.rendering.job import FrameRange, Job
+    from vidstyle.rendering.job import Job
+    from vidstyle.rendering.layers import Layer
     from vidstyle.storage.frame_store import FrameStore
 
 TRANSITION_SHARE = 5
@@ -86,79 +86,175 @@ def decode_images(job: Job, first: int, stop: int) -> Generator[tuple[int, Tenso
             yield frame.index - offset, frame.image
 
 
-def region_masks(
-    job: Job, first: int, stop: int
-) -> contextlib.AbstractContextManager[Iterable[Callable[[], Tensor] | None]]:
-    """Give for each of these frames of the render what makes its masks; None where there are no
-    label maps.
-    """
-    if job.label_maps is None:
-        return contextlib.nullcontext(itertools.repeat(None, stop - first))
-    offset = job.part.first
-    return contextlib.closing(job.label_maps.frames(offset + first, offset + stop))
-
-
 def source_frame(job: Job, index: int, image: Tensor, regions: Tensor | None = None) -> Frame:
     """The source frame with all that its style depends on."""
     return Frame(index, image, regions, style_of(job, index))
 
 
-def linked_frames(
-    job: Job, shot: FrameRange, wanted: Collection[int], flow: Flow, device: torch.device
-) -> Generator[tuple[Frame, Motion | None], None, None]:
-    """The wanted source frames of a shot, in order, each with what links it to those before it;
-    None for the first frame of the shot, or where frames are not linked.
-
-    Both are on the device if that is CUDA, else on the CPU.
+@contextlib.contextmanager
+def region_masks(
+    job: Job, indices: range
+) -> Generator[Iterable[Callable[[], Tensor] | None], None, None]:
+    """Give for each of these frames of the render, in a row, what makes its masks; None where there
+    are no label maps.
     """
-    config = job.config
-    distances = config.distances
-    needs_motion = job.engine.needs_motion
-    track_static = config.rest == "hold" and needs_motion
-    first_wanted = min(wanted)
-    if not needs_motion:
-        begin = first_wanted
-    elif track_static:
-        begin = shot.first  # what is static depends on the whole shot so far
-    else:
-        begin = max(shot.first, first_wanted - distances[-1])
-    stop = max(wanted) + 1
-    tracker = StaticTracker(config.frames_until_static)
-    earlier: deque[Tensor] = deque(maxlen=distances[-1])  # source frames, the last one first
-    images = prefetch(decode_images(job, begin, stop), 1)
-    with images as decoded, region_masks(job, begin, stop) as masks:
-        for (index, on_cpu), make_masks in zip(decoded, masks, strict=False):
-            image = upload_image(on_cpu, device)
-            static = tracker.track(image) if track_static else None
-            if index in wanted:
-                frame = source_frame(job, index, image, make_masks and make_masks())
-                motion = None
-                if earlier and needs_motion:
-                    motion = link_earlier_frames(
-                        image, earlier, flow, distances, config.mask, static
-                    )
-                del static  # its reference is needed no longer
-                if motion is not None and frame.style.transition:
-                    motion = replace(motion, static=None)
-                yield frame, motion
-            earlier.appendleft(image)
-
-
-def stored_frames(
-    job: Job, wanted: Collection[int], unsaved: Collection[int], store: FrameStore
-) -> Generator[Frame, None, None]:
-    """The wanted source frames in order. Those of `unsaved` are written to the disk on
-    the way: the decoder only goes forward, and later passes do not.
-    """
-    needed = {*wanted, *unsaved}
-    if not needed:
+    if job.label_maps is None:
+        yield itertools.repeat(None, len(indices))
         return
-    if unsaved:
-        store.open()
-    regions = job.label_maps.fixed if job.label_maps else None
-    with contextlib.closing(decode_images(job, min(needed), max(needed) + 1)) as decoded:
-        for index, image in decoded:
-            if index in unsaved:
-                store.save(index, image)
-            if index in wanted:
-                yield source_frame(job, index, image, regions)
+    if job.label_maps.fixed is not None:
+        fixed = job.bars.crop(job.label_maps.fixed)
+        yield itertools.repeat(lambda: fixed, len(indices))
+        return
+    offset = job.part.first
+    if indices.step > 0:
+        frames = job.label_maps.frames(offset + indices.start, offset + indices.stop)
+        with contextlib.closing(frames) as makers:
+            yield (crop_masks(job, make) for make in makers)
+        return
+    # Labels only go forward: each is looked up by itself.
+    yield (functools.partial(masks_of, job, index) for index in indices)
+
+
+def crop_masks(job: Job, make: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """Make the masks of what is painted from those of the frame."""
+    return lambda: job.bars.crop(make())
+
+
+def masks_of(job: Job, index: int) -> Tensor:
+    """Make the masks of a single frame of the render, (k, H, W)."""
+    assert job.label_maps is not None
+    at = job.part.first + index
+    with contextlib.closing(job.label_maps.frames(at, at + 1)) as makers:
+        return job.bars.crop(next(makers)())
+
+
+class LayerSources:
+    """The source frames of one layer, as if its shot were fully lit, alone and without bars.
+
+    Args:
+        store: keeps the frames that are needed out of order.
+    """
+
+    def __init__(self, job: Job, layer: Layer, store: FrameStore, flow: Flow) -> None:
+        self.job = job
+        self.plan = job.layer_plan
+        self.layer = layer
+        self.store = store
+        self.flow = flow
+
+    def index_of(self, index: int) -> int:
+        """The frame whose source stands for that of a frame."""
+        return self.plan.source_index(self.layer, index)
+
+    def restore(self, index: int, image: Tensor) -> Tensor:
+        """Make the source of what is painted from a decoded frame, (3, H, W)."""
+        image = self.job.bars.crop(image).contiguous()
+        fade = self.plan.fades.get(index)
+        return image if fade is None else undo_fade(image, max(fade[0], LEAST_GAIN), fade[1])
+
+    def stream(self, first: int, stop: int) -> Generator[tuple[int, Tensor], None, None]:
+        """Give the frames `first` .. `stop` - 1, none before the anchor, in order."""
+        if self.layer.is_loop:
+            yield first, self.load(first)
+            return
+        begin = self.index_of(first)
+        dissolve_first = next(
+            (i for i in range(begin, stop) if self.plan.dissolve_at(i) is not None), stop
+        )
+        image: Tensor | None = None
+        with contextlib.closing(decode_images(self.job, begin, dissolve_first)) as decoded:
+            for index, full in decoded:
+                if self.index_of(index) == index or image is None:
+                    image = self.restore(index, full)
+                if index >= first:
+                    yield index, image
+        if dissolve_first < stop:
+            self.save_missing(range(dissolve_first, stop))
+            for index in range(max(first, dissolve_first), stop):
+                yield index, self.load(index)
+
+    def load(self, index: int) -> Tensor:
+        """Read a frame that was saved."""
+        return self.store.load(self.index_of(index))
+
+    def save_missing(
+        self, indices: Iterable[int], refuse_stopped: Callable[[], None] = lambda: None
+    ) -> None:
+        """Save frames that are needed out of order."""
+        wanted = sorted({self.index_of(index) for index in indices})
+        missing = self.store.missing_frames(wanted)
+        if not missing:
+            return
+        self.store.open()
+        dissolves = {
+            dissolve.first: dissolve
+            for index in missing
+            if (dissolve := self.plan.dissolve_at(index)) is not None
+        }
+        alone = {index for index in missing if self.plan.dissolve_at(index) is None}
+        if self.layer.is_loop and self.layer.anchor in alone:
+            alone.discard(self.layer.anchor)
+            self.store.save(self.layer.anchor, self.decode(0))
+        if alone:
+            frames = decode_images(self.job, min(alone), max(alone) + 1)
+            with contextlib.closing(frames) as decoded:
+                for index, image in decoded:
+                    if index in alone:
+                        refuse_stopped()
+                        self.store.save(index, self.restore(index, image))
+        for dissolve in dissolves.values():
+            self.separate(dissolve, refuse_stopped)
+
+    def decode(self, index: int) -> Tensor:
+        """Decode a single frame."""
+        with contextlib.closing(decode_images(self.job, index, index + 1)) as decoded:
+            return self.restore(index, next(decoded)[1])
+
+    def separate(self, dissolve: Dissolve, refuse_stopped: Callable[[], None]) -> None:
+        """Save this layer's frames of a dissolve, taken apart from the other one's."""
+        folder = self.store.path.with_name(f"{self.store.path.name}.dissolve")
+        mixed, outgoing, incoming = (
+            ImageFiles(replace(self.store, path=folder / name), refuse_stopped)
+            for name in ("mixed", "outgoing", "incoming")
+        )
+        # What lies before or after the part that is rendered is there as well.
+        last = len(self.job.timeline) - 1 - self.job.part.first
+        begin = max(dissolve.first - 1, -self.job.part.first)
+        with contextlib.closing(
+            decode_images(self.job, begin, min(dissolve.stop, last) + 1)
+        ) as decoded:
+            for index, image in decoded:
+                mixed[index] = self.job.bars.crop(image).contiguous()
+        seen = max(dissolve.first, self.layer.frames.first)
+        is_incoming = self.plan.is_incoming(self.layer, seen)
+        separate_dissolve(mixed, dissolve, self.flow, outgoing, incoming, is_incoming=is_incoming)
+        own = incoming if is_incoming else outgoing
+        for index in range(dissolve.first, dissolve.stop):
+            if index in self.layer.frames:
+                self.store.save(index, own[index])
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class ImageFiles(MutableMapping[int, "Tensor"]):
+    """Images by their frames, on the disk."""
+
+    store: FrameStore
+    refuse_stopped: Callable[[], None]
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.store.load(index)
+
+    def __setitem__(self, index: int, image: Tensor) -> None:
+        self.refuse_stopped()
+        self.store.open()
+        self.store.save(index, image)
+
+    def __delitem__(self, index: int) -> None:
+        self.store.delete_frames([index])
+
+    def __iter__(self) -> Iterator[int]:
+        return (int(path.stem) for path in sorted(self.store.path.glob("*.png")))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

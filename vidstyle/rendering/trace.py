@@ -112,7 +112,8 @@ class Trace:
     @contextlib.contextmanager
     def watch(self, work: Work) -> Iterator[Observer | None]:
         """Observe the frame if it is the one to trace."""
-        is_first = work.motion is None and work.previous_pass is None
+        is_first = work.motion is None and work.previous_pass is None and not work.is_repeat
+        is_first &= work.given is None
         if not is_first or self.evaluations or self.delivered:
             yield None
             return

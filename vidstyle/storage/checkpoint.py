@@ -4,10 +4,11 @@
 
     render.json         the record: fingerprint and its parts, versions, how far the delivery got
     frames/000000.png   16-bit frames, see `png16`; a frame is done when its file says so
-    frames.2/           the same of an earlier pass, here the second, until the next one is complete
-    source/             the input's frames at the size of the render, where there are several passes
+    paint.000012/       painted frames that are not yet finished ones, of the layer from frame 12 on
+    source.000012/      its source frames that are needed twice, hold.000012/ what it holds
+    frames.2.000012/    its frames of an earlier pass, here the second, until the next is complete
     lock                locked by the process that renders
-    shot-000012.lock    locked by the process that renders the shot from frame 12 on
+    shot-000012.lock    locked by the process that renders the layer from frame 12 on
     log.txt             the log, run after run
 """
 
@@ -20,7 +21,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ from vidstyle.storage.lock import (
     remove_idle_shot_locks,
 )
 from vidstyle.storage.record import (
+    LAYER_FOLDERS,
+    PAINT_FOLDERS,
     RENDER_FILES,
     FileIdentity,
     is_own_output,
@@ -71,7 +74,6 @@ class Checkpoint:
         self.size = size
         self.count = count
         self.final = FrameStore(self.folder / "frames", self.fingerprint, size)
-        self.source = FrameStore(self.folder / "source", f"{self.fingerprint}-source", size)
         self.record: dict[str, Any] = {}
 
     def has_changed(self) -> bool:
@@ -116,7 +118,7 @@ class Checkpoint:
         warnings = []
         if restart:
             self.final.delete()
-            self.delete_passes()
+            self.delete_layers()
         elif not is_changed and self.has_frames() and old.get("versions") != versions:
             others = find_differences(old.get("versions") or {}, versions).items()
             listed = ", ".join(f"{name} {before} -> {after}" for name, (before, after) in others)
@@ -164,29 +166,13 @@ class Checkpoint:
         """Read frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
         return self.final.load(index)
 
-    def pass_frames(self, number: int) -> FrameStore:
-        """Return the store of a pass before the last one, which has `final`."""
-        return FrameStore(
-            self.folder / f"frames.{number}", f"{self.fingerprint}-pass{number}", self.size
-        )
-
     def has_frames(self) -> bool:
         """Tell whether there is work to lose, of whatever pass."""
         return has_frames(self.folder)
 
-    def delete_pass_frames(self, numbers: Iterable[int], indices: Iterable[int]) -> None:
-        """Remove these frames of these passes before the last one."""
-        wanted = list(indices)
-        for number in numbers:
-            self.pass_frames(number).delete_frames(wanted)
-
-    def delete_sources(self, indices: Iterable[int]) -> None:
-        """Remove these source frames."""
-        self.source.delete_frames(indices)
-
-    def delete_passes(self) -> None:
-        """Remove all that the last pass was made from."""
-        for path in (self.source.path, *pass_folders(self.folder)):
+    def delete_layers(self) -> None:
+        """Remove all that the finished frames were made from."""
+        for path in layer_folders(self.folder):
             shutil.rmtree(path, ignore_errors=True)
 
     def deliver(
@@ -264,14 +250,22 @@ def delete_half_written(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def pass_folders(folder: Path) -> list[Path]:
-    """List the folders of earlier passes in a state directory."""
-    return [path for path in folder.glob("frames.*") if path.is_dir()]
+def layer_folders(folder: Path) -> list[Path]:
+    """List the folders of single layers in a state directory."""
+    return [
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and path.name.partition(".")[0] in LAYER_FOLDERS and "." in path.name
+    ]
 
 
 def has_frames(folder: Path) -> bool:
-    """Tell whether frames lie in a state directory, of whatever pass."""
-    return any(any(path.glob("*.png")) for path in (folder / "frames", *pass_folders(folder)))
+    """Tell whether painted frames lie in a state directory, of whatever layer and pass."""
+    return any(
+        any(path.glob("*.png"))
+        for kind in PAINT_FOLDERS
+        for path in (folder / kind, *folder.glob(f"{kind}.*"))
+    )
 
 
 def refuse_changed_settings(

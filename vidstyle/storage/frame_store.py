@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,17 @@ class FrameStore:
         label: the render that they belong to, and their kind; a file with another label is none of
             them.
         size: (width, height) of every frame.
+        labels: {index: label} of the frames that have one of their own.
     """
 
     path: Path
     label: str
     size: tuple[int, int]
+    labels: Mapping[int, str] = field(default_factory=dict)
+
+    def label_of(self, index: int) -> str:
+        """Return the label that frame `index` must have."""
+        return self.labels.get(index, self.label)
 
     def frame_path(self, index: int) -> Path:
         """Return the place of frame `index`."""
@@ -42,7 +48,7 @@ class FrameStore:
         return [
             index
             for index in wanted
-            if not png16.is_sound(self.frame_path(index), self.label, index, self.size)
+            if not png16.is_sound(self.frame_path(index), self.label_of(index), index, self.size)
         ]
 
     def open(self) -> None:
@@ -52,7 +58,7 @@ class FrameStore:
 
     def save(self, index: int, image: Tensor) -> None:
         """Write frame `index`, (3, H, W) in [0, 1]: whole on the disk when this returns."""
-        data = png16.encode_frame(to_uint16(image), self.label, index)
+        data = png16.encode_frame(to_uint16(image), self.label_of(index), index)
         with disk_errors(self.path.parent):
             atomic.write_atomically(self.frame_path(index), data)
 

@@ -10,10 +10,13 @@ from typing import Any
 from vidstyle.config.fingerprint import with_part_names
 from vidstyle.errors import OutputError
 
-FRAME_FOLDERS = ("frames", "source")
-"""The names of the folders of frames, before the number of a pass."""
+PAINT_FOLDERS = ("frames", "paint")
+"""The names, before their first dot, of the folders of painted frames."""
 
-RENDER_FILES = frozenset({*FRAME_FOLDERS, "trace", "pairs", "log"})
+LAYER_FOLDERS = (*PAINT_FOLDERS, "source", "hold")
+"""The same of all folders that a layer may have."""
+
+RENDER_FILES = frozenset({*LAYER_FOLDERS, "trace", "pairs", "log"})
 """The names, before their first dot, of all that a render leaves in its state directory except the
 record and the locks. A grid keeps its images in a folder of that name too.
 """
@@ -61,7 +64,7 @@ def count_frame_files(output: Path) -> int:
     return sum(
         1
         for path in state_folder(output).glob("*/*.png")
-        if path.parent.name.partition(".")[0] in FRAME_FOLDERS
+        if path.parent.name.partition(".")[0] in LAYER_FOLDERS
     )
 
 

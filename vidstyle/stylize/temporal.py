@@ -56,6 +56,7 @@ def start_image(frame: Tensor, links: Sequence[LinkedImage]) -> tuple[Tensor, li
     back what reappears; but its stylised image is at hand, and a start from it keeps its strokes.
     Pixels that none of them shows start from the frame itself, in the colours in which similar
     pixels were stylised: mean grey, or the raw frame, shows as haze wherever things move fast.
+    Pixels whose subject goes (`Motion.hold` < 1) start so in part, more from frame to frame.
 
     Args:
         frame: the source frame t, (3, H, W).
@@ -64,13 +65,24 @@ def start_image(frame: Tensor, links: Sequence[LinkedImage]) -> tuple[Tensor, li
     targets = [TemporalTarget(warp_along(image, link), link.mask) for image, link in links]
     start = targets[0].image
     trusted = targets[0].mask
-    for image, mask in targets[1:]:
-        start = torch.where((trusted <= 0) & (mask > 0), image, start)
+    hold = links[0].motion.hold
+    for (image, mask), link in zip(targets[1:], links[1:], strict=True):
+        taken = (trusted <= 0) & (mask > 0)
+        start = torch.where(taken, image, start)
+        if hold is not None and link.motion.hold is not None:
+            hold = torch.where(taken, link.motion.hold, hold)
         trusted = trusted + mask
     if not bool((trusted > 0).any()):
         # Nothing can be followed: the previous image still has the palette.
         return match_colours(frame, links[0].image), targets
-    return fill_disocclusions(frame, start, trusted), targets
+    if hold is None or bool((hold[trusted > 0] >= 1).all()):
+        return fill_disocclusions(frame, start, trusted), targets
+    # Where nothing is held in full, what is held at all has to tell the colours.
+    certain = trusted * (hold >= 1)
+    certain = certain if bool((certain > 0).any()) else trusted
+    painted = fill_disocclusions(frame, start, certain)
+    share = torch.where(trusted > 0, hold, 0.0)
+    return torch.lerp(painted, start, share.expand_as(start)), targets
 
 
 def blend_with_neighbour(image: Tensor, neighbour: TemporalTarget, delta: float) -> Tensor:

@@ -1,0 +1,134 @@
+"""The render of single layers: what is left of each, made pass after pass, and then put together
+into finished frames.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vidstyle.events import Note, Report, Started, Stop
+from vidstyle.machine.allocator import spare_memory
+from vidstyle.machine.device import deterministic
+from vidstyle.rendering.composition import compose_missing
+from vidstyle.rendering.layer_files import LayerFiles
+from vidstyle.rendering.loop import FrameCounter, run_schedule
+from vidstyle.rendering.models import Models, RenderTools, build_tools
+from vidstyle.rendering.prefetch import prefetch_for
+from vidstyle.rendering.prepare import check_space
+from vidstyle.rendering.schedule import LayerWork, goes_back, plan_layer, schedule_pass
+from vidstyle.storage.lock import lock_shot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vidstyle.rendering.job import Job
+    from vidstyle.rendering.layers import Layer
+    from vidstyle.rendering.loop import FrameWatcher
+    from vidstyle.storage.checkpoint import Checkpoint
+
+
+def render_missing(
+    job: Job,
+    layers: Sequence[Layer],
+    store: Checkpoint,
+    report: Report,
+    stop: Stop,
+    models: Models,
+    watcher: FrameWatcher | None = None,
+) -> list[float]:
+    """Render what is missing of some layers, and put together what can be; return the seconds that
+    each frame took. Nothing is loaded where nothing is missing.
+    """
+    with deterministic(job.device.device):
+        spare_memory(sparing=job.memory.tile > 0)
+        files = [LayerFiles(job, layer, store) for layer in layers]
+        for one in files:
+            one.adopt()
+        works = [plan_layer(job, one) for one in files]
+        check_left(job, works, store, report)
+        tools = build_tools(job, models) if any(work.passes for work in works) else None
+        # The first frame's time begins here: models are no part of it.
+        counter = begin_counting(job, works, report, stop)
+        painted = {}
+        for work in works:
+            if tools:
+                render_layer(job, work, tools, store, counter, watcher)
+            painted[work.layer.anchor] = work.files.paint
+            compose_missing(job, store.final, painted, counter.refuse_stopped)
+    return counter.seconds
+
+
+def check_left(job: Job, works: Sequence[LayerWork], store: Checkpoint, report: Report) -> None:
+    """Check the disk for what is left to do, and note it down."""
+    config = job.config
+    frames = sum(len(work.layer.frames) for work in works)
+    missing = sum(work.missing_of_last_pass(config.passes) for work in works)
+    check_space(job, missing)
+    passes = f" in {config.passes} passes" if config.passes > 1 else ""
+    store.log(
+        f"rendering {missing} of {frames} frames of {config.input} as {store.fingerprint}{passes}"
+    )
+    if config.passes > 1 and any(work.passes for work in works):
+        over = f"{config.passes} passes over {frames} frames"
+        report(Note(f"{over}: {config.passes * frames} to render in all"))
+
+
+def begin_counting(
+    job: Job, works: Sequence[LayerWork], report: Report, stop: Stop
+) -> FrameCounter:
+    """Report the begin, and count and time frames from now on."""
+    passes = job.config.passes
+    total = passes * sum(len(work.layer.frames) + work.layer.is_loop for work in works)
+    done = total - sum(work.frame_count for work in works)
+    report(Started(total, done, *job.size))
+    return FrameCounter(total, done, report, stop, passes)
+
+
+def render_layer(
+    job: Job,
+    work: LayerWork,
+    tools: RenderTools,
+    store: Checkpoint,
+    counter: FrameCounter,
+    watcher: FrameWatcher | None = None,
+) -> None:
+    """Render what is left of one layer, pass after pass. Nothing of it depends on another layer,
+    except for that of a loop.
+
+    Args:
+        work: what was left of it when frames were counted.
+
+    Raises LockedError while another process renders the layer.
+    """
+    passes = job.config.passes
+    if not work.passes:
+        return
+    with lock_shot(store.folder, work.layer.anchor):
+        counted = work.frame_count
+        # Another process may have rendered the layer since.
+        work = plan_layer(job, work.files)
+        counter.done += counted - work.frame_count
+        if not work.passes:
+            return
+        if passes > 1 and goes_back(work, passes):
+            back = "frames of earlier passes are missing or damaged: it goes back to pass "
+            text = f"{back}{work.passes[0].number}, and comes to the same result"
+            counter.report(Note(text, warning=True))
+        for one in work.passes:
+            if passes > 1:
+                counter.report(Note(describe_pass(job, work.layer, one.number, one.description)))
+                work.files.delete_passes(range(1, one.number - 1))
+            one.target.open()
+            device = tools.stylizer.device
+            schedule = schedule_pass(job, work, one, tools.flow, device, counter.refuse_stopped)
+            with prefetch_for(device, schedule) as prefetched:
+                run_schedule(prefetched, tools.stylizer, counter, watcher)
+        work.files.delete_working_files()
+
+
+def describe_pass(job: Job, layer: Layer, number: int, description: str) -> str:
+    """Say which pass over which frames begins."""
+    text = f"pass {number} of {job.config.passes}, {description}"
+    if len(job.layers) == 1:
+        return text
+    return f"frames {layer.frames.first} to {layer.frames.stop - 1}: {text}"
