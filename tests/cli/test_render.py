@@ -64,6 +64,9 @@ def test_verbose_says_every_setting(command: Command, line: list[object]) -> Non
             "max_memory = ",
             "tile = ",
             "regions = ",
+            "loop = ",
+            "keyframes = ",
+            "opacity = ",
         ),  # without a value
         *(
             "overwrite = ",

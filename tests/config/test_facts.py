@@ -7,12 +7,20 @@ from typing import get_args
 
 import pytest
 
-from vidstyle.config.facts import FRAME_AFFECTING, GROUPS, MOTION_AFFECTING, Affects, Audience
+from vidstyle.config.facts import (
+    FRAME_AFFECTING,
+    GROUPS,
+    MOTION_AFFECTING,
+    RESULT_AFFECTING,
+    Affects,
+    Audience,
+)
 from vidstyle.config.settings import RenderConfig, facts_of, settings_that_affect
 
 LISTS: dict[tuple[Affects, ...], str] = {
     ("links",): "budget flow iterations mask rest scales temporal_norm temporal_weight",
-    ("video",): "blend duration long_term passes per_frame temporal_from_pass",
+    ("video",): "blend duration long_term loop passes per_frame temporal_from_pass",
+    ("composition",): "keep_titles keyframes opacity",
     ("film",): "allow_damaged codec crf trace",
     ("style",): "content_layers keep_colors mrf_bidirectional mrf_coherence photorealism regions "
     "style style_layers style_scale style_terms style_weight texture tileable",
@@ -29,7 +37,8 @@ def test_settings_are_listed_by_what_they_affect(kinds: tuple[Affects, ...]) -> 
 def test_every_setting_has_one_reach_a_group_and_an_audience() -> None:
     names = [name for kind in get_args(Affects) for name in settings_that_affect(kind)]
     assert sorted(names) == sorted(RenderConfig.model_fields)
-    assert MOTION_AFFECTING < FRAME_AFFECTING
+    assert MOTION_AFFECTING < FRAME_AFFECTING < RESULT_AFFECTING
+    assert FRAME_AFFECTING | {"composition"} == RESULT_AFFECTING
     for name in names:
         facts = facts_of(name)
         assert (facts.group is None) == (name in ("input", "style"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.config.values import AS_BEFORE
 from vidstyle.config import fingerprint as fingerprints
 from vidstyle.config import toml
 from vidstyle.config.fingerprint import ASKED_BY, fingerprint, hash_values, with_part_names
@@ -95,7 +96,7 @@ def parts_of(config: RenderConfig) -> dict[str, Any]:
 def test_settings_have_the_fingerprint_that_they_always_had(
     settings: dict[str, Any], digest: str
 ) -> None:
-    assert fingerprint(parts_of(build(FILES, settings))) == digest
+    assert fingerprint(parts_of(build(FILES, AS_BEFORE, settings))) == digest
 
 
 @pytest.mark.skipif(
@@ -103,7 +104,7 @@ def test_settings_have_the_fingerprint_that_they_always_had(
 )
 @pytest.mark.parametrize(("preset", "digest"), KNOWN_PRESETS)
 def test_presets_have_the_fingerprint_that_they_always_had(preset: str, digest: str) -> None:
-    assert fingerprint(parts_of(build(FILES, toml.preset_values(preset)))) == digest
+    assert fingerprint(parts_of(build(FILES, AS_BEFORE, toml.preset_values(preset)))) == digest
 
 
 def test_the_range_of_frames_is_hashed_under_the_names_of_its_settings() -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.config.values import FILES, other_value
 from vidstyle.config import toml
-from vidstyle.config.settings import RenderConfig, build, facts_of
+from vidstyle.config.settings import RenderConfig, build, facts_of, reconstruction_settings
 from vidstyle.errors import ConfigError
 from vidstyle.machine.device import choose_device
 from vidstyle.rendering.engines import create_engine
@@ -167,6 +167,7 @@ def test_a_setting_whose_need_is_not_met_is_refused_by_its_own_words(name: str) 
         "temporal_weight": 0,
         "texture": name != "tileable",
         "features": "vgg19",
+        "per_frame": True,
         "passes": 1 if name in ("blend", "temporal_from_pass") else 3,
         "style_terms": "gram",
     }
@@ -179,6 +180,68 @@ def test_a_setting_whose_need_is_not_met_is_refused_by_its_own_words(name: str) 
         with pytest.raises(ConfigError) as e:
             build(FILES, others, {need.setting: other, name: value})
         assert e.value.why == need.refusal.format(name=name, value=value, other=other)
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"loop": True, "passes": 3}, "loop does not go with passes = 3"),
+        ({"loop": True, "per_frame": True}, "loop does not go with per_frame"),
+        ({"loop": True, "texture": True}, "loop does not go with texture"),
+        ({"keyframes": "3=a.png", "passes": 3}, "keyframes do not go with passes = 3"),
+        ({"keyframes": "3=a.png", "per_frame": True}, "keyframes do not go with per_frame"),
+        ({"keyframes": "3=a.png", "texture": True}, "keyframes do not go with texture"),
+        ({"keep_titles": True, "texture": True}, "keep_titles does not go with texture"),
+        ({"opacity": 0.5, "texture": True}, "opacity does not go with texture"),
+    ],
+)
+def test_what_is_for_linked_frames_or_painted_ones_is_refused_without_them(
+    values: dict[str, Any], why: str
+) -> None:
+    files = FILES | {"style": None} if "texture" in values else FILES
+    with pytest.raises(ConfigError) as e:
+        build(files, values)
+    assert why in e.value.why
+    assert "only one of them" in e.value.why or "leave one of them out" in e.value.why
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"loop": False, "passes": 3},
+        {"loop": False, "per_frame": True},
+        {"opacity": 1, "style": None, "texture": True},
+        {"opacity": 0.5, "passes": 3},
+        {"opacity": 0.5, "per_frame": True, "keep_titles": True},
+        {"keep_titles": True, "passes": 3},
+        {"loop": True, "keyframes": "3=a.png", "opacity": 0.5, "keep_titles": True},
+    ],
+)
+def test_what_goes_together_is_allowed(values: dict[str, Any]) -> None:
+    build(FILES, values)
+
+
+def test_a_reconstruction_can_be_translucent() -> None:
+    given = {"opacity": 0.5, "keep_titles": True}
+    settings = reconstruction_settings("relu2_1", given)
+    assert build({"input": "in.mp4"}, settings, given).shows_source
+
+
+@pytest.mark.parametrize(
+    ("values", "input_loops", "closes"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"loop": True}, False, True),
+        ({"loop": False}, True, False),
+        ({"passes": 2}, True, False),
+        ({"per_frame": True}, True, False),
+    ],
+)
+def test_a_loop_is_closed_as_asked_or_where_the_input_loops_and_its_frames_are_linked(
+    values: dict[str, Any], input_loops: bool, closes: bool
+) -> None:
+    assert build(FILES, values).closes_loop(input_loops=input_loops) == closes
 
 
 def test_a_lone_value_can_have_a_need() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.config.values import FILES, NEEDS, SETTINGS, other_value
+from tests.config.values import AS_BEFORE, FILES, NEEDS, SETTINGS, other_value
 from vidstyle.config import settings as configs
 from vidstyle.config.facts import ALWAYS, FRAME_AFFECTING, STEERING
 from vidstyle.config.fingerprint import fingerprint, with_part_names
@@ -69,16 +69,18 @@ NEUTRAL = {
 
 
 def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_other_is() -> None:
-    passes = {"temporal_norm", "long_term", "passes", "blend", "temporal_from_pass", "engine"}
+    others = {"temporal_norm", "long_term", "passes", "blend", "temporal_from_pass", "engine"}
+    others |= {"bars", "loop"}
     assert (
-        passes | {name for name in SETTINGS if facts_of(name).group == STEERING} == NEUTRAL.keys()
+        others | {name for name in SETTINGS if facts_of(name).group == STEERING} == NEUTRAL.keys()
     )
-    plain = build(FILES)
+    plain = build(FILES, AS_BEFORE)
     assert all(getattr(plain, name) == value for name, value in NEUTRAL.items())
     assert not NEUTRAL.keys() & plain.picture_settings().keys()
     for name in NEUTRAL:
-        changed = build(FILES, NEEDS.get(name, {}), {name: other_value(name)})
-        assert changed.picture_settings()[name] == json.loads(json.dumps(other_value(name)))
+        value = "keep" if name == "bars" else other_value(name)
+        changed = build(FILES, AS_BEFORE, NEEDS.get(name, {}), {name: value})
+        assert changed.picture_settings()[name] == json.loads(json.dumps(value))
         assert set(changed.picture_settings()) - set(plain.picture_settings()) == {
             name,
             *NEEDS.get(name, {}),
@@ -89,7 +91,7 @@ def test_a_new_picture_setting_needs_a_neutral_value_or_every_half_finished_rend
     None
 ):
     """These are all that there were when RENDER_FORMAT became 7."""
-    assert " ".join(sorted(build(FILES).picture_settings())) == (
+    assert " ".join(sorted(build(FILES, AS_BEFORE).picture_settings())) == (
         "budget content_weight duration features first_iterations first_scales flow init "
         "iterations learning_rate mask optimizer per_frame polish pooling rest scales seed size "
         "start stop_tolerance style_weight temporal_weight tv_weight"

@@ -163,6 +163,133 @@ def test_what_mixes_alike_is_the_same_render() -> None:
     )
 
 
+ORIGINAL = StyleImage(Path("original"))
+
+
+@pytest.mark.parametrize("given", ["original", Path("original"), ORIGINAL])
+def test_the_source_itself_stands_among_the_styles_where_no_file_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for created in (False, True):
+        if created:
+            (tmp_path / "original").touch()
+        styles = style_images.parse_style_images([given, "a.jpg"])
+        assert [one.is_original for one in styles] == [not created, False]
+        file = tmp_path / "original"
+        assert style_images.list_files(styles) == ((file,) if created else ()) + (Path("a.jpg"),)
+        assert style_images.parse_style_images([str(one) for one in styles]) == styles
+
+
+@pytest.mark.parametrize("text", ["./original", "./original:2@3s", "original.jpg", "x/original"])
+def test_a_path_to_a_file_never_stands_for_the_source(text: str) -> None:
+    assert not style_images.parse_style_image(text).is_original
+
+
+def test_the_source_has_a_weight_and_a_time_and_comes_back() -> None:
+    found = style_images.parse_style_image("original:0.3@4s")
+    assert found == StyleImage(Path("original"), 0.3, 4.0)
+    assert found.is_original
+    assert style_images.parse_style_image(str(found)) == found
+
+
+@pytest.mark.parametrize("styles", ["original", ["original@0s", "original@3s"]])
+def test_the_source_alone_is_no_style(styles: Any) -> None:
+    with pytest.raises(ConfigError) as e:
+        build({"input": "in.mp4", "style": styles})
+    assert "leaves nothing to paint: name a painting as well" in e.value.why
+
+
+def test_the_source_is_no_file_of_a_render() -> None:
+    given = build({"input": "in.mp4", "style": ["original@0s", "a.jpg@3s"]})
+    assert given.style_files == given.protected_files == (Path("a.jpg"),)
+    assert given.named_after == Path("a.jpg")
+    files = {"regions": ("a.png", "b.png")}
+    assert build({"input": "in.mp4", "style": ["original:3", "a.jpg"]}, files).regions
+
+
+def test_the_source_moves_between_times_and_one_painting_stays_the_whole_style() -> None:
+    styles = style_images.parse_style_images(["original@1s", "a@3s", "original:3@5s", "a@5s"])
+    known = {0: 1, 1: 1, 2: 0.5, 3: 0, 4: 0.375, 5: 0.75, 9: 0.75}
+    for time, share in known.items():
+        assert style_images.original_share(styles, Fraction(time)) == share
+    times = [Fraction(i, 7) for i in range(50)]
+    assert {style_images.mixture_shares(styles, at) for at in times} == {(1.0,)}
+    constant = style_images.parse_style_images(["original:0.3", "a:0.7"])
+    assert style_images.original_share(constant, Fraction(5)) == 0.3
+    assert style_images.mixture_shares(constant, Fraction(5)) == (1.0,)
+    for without in ((), style_images.parse_style_images(["a@0s", "b@1s"])):
+        assert style_images.original_share(without, Fraction(1, 2)) == 0
+
+
+def test_paintings_mix_in_relation_to_each_other_next_to_the_source() -> None:
+    constant = style_images.parse_style_images(["original:9", "a:7", "b:3"])
+    assert style_images.mixture_shares(constant, Fraction(5)) == (0.7, 0.3)
+    faded = style_images.parse_style_images(["original@0s", "a:7@4s", "b:3@4s", "original@8s"])
+    times = [Fraction(i, 7) for i in range(70)]
+    assert {style_images.mixture_shares(faded, at) for at in times} == {(0.7, 0.3)}
+    # From a alone to b with a quarter of the picture: 1 - t of a, t / 4 of b.
+    moving = style_images.parse_style_images(["a@0s", "original:3@1s", "b@1s"])
+    for i in range(9):
+        at = Fraction(i, 8)
+        painted = float(1 - at + at / 4)
+        expected = (float(1 - at) / painted, float(at / 4) / painted)
+        assert style_images.mixture_shares(moving, at) == pytest.approx(expected)
+        assert 1 - style_images.original_share(moving, at) == pytest.approx(painted)
+    # With the same share of the source at all times they move as they do without it.
+    level = style_images.parse_style_images(["original@0s", "a@0s", "original@3s", "b@3s"])
+    plain = style_images.parse_style_images(["a@0s", "b@3s"])
+    for at in times:
+        assert style_images.mixture_shares(level, at) == style_images.mixture_shares(plain, at)
+
+
+@pytest.mark.parametrize(
+    ("styles", "first_until"),
+    [
+        (["a@1s", "original@2s", "b@3s"], 2),  # at 2 s both are as near
+        (["a@1s", "original@2s", "original@4s", "b@5s"], 3),
+        (["a@1s", "original@2s", "original@2.5s", "original@4s", "b@5s"], 3),
+        (["original@0s", "a@1s", "original@4s", "b@6s", "original@9s"], 4),
+    ],
+)
+def test_where_the_source_has_everything_the_style_is_that_of_the_nearest_time(
+    styles: list[str], first_until: float
+) -> None:
+    parsed = style_images.parse_style_images(styles)
+    for i in range(1200):
+        time = Fraction(i, 100)
+        expected = (1.0, 0.0) if time <= first_until else (0.0, 1.0)
+        assert style_images.mixture_shares(parsed, time) == expected
+
+
+def test_shares_add_up_to_one_whatever_the_source_leaves() -> None:
+    styles = style_images.parse_style_images(
+        ["a:0.2@0s", "b:0.1@0s", "original@2s", "c@3s", "original:4@3s", "a@5s", "b:7@5s"]
+    )
+    for i in range(600):
+        shares = style_images.mixture_shares(styles, Fraction(i, 100))
+        assert sum(shares) == pytest.approx(1)
+        assert all(0 <= share <= 1 for share in shares)
+
+
+def test_the_source_is_in_the_fingerprint_only_where_it_moves_the_mixture() -> None:
+    def parts(*styles: str) -> Any:
+        parsed = style_images.parse_style_images(list(styles))
+        return style_images.style_fingerprint_parts(
+            parsed, [path.name.upper() for path in style_images.list_files(parsed)]
+        )
+
+    assert parts("original@0s", "a@3s") == parts("original:2", "a") == parts("a") == "A"
+    together = parts("a:7", "b:3")
+    assert parts("original", "a:7", "b:3") == together
+    assert parts("original@0s", "a:7@3s", "b:3@3s") == together
+    assert parts("original:2@0s", "a@0s", "original:2@3s", "b@3s") == parts("a@0s", "b@3s")
+    moved = parts("a@0s", "original@2s", "b@3s")
+    assert moved == [["A", 1.0, 0.0], ["original", 1.0, 2.0], ["B", 1.0, 3.0]]
+    assert moved != parts("a@0s", "b@3s")
+    assert parts("a@0s", "original:3@3s", "b@3s")[-1] == ["B", 0.25, 3.0]
+
+
 def test_a_style_that_moves_moves_a_still_picture_evenly_and_arrives(
     painting: Path, samples: Path, tmp_path: Path
 ) -> None:

@@ -36,6 +36,8 @@ from vidstyle.errors import ConfigError
             "passes": 17,
             "rest": "hold",
             "budget": "adaptive",
+            "loop": None,
+            "keyframes": (),
         },
     ],
 )
@@ -46,7 +48,8 @@ def test_toml_gives_back_every_setting(tmp_path: Path, but: dict[str, Any]) -> N
     )  # the other one leaves nothing to polish
     (tmp_path / "all.toml").write_text(toml.to_toml(full), encoding="utf-8")
     read = toml.read_toml(tmp_path / "all.toml")
-    assert set(read) == {*SETTINGS, "style"} - {"regions"}
+    without_value = {name for name, value in but.items() if value in (None, ())}
+    assert set(read) == {*SETTINGS, "style"} - without_value
     assert build(FILES, read) == full
 
 
@@ -88,7 +91,12 @@ def test_toml_lists_settings_under_their_groups_without_switches_that_are_off() 
     headings = [line for line in text.splitlines() if line.startswith("#")]
     assert headings == ["# Picture", "# Steering the style", "# Delivery", "# Run"]
     assert text.startswith("# Picture\n")
-    for words in ("per_frame = false", "keep_frames = true", "engine = "):
+    for words in (
+        "per_frame = false",
+        "keep_titles = false",
+        "keep_frames = true",
+        "engine = ",
+    ):
         assert words in text
-    for words in ("restart", "trace", "size", "style = "):
+    for words in ("restart", "trace", "size", "style = ", "loop", "opacity", "keyframes"):
         assert f"\n{words}" not in text

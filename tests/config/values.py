@@ -11,6 +11,10 @@ FILES = {"input": "in.mp4", "style": "munch.jpg"}
 SETTINGS = [name for name in RenderConfig.model_fields if facts_of(name).group]
 """The names of all settings that are not the files of a command."""
 
+AS_BEFORE = {"bars": "paint"}
+"""The settings whose default is not their neutral value, at that value: a render as it was before.
+"""
+
 NEEDS: dict[str, dict[str, Any]] = {
     # The pooling of lite cannot be chosen.
     "pooling": {"features": "vgg19"},
@@ -29,6 +33,8 @@ OTHERS: dict[str, Any] = {
     "content_layers": "relu3_1",
     "style_terms": "gram=0.5,mrf",
     "regions": ("a.png", "b.png"),
+    "keyframes": ("120=fixed.png", "4.8s=other.png"),
+    "opacity": ("0@0s", "1@3s"),
 }
 
 """Another value of settings whose text says more than a name."""

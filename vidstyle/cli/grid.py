@@ -33,8 +33,10 @@ from vidstyle.errors import ConfigError
 from vidstyle.grid import axes as vary
 from vidstyle.machine.allocator import keep_memory
 
-UNUSED_SETTINGS = settings_that_affect(*MOTION_AFFECTING, "film")
-"""The settings that change nothing in a grid: it is of one frame, and one picture comes out."""
+UNUSED_SETTINGS = settings_that_affect(*MOTION_AFFECTING, "film", "composition")
+"""The settings that change nothing in a grid: it is of one frame, one picture comes out, and it
+shows frames as they are painted.
+"""
 
 
 class GridCommand(CommandWithPages):

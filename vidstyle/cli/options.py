@@ -25,6 +25,7 @@ METAVARS = {
     str: "NAME",
     bool: "",
     tuple[Path, Path]: "IMAGE IMAGE",
+    list[str]: "TEXT",
 }
 """The placeholders for a value of each type in the help."""
 
@@ -149,25 +150,42 @@ def unhide_option(option: Any) -> Any:
     return shown
 
 
+def long_flag(name: str) -> str:
+    """Return the long flag of a setting, with that which turns it off where it has one."""
+    shown = configs.facts_of(name).long_flag or f"--{name.replace('_', '-')}"
+    return f"{shown}/--no-{shown.removeprefix('--')}" if can_be_undecided(name) else shown
+
+
+def can_be_undecided(name: str) -> bool:
+    """Tell whether a setting is a switch that is neither on nor off by default."""
+    return configs.RenderConfig.model_fields[name].annotation == bool | None
+
+
 def option_for(name: str) -> inspect.Parameter:
     """Make the flag of one setting from its field: None unless given, so that presets and files can
     set it.
+
+    A list takes one flag for each of its values, as texts. A switch that is undecided by default
+    has a second flag, which turns it off.
     """
     field = configs.RenderConfig.model_fields[name]
     facts = configs.facts_of(name)
     kind: Any = field.annotation
     if get_origin(kind) not in (Literal, tuple):
         kind = next((t for t in get_args(kind) if t is not type(None)), kind)
+    if get_origin(kind) is tuple and Ellipsis in get_args(kind):
+        kind = list[str]
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     sentences = [str(field.description)]
     if choices:
         sentences.append(f"One of {', '.join(choices)}.")
-    if field.default is not None and field.default is not False:
+    if field.default is not None and field.default is not False and field.default != ():
         sentences.append(f"Default: {field.default}.")
+    metavar = "DIR" if name.endswith("_dir") else "NAME" if choices else METAVARS[kind]
     option = flag(
-        f"--{name.replace('_', '-')}",
+        long_flag(name),
         *facts.flags,
-        metavar="DIR" if name.endswith("_dir") else "NAME" if choices else METAVARS[kind],
+        metavar=metavar if facts.metavar is None else facts.metavar,
         text=" ".join(sentences),
         everyday=facts.audience == "everyday",
         rich_help_panel=facts.group,
@@ -222,12 +240,12 @@ def with_options(
 
 def collect_given(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that were given on the command line: those with a value, and switches
-    that are on.
+    that are on, or turned off where they can be undecided.
     """
     return {
         name: value
         for name, value in settings.items()
-        if value is not None and value is not False and value != []
+        if value is not None and value != [] and (value is not False or can_be_undecided(name))
     }
 
 

@@ -83,7 +83,8 @@ def render_command(
             "-s",
             metavar="IMAGE",
             text="Painting whose style is taken. Again for more of them, with weights or with "
-            "times between which the style moves: a.jpg:0.7, b.jpg@4s.",
+            "times between which the style moves: a.jpg:0.7, b.jpg@4s. The input itself is "
+            "`original`: original@0s, a.jpg@3s.",
         ),
     ] = None,
     preset: PresetOption = "standard",
@@ -93,7 +94,7 @@ def render_command(
         flag("--preview", text="Render a short, small clip and tell what the whole will take."),
     ] = False,
     dry_run: Annotated[
-        bool, flag("--dry-run", text="Check everything and say what would be done.")
+        bool, flag("--dry-run", text="Check all, and say what would be done.")
     ] = False,
     print_config: Annotated[
         bool, flag("--print-config", text="Print the settings as TOML and exit.", everyday=False)

@@ -20,7 +20,7 @@ RUN = "Run"
 GROUPS = (PICTURE, STEERING, DELIVERY, RUN)
 """The headings under which the command line and TOML files list the settings."""
 
-Affects = Literal["frames", "style", "video", "links", "film", "delivery", "run"]
+Affects = Literal["frames", "style", "video", "links", "composition", "film", "delivery", "run"]
 """The reach of a setting.
 
 - frames: every picture, that of a still too.
@@ -28,6 +28,7 @@ Affects = Literal["frames", "style", "video", "links", "film", "delivery", "run"
   one layer and nothing else, has no use for it.
 - video: frames of a video; nothing on a still.
 - links: frames that are linked to earlier ones; nothing on a still, and nothing with `per_frame`.
+- composition: what is done with a painted frame afterwards; changing it costs no painting.
 - film: a film's file, read or written, that of `trace` included; no frame that could be rendered
   without it, and nothing where many stills are made at once.
 - delivery: where the result goes, and what is kept.
@@ -36,6 +37,9 @@ Affects = Literal["frames", "style", "video", "links", "film", "delivery", "run"
 
 FRAME_AFFECTING: frozenset[Affects] = frozenset({"frames", "style", "video", "links"})
 """The kinds of settings that change pixels, and so belong to the fingerprint."""
+
+RESULT_AFFECTING: frozenset[Affects] = FRAME_AFFECTING | {"composition"}
+"""The kinds of settings that change pixels of the result."""
 
 MOTION_AFFECTING: frozenset[Affects] = frozenset({"video", "links"})
 """The kinds of settings that change nothing on a still."""
@@ -81,7 +85,10 @@ class SettingFacts:
         affects: its reach, see `Affects`.
         group: the heading under which it is listed; None for the files that a command names in its
             own way (`input`, `style`), whose content is identified by digests.
-        flags: short flags, in addition to the long one that its name gives.
+        flags: short flags, in addition to the long one.
+        long_flag: the long flag, where it is not the name of the setting: the singular of a list,
+            of which every flag gives one.
+        metavar: the placeholder of its value in the help, where its type does not give it.
         audience: who finds it in the help.
         needs: conditions on other settings, see `Need`.
         neutral: the value under which a render is what it was before the setting existed. With it
@@ -95,6 +102,8 @@ class SettingFacts:
     affects: Affects
     group: str | None = None
     flags: tuple[str, ...] = ()
+    long_flag: str | None = None
+    metavar: str | None = None
     audience: Audience = "expert"
     needs: tuple[Need, ...] = ()
     neutral: Any = ALWAYS

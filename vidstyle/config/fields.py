@@ -21,6 +21,8 @@ from vidstyle.config.facts import (
     SettingFacts,
     setting_field,
 )
+from vidstyle.config.keyframes import Keyframe, parse_keyframes
+from vidstyle.config.opacity import OpacityKey, parse_opacities
 from vidstyle.config.style_images import StyleImage, parse_style_images
 from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 
@@ -84,6 +86,49 @@ ONE_PASS_FOR_BUDGET = Need(
     "{name} = {value} changes nothing where passes = {other} give every frame as many iterations: "
     "set only one of them",
 )
+ONE_PASS_FOR_LOOP = Need(
+    "passes",
+    lambda passes: passes == 1,
+    "loop does not go with passes = {other}: the ends are joined where there is one pass; set only "
+    "one of them",
+    values=(True,),
+)
+LINKS_FOR_LOOP = Need(
+    "per_frame",
+    lambda per_frame: not per_frame,
+    "loop does not go with per_frame: there are no links between frames, with which the ends would "
+    "be joined; leave one of them out",
+    values=(True,),
+)
+NO_TEXTURE_FOR_LOOP = Need(
+    "texture",
+    lambda texture: not texture,
+    "loop does not go with texture: one picture has no ends to join; leave one of them out",
+    values=(True,),
+)
+ONE_PASS_FOR_KEYFRAMES = Need(
+    "passes",
+    lambda passes: passes == 1,
+    "{name} do not go with passes = {other}: each pass goes over every frame again, given ones as "
+    "well; set only one of them",
+)
+LINKS_FOR_KEYFRAMES = Need(
+    "per_frame",
+    lambda per_frame: not per_frame,
+    "{name} do not go with per_frame: there are no links between frames, with which the others "
+    "would go on from those given; leave one of them out",
+)
+NO_TEXTURE_FOR_KEYFRAMES = Need(
+    "texture",
+    lambda texture: not texture,
+    "{name} do not go with texture: it is one picture, which has no frames; leave one of them out",
+)
+NO_TEXTURE_FOR_COMPOSITION = Need(
+    "texture",
+    lambda texture: not texture,
+    "{name} does not go with texture: nothing of the input is to be seen in one; leave one of them "
+    "out",
+)
 
 
 def round_to_power_of_two(reach: int) -> int:
@@ -103,6 +148,20 @@ StyleImages = Annotated[
 ]
 
 
+Keyframes = Annotated[
+    tuple[Keyframe, ...],
+    BeforeValidator(parse_keyframes),
+    PlainSerializer(lambda keyframes: [str(one) for one in keyframes], return_type=list[str]),
+]
+
+
+OpacityKeys = Annotated[
+    tuple[OpacityKey, ...],
+    BeforeValidator(parse_opacities),
+    PlainSerializer(lambda keys: [str(one) for one in keys], return_type=list[str]),
+]
+
+
 class RenderFields(BaseModel):
     """The settings of one render, each checked by itself."""
 
@@ -115,7 +174,8 @@ class RenderFields(BaseModel):
     )
     style: StyleImages = setting_field(
         (),
-        "Paintings whose style is taken, `path[:weight][@time]`; none where no style is asked for.",
+        "Paintings whose style is taken, `path[:weight][@time]`; none where no style is asked for. "
+        "`original` among them is the input itself.",
         SettingFacts("style", audience="everyday"),
     )
     output: Path | None = setting_field(
@@ -138,6 +198,53 @@ class RenderFields(BaseModel):
     )
     duration: float | None = setting_field(
         None, "Render this many seconds.", SettingFacts("video", PICTURE, audience="everyday"), gt=0
+    )
+    loop: bool | None = setting_field(
+        None,
+        "Join the end to the beginning, for what is shown over and over. Default: for a GIF or "
+        "WebP that loops.",
+        SettingFacts(
+            "video",
+            PICTURE,
+            needs=(ONE_PASS_FOR_LOOP, LINKS_FOR_LOOP, NO_TEXTURE_FOR_LOOP),
+            neutral=None,
+        ),
+    )
+    bars: Literal["keep", "paint"] = setting_field(
+        "keep",
+        "Letterbox and pillarbox bars: keep leaves them as they are and paints what is inside, "
+        "paint paints them too.",
+        SettingFacts("frames", PICTURE, neutral="paint"),
+    )
+    keep_titles: bool = setting_field(
+        False,
+        "Titles and logos that stay while the picture moves behind them are left as in the video.",
+        SettingFacts("composition", PICTURE, needs=(NO_TEXTURE_FOR_COMPOSITION,)),
+    )
+    opacity: OpacityKeys = setting_field(
+        (),
+        "Opacity of the painting over the video; from 0 to 1, and with times (`0@0s`, `1@3s`) it "
+        "moves from one to the other. Default: 1.",
+        SettingFacts(
+            "composition",
+            PICTURE,
+            metavar="X",
+            audience="everyday",
+            needs=(NO_TEXTURE_FOR_COMPOSITION,),
+        ),
+    )
+    keyframes: Keyframes = setting_field(
+        (),
+        "Finished picture of a frame: `120=fixed.png`, counted from 0, or `4.8s=fixed.png`. Again "
+        "for more of them.",
+        SettingFacts(
+            "composition",
+            PICTURE,
+            long_flag="--keyframe",
+            metavar="N=FILE",
+            audience="everyday",
+            needs=(ONE_PASS_FOR_KEYFRAMES, LINKS_FOR_KEYFRAMES, NO_TEXTURE_FOR_KEYFRAMES),
+        ),
     )
     features: Literal["lite", "vgg19"] = setting_field(
         "lite", "Network whose features are matched.", SettingFacts("frames", PICTURE)
@@ -217,7 +324,7 @@ class RenderFields(BaseModel):
     )
     init: Literal["content", "noise", "style"] = setting_field(
         "content",
-        "What the first frame of a shot starts from.",
+        "What a shot's first frame starts from.",
         SettingFacts("frames", PICTURE, audience="everyday"),
     )
     content_weight: float = setting_field(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from vidstyle.config import weighted_names
 from vidstyle.config.facts import read_facts
 from vidstyle.config.fields import RenderFields
+from vidstyle.config.style_images import list_files
 from vidstyle.config.weighted_names import NETWORK_LAYERS, REFINEMENT_NETWORK
 
 
@@ -17,7 +18,7 @@ def check_regions(config: RenderFields) -> None:
     """Refuse regions where there are several paintings, or no painting, or tiles."""
     if config.regions is None:
         return
-    count = len({one.path for one in config.style})
+    count = len(list_files(config.style))
     if count > 1:
         raise ValueError(
             f"regions are of one painting, and there are {count}: leave the others out"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from vidstyle.config.facts import (
     read_facts,
 )
 from vidstyle.config.fields import RenderFields
+from vidstyle.config.opacity import opacity_at
 from vidstyle.config.rules import check_rules
-from vidstyle.config.style_images import list_files
+from vidstyle.config.style_images import list_files, original_share
 from vidstyle.errors import ConfigError
 
 
@@ -41,7 +43,8 @@ class RenderConfig(RenderFields):
     @property
     def protected_files(self) -> tuple[Path, ...]:
         """The files that no output may replace, in addition to the input."""
-        return (*self.style_files, *(self.regions or ()))
+        pictures = (one.path for one in self.keyframes)
+        return (*self.style_files, *(self.regions or ()), *pictures)
 
     @property
     def named_after(self) -> Path:
@@ -74,6 +77,26 @@ class RenderConfig(RenderFields):
         15 passes on.
         """
         return self.temporal_from_pass or self.passes // 2 + 1
+
+    @property
+    def shows_source(self) -> bool:
+        """Whether the source shows through the painting at some time."""
+        is_translucent = any(key.value < 1 for key in self.opacity)
+        return is_translucent or any(one.is_original for one in self.style)
+
+    def opacity_at(self, seconds: Fraction) -> float:
+        """Return the share of the painting in the picture at this second of the input, in [0, 1]:
+        the opacity, of what the source itself leaves of the style.
+        """
+        return opacity_at(self.opacity, seconds) * (1 - original_share(self.style, seconds))
+
+    def closes_loop(self, *, input_loops: bool) -> bool:
+        """Tell whether the end is joined to the beginning: as asked for, else where the input loops
+        and its frames are linked in one pass.
+        """
+        if self.loop is not None:
+            return self.loop
+        return input_loops and not (self.per_frame or self.passes > 1 or self.texture)
 
     def reduce_for_preview(self) -> dict[str, int]:
         """Return the settings that a preview reduces, with their values in it."""

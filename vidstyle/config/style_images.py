@@ -1,5 +1,9 @@
 """The style images that a style is mixed from, with their weights, and how the mixture moves over
 time: `path[:weight][@time]`.
+
+Among them may be `original`, which stands for the source itself. It takes a share like any style
+image, and is none: the source shows through by that share, and the style is mixed from the others
+in relation to each other.
 """
 
 from __future__ import annotations
@@ -7,12 +11,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-NUMBER = r"\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?"
+from vidstyle.config.key_times import NUMBER, find_interval
+
+ORIGINAL = Path("original")
+"""The path that stands for the source itself, where there is no file of this name."""
+
 TIME_SUFFIX = re.compile(rf"(?P<rest>.+)@(?P<value>{NUMBER})s?", re.IGNORECASE)
 WEIGHT_SUFFIX = re.compile(rf"(?P<rest>.+):(?P<value>{NUMBER})", re.IGNORECASE)
 
@@ -29,6 +37,11 @@ class StyleImage:
     path: Path
     weight: float = 1.0
     at: float | None = None
+
+    @property
+    def is_original(self) -> bool:
+        """Tells whether it stands for the source itself and not for an image."""
+        return self.path == ORIGINAL
 
     def __str__(self) -> str:
         weight = "" if self.weight == 1 else f":{self.weight!r}"
@@ -61,7 +74,20 @@ def parse_style_image(text: str) -> StyleImage:
         )
     if weight == 0:
         raise ValueError(f"the weight of {path} is 0: it must be above 0; leave {path} out instead")
-    return StyleImage(Path(path), weight, at)
+    style = StyleImage(Path(path), weight, at)
+    if style.is_original and path != str(ORIGINAL):
+        # ./original is a file, whether it is there or not.
+        return replace(style, path=style.path.absolute())
+    return prefer_file(style)
+
+
+def prefer_file(style: StyleImage) -> StyleImage:
+    """Return a style image that does not stand for the source where a file is called `original`:
+    its path is absolute then, so that what it stands for depends on no folder from now on.
+    """
+    if style.is_original and path_exists(str(style.path)):
+        return replace(style, path=style.path.absolute())
+    return style
 
 
 def path_exists(path: str) -> bool:
@@ -88,9 +114,7 @@ def parse_style_images(given: Any) -> tuple[StyleImage, ...]:
     styles = tuple(
         parse_style_image(one)
         if isinstance(one, str)
-        else StyleImage(one)
-        if isinstance(one, Path)
-        else one
+        else prefer_file(StyleImage(one) if isinstance(one, Path) else one)
         for one in given
     )
     check_style_images(styles)
@@ -98,7 +122,12 @@ def parse_style_images(given: Any) -> tuple[StyleImage, ...]:
 
 
 def check_style_images(styles: Sequence[StyleImage]) -> None:
-    """Raise ValueError where weights or times change nothing."""
+    """Raise ValueError where weights or times change nothing, or there is nothing to paint."""
+    if styles and all(one.is_original for one in styles):
+        raise ValueError(
+            "style original is the input itself, which leaves nothing to paint: name a painting as "
+            "well, as in original@0s and a.jpg@3s"
+        )
     timed = [one for one in styles if one.at is not None]
     if timed and len(timed) < len(styles):
         without = next(one for one in styles if one.at is None)
@@ -120,20 +149,30 @@ def check_style_images(styles: Sequence[StyleImage]) -> None:
                 f"style {one.path} has a weight and nothing that it counts in relation to: leave "
                 "it out, or use style_weight for more or less style"
             )
-    times = key_times(styles)
-    if len(times) > 1 and len({key_shares(styles, at) for at in times}) == 1:
+    shares = [
+        {one.path: relative_weight(one, styles) for one in styles if one.at == at}
+        for at in key_times(styles)
+    ]
+    if len(shares) > 1 and all(each == shares[0] for each in shares):
         raise ValueError(
             "style is the same at all times, which change nothing then: leave them out"
         )
 
 
+def select_images(styles: Sequence[StyleImage]) -> tuple[StyleImage, ...]:
+    """Select those that are images, and not the source itself."""
+    return tuple(one for one in styles if not one.is_original)
+
+
 def list_files(styles: Sequence[StyleImage]) -> tuple[Path, ...]:
     """List the file of every style image once, in the order of their first mention."""
-    return tuple(dict.fromkeys(one.path for one in styles))
+    return tuple(dict.fromkeys(one.path for one in select_images(styles)))
 
 
 def style_fingerprint_parts(styles: Sequence[StyleImage], digests: Sequence[str]) -> Any:
     """Return the part of the fingerprint that stands for the style.
+
+    The source itself is in it only where it changes how the mixture of the others moves.
 
     Args:
         digests: of `list_files`, in that order.
@@ -141,9 +180,22 @@ def style_fingerprint_parts(styles: Sequence[StyleImage], digests: Sequence[str]
     Returns:
         the digest of a single style image, else digest, share and time of every mention.
     """
-    if len(styles) == 1:
+    files = list_files(styles)
+    if len(files) == 1:
         return digests[0]
-    known = dict(zip(list_files(styles), digests, strict=True))
+    known = dict(zip(files, digests, strict=True))
+    images = select_images(styles)
+    if len(images) == len(styles):
+        return [[known[one.path], relative_weight(one, styles), one.at] for one in styles]
+    mixtures = {key_shares(styles, at) for at in key_times(images) or (None,)}
+    if len(mixtures) == 1:
+        # The mixture does not move, whatever share of the picture it has.
+        [shares] = mixtures
+        return [[known[path], share, None] for path, share in zip(files, shares, strict=True)]
+    if len({share_of_images(styles, at) for at in key_times(styles)}) == 1:
+        # It moves as it does without the source.
+        return [[known[one.path], relative_weight(one, images), one.at] for one in images]
+    known[ORIGINAL] = str(ORIGINAL)
     return [[known[one.path], relative_weight(one, styles), one.at] for one in styles]
 
 
@@ -151,18 +203,62 @@ def mixture_shares(styles: Sequence[StyleImage], time: Fraction) -> tuple[float,
     """Return the share of each of `list_files` in the style at this second of the input.
 
     The shares add up to 1. Between two key times they move in proportion to time; before the first
-    and after the last they are constant.
+    and after the last they are constant. Next to the source itself, those of the others move in
+    relation to each other. Where it leaves them nothing, they are what they are at the nearest time
+    at which it does not.
     """
     times = key_times(styles)
     if not times:
         return key_shares(styles, None)
-    now = float(time)
-    after = next((at for at in times if at > now), times[-1])
-    before = max((at for at in times if at <= now), default=times[0])
-    progress = (now - before) / (after - before) if after > before else 0.0
-    pairs = zip(key_shares(styles, before), key_shares(styles, after), strict=True)
+    interval = find_interval(times, time)
+    share_before = share_of_images(styles, interval.before)
+    share_after = share_of_images(styles, interval.after)
+    before = (1 - interval.progress) * share_before
+    after = interval.progress * share_after
+    if not before and not after:
+        return key_shares(styles, nearest_painted_time(styles, float(time)))
+    if not after:
+        return key_shares(styles, interval.before)
+    if not before:
+        return key_shares(styles, interval.after)
+    # Where the source has the same share at both times, it changes nothing, not even the rounding.
+    are_equal = share_before == share_after
+    progress = interval.progress if are_equal else after / (before + after)
+    pairs = zip(
+        key_shares(styles, interval.before), key_shares(styles, interval.after), strict=True
+    )
     # Exactly a where b is the same: nothing moves then.
     return tuple(a + progress * (b - a) for a, b in pairs)
+
+
+def original_share(styles: Sequence[StyleImage], time: Fraction) -> float:
+    """Return the share of the source itself at this second of the input, in [0, 1].
+
+    It moves between key times as the shares of style images do.
+    """
+    times = key_times(styles)
+    if not times:
+        return original_key_share(styles, None)
+    interval = find_interval(times, time)
+    return interval.interpolate(
+        original_key_share(styles, interval.before), original_key_share(styles, interval.after)
+    )
+
+
+def nearest_painted_time(styles: Sequence[StyleImage], now: float) -> float:
+    """Return the key time of the style that is nearest to a time at which the source has
+    everything, of those before and after; that before where both are as near.
+    """
+    times = key_times(styles)
+    painted = [at for at in times if share_of_images(styles, at)]
+    earlier = max((at for at in painted if at <= now), default=None)
+    later = min((at for at in painted if at > now), default=None)
+    if earlier is None or later is None:
+        return painted[0] if earlier is None else earlier
+    # The source has everything from the next key time after the one to the last before the other.
+    begin = min(at for at in times if at > earlier)
+    end = max(at for at in times if at < later)
+    return earlier if now - begin <= end - now else later
 
 
 def key_times(styles: Sequence[StyleImage]) -> list[float]:
@@ -171,9 +267,22 @@ def key_times(styles: Sequence[StyleImage]) -> list[float]:
 
 
 def key_shares(styles: Sequence[StyleImage], at: float | None) -> tuple[float, ...]:
-    """Return the share of each of `list_files` at one of the `key_times`; None: throughout."""
-    given = {one.path: relative_weight(one, styles) for one in styles if one.at == at}
+    """Return the share of each of `list_files` among them at one of the `key_times`; None:
+    throughout.
+    """
+    images = select_images(styles)
+    given = {one.path: relative_weight(one, images) for one in images if one.at == at}
     return tuple(given.get(path, 0.0) for path in list_files(styles))
+
+
+def original_key_share(styles: Sequence[StyleImage], at: float | None) -> float:
+    """Return the share of the source itself at one of the `key_times`; None: throughout."""
+    return sum(relative_weight(one, styles) for one in styles if one.is_original and one.at == at)
+
+
+def share_of_images(styles: Sequence[StyleImage], at: float | None) -> float:
+    """Return the share of all style images together at one of the `key_times`."""
+    return 1 - original_key_share(styles, at)
 
 
 def relative_weight(one: StyleImage, styles: Sequence[StyleImage]) -> float:

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from vidstyle.config.facts import FRAME_AFFECTING, GROUPS
+from vidstyle.config.facts import GROUPS, RESULT_AFFECTING
 from vidstyle.config.settings import RenderConfig, facts_of
 from vidstyle.errors import ConfigError
 
@@ -47,7 +47,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def to_toml(config: RenderConfig) -> str:
     """Write the settings as TOML that `-c` reads, under a heading for each group.
 
-    Settings without a value are left out, and so are switches that are off and change no frame:
+    Settings without a value are left out, and so are switches that are off and change no picture:
     `restart = true` in a file would throw frames away at every run.
     """
     lines: list[str] = []
@@ -59,8 +59,8 @@ def to_toml(config: RenderConfig) -> str:
         written = [
             f"{name} = {json.dumps(values[name], ensure_ascii=False)}"
             for name in named
-            if values[name] is not None
-            and (values[name] is not False or facts_of(name).affects in FRAME_AFFECTING)
+            if values[name] not in (None, [])
+            and (values[name] is not False or facts_of(name).affects in RESULT_AFFECTING)
         ]
         heading = ["", f"# {group}"] if lines else [f"# {group}"]
         lines += [*heading, *written] if written else []

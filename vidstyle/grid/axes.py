@@ -16,9 +16,13 @@ from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError
 
 MOTION_SETTINGS = frozenset(configs.settings_that_affect(*MOTION_AFFECTING))
-"""Settings that change nothing on a still. A grid leaves them out of its cells, whatever a preset
-or a file says.
-"""
+"""Settings that change nothing on a still."""
+
+COMPOSITION_SETTINGS = frozenset(configs.settings_that_affect("composition"))
+"""Settings of what is done with a painted frame afterwards, which a grid does not."""
+
+UNUSED_SETTINGS = MOTION_SETTINGS | COMPOSITION_SETTINGS
+"""A grid leaves these out of its cells, whatever a preset or a file says."""
 
 REASONS_NOT_TO_VARY = {
     "size": "all cells of a grid are of one size",
@@ -107,6 +111,9 @@ def check_can_vary(name: str, text: str) -> None:
         near = difflib.get_close_matches(name, fields, n=1)
         why = f"there is no setting {name}" + (f", did you mean {near[0]}?" if near else "")
         raise ConfigError(what, why, f"name a setting of `vidstyle --help`, {EXAMPLE}")
+    if name in COMPOSITION_SETTINGS:
+        why = "it is for frames that are painted already, and a grid shows how they are painted"
+        raise ConfigError(what, why, f"name another setting, {EXAMPLE}")
     if name not in fields:
         raise ConfigError(
             what, "it does not change the picture", f"name a setting that does, {EXAMPLE}"
@@ -126,7 +133,7 @@ def make_cells(settings: Mapping[str, Any], axes: Sequence[Axis]) -> list[Cell]:
     Raises ConfigError where the settings of one cell contradict each other, or two cells would be
     the same.
     """
-    common = {name: value for name, value in settings.items() if name not in MOTION_SETTINGS}
+    common = {name: value for name, value in settings.items() if name not in UNUSED_SETTINGS}
     cells = []
     for values in product(*(axis.values for axis in reversed(axes))):
         # The last axis of the product, the columns, varies fastest.

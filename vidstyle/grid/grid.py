@@ -249,8 +249,16 @@ def check_grid(cells: Sequence[Cell], source: Source, output: Path) -> None:
 
 
 def check_still_styles(styles: Sequence[StyleImage]) -> None:
-    """Raise StyleError for a file that cannot be read, ConfigError for a style with a time."""
+    """Raise StyleError for a file that cannot be read, ConfigError for a style with a time, and for
+    the source itself among the style images.
+    """
     for one in styles:
+        if one.is_original:
+            raise ConfigError(
+                "original is no painting",
+                "a grid shows how frames are painted, and nothing of the input through them",
+                "leave it out",
+            )
         image_io.check_file(one.path, StyleError)
         if one.at is not None:
             raise ConfigError(

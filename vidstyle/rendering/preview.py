@@ -163,6 +163,8 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
             "restart": False,
             "trace": False,
             "keep_frames": False,
+            # A part of what loops does not.
+            "loop": False,
         }
     )
     whole = {"start": None, "duration": None, "regions": None, "restart": True}
