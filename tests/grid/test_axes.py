@@ -35,7 +35,7 @@ def test_values_are_divided_at_semicolons_or_else_at_commas(
 
 @pytest.mark.parametrize("name", ["opacity", "keep_titles", "keyframes"])
 def test_what_is_done_with_painted_frames_is_not_varied(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"cannot vary {name}") as e:
+    with pytest.raises(ConfigError, match=f"cannot vary '{name}'") as e:
         vary.parse_axis(f"{name}=1,2")
     assert "a grid shows how they are painted" in e.value.why
 
@@ -66,4 +66,8 @@ def test_what_a_grid_does_not_do_is_left_out_of_its_cells() -> None:
     assert [cell.config.bars for cell in cells] == ["keep", "paint"]
     for cell in cells:
         assert cell.config.loop is None
-        assert not (cell.config.opacity or cell.config.keep_titles or cell.config.keyframes)
+        assert (cell.config.opacity, cell.config.keep_titles, cell.config.keyframes) == (
+            (),
+            False,
+            (),
+        )

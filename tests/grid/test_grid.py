@@ -211,6 +211,10 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "no folder": (["-o", "none/out.png"], "there is no directory"),
     "a time in an image": (["--start", 1], "an image has no time"),
     "a style with a time": (["-s", "painting.png@0", "-s", "other.png@4s"], "has a time"),
+    "the input among the styles": (
+        ["-s", "painting.png", "-s", "original:0.3"],
+        "original is no painting",
+    ),
 }
 
 
