@@ -9,11 +9,12 @@ R the record, the source that each pixel was painted from:
 
     R'_t = warp(R_{t-1}, w) in the light of frame t      (`exposure`: a change of the whole frame)
     h_t  = 1 - smoothstep(NEAR, FAR, |S_t - R'_t|)
-    R_t  = c h R'_t + (1 - c h) S_t
+    R_t  = c k R'_t + (1 - c k) S_t,  k = 1 - (1 - h)^3
 
 and the frame is held by c h where Ruder has c. A pixel that loses trust is painted again from the
-source, more from frame to frame as h falls, and its record moves with it, which ends the fall. The
-record depends on source frames alone.
+source, more from frame to frame as h falls, and in the end its record is the present source. While
+h is near 1 the optimiser keeps nearly all of the old paint, whatever its start is mixed from; so
+the record has to stay behind h. It depends on source frames alone.
 """
 
 from __future__ import annotations
@@ -35,11 +36,14 @@ RECORD_SIDE = 320
 BLUR_SIGMA = 2.0
 """Of the Gaussian in pixels of the record: edges that are half a pixel off are no departure."""
 
-NEAR_DISTANCE = 10.0
+NEAR_DISTANCE = 8.0
 """Distance in Lab (L in 0 .. 100) up to which a pixel is held in full."""
 
-FAR_DISTANCE = 22.0
+FAR_DISTANCE = 16.0
 """Distance in Lab from which on nothing of it is held."""
+
+RECORD_LAG = 3
+"""The power by which the record stays behind the hold."""
 
 LAB_SCALE = (100.0, 256.0, 256.0)
 LAB_OFFSET = (0.0, 0.5, 0.5)
@@ -107,6 +111,7 @@ class HoldTracker:
         self.records: list[Tensor] = []  # of the last frames, the latest first
         self.present: Tensor | None = None
         self.expected: dict[int, Tensor] = {}
+        self.kept: dict[int, Tensor] = {}
 
     def start(self, record: Tensor) -> None:
         """Take the record of a frame that comes next; of the first one, or from a file."""
@@ -116,6 +121,7 @@ class HoldTracker:
         """Begin with the next source frame (3, H, W)."""
         self.present = record_source(frame)
         self.expected = {}
+        self.kept = {}
 
     def trust(self, j: int, motion: Motion) -> Tensor:
         """Return h (1, H, W) for the link to the frame j before: how far what it holds is still
@@ -130,6 +136,8 @@ class HoldTracker:
             expected = exposure.apply(expected)
         self.expected[j] = expected
         h = fade_out(lab_distance(self.present, expected))
+        # k / h, for `advance` has c h.
+        self.kept[j] = (1 - (1 - h) ** RECORD_LAG) / h.clamp_min(1e-3)
         full = motion.mask.shape[1:]
         if tuple(full) == size:
             return h
@@ -145,7 +153,7 @@ class HoldTracker:
         record = self.present
         size = (int(record.shape[1]), int(record.shape[2]))
         for j, weight in weights.items():
-            share = self.strength * shrink_mask(weight, size)
+            share = (self.strength * self.kept[j] * shrink_mask(weight, size)).clamp(0, 1)
             record = record + share * (self.expected[j] - self.present)
         record = quantise(record)
         self.start(record)
