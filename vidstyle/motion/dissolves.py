@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 
 from vidstyle.motion.edit import Dissolve
 from vidstyle.motion.ramps import Ramp, fit_ramp
-from vidstyle.motion.recent_frames import Picture, RecentFrames, correlate, find_gradients
+from vidstyle.motion.recent_frames import (
+    Picture,
+    RecentFrames,
+    correlate,
+    find_gradients,
+    relight,
+)
 
 HALF_WIDTHS = np.array([3, 4, 6, 8, 12, 16, 24, 32, 42])
 """Frames from the middle to the frames that are taken for A and B: the shortest dissolve has 4
@@ -72,6 +78,19 @@ MIN_NEW_CONTRAST = 0.6
 MAX_RAMP_ERROR = 0.13
 """Root mean square of the shares about the ramp."""
 
+MAX_CLEAN_RAMP_ERROR = 0.03
+MAX_CLEAN_SAG_ERROR = 0.2
+MAX_CLEAN_STRUCTURE = 0.1
+MIN_CLEAN_NEW_CONTRAST = 0.85
+"""Of a dissolve that needs no comparison with light: changing light over motion never had all four
+at the same time."""
+
+MEASUREMENT_VARIANCE = np.float32(4.0)
+"""Of a pixel, in 1/255^2, above that by motion: grain and rounding."""
+
+MIDDLE_SHARES = (0.15, 0.85)
+"""Shares between which both shots are seen well enough to judge."""
+
 SHORTEST = 3
 """Frames: two mixed frames at a cut come from a change of the frame rate."""
 
@@ -87,6 +106,10 @@ class Candidate:
     half_width: int
     evidence: float
 
+    def narrow(self) -> Candidate:
+        """Return the same with a third of the width: of a short dissolve within much motion."""
+        return Candidate(self.middle, max(int(HALF_WIDTHS[0]), self.half_width // 3), self.evidence)
+
 
 @dataclass(frozen=True)
 class Measures:
@@ -99,17 +122,32 @@ class Measures:
     light_ratio: float
     novelty: float
     new_contrast: float
+    ramp_error: float
 
     def show_dissolve(self) -> bool:
         """Return whether all that makes a dissolve holds."""
-        doubtful = self.novelty < MIN_NOVELTY or self.new_contrast < MIN_NEW_CONTRAST
         return (
             self.difference >= MIN_DIFFERENCE
+            and self.ramp_error <= MAX_RAMP_ERROR
             and self.off_line <= MAX_OFF_LINE
             and MIN_SAG_RATIO <= self.sag <= MAX_SAG_RATIO
             and self.structure <= MAX_STRUCTURE
-            and self.light_ratio <= (MAX_DOUBTFUL_LIGHT_RATIO if doubtful else MAX_LIGHT_RATIO)
+            and (self.is_clean() or self.light_ratio <= self.max_light_ratio())
         )
+
+    def is_clean(self) -> bool:
+        """Return whether the equation holds so well that light is out of the question."""
+        return (
+            self.ramp_error <= MAX_CLEAN_RAMP_ERROR
+            and abs(self.sag - 1) <= MAX_CLEAN_SAG_ERROR
+            and self.structure <= MAX_CLEAN_STRUCTURE
+            and self.new_contrast >= MIN_CLEAN_NEW_CONTRAST
+        )
+
+    def max_light_ratio(self) -> float:
+        """Return how much of what light leaves the mixture may leave."""
+        doubtful = self.novelty < MIN_NOVELTY or self.new_contrast < MIN_NEW_CONTRAST
+        return MAX_DOUBTFUL_LIGHT_RATIO if doubtful else MAX_LIGHT_RATIO
 
 
 class DissolveFinder:
@@ -175,7 +213,7 @@ class DissolveFinder:
             (share > 0.2)
             & (share < 0.8)
             & (off_line < MAX_OFF_LINE)
-            & (DD > MIN_DIFFERENCE**2 * D.shape[1])
+            & (np.sqrt(DD / D.shape[1]) > MIN_DIFFERENCE)
         )
         if not fitting.any():
             return None
@@ -190,17 +228,13 @@ class DissolveFinder:
         tries = 0
         while left and tries < 6:
             tries += 1
-            dissolve = self._fit(left[0])
+            dissolve = self._fit(left[0]) or self._fit(left[0].narrow())
             if dissolve and not any(
                 dissolve.first < other.stop and other.first < dissolve.stop
                 for other in self.dissolves
             ):
                 self.dissolves.append(dissolve)
-                left = [
-                    c
-                    for c in left
-                    if not dissolve.first - 4 <= c.middle < dissolve.stop + 4
-                ]
+                left = [c for c in left if not dissolve.first - 4 <= c.middle < dissolve.stop + 4]
             else:
                 left = [c for c in left[1:] if abs(c.middle - left[0].middle) > 2]
         self.dissolves.sort(key=lambda dissolve: dissolve.first)
@@ -213,7 +247,7 @@ class DissolveFinder:
         high = min(len(self.fine), min((b for b in self.breaks if b > t), default=10**9))
         A = t - w
         B = t + w
-        if A < low or B >= high:
+        if t - w < low or t + w >= high:
             return None
         weights: Picture | None = None
         ramp: Ramp | None = None
@@ -233,8 +267,11 @@ class DissolveFinder:
                 return None
             A = ramp.first - 1
             B = ramp.stop
-            weights = self._weigh(max(low, A - 7), A + 1) + self._weigh(B, min(high, B + 8))
-            weights = 1 / (weights + 4)
+            weights = 1 / (
+                self._find_variance(max(low, A - 7), A + 1)
+                + self._find_variance(B, min(high, B + 8))
+                + MEASUREMENT_VARIANCE
+            )
             t = (A + B) // 2
         if ramp is None:
             return None
@@ -251,7 +288,7 @@ class DissolveFinder:
         shares = S.reshape(len(S), -1) @ WD.ravel() / max(float(np.vdot(D, WD)), 1e-9)
         return shares.astype(np.float64)
 
-    def _weigh(self, first: int, stop: int) -> Picture:
+    def _find_variance(self, first: int, stop: int) -> Picture:
         """Return each pixel's variance over some frames of one shot."""
         variance: Picture = self.fine.span(first, stop).var(0)
         return variance
@@ -259,7 +296,7 @@ class DissolveFinder:
     def _verify(self, ramp: Ramp) -> Dissolve | None:
         """Return the dissolve of this ramp if all that makes one holds."""
         measures = self._measure(ramp)
-        if measures is None or ramp.error > MAX_RAMP_ERROR or not measures.show_dissolve():
+        if measures is None or not measures.show_dissolve():
             return None
         frames = np.arange(ramp.first, ramp.stop)
         return Dissolve(ramp.first, ramp.stop, tuple(ramp.levels(frames).tolist()))
@@ -268,7 +305,7 @@ class DissolveFinder:
         """Measure what tells a dissolve; None where no frame is in the middle of it."""
         frames = np.arange(ramp.first, ramp.stop)
         shares = ramp.levels(frames)
-        middle = (shares > 0.15) & (shares < 0.85)
+        middle = (shares > MIDDLE_SHARES[0]) & (shares < MIDDLE_SHARES[1])
         if not middle.any():
             return None
         frames = frames[middle]
@@ -289,7 +326,7 @@ class DissolveFinder:
         gradients_A = find_gradients(self.fine.get(ramp.first - 1))
         gradients_B = find_gradients(self.fine.get(ramp.stop))
         structure = correlate(gradients_A, gradients_B)
-        V = np.array([self.roughness[t] for t in frames])
+        V = np.array(self.roughness[frames[0] : frames[-1] + 1])
         V_A = self.roughness[ramp.first - 1]
         V_B = self.roughness[ramp.stop]
         C = structure * float(np.sqrt(V_A * V_B))
@@ -304,18 +341,8 @@ class DissolveFinder:
             light_ratio=off_line / max(relit, 1e-9),
             novelty=min(new, relight(after, before)) / DD,
             new_contrast=new / max(float(np.vdot(contrast, contrast)), 1e-9),
+            ramp_error=ramp.error,
         )
-
-
-def relight(one: Picture, other: Picture) -> float:
-    """Return |other - (gain one + offset)|^2 with each channel's best gain and offset: what is left
-    of a picture when another is given its light.
-    """
-    a = one - one.mean((0, 1))
-    b = other - other.mean((0, 1))
-    gain = (a * b).sum((0, 1)) / np.maximum((a * a).sum((0, 1)), 1e-9)
-    left = b - gain * a
-    return float(np.vdot(left, left))
 
 
 def find_roughness(picture: Picture) -> float:

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstyle.motion.edit import Colour, Fade
+from vidstyle.motion.edit import Fade
 from vidstyle.motion.ramps import rise
 from vidstyle.motion.recent_frames import Picture, RecentFrames, correlate
 
@@ -28,9 +29,9 @@ CENTRE_ROWS = (0.25, 0.7)
 CENTRE_COLUMNS = (0.15, 0.85)
 """Part of the width in which contrast is measured."""
 
-MAX_FLAT_CONTRAST = 1.0
+MAX_FLAT_CONTRAST = 0.6
 """Root mean square from the mean colour, in 1/255, of a frame that is flat: grain of 5/255 in a
-thumbnail has 0.5 at a tenth of its size."""
+thumbnail has 0.3 at a tenth of its size."""
 
 FLAT_SLACK = 0.25
 """More contrast, in 1/255, than the flattest frame of a run, that is still flat."""
@@ -42,9 +43,12 @@ MAX_COLOUR_STEP = 10.0
 """Difference in colour, in 1/255, of successive flat frames of one run: its first and last ones may
 still be fading."""
 
-MAX_VALLEY = 0.3
+MAX_VALLEY = 0.26
 """Of the contrast around it, to which contrast falls between two shots that fade without a flat
-frame: a fade of 4 frames ends at a fifth."""
+frame, and the gain there: a fade of 3 frames ends at a quarter."""
+
+MAX_FIRST_GAIN = 0.4
+"""Gain of the frame next to the flat ones."""
 
 VALLEY_REACH = 24
 """Frames around a valley in which the contrast is looked at: a fade that is longer ends so near to
@@ -53,8 +57,14 @@ flat that its last frames count as flat."""
 COLOUR_TOLERANCE = 7.0
 """Greatest difference from C, in 1/255, of a pixel of a flat frame."""
 
-MAX_FOREIGN_SHARE = 0.15
-"""Of the pixels of a flat frame that are not bars: letters."""
+MAX_SUBTITLE_SHARE = 0.15
+"""Of the pixels of a flat frame between the bars, that may have another colour."""
+
+SUBTITLE_ROWS = 0.65
+"""Part of the height below which letters are expected."""
+
+MAX_FOREIGN_SHARE = 0.004
+"""Of the pixels above: a ball on black is a picture."""
 
 MAX_BAR = 0.3
 """Of a side, that bars on each end of it may take."""
@@ -115,9 +125,7 @@ class FadeFinder:
         breaks: cuts so far, by frame: no fade reaches over one.
     """
 
-    def __init__(
-        self, fine: RecentFrames, coarse: RecentFrames, breaks: Sequence[int]
-    ) -> None:
+    def __init__(self, fine: RecentFrames, coarse: RecentFrames, breaks: Sequence[int]) -> None:
         self.fine = fine
         self.coarse = coarse
         self.breaks = breaks
@@ -135,7 +143,9 @@ class FadeFinder:
         self.contrasts.append(find_contrast(picture))
         self.means.append(centre(picture).mean((0, 1)))
         colour = self._find_flat_colour(t)
-        if self.current and (colour is None or np.abs(colour - self.colour).max() > MAX_COLOUR_STEP):
+        if self.current and (
+            colour is None or np.abs(colour - self.colour).max() > MAX_COLOUR_STEP
+        ):
             self._end_run()
         if colour is not None:
             if self.current is None:
@@ -166,8 +176,11 @@ class FadeFinder:
         colour = self.means[t]
         picture = self.fine.get(t)
         foreign = find_foreign(picture, colour)
-        inside = trim_bars(picture, foreign)
-        return colour if foreign[inside].mean() <= MAX_FOREIGN_SHARE else None
+        rows, columns = trim_bars(picture, foreign)
+        inside = foreign[rows, columns]
+        above = foreign[rows.start : round(SUBTITLE_ROWS * len(foreign)), columns]
+        is_flat = inside.mean() <= MAX_SUBTITLE_SHARE and above.mean() <= MAX_FOREIGN_SHARE
+        return colour if is_flat else None
 
     def _end_run(self) -> None:
         """Close the current run; its fade-in is judged when enough frames are there."""
@@ -222,7 +235,7 @@ class FadeFinder:
             return
         near = self.coarse.span(max(0, t - 1), min(t + 3, len(K)))
         near = near - near.mean((1, 2), keepdims=True)
-        likeness = [correlate(a, b) for a, b in zip(near[:-1], near[1:], strict=True)]
+        likeness = [correlate(a, b) for a, b in pairwise(near)]
         meeting = max(0, t - 1) + 1 + int(np.argmin(likeness))
         run = FlatRun(meeting, meeting, self._find_fade(meeting - 1, -1, flat=None))
         self.runs.append(run)
@@ -256,7 +269,7 @@ class FadeFinder:
             fading = ~find_foreign(picture, colour)
         X = S[:, fading] - colour
         gains = find_gains(X)
-        if gains is None:
+        if gains is None or gains[0] > (MAX_VALLEY if flat is None else MAX_FIRST_GAIN):
             return None
         if step < 0:
             first = edge - len(gains) + 1
@@ -275,9 +288,7 @@ def find_gains(X: NDArray[np.float32]) -> NDArray[np.float64] | None:
     """
     brightness = np.abs(X).mean((1, 2), dtype=np.float64)
     centred = X - X.mean(1, keepdims=True)
-    likeness = np.array(
-        [correlate(a, b) for a, b in zip(centred[:-1], centred[1:], strict=True)]
-    )
+    likeness = np.array([correlate(a, b) for a, b in pairwise(centred)])
     # Where the next picture is another one, the shot ends.
     other = np.flatnonzero((likeness < 0.4) & (brightness[:-1] > 0.1 * brightness.max()))
     if len(other):
@@ -322,9 +333,7 @@ def fit_fade(brightness: NDArray[np.float64]) -> tuple[int, float]:
     return best
 
 
-def extrapolate_colour(
-    nearest: Picture, next_nearest: Picture
-) -> NDArray[np.float32]:
+def extrapolate_colour(nearest: Picture, next_nearest: Picture) -> NDArray[np.float32]:
     """Return C from two frames of a fade: S_1 - C = k (S_2 - C), and k from their contrast."""
     a = nearest - nearest.mean((0, 1))
     b = next_nearest - next_nearest.mean((0, 1))

@@ -7,7 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstyle.motion.edit import Flash
-from vidstyle.motion.recent_frames import Picture, RecentFrames, correlate, find_gradients
+from vidstyle.motion.recent_frames import (
+    Picture,
+    RecentFrames,
+    correlate,
+    find_gradients,
+    relight,
+)
 
 LONGEST_FLASH = 3
 """Frames."""
@@ -23,6 +29,10 @@ frames around: fast motion makes all frames unlike."""
 MIN_RELIT_LIKENESS = 0.45
 """Correlation of the gradients of two successive frames from which on the second one is the first
 in another light: 95 of 100 have more than 0.6, 99 of 100 pairs of shots less than 0.3."""
+
+MAX_UNLIT_SHARE = 0.6
+"""Of the squared change that no gain and offset explain. From one take to another of the same scene
+edges stay as well, but light explains less than a quarter of what changes."""
 
 CLIPPED = (4, 251)
 """Values between which a gain shows; light that is clipped has no structure left."""
@@ -89,4 +99,6 @@ def is_relit(before: Picture, after: Picture) -> bool:
         seen = np.ones_like(seen)
     a = find_gradients(before)[:, seen]
     b = find_gradients(after)[:, seen]
-    return correlate(a, b) >= MIN_RELIT_LIKENESS
+    change = after - before
+    unlit = relight(before, after) / max(float(np.vdot(change, change)), 1e-9)
+    return correlate(a, b) >= MIN_RELIT_LIKENESS and unlit <= MAX_UNLIT_SHARE

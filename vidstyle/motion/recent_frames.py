@@ -60,8 +60,8 @@ class RecentFrames:
         """Return the frames of these numbers, a copy."""
         if self.ring is None or frames.min() < self.oldest or frames.max() >= self.count:
             raise IndexError("a frame that is not kept")
-        picked: Picture = self.ring[frames % self.CAPACITY]
-        return picked
+        pictures: Picture = self.ring.take(frames % self.CAPACITY, axis=0)
+        return pictures
 
 
 def find_gradients(picture: Picture) -> NDArray[np.float32]:
@@ -75,3 +75,14 @@ def correlate(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Return the cosine between two arrays of one shape, 0 where one of them is 0."""
     length = float(np.sqrt(np.vdot(a, a) * np.vdot(b, b)))
     return float(np.vdot(a, b)) / length if length > 0 else 0.0
+
+
+def relight(one: Picture, other: Picture) -> float:
+    """Return |other - (gain one + offset)|^2 with each channel's best gain and offset: what is left
+    of a picture when another is given its light.
+    """
+    a = one - one.mean((0, 1))
+    b = other - other.mean((0, 1))
+    gain = (a * b).sum((0, 1)) / np.maximum((a * a).sum((0, 1)), 1e-9)
+    left = b - gain * a
+    return float(np.vdot(left, left))

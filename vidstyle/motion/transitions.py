@@ -79,14 +79,27 @@ class EditDetector:
             self._break_at(t)
         self.fades.finish()
         self.dissolves.advance(end=True)
-        fades, _ = join_fades([run for run in self.fades.runs if run.stop > run.first], count)
+        flat_runs = [run for run in self.fades.runs if run.stop > run.first]
+        fades, _ = join_fades(flat_runs, count)
         dissolves = tuple(d for d in self.dissolves.dissolves if not overlaps(d, fades))
         # Without flat frames a dissolve with a dark shot looks like a fade.
-        runs = [run for run in self.fades.runs if run.stop > run.first or not any(
-            overlaps(fade, dissolves) for fade in (run.fade_out, run.fade_in) if fade)]
-        fades, meetings = join_fades(runs, count)
+        valleys = [
+            run
+            for run in self.fades.runs
+            if run.stop == run.first and self._is_valley(run, (*dissolves, *fades))
+        ]
+        fades, meetings = join_fades([*flat_runs, *valleys], count)
         flashes = tuple(f for f in self.flashes.flashes if not overlaps(f, (*fades, *dissolves)))
         return Edit(self._find_cuts(dissolves, fades, flashes, meetings), dissolves, fades, flashes)
+
+    def _is_valley(self, run: FlatRun, others: tuple[Dissolve | Fade, ...]) -> bool:
+        """Return whether shots meet in a fade without flat frames: two fades, or a fade and a cut.
+
+        Things that leave an empty picture make a fade alone.
+        """
+        fades = [fade for fade in (run.fade_out, run.fade_in) if fade]
+        whole = len(fades) == 2 or (len(fades) == 1 and run.first in self.breaks)
+        return whole and not any(overlaps(fade, others) for fade in fades)
 
     def _break_at(self, t: int) -> None:
         """Remember frame `t` if it starts a shot, and neither a flash nor a lamp explains it."""
@@ -110,15 +123,14 @@ class EditDetector:
     ) -> tuple[int, ...]:
         """Return the first frames of the shots: of hard cuts, of dissolves and between fades."""
         explained = set(self.relit)
-        for transition in (*dissolves, *fades, *flashes):
+        transitions: tuple[Dissolve | Fade | Flash, ...] = (*dissolves, *fades, *flashes)
+        for transition in transitions:
             explained.update(range(transition.first, transition.stop + 1))
         soft = {*meetings, *(dissolve.cut for dissolve in dissolves)}
         return tuple(sorted({*find_cuts(self.scores, explained=explained), *soft}))
 
 
-def overlaps(
-    one: Dissolve | Fade | Flash, others: tuple[Dissolve | Fade | Flash, ...]
-) -> bool:
+def overlaps(one: Dissolve | Fade | Flash, others: tuple[Dissolve | Fade | Flash, ...]) -> bool:
     """Return whether a transition shares a frame with another one."""
     return any(one.first < other.stop and other.first < one.stop for other in others)
 
@@ -144,12 +156,16 @@ def join_fades(runs: list[FlatRun], count: int) -> tuple[tuple[Fade, ...], tuple
             middle = run.first
         else:
             continue
-        if 0 < middle < count:
-            cuts.append(middle)
+        joined: list[Fade] = []
         if out:
             flat = (0.0,) * (middle - run.first)
-            fades.append(Fade(out.first, middle, out.gains + flat, out.colour))
+            joined.append(Fade(out.first, middle, out.gains + flat, out.colour))
         if back:
             flat = (0.0,) * (run.stop - middle)
-            fades.append(Fade(middle, back.stop, flat + back.gains, back.colour))
-    return tuple(fades), tuple(cuts)
+            joined.append(Fade(middle, back.stop, flat + back.gains, back.colour))
+        if any(overlaps(fade, tuple(fades)) for fade in joined):
+            continue
+        fades += joined
+        if 0 < middle < count:
+            cuts.append(middle)
+    return tuple(sorted(fades, key=lambda fade: fade.first)), tuple(cuts)
