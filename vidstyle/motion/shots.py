@@ -7,7 +7,7 @@ less than 15 frames after the one before, and it would be one more dependency fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import cv2
 import numpy as np
@@ -43,6 +43,7 @@ def find_cuts(
     least: float = 15.0,
     window: int = 2,
     shortest: int = 5,
+    explained: Container[int] = (),
 ) -> tuple[int, ...]:
     """Find the first frames of shots, 0 included, from the scores of `ContentDifference`.
 
@@ -50,12 +51,16 @@ def find_cuts(
     score of the `window` frames before and after it, and the shot before it has `shortest` frames
     or more. The neighbourhood is what makes it adaptive: fast motion raises many scores in a row, a
     cut raises one.
+
+    Args:
+        explained: frames that start no shot, however high they score.
     """
     cuts = [0]
     for t in range(1, len(scores)):
         neighbours = [*scores[max(1, t - window) : t], *scores[t + 1 : t + 1 + window]]
         calm = sum(neighbours) / len(neighbours) if neighbours else 0.0
-        if scores[t] >= least and scores[t] >= ratio * calm and t - cuts[-1] >= shortest:
+        sudden = scores[t] >= least and scores[t] >= ratio * calm
+        if sudden and t not in explained and t - cuts[-1] >= shortest:
             cuts.append(t)
     return tuple(cuts) if scores else ()
 
