@@ -5,12 +5,12 @@ its engine, and where it goes.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from vidstyle.frames import Timeline
-from vidstyle.motion.bars import NO_BARS, Bars
+from vidstyle.motion.bars import Bars
 from vidstyle.rendering.layers import FrameRange, KeyframeImage, Layer, LayerPlan, plan_layers
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Job:
     memory: MemoryFit
     label_maps: LabelMaps | None
     notes: tuple[Note, ...]
-    bars: Bars = NO_BARS
+    bars: Bars = field(default_factory=Bars)
     keyframes: tuple[KeyframeImage, ...] = ()
     is_loop: bool = False
     discards_other_frames: bool = False

@@ -17,9 +17,9 @@ from vidstyle.errors import ConfigError, DecodeError, StyleError
 from vidstyle.events import Note
 from vidstyle.machine import disk
 from vidstyle.machine.device import choose_device
-from vidstyle.motion import shots
-from vidstyle.motion.edit import Edit
-from vidstyle.rendering import fingerprint_parts, memory, trace
+from vidstyle.motion.bars import BarPrecheck, Bars
+from vidstyle.motion.transitions import EditDetector
+from vidstyle.rendering import film, fingerprint_parts, memory, trace
 from vidstyle.rendering.composition import is_plain
 from vidstyle.rendering.engines import create_engine
 from vidstyle.rendering.job import Job, Request
@@ -66,7 +66,8 @@ def inspect(config: RenderConfig) -> Request:
     if config.texture:
         check_texture_input(source)
     check_style_times(config.style, source)
-    for path in config.style_files:
+    film.refuse_unmoving(config, source)
+    for path in (*config.style_files, *(one.path for one in config.keyframes)):
         read.read_image(path, StyleError)
     size = read.fit(source.width, source.height, config.size)
     delivery = plan_output(config, source, size)
@@ -108,16 +109,18 @@ def prepare(request: Request) -> Job:
     times can refuse.
     """
     config = request.config
-    differences = shots.ContentDifference()
+    detector = EditDetector()
+    bar_check = BarPrecheck()
     colours = oklab.StatisticsCollector()
 
     def look(thumbnail: NDArray[np.uint8]) -> None:
-        differences.add(thumbnail)
+        detector.add(thumbnail)
+        bar_check.add(thumbnail)
         if config.keep_colors == "match":
             colours.add(torch.tensor(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
 
     scanned = scan(request.source, look)
-    edit = Edit(shots.find_cuts(differences.scores))
+    edit = detector.finish()
     notes = list(request.notes)
     if scanned.missing:
         there = len(scanned.timeline)
@@ -132,6 +135,12 @@ def prepare(request: Request) -> Job:
     # Some containers cannot keep all times.
     delivery = plan_output(config, request.source, request.size, scanned.timeline)
     notes += note_unseen_styles(config.style, scanned.timeline, part)
+    bars = Bars()
+    if config.bars == "keep" and bar_check.may_have_bars and is_film(request):
+        bars = film.find_film_bars(request, scanned, part)
+    is_loop = film.leads_to_first(request, scanned, part)
+    notes += film.note_transitions(edit, part) + film.note_bars(bars)
+    notes += film.note_loop(config, is_loop=is_loop)
     job = Job(
         config=config,
         source=request.source,
@@ -147,10 +156,18 @@ def prepare(request: Request) -> Job:
         memory=request.memory,
         label_maps=request.label_maps,
         notes=tuple(notes),
+        bars=bars,
+        keyframes=film.find_keyframes(request, scanned.timeline, edit, part),
+        is_loop=is_loop,
     )
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
     refuse_changed_settings(request.output, known, restart=config.restart)
     return job
+
+
+def is_film(request: Request) -> bool:
+    """Tell whether there are pictures in a row, and these are what is painted."""
+    return request.source.kind != "image" and not request.config.texture
 
 
 def check_texture_input(source: Source) -> None:

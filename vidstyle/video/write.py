@@ -16,6 +16,7 @@ from vidstyle.frames import Timeline
 from vidstyle.storage.atomic import is_disk_full
 from vidstyle.video import ffmpeg
 from vidstyle.video.delivery import Delivery
+from vidstyle.video.loops import gif_repetitions
 from vidstyle.video.output_timing import FrameClock, build_clock, concat_script, restore_filters
 from vidstyle.video.probe import Source
 
@@ -328,19 +329,9 @@ def _gif_arguments(times: FrameClock, source: Source | None) -> list[str]:
         str(times.tick),
     ]
     last = times.times[-1] - times.times[-2]
-    return [*args, "-c:v", "gif", "-loop", str(_gif_loop(source)), "-final_delay", str(last)]
-
-
-def _gif_loop(source: Source | None) -> int:
-    """Return the number of repetitions in ffmpeg's terms, 0 = for ever, -1 = never, as the source
-    GIF has it.
-    """
-    if source is None or source.container != "gif":
-        return 0
-    marker = b"NETSCAPE2.0\x03\x01"
-    with source.path.open("rb") as file:
-        _, found, rest = file.read(65536).partition(marker)
-    return int.from_bytes(rest[:2], "little") if found else -1
+    is_gif = source is not None and source.container == "gif"
+    repetitions = gif_repetitions(source) if source is not None and is_gif else 0
+    return [*args, "-c:v", "gif", "-loop", str(repetitions), "-final_delay", str(last)]
 
 
 def _write_image(frame: Path, path: Path, delivery: Delivery, bits: int) -> None:

@@ -1,0 +1,40 @@
+"""Whether an animation is shown again and again, as its file says."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidstyle.video.probe import Source
+
+HEAD_BYTES = 65536
+"""The repetitions stand before the first picture."""
+
+_GIF_MARKER = b"NETSCAPE2.0\x03\x01"
+
+
+def gif_repetitions(source: Source) -> int:
+    """Return how often a GIF is repeated in ffmpeg's terms, 0 = for ever, -1 = never."""
+    with source.path.open("rb") as file:
+        _, marker, rest = file.read(HEAD_BYTES).partition(_GIF_MARKER)
+    return int.from_bytes(rest[:2], "little") if marker else -1
+
+
+def is_looping(source: Source) -> bool:
+    """Tell whether the input is an animation that is shown again and again: a GIF, a WebP or a PNG
+    with more than one repetition.
+    """
+    if source.kind != "animation":
+        return False
+    if source.container == "gif":
+        return gif_repetitions(source) >= 0
+    with source.path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if head[:4] == b"RIFF" and (at := head.find(b"ANIM")) >= 0:
+        # Size, background colour, number of repetitions; 0 is for ever.
+        return len(head) >= at + 14 and struct.unpack_from("<H", head, at + 12)[0] != 1
+    if (at := head.find(b"acTL")) >= 0:
+        # Number of frames, number of repetitions; 0 is for ever.
+        return len(head) >= at + 12 and struct.unpack_from(">I", head, at + 8)[0] != 1
+    return False
