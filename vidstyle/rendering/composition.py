@@ -10,11 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import StyleError
 from vidstyle.frames import quantise
+from vidstyle.motion import titles
 from vidstyle.rendering.sources import decode_images
 from vidstyle.stylize.composition import fade_to_colour, light_as, mix_layers
 from vidstyle.video import read
@@ -130,69 +133,91 @@ def composed_frames(
     """Give the finished frames of these indices, in order."""
     given = {layer.anchor: layer.keyframe for layer in job.layers if layer.keyframe}
     with contextlib.closing(source_frames(job, indices)) as sources:
-        for index, source, before, titles in sources:
+        for index, parts in sources:
             if keyframe := given.get(index):
                 yield index, quantise(read.read_image(keyframe.path, StyleError))
-                continue
-            yield index, compose(job, index, paints, source, before, titles)
+            else:
+                yield index, compose(job, index, paints, parts)
+
+
+@dataclass(frozen=True)
+class SourceParts:
+    """What a finished frame has of its source, each (c, H, W); None where it is not needed.
+
+    Args:
+        image: the source frame.
+        before: the last source frame before the flash that the frame belongs to.
+        titles: (1, H, W) in [0, 1], where the source stays.
+    """
+
+    image: Tensor | None = None
+    before: Tensor | None = None
+    titles: Tensor | None = None
 
 
 def source_frames(
-    job: Job, indices: Iterable[int]
-) -> Generator[tuple[int, Tensor | None, Tensor | None, Tensor | None], None, None]:
-    """Give for each of these frames its source, the last source frame before its flash, and the
-    mask of its titles, as far as they are needed.
-    """
-    wanted = list(indices)
-    plan = job.layer_plan
-    needing = [index for index in wanted if needs_source(job, index)]
+    job: Job, indices: Sequence[int]
+) -> Generator[tuple[int, SourceParts], None, None]:
+    """Give for each of these frames, in order, what it has of its source."""
+    flashes = job.layer_plan.flashes
+    needing = [index for index in indices if needs_source(job, index)]
     if not needing:
-        for index in wanted:
-            yield index, None, None, None
+        yield from ((index, SourceParts()) for index in indices)
         return
-    first = min(max(0, plan.flashes.get(needing[0], needing[0])), needing[0])
+    # The flash that the first one may be in has a frame before it.
+    first = max(0, min(needing[0], flashes.get(needing[0], needing[0])))
+    yield from ((index, SourceParts()) for index in indices if index < first)
+    waiting = {index for index in indices if index >= first}
     before: Tensor | None = None
-    waiting = set(wanted)
-    for index in [i for i in wanted if i < first]:
-        yield index, None, None, None
-    with contextlib.closing(decode_images(job, first, wanted[-1] + 1)) as decoded:
-        for index, image in decoded:
-            if index not in plan.flashes:
+    with contextlib.closing(decode_with_titles(job, first, indices[-1] + 1)) as decoded:
+        for index, image, titles in decoded:
+            if index not in flashes:
                 before = image
             if index in waiting:
-                yield index, image, before, None
+                yield index, SourceParts(image, before, titles)
 
 
-def compose(
-    job: Job,
-    index: int,
-    paints: Mapping[int, PaintStore],
-    source: Tensor | None,
-    before: Tensor | None,
-    titles: Tensor | None,
-) -> Tensor:
-    """Put a finished frame (3, H, W) together.
+def decode_with_titles(
+    job: Job, first: int, stop: int
+) -> Generator[tuple[int, Tensor, Tensor | None], None, None]:
+    """Decode the frames `first` .. `stop` - 1 with the masks of their titles, where these stay."""
+    if not job.config.keep_titles:
+        with contextlib.closing(decode_images(job, first, stop)) as decoded:
+            for index, image in decoded:
+                yield index, image, None
+        return
+    # A mask depends on the frames around.
+    reach = range(max(0, first - titles.REACH), min(job.frame_count, stop + titles.REACH))
+    waiting: deque[tuple[int, Tensor]] = deque()
 
-    Args:
-        source: the source frame, where something of it is seen.
-        before: the last source frame before the flash that the frame belongs to.
-        titles: (1, H, W) in [0, 1], where the source stays; None: nowhere.
-    """
+    def remember(decoded: Iterable[tuple[int, Tensor]]) -> Iterator[Tensor]:
+        for pair in decoded:
+            waiting.append(pair)
+            yield pair[1]
+
+    with contextlib.closing(decode_images(job, reach.start, reach.stop)) as decoded:
+        for mask in titles.find_titles(remember(decoded)):
+            index, image = waiting.popleft()
+            if first <= index < stop:
+                yield index, image, mask
+
+
+def compose(job: Job, index: int, paints: Mapping[int, PaintStore], source: SourceParts) -> Tensor:
+    """Put a finished frame (3, H, W) together."""
     plan = job.layer_plan
     image = mix_layers(
         [(paints[layer.anchor].load(index), share) for layer, share in plan.shares(index)]
     )
     if index in plan.fades:
         image = fade_to_colour(image, *plan.fades[index])
-    if source is not None:
-        inside = job.bars.crop(source)
-        if index in plan.flashes and before is not None:
-            image = light_as(image, job.bars.crop(before), inside)
-        opacity = opacity_of(job, index)
-        if opacity < 1:
-            image = opacity * image + (1 - opacity) * inside
-        if titles is not None:
-            image = image + job.bars.crop(titles) * (inside - image)
-        if not job.bars.is_empty:
-            image = job.bars.paste(image, source)
-    return quantise(image)
+    if source.image is None:
+        return quantise(image)
+    inside = job.bars.crop(source.image)
+    if index in plan.flashes and source.before is not None:
+        image = light_as(image, job.bars.crop(source.before), inside)
+    opacity = opacity_of(job, index)
+    if opacity < 1:
+        image = opacity * image + (1 - opacity) * inside
+    if source.titles is not None:
+        image = image + job.bars.crop(source.titles) * (inside - image)
+    return quantise(job.bars.paste(image, source.image))
