@@ -267,11 +267,9 @@ class DissolveFinder:
                 return None
             A = ramp.first - 1
             B = ramp.stop
-            weights = 1 / (
-                self._find_variance(max(low, A - 7), A + 1)
-                + self._find_variance(B, min(high, B + 8))
-                + MEASUREMENT_VARIANCE
-            )
+            variance = self._find_variance(max(low, A - 7), A + 1)
+            variance += self._find_variance(B, min(high, B + 8))
+            weights = np.reciprocal(variance + MEASUREMENT_VARIANCE)
             t = (A + B) // 2
         if ramp is None:
             return None
