@@ -90,12 +90,12 @@ MIN_GAIN = 0.985
 MAX_RAMP_ERROR = 0.07
 """Root mean square of the gains about the ramp."""
 
-MIN_LIKENESS = 0.8
+MIN_LIKENESS = 0.77
 """Mean correlation of the structure of successive frames with a gain of `MIN_SHOWN` or more."""
 
 MIN_LIT_LIKENESS = 0.65
-"""Mean correlation of their structure with that of the lit frame. A car that drives out of an empty
-picture has 0.35 to 0.6."""
+"""Mean correlation of their structure with that of the lit frame, where no frame is flat. A car that
+drives out of an empty picture has 0.35 to 0.6; a fade of 48 frames over a pan may have no more."""
 
 MIN_SHOWN = 0.2
 """Gain from which on structure is seen above noise."""
@@ -281,7 +281,7 @@ class FadeFinder:
             colour = np.median(picture[~find_foreign(picture, centre(picture).mean((0, 1)))], 0)
             fading = ~find_foreign(picture, colour)
         X = S[:, fading] - colour
-        gains = find_gains(X)
+        gains = find_gains(X, MIN_LIT_LIKENESS if flat is None else -1.0)
         if gains is None or gains[0] > (MAX_VALLEY if flat is None else MAX_FIRST_GAIN):
             return None
         if step < 0:
@@ -293,11 +293,12 @@ class FadeFinder:
         return Fade(first, first + len(gains), tuple(gains.tolist()), (red, green, blue))
 
 
-def find_gains(X: NDArray[np.float32]) -> NDArray[np.float64] | None:
+def find_gains(X: NDArray[np.float32], min_lit_likeness: float) -> NDArray[np.float64] | None:
     """Return the gains of a fade-in, as many as it has frames, or None where it is none.
 
     Args:
         X: (n, pixels, 3), S_t - C of frames that begin next to the flat ones.
+        min_lit_likeness: correlation of the structure with that of the lit frame.
     """
     brightness = np.abs(X).mean((1, 2), dtype=np.float64)
     centred = X - X.mean(1, keepdims=True)
@@ -320,7 +321,7 @@ def find_gains(X: NDArray[np.float32]) -> NDArray[np.float64] | None:
     lit_likeness = np.mean([correlate(x, last) for x in centred[: len(gains)][shown]])
     contrast = centred.std((1, 2))
     proportion = contrast[: len(gains)] / max(float(contrast[min(length, len(X) - 1)]), 1e-6)
-    if (len(steps) and steps.mean() < MIN_LIKENESS) or lit_likeness < MIN_LIT_LIKENESS:
+    if (len(steps) and steps.mean() < MIN_LIKENESS) or lit_likeness < min_lit_likeness:
         return None
     if np.sqrt(np.mean((proportion - gains)[shown] ** 2)) > MAX_CONTRAST_ERROR:
         return None
