@@ -94,8 +94,9 @@ MIN_LIKENESS = 0.77
 """Mean correlation of the structure of successive frames with a gain of `MIN_SHOWN` or more."""
 
 MIN_LIT_LIKENESS = 0.65
-"""Mean correlation of their structure with that of the lit frame, where no frame is flat. A car that
-drives out of an empty picture has 0.35 to 0.6; a fade of 48 frames over a pan may have no more."""
+"""Mean correlation of their structure with that of the lit frame, where no frame is flat. A car
+that drives out of an empty picture has 0.35 to 0.6; a fade of 48 frames over a pan may have no
+more."""
 
 MIN_SHOWN = 0.2
 """Gain from which on structure is seen above noise."""

@@ -129,7 +129,8 @@ class EditDetector:
         explained = set(self.relit)
         transitions: tuple[Dissolve | Fade | Flash, ...] = (*dissolves, *fades, *flashes)
         for transition in transitions:
-            explained.update(range(transition.first, transition.stop + 1))
+            near = range(transition.first - CUT_DELAY, transition.stop + 1 + CUT_DELAY)
+            explained.update(near)
         soft = {*meetings, *(dissolve.cut for dissolve in dissolves)}
         return tuple(sorted({*find_cuts(self.scores, explained=explained), *soft}))
 
