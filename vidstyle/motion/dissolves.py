@@ -79,7 +79,7 @@ MAX_RAMP_ERROR = 0.13
 """Root mean square of the shares about the ramp."""
 
 MAX_CLEAN_RAMP_ERROR = 0.03
-MAX_CLEAN_SAG_ERROR = 0.2
+MAX_CLEAN_SAG_ERROR = 0.05
 MAX_CLEAN_STRUCTURE = 0.1
 MIN_CLEAN_NEW_CONTRAST = 0.85
 """Of a dissolve that needs no comparison with light: changing light over motion never had all four

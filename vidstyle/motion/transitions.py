@@ -127,7 +127,9 @@ class EditDetector:
     ) -> tuple[int, ...]:
         """Return the first frames of the shots: of hard cuts, of dissolves and between fades."""
         explained = set(self.relit)
-        transitions: tuple[Dissolve | Fade | Flash, ...] = (*dissolves, *fades, *flashes)
+        for flash in flashes:
+            explained.update(range(flash.first, flash.stop + 1))
+        transitions: tuple[Dissolve | Fade, ...] = (*dissolves, *fades)
         for transition in transitions:
             near = range(transition.first - CUT_DELAY, transition.stop + 1 + CUT_DELAY)
             explained.update(near)
