@@ -62,7 +62,7 @@ MAX_STRUCTURE = 0.35
 """Correlation of the gradients of A and B: one picture in another light has more; 49 of 50 pairs of
 shots have less than 0.2."""
 
-MAX_LIGHT_RATIO = 1.3
+MAX_LIGHT_RATIO = 1.1
 """Of what the mixture leaves of the pictures to what another light on A or B leaves of them: more
 means that things move and the light changes."""
 
@@ -79,7 +79,7 @@ MAX_RAMP_ERROR = 0.13
 """Root mean square of the shares about the ramp."""
 
 MAX_CLEAN_RAMP_ERROR = 0.03
-MAX_CLEAN_SAG_ERROR = 0.2
+MAX_CLEAN_SAG_ERROR = 0.05
 MAX_CLEAN_STRUCTURE = 0.1
 MIN_CLEAN_NEW_CONTRAST = 0.85
 """Of a dissolve that needs no comparison with light: changing light over motion never had all four
@@ -90,6 +90,10 @@ MEASUREMENT_VARIANCE = np.float32(4.0)
 
 MIDDLE_SHARES = (0.15, 0.85)
 """Shares between which both shots are seen well enough to judge."""
+
+MAX_WIDENINGS = 4
+"""Times that ends are looked for further out: in motion the middle of a dissolve looks like a
+shorter one, and fits better."""
 
 SHORTEST = 3
 """Frames: two mixed frames at a cut come from a change of the frame rate."""
@@ -241,13 +245,29 @@ class DissolveFinder:
 
     def _fit(self, candidate: Candidate) -> Dissolve | None:
         """Find the ends and the shares of a candidate; None where it is no dissolve."""
-        t = candidate.middle
         w = candidate.half_width
+        dissolve = self._refine(candidate.middle - w, candidate.middle + w, joint=False)
+        for _ in range(MAX_WIDENINGS):
+            if dissolve is None:
+                break
+            margin = (dissolve.stop - dissolve.first) // 2
+            A = dissolve.first - 1 - margin
+            wider = self._refine(A, dissolve.stop + margin, joint=True)
+            if wider is None or wider.stop - wider.first <= dissolve.stop - dissolve.first:
+                break
+            dissolve = wider
+        return dissolve
+
+    def _refine(self, A: int, B: int, *, joint: bool) -> Dissolve | None:
+        """Find the dissolve near the frames `A` and `B`.
+
+        Args:
+            joint: fit V as well from the beginning, and not only when A and B are known roughly.
+        """
+        t = (A + B) // 2
         low = max(self.fine.oldest, max((b for b in self.breaks if b <= t), default=0))
         high = min(len(self.fine), min((b for b in self.breaks if b > t), default=10**9))
-        A = t - w
-        B = t + w
-        if t - w < low or t + w >= high:
+        if not low <= A <= B < high:
             return None
         weights: Picture | None = None
         ramp: Ramp | None = None
@@ -257,25 +277,23 @@ class DissolveFinder:
             shares = self._estimate_shares(start, stop, A, B, weights)
             firsts = np.arange(start + 1, t + 1)
             stops = np.arange(t, stop)
+            rough: NDArray[np.float64] | None = None
+            if joint or weights is not None:
+                rough = np.array(self.roughness[start:stop])
             if weights is not None:
                 slack = min(REACH, 3 + (B - A) // 4)
                 firsts = firsts[np.abs(firsts - 1 - A) <= slack]
                 stops = stops[np.abs(stops - B) <= slack]
-            rough = np.array(self.roughness[start:stop]) if weights is not None else None
             ramp = fit_ramp(shares, firsts, stops, start=start, shortest=SHORTEST, squares=rough)
             if ramp is None or ramp.stop - ramp.first > LONGEST:
                 return None
             A = ramp.first - 1
             B = ramp.stop
-            weights = 1 / (
-                self._find_variance(max(low, A - 7), A + 1)
-                + self._find_variance(B, min(high, B + 8))
-                + MEASUREMENT_VARIANCE
-            )
+            variance = self._find_variance(max(low, A - 7), A + 1)
+            variance += self._find_variance(B, min(high, B + 8))
+            weights = np.reciprocal(variance + MEASUREMENT_VARIANCE)
             t = (A + B) // 2
-        if ramp is None:
-            return None
-        return self._verify(ramp)
+        return self._verify(ramp) if ramp else None
 
     def _estimate_shares(
         self, start: int, stop: int, A: int, B: int, weights: Picture | None

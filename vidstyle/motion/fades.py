@@ -57,6 +57,12 @@ flat that its last frames count as flat."""
 COLOUR_TOLERANCE = 7.0
 """Greatest difference from C, in 1/255, of a pixel of a flat frame."""
 
+EXTRAPOLATED_TOLERANCE = 24.0
+"""The same of what two frames of a fade lead to: their noise is several times as great there."""
+
+MIN_FADING_SHARE = 0.3
+"""Of the pixels, that must lead to one colour."""
+
 MAX_SUBTITLE_SHARE = 0.15
 """Of the pixels of a flat frame between the bars, that may have another colour."""
 
@@ -84,8 +90,13 @@ MIN_GAIN = 0.985
 MAX_RAMP_ERROR = 0.07
 """Root mean square of the gains about the ramp."""
 
-MIN_LIKENESS = 0.8
+MIN_LIKENESS = 0.77
 """Mean correlation of the structure of successive frames with a gain of `MIN_SHOWN` or more."""
+
+MIN_LIT_LIKENESS = 0.65
+"""Mean correlation of their structure with that of the lit frame, where no frame is flat. A car
+that drives out of an empty picture has 0.35 to 0.6; a fade of 48 frames over a pan may have no
+more."""
 
 MIN_SHOWN = 0.2
 """Gain from which on structure is seen above noise."""
@@ -234,8 +245,8 @@ class FadeFinder:
         if min(K[max(0, t - SHORTEST) : t + 1 + SHORTEST]) <= MAX_FLAT_CONTRAST:
             return
         near = self.coarse.span(max(0, t - 1), min(t + 3, len(K)))
-        near = near - near.mean((1, 2), keepdims=True)
-        likeness = [correlate(a, b) for a, b in pairwise(near)]
+        middles = [centre(picture) - centre(picture).mean((0, 1)) for picture in near]
+        likeness = [correlate(a, b) for a, b in pairwise(middles)]
         meeting = max(0, t - 1) + 1 + int(np.argmin(likeness))
         run = FlatRun(meeting, meeting, self._find_fade(meeting - 1, -1, flat=None))
         self.runs.append(run)
@@ -261,14 +272,17 @@ class FadeFinder:
             return None
         S = self.fine.select(edge + step * np.arange(room))
         if flat is None:
-            colour = extrapolate_colour(S[0], S[1])
-            fading = np.ones(S.shape[1:3], bool)
+            end = extrapolate(S[0], S[1])
+            colour = np.median(centre(end).reshape(-1, 3), 0)
+            fading = np.abs(end - colour).max(2) <= EXTRAPOLATED_TOLERANCE
+            if fading.mean() < MIN_FADING_SHARE:
+                return None
         else:
             picture = self.fine.get(flat)
             colour = np.median(picture[~find_foreign(picture, centre(picture).mean((0, 1)))], 0)
             fading = ~find_foreign(picture, colour)
         X = S[:, fading] - colour
-        gains = find_gains(X)
+        gains = find_gains(X, MIN_LIT_LIKENESS if flat is None else -1.0)
         if gains is None or gains[0] > (MAX_VALLEY if flat is None else MAX_FIRST_GAIN):
             return None
         if step < 0:
@@ -280,11 +294,12 @@ class FadeFinder:
         return Fade(first, first + len(gains), tuple(gains.tolist()), (red, green, blue))
 
 
-def find_gains(X: NDArray[np.float32]) -> NDArray[np.float64] | None:
+def find_gains(X: NDArray[np.float32], min_lit_likeness: float) -> NDArray[np.float64] | None:
     """Return the gains of a fade-in, as many as it has frames, or None where it is none.
 
     Args:
         X: (n, pixels, 3), S_t - C of frames that begin next to the flat ones.
+        min_lit_likeness: correlation of the structure with that of the lit frame.
     """
     brightness = np.abs(X).mean((1, 2), dtype=np.float64)
     centred = X - X.mean(1, keepdims=True)
@@ -303,9 +318,11 @@ def find_gains(X: NDArray[np.float32]) -> NDArray[np.float64] | None:
         return None
     shown = gains > MIN_SHOWN
     steps = likeness[: len(gains)][shown[: len(likeness)]]
+    last = centred[min(length, len(X) - 1)]
+    lit_likeness = np.mean([correlate(x, last) for x in centred[: len(gains)][shown]])
     contrast = centred.std((1, 2))
     proportion = contrast[: len(gains)] / max(float(contrast[min(length, len(X) - 1)]), 1e-6)
-    if len(steps) and steps.mean() < MIN_LIKENESS:
+    if (len(steps) and steps.mean() < MIN_LIKENESS) or lit_likeness < min_lit_likeness:
         return None
     if np.sqrt(np.mean((proportion - gains)[shown] ** 2)) > MAX_CONTRAST_ERROR:
         return None
@@ -333,15 +350,14 @@ def fit_fade(brightness: NDArray[np.float64]) -> tuple[int, float]:
     return best
 
 
-def extrapolate_colour(nearest: Picture, next_nearest: Picture) -> NDArray[np.float32]:
-    """Return C from two frames of a fade: S_1 - C = k (S_2 - C), and k from their contrast."""
-    a = nearest - nearest.mean((0, 1))
-    b = next_nearest - next_nearest.mean((0, 1))
-    k = min(float(np.vdot(a, b)) / max(float(np.vdot(b, b)), 1e-6), 0.95)
-    colour: NDArray[np.float32] = (
-        nearest.mean((0, 1)) - np.float32(k) * next_nearest.mean((0, 1))
-    ) / np.float32(1 - k)
-    return np.clip(colour, 0, 255)
+def extrapolate(nearest: Picture, next_nearest: Picture) -> Picture:
+    """Return what a fade leads to, from its two frames next to that: S_1 - C = k (S_2 - C), and k
+    from the contrast of their middles.
+    """
+    a = centre(nearest) - centre(nearest).mean((0, 1))
+    b = centre(next_nearest) - centre(next_nearest).mean((0, 1))
+    k = np.float32(np.clip(np.vdot(a, b) / max(float(np.vdot(b, b)), 1e-6), 0, 0.95))
+    return np.clip((nearest - k * next_nearest) / (1 - k), 0, 255)
 
 
 def centre(picture: Picture) -> Picture:

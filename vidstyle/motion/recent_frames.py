@@ -50,7 +50,8 @@ class RecentFrames:
 
     def get(self, t: int) -> Picture:
         """Return frame `t`, which must be one of the last `CAPACITY`."""
-        return self.span(t, t + 1)[0]
+        picture: Picture = self.span(t, t + 1)[0]
+        return picture
 
     def span(self, first: int, stop: int) -> Picture:
         """Return the frames `first` .. `stop` - 1, a copy."""
@@ -60,8 +61,7 @@ class RecentFrames:
         """Return the frames of these numbers, a copy."""
         if self.ring is None or frames.min() < self.oldest or frames.max() >= self.count:
             raise IndexError("a frame that is not kept")
-        pictures: Picture = self.ring.take(frames % self.CAPACITY, axis=0)
-        return pictures
+        return np.stack([self.ring[t] for t in frames % self.CAPACITY])
 
 
 def find_gradients(picture: Picture) -> NDArray[np.float32]:

@@ -79,27 +79,31 @@ class EditDetector:
             self._break_at(t)
         self.fades.finish()
         self.dissolves.advance(end=True)
-        flat_runs = [run for run in self.fades.runs if run.stop > run.first]
-        fades, _ = join_fades(flat_runs, count)
+        runs = [run for run in self.fades.runs if self._is_certain(run)]
+        fades, _ = join_fades(runs, count)
         dissolves = tuple(d for d in self.dissolves.dissolves if not overlaps(d, fades))
-        # Without flat frames a dissolve with a dark shot looks like a fade.
-        valleys = [
-            run
-            for run in self.fades.runs
-            if run.stop == run.first and self._is_valley(run, (*dissolves, *fades))
-        ]
-        fades, meetings = join_fades([*flat_runs, *valleys], count)
+        # A dissolve from a dark shot looks like a fade-in after a cut.
+        runs += [run for run in self.fades.runs if self._is_fade_at_cut(run, dissolves)]
+        fades, meetings = join_fades(runs, count)
         flashes = tuple(f for f in self.flashes.flashes if not overlaps(f, (*fades, *dissolves)))
         return Edit(self._find_cuts(dissolves, fades, flashes, meetings), dissolves, fades, flashes)
 
-    def _is_valley(self, run: FlatRun, others: tuple[Dissolve | Fade, ...]) -> bool:
-        """Return whether shots meet in a fade without flat frames: two fades, or a fade and a cut.
+    def _is_certain(self, run: FlatRun) -> bool:
+        """Return whether there are flat frames, or two fades that meet.
 
-        Things that leave an empty picture make a fade alone.
+        A fade alone that leads to no flat frame may be a thing that leaves an empty picture.
         """
-        fades = [fade for fade in (run.fade_out, run.fade_in) if fade]
-        whole = len(fades) == 2 or (len(fades) == 1 and run.first in self.breaks)
-        return whole and not any(overlaps(fade, others) for fade in fades)
+        return run.stop > run.first or (run.fade_out is not None and run.fade_in is not None)
+
+    def _is_fade_at_cut(self, run: FlatRun, dissolves: tuple[Dissolve, ...]) -> bool:
+        """Return whether a fade leads to a cut without flat frames, and is part of no dissolve."""
+        fade = run.fade_out or run.fade_in
+        return (
+            fade is not None
+            and not self._is_certain(run)
+            and run.first in self.breaks
+            and not overlaps(fade, dissolves)
+        )
 
     def _break_at(self, t: int) -> None:
         """Remember frame `t` if it starts a shot, and neither a flash nor a lamp explains it."""
@@ -123,9 +127,12 @@ class EditDetector:
     ) -> tuple[int, ...]:
         """Return the first frames of the shots: of hard cuts, of dissolves and between fades."""
         explained = set(self.relit)
-        transitions: tuple[Dissolve | Fade | Flash, ...] = (*dissolves, *fades, *flashes)
+        for flash in flashes:
+            explained.update(range(flash.first, flash.stop + 1))
+        transitions: tuple[Dissolve | Fade, ...] = (*dissolves, *fades)
         for transition in transitions:
-            explained.update(range(transition.first, transition.stop + 1))
+            near = range(transition.first - CUT_DELAY, transition.stop + 1 + CUT_DELAY)
+            explained.update(near)
         soft = {*meetings, *(dissolve.cut for dissolve in dissolves)}
         return tuple(sorted({*find_cuts(self.scores, explained=explained), *soft}))
 
