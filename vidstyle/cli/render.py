@@ -96,6 +96,14 @@ def render_command(
     dry_run: Annotated[
         bool, flag("--dry-run", text="Check all, and say what would be done.")
     ] = False,
+    list_shots: Annotated[
+        bool,
+        flag(
+            "--list-shots",
+            text="List the shots of the input, its dissolves, fades and flashes, and exit.",
+            everyday=False,
+        ),
+    ] = False,
     print_config: Annotated[
         bool, flag("--print-config", text="Print the settings as TOML and exit.", everyday=False)
     ] = False,
@@ -151,7 +159,10 @@ def render_command(
         check_engine_settings(shown)
         print(toml.to_toml(shown), end="")
         return
-    check_files_named(named, styleless=styleless)
+    check_files_named(named, styleless=styleless or list_shots)
+    if list_shots:
+        print_shots(named["input"], as_json=as_json)
+        return
     built = configs.build(*layers)
     if preview and built.trace:
         why = "a preview's frames are others, with half the iterations"
@@ -159,6 +170,14 @@ def render_command(
     if verbose:
         print(toml.to_toml(built), end="", file=sys.stderr)
     run_render(built, Wishes(preview, dry_run, progress, as_json, quiet), context.obj)
+
+
+def print_shots(path: Path, *, as_json: bool) -> None:
+    """Print the shots of an input and its transitions."""
+    from vidstyle.rendering.shot_list import list_shots
+
+    shots = list_shots(Path(path))
+    print(json.dumps(asdict(shots)) if as_json else shots.text())
 
 
 def check_files_named(named: dict[str, Any], *, styleless: bool) -> None:

@@ -207,8 +207,10 @@ def count_work(job: Job) -> RenderAmounts:
     lengths = [len(layer.frames) for layer in whole.layers]
     links = sum(max(0, length - j) for length in lengths for j in config.distances)
     if config.passes == 1:
-        painted = sum(lengths)
-        return RenderAmounts(len(lengths), painted - len(lengths), links, painted)
+        written = sum(lengths)
+        painted = max(len(lengths), written - whole.repeat_count)
+        links = links * painted // max(1, written)
+        return RenderAmounts(len(lengths), painted - len(lengths), links, written)
     later = config.passes - 1
     written = (config.passes + 1) * frames  # and the source's
     return RenderAmounts(frames, later * frames, later * links, written)

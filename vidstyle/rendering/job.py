@@ -5,6 +5,7 @@ its engine, and where it goes.
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -132,6 +133,12 @@ class Job:
         of a loop, which comes last.
         """
         return self.layer_plan.layers
+
+    @property
+    def repeat_count(self) -> int:
+        """The number of frames that repeat the one before, bit for bit: they cost a copy."""
+        checksums = self.seek.checksums[self.part.first : self.part.stop]
+        return sum(a == b for a, b in itertools.pairwise(checksums))
 
     @property
     def paint_size(self) -> tuple[int, int]:

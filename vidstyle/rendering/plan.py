@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vidstyle.config.facts import STEERING
+from vidstyle.config.settings import settings_that_affect
 from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.machine import disk
 from vidstyle.rendering.models import missing_weights
@@ -24,8 +25,10 @@ class Plan:
 
     Args:
         shots: first frames of shots.
+        repeats: frames that are the one before once more.
         styles: as they were given, with weights and times.
         steering: the settings that steer the style, where they are not the usual ones.
+        composition: the same of those that change finished frames without painting.
         first_iterations, iterations: of the first frame of a shot, and of every other one; with
             several `passes`, of the first and of each later one.
         first_polish, polish: how many of them are done on VGG-19.
@@ -41,9 +44,11 @@ class Plan:
     width: int
     height: int
     shots: tuple[int, ...]
+    repeats: int
     codec: str
     styles: tuple[str, ...]
     steering: dict[str, str]
+    composition: dict[str, str]
     features: str
     first_polish: int
     polish: int
@@ -66,6 +71,7 @@ class Plan:
         """The plan in lines for a terminal."""
         shots = counted(len(self.shots), "shot")
         frames = counted(self.frames, "frame")
+        repeats = f" ({self.repeats} of them repeats)" if self.repeats else ""
         features = f"{self.features} features{self.describe_polish()}"
         memory = (
             f"about {disk_space(self.memory_needed)} needed, "
@@ -75,10 +81,11 @@ class Plan:
             memory += f"; features in tiles of {self.tile}"
         steering = ", ".join(f"{name} = {value}" for name, value in self.steering.items())
         rows = [
-            ("input", f"{self.input}: {frames}, {self.seconds:.2f} s, {shots}"),
+            ("input", f"{self.input}: {frames}{repeats}, {self.seconds:.2f} s, {shots}"),
             ("output", f"{self.output}: {self.width}x{self.height}, {self.codec}"),
             ("style", ", ".join(self.styles)),
             ("steering", steering),
+            ("finish", ", ".join(f"{name} = {value}" for name, value in self.composition.items())),
             ("models", f"{features} in {self.precision} on {self.device}, {self.flow} flow"),
             ("passes", self.describe_passes()),
             ("links", self.describe_links()),
@@ -156,10 +163,16 @@ def plan_render(config: RenderConfig) -> Plan:
         width=job.size[0],
         height=job.size[1],
         shots=tuple(shot.first for shot in job.shots),
+        repeats=job.repeat_count,
         codec=job.delivery.codec,
         styles=tuple(map(str, config.style)),
         steering={
             name: format_setting(value) for name, value in config.changed_settings(STEERING).items()
+        },
+        composition={
+            name: format_setting(getattr(config, name))
+            for name in settings_that_affect("composition")
+            if getattr(config, name)
         },
         features=config.features,
         first_polish=first_work.refined,
