@@ -15,12 +15,10 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vidstyle.errors import StyleError
 from vidstyle.frames import quantise
 from vidstyle.motion import titles
-from vidstyle.rendering.sources import decode_images
+from vidstyle.rendering.sources import decode_images, read_keyframe
 from vidstyle.stylize.composition import fade_to_colour, light_as, mix_layers
-from vidstyle.video import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,18 +103,19 @@ def needs_source(job: Job, index: int) -> bool:
 
 def compose_missing(
     job: Job,
+    indices: Iterable[int],
     final: FrameStore,
     paints: Mapping[int, PaintStore],
     refuse_stopped: Callable[[], None],
 ) -> None:
-    """Make the finished frames that are missing and whose layers are painted.
+    """Make those of these finished frames that are missing and whose layers are painted.
 
     Args:
         paints: {anchor of a layer: its painted frames}, of the layers that are painted.
     """
     wanted = [
         index
-        for index in range(job.frame_count)
+        for index in indices
         if not is_plain(job, index)
         and all(layer.anchor in paints for layer, _ in job.layer_plan.shares(index))
     ]
@@ -135,7 +134,7 @@ def composed_frames(
     with contextlib.closing(source_frames(job, indices)) as sources:
         for index, parts in sources:
             if keyframe := given.get(index):
-                yield index, quantise(read.read_image(keyframe.path, StyleError))
+                yield index, quantise(read_keyframe(job, keyframe))
             else:
                 yield index, compose(job, index, paints, parts)
 

@@ -106,16 +106,28 @@ def note_loop(config: RenderConfig, *, is_loop: bool) -> list[Note]:
 
 
 def find_keyframes(
-    request: Request, timeline: Timeline, edit: Edit, part: FrameRange
+    config: RenderConfig,
+    size: tuple[int, int],
+    timeline: Timeline,
+    edit: Edit,
+    part: FrameRange,
+    *,
+    is_preview: bool = False,
 ) -> tuple[KeyframeImage, ...]:
     """Find the frames of the render that the user has painted, in order.
+
+    Args:
+        size: (width, height) of the render.
+        is_preview: pictures may have another size, and be of frames that are not rendered.
 
     Raises ConfigError where a frame is not rendered, named twice, or not painted as a whole, and
     StyleError where a picture cannot be read or has another size.
     """
     found: dict[int, KeyframeImage] = {}
-    for one in request.config.keyframes:
+    for one in config.keyframes:
         in_file = frame_of(one, timeline)
+        if is_preview and in_file not in part:
+            continue
         if in_file not in part:
             shown = f"frames {part.first} to {part.stop - 1} are rendered"
             raise ConfigError(f"keyframe {one} is not in the part to render", shown, KEYFRAME_HINT)
@@ -125,8 +137,8 @@ def find_keyframes(
             why = f"{found[index].path} is it, too"
             raise ConfigError(f"keyframe {one} names frame {in_file} again", why, KEYFRAME_HINT)
         image = read.read_image(one.path, StyleError)
-        width, height = request.size
-        if tuple(image.shape[1:]) != (height, width):
+        width, height = size
+        if tuple(image.shape[1:]) != (height, width) and not is_preview:
             own = f"it has {image.shape[2]}x{image.shape[1]} pixels"
             hint = f"save it with {width}x{height}, the size of the render (--size)"
             raise StyleError(f"keyframe {one.path} does not fit", own, hint)

@@ -13,6 +13,7 @@ from vidstyle.rendering.composition import compose_missing
 from vidstyle.rendering.layer_files import LayerFiles
 from vidstyle.rendering.loop import FrameCounter, run_schedule
 from vidstyle.rendering.models import Models, RenderTools, build_tools
+from vidstyle.rendering.paint_store import PaintStore
 from vidstyle.rendering.prefetch import prefetch_for
 from vidstyle.rendering.prepare import check_space
 from vidstyle.rendering.schedule import LayerWork, goes_back, plan_layer, schedule_pass
@@ -49,13 +50,24 @@ def render_missing(
         tools = build_tools(job, models) if any(work.passes for work in works) else None
         # The first frame's time begins here: models are no part of it.
         counter = begin_counting(job, works, report, stop)
-        painted = {}
+        painted: dict[int, PaintStore] = {}
         for work in works:
             if tools:
                 render_layer(job, work, tools, store, counter, watcher)
             painted[work.layer.anchor] = work.files.paint
-            compose_missing(job, store.final, painted, counter.refuse_stopped)
+            indices = work.layer.frames.indices
+            compose_missing(job, indices, store.final, painted, counter.refuse_stopped)
+            if not job.config.keep_frames:
+                delete_composed(job, works, work.layer.frames.first)
     return counter.seconds
+
+
+def delete_composed(job: Job, works: Sequence[LayerWork], before: int) -> None:
+    """Remove the paint of layers that end before a frame: it is in the finished frames."""
+    for work in works:
+        is_needed = job.is_loop and 0 in work.layer.frames
+        if work.layer.frames.stop <= before and not is_needed:
+            work.files.paint.unfinished.delete()
 
 
 def check_left(job: Job, works: Sequence[LayerWork], store: Checkpoint, report: Report) -> None:

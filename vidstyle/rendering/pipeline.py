@@ -106,8 +106,6 @@ def run_job(
     seconds: list[float] = []
     if not store.is_delivered(settings):
         seconds = render_missing(job, job.layers, store, report, stop, models, tracer)
-        if not config.keep_frames:
-            store.delete_layers()
         deliver_frames(job, store, report, stop)
     if tracer:
         tracer.warn_if_nothing()

@@ -124,7 +124,11 @@ def hand_over(image: Tensor, motion: Motion | None) -> None:
 
     stream = torch.cuda.current_stream(image.device)
     links = () if motion is None else (motion, *motion.farther.values())
-    parts = (tensor for link in links for tensor in (link.flow_t_to_prev, link.mask, link.static))
+    parts = (
+        tensor
+        for link in links
+        for tensor in (link.flow_t_to_prev, link.mask, link.static, link.hold)
+    )
     for tensor in (image, *parts):
         if tensor is not None and tensor.is_cuda:
             tensor.record_stream(stream)

@@ -157,7 +157,7 @@ def prepare(request: Request) -> Job:
         label_maps=request.label_maps,
         notes=tuple(notes),
         bars=bars,
-        keyframes=film.find_keyframes(request, scanned.timeline, edit, part),
+        keyframes=film.find_keyframes(config, request.size, scanned.timeline, edit, part),
         is_loop=is_loop,
     )
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
@@ -293,6 +293,8 @@ def disk_needed(job: Job, missing: int) -> int:
         missing = max(missing, most - count_frame_files(job.delivery.path))
     elif missing:  # paint that is not the finished frame, and sources that are needed twice
         missing += max(count_working_frames(job, layer) for layer in job.layers)
+        if job.config.keep_frames:
+            missing += sum(not is_plain(job, index) for index in range(job.frame_count))
     # The traced frame has a picture for its start, and one for the result.
     traced = job.config.first_iterations + 2 if missing and job.config.trace else 0
     return disk.needed_bytes(job.size, job.frame_count, missing + traced, job.delivery.codec)

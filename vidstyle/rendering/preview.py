@@ -19,6 +19,7 @@ from vidstyle.machine import disk
 from vidstyle.motion.shots import middle_of_longest_shot
 from vidstyle.rendering.encoding import encode_frames
 from vidstyle.rendering.estimate import FullRender, LinkedFrames, estimate_render
+from vidstyle.rendering.film import find_keyframes
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.models import Models
@@ -167,7 +168,13 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
             "loop": False,
         }
     )
-    whole = {"start": None, "duration": None, "regions": None, "restart": True}
+    whole = {
+        "start": None,
+        "duration": None,
+        "regions": None,
+        "keyframes": (),
+        "restart": True,
+    }
     job = prepare(inspect(small.model_copy(update=whole)))
     start, duration = choose_seconds(job, config.start, config.duration)
     part = choose_part(job.timeline, start, duration)
@@ -175,9 +182,11 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
     if config.regions:  # there need be labels for this part alone
         label_maps = LabelMaps(config.regions, job.size, must_be_fixed=config.passes > 1)
         label_maps.check_length(part.stop)
+    keyframes = find_keyframes(small, job.size, job.timeline, job.edit, part, is_preview=True)
     part_job = replace(
         job,
         config=small,
+        keyframes=keyframes,
         part=part,
         delivery=plan_clip(job, clip, config.named_after),
         label_maps=label_maps,

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vidstyle.errors import StyleError
 from vidstyle.frames import Frame, quantise
 from vidstyle.motion.correspondence import hold_link, link_earlier_frames, link_frames
 from vidstyle.motion.hold import HoldTracker, record_source
@@ -31,8 +30,13 @@ from vidstyle.motion.static import StaticTracker
 from vidstyle.rendering.layer_files import LayerFiles
 from vidstyle.rendering.paint_store import PaintStore
 from vidstyle.rendering.prefetch import prefetch, upload_image
-from vidstyle.rendering.sources import LayerSources, region_masks, source_frame, style_of
-from vidstyle.video import read
+from vidstyle.rendering.sources import (
+    LayerSources,
+    read_keyframe,
+    region_masks,
+    source_frame,
+    style_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -286,7 +290,7 @@ def given_anchor(job: Job, work: LayerWork, image: Tensor) -> Tensor:
     """Return the paint (3, H, W) of an anchor that need not be painted."""
     layer = work.layer
     if layer.keyframe is not None:
-        picture = read.read_image(layer.keyframe.path, StyleError)
+        picture = read_keyframe(job, layer.keyframe)
         return quantise(job.bars.crop(picture)).to(image.device)
     first_layer, _ = job.layer_plan.shares(0)[0]
     files = LayerFiles(job, first_layer, work.files.store)

@@ -20,6 +20,7 @@ from vidstyle.motion.separation import separate_dissolve
 from vidstyle.rendering.layers import LEAST_GAIN
 from vidstyle.stylize import oklab
 from vidstyle.stylize.composition import undo_fade
+from vidstyle.stylize.resample import resize
 from vidstyle.video import read
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from vidstyle.motion.edit import Dissolve
     from vidstyle.motion.flow import Flow
     from vidstyle.rendering.job import Job
-    from vidstyle.rendering.layers import Layer
+    from vidstyle.rendering.layers import KeyframeImage, Layer
     from vidstyle.storage.frame_store import FrameStore
 
 TRANSITION_SHARE = 5
@@ -70,6 +71,16 @@ def read_style_images(job: Job) -> tuple[Tensor, ...]:
     if colours is None:
         return tuple(images)
     return tuple(oklab.match_statistics(image, colours) for image in images)
+
+
+def read_keyframe(job: Job, keyframe: KeyframeImage) -> Tensor:
+    """Read a frame that the user has painted, (3, H, W) at the size of the render: only a preview
+    has another size than the picture.
+
+    Raises StyleError when it cannot be read.
+    """
+    width, height = job.size
+    return resize(read.read_image(keyframe.path, StyleError), (height, width))
 
 
 def decode_images(job: Job, first: int, stop: int) -> Generator[tuple[int, Tensor], None, None]:
@@ -162,12 +173,13 @@ class LayerSources:
             (i for i in range(begin, stop) if self.plan.dissolve_at(i) is not None), stop
         )
         image: Tensor | None = None
-        with contextlib.closing(decode_images(self.job, begin, dissolve_first)) as decoded:
-            for index, full in decoded:
-                if self.index_of(index) == index or image is None:
-                    image = self.restore(index, full)
-                if index >= first:
-                    yield index, image
+        if begin < dissolve_first:
+            with contextlib.closing(decode_images(self.job, begin, dissolve_first)) as decoded:
+                for index, full in decoded:
+                    if self.index_of(index) == index or image is None:
+                        image = self.restore(index, full)
+                    if index >= first:
+                        yield index, image
         if dissolve_first < stop:
             self.save_missing(range(dissolve_first, stop))
             for index in range(max(first, dissolve_first), stop):
