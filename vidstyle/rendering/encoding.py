@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import Interrupted
@@ -14,22 +16,28 @@ if TYPE_CHECKING:
 
     from vidstyle.rendering.job import Job
     from vidstyle.storage.checkpoint import Checkpoint
-    from vidstyle.video.delivery import Delivery
 
 
-def delivery_settings(delivery: Delivery) -> dict[str, Any]:
-    """Name the settings by which encoded files of the same frames differ."""
-    return {
+def delivery_settings(job: Job, store: Checkpoint) -> dict[str, Any]:
+    """Name all by which encoded files of one render differ: its settings, and the frames that
+    were put together in one way or another.
+    """
+    delivery = job.delivery
+    settings = {
         "codec": delivery.codec,
         "crf": delivery.crf,
         "container": delivery.container,
         "pix_fmt": delivery.pix_fmt,
     }
+    if labels := store.final.labels:
+        text = json.dumps(sorted(labels.items()))
+        settings["composition"] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return settings
 
 
 def deliver(job: Job, store: Checkpoint, report: Report, stop: Stop) -> None:
     """Encode the frames and give the result its name."""
-    encode_frames(job, store, report, stop, delivery_settings(job.delivery))
+    encode_frames(job, store, report, stop, delivery_settings(job, store))
     store.log(f"delivered {store.output}")
 
 
