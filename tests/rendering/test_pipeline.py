@@ -25,7 +25,7 @@ from vidstyle.events import Event, FrameDone, Note, Started
 from vidstyle.machine import disk
 from vidstyle.motion import flow
 from vidstyle.rendering import models, pipeline
-from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
