@@ -306,9 +306,7 @@ def test_the_estimate_takes_the_iterations_that_the_previews_frames_got(settings
 
 
 @pytest.mark.parametrize("polish", [0, 3])
-def test_the_estimate_counts_every_pass(
-    settings: Settings, noisy_film: Path, polish: int
-) -> None:
+def test_the_estimate_counts_every_pass(settings: Settings, noisy_film: Path, polish: int) -> None:
     clock = Clock()
     few = {"first_iterations": 9, "first_scales": 2, "iterations": 4, "polish": polish}
     job = prepare(inspect(settings(input=noisy_film, **few, passes=3)))
