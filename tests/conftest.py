@@ -19,7 +19,9 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+import torch
 
+from tests.helpers.films import noise, texture, video
 from tests.helpers.renders import Uninterrupted, quick_settings, run_through
 from vidstyle.cli.main import main
 from vidstyle.cli.signals import Signals
@@ -85,6 +87,16 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["-y", "-filter_complex", shots, "-crf", "10", ffmpeg.local(path)], "cannot make the film"
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def noisy_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as `film`, but nothing moves, and noise makes every frame unlike the one before."""
+    light = texture(1, (32, 48)).sqrt()
+    dark = texture(2, (32, 48)) / 3
+    pictures = torch.stack([light] * 6 + [dark] * 6)
+    frames = pictures + noise(12, 0.002, size=(32, 48))
+    return video(tmp_path_factory.mktemp("film") / "noisy.mkv", [*frames.clamp(0, 1)])
 
 
 @pytest.fixture

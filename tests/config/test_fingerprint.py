@@ -14,42 +14,42 @@ from vidstyle.config.settings import RenderConfig, build
 
 FILES = {"input": "in.mp4", "style": "munch.jpg"}
 
-KNOWN_RENDER_FORMAT = 7
+KNOWN_RENDER_FORMAT = 8
 """The render format of the digests below."""
 
 KNOWN_SETTINGS: list[tuple[dict[str, Any], str]] = [
-    ({}, "62ee511e2716aa78"),
-    ({"size": 640}, "3ef761b0855c6a95"),
-    ({"start": 1.5, "duration": 2.0}, "62ee511e2716aa78"),
-    ({"features": "vgg19", "pooling": "max"}, "db4b6cdd1bd0d9cc"),
-    ({"polish": 3}, "3d441f90222809b9"),
-    ({"flow": "raft-large", "mask": "plain"}, "3387af2c222650bf"),
-    ({"rest": "follow", "budget": "fixed"}, "0de1b3ee4d19edb2"),
-    ({"optimizer": "adam", "learning_rate": 0.05}, "8a3f528665eb3302"),
-    ({"first_iterations": 7, "iterations": 3, "first_scales": 2, "scales": 2}, "40da6b4facabea01"),
-    ({"init": "noise", "seed": 11}, "6886a2b5e407ff45"),
-    ({"init": "style", "content_weight": 0.5}, "a758f1b0621eb5bb"),
-    ({"style_weight": 2.0, "tv_weight": 0.0, "temporal_weight": 50.0}, "bab114b9ef375ee5"),
-    ({"temporal_norm": "smooth-l1"}, "4e5a925a943c6330"),
-    ({"long_term": 4}, "71b7f2bace4783f1"),
-    ({"long_term": 7}, "71b7f2bace4783f1"),
-    ({"passes": 3}, "48d983e3a3c945d2"),
-    ({"passes": 5, "blend": 0.7, "temporal_from_pass": 2}, "da5a19e473d1caba"),
-    ({"stop_tolerance": 0.01}, "65dca2340b1d80cc"),
-    ({"per_frame": True}, "4b2f15513b194e60"),
-    ({"per_frame": True, "flow": "raft-small"}, "4b2f15513b194e60"),
-    ({"style_layers": "relu1_1,relu3_1=2"}, "32f232c7f96f068a"),
-    ({"content_layers": "relu3_1"}, "b9dcc48d861a86c2"),
-    ({"style_terms": "gram=0.5,mrf"}, "8ccb64ed54fb3143"),
-    ({"style_terms": "mrf", "mrf_bidirectional": True, "mrf_coherence": 0.5}, "e46c8cab290679da"),
-    ({"style_terms": "swd"}, "cd740b57a8b4b61d"),
-    ({"style_scale": 0.5}, "e4f4d72bc8133c82"),
-    ({"keep_colors": "luminance"}, "5250c60865eea6af"),
-    ({"keep_colors": "match"}, "26b7fd62b1671e52"),
-    ({"photorealism": 100.0}, "504da1daf6ae250f"),
-    ({"style": None, "texture": True}, "fb1877561b947e05"),
-    ({"style": None, "texture": True, "tileable": True}, "d6cb5e9402c18444"),
-    ({"regions": ("a.png", "b.png")}, "1db2c2ec30e74590"),
+    ({}, "bfb0724520ad300c"),
+    ({"size": 640}, "5505410d84e22caf"),
+    ({"start": 1.5, "duration": 2.0}, "bfb0724520ad300c"),
+    ({"features": "vgg19", "pooling": "max"}, "d9a43ae8ea66af01"),
+    ({"polish": 3}, "add8f56664fd460d"),
+    ({"flow": "raft-large", "mask": "plain"}, "2d992eed2eb0dca3"),
+    ({"rest": "follow", "budget": "fixed"}, "bec274a5878351a6"),
+    ({"optimizer": "adam", "learning_rate": 0.05}, "a7cebe5b77d65c25"),
+    ({"first_iterations": 7, "iterations": 3, "first_scales": 2, "scales": 2}, "8e7ab27991149e38"),
+    ({"init": "noise", "seed": 11}, "db8fb3834f2d8d24"),
+    ({"init": "style", "content_weight": 0.5}, "5210d9ad58814b76"),
+    ({"style_weight": 2.0, "tv_weight": 0.0, "temporal_weight": 50.0}, "6dbe2fa0eb58f734"),
+    ({"temporal_norm": "smooth-l1"}, "7bbe4f7403b53a92"),
+    ({"long_term": 4}, "717fd7fde6b74f9b"),
+    ({"long_term": 7}, "717fd7fde6b74f9b"),
+    ({"passes": 3}, "94806c6169f86c8d"),
+    ({"passes": 5, "blend": 0.7, "temporal_from_pass": 2}, "100ff6dbd580e8e1"),
+    ({"stop_tolerance": 0.01}, "f18d7fb142b4c461"),
+    ({"per_frame": True}, "63c7d476787e82bc"),
+    ({"per_frame": True, "flow": "raft-small"}, "63c7d476787e82bc"),
+    ({"style_layers": "relu1_1,relu3_1=2"}, "c18885175e95df16"),
+    ({"content_layers": "relu3_1"}, "5f137e8b398e6005"),
+    ({"style_terms": "gram=0.5,mrf"}, "e07c287b37360d67"),
+    ({"style_terms": "mrf", "mrf_bidirectional": True, "mrf_coherence": 0.5}, "7eaddd324c568c0b"),
+    ({"style_terms": "swd"}, "46e5fcd80ce457d6"),
+    ({"style_scale": 0.5}, "cd22c7b909f3d6cc"),
+    ({"keep_colors": "luminance"}, "3325ae4148acf45e"),
+    ({"keep_colors": "match"}, "c5b8e939e7c60897"),
+    ({"photorealism": 100.0}, "0893c66eba2c63d9"),
+    ({"style": None, "texture": True}, "20a5d6a78b92122e"),
+    ({"style": None, "texture": True, "tileable": True}, "63e78a3b598a301d"),
+    ({"regions": ("a.png", "b.png")}, "4c62b0125ee3390b"),
     (
         {
             "precision": "fp32",
@@ -60,15 +60,15 @@ KNOWN_SETTINGS: list[tuple[dict[str, Any], str]] = [
             "tile": 96,
             "max_memory": 2.0,
         },
-        "62ee511e2716aa78",
+        "bfb0724520ad300c",
     ),
 ]
 """Settings, and the digest that the first version with this render format gave them."""
 
 KNOWN_PRESETS = [
-    ("draft", "e64c29c727672e69"),
-    ("standard", "62ee511e2716aa78"),
-    ("reference", "6e36657afc72537d"),
+    ("draft", "fec62a3c35019502"),
+    ("standard", "bfb0724520ad300c"),
+    ("reference", "f9f193767bb6e749"),
 ]
 
 

@@ -13,9 +13,9 @@ from tests.helpers.renders import frames_of, run
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import LockedError
 from vidstyle.events import Event, FrameDone, Started
-from vidstyle.rendering import shot_render
-from vidstyle.rendering.job import FrameRange
-from vidstyle.rendering.pipeline import render, render_shots
+from vidstyle.rendering import layer_render
+from vidstyle.rendering.layers import FrameRange
+from vidstyle.rendering.pipeline import render, render_layers
 from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.storage.lock import lock_shot
 from vidstyle.storage.record import state_folder
@@ -58,15 +58,15 @@ def test_a_job_that_was_pickled_renders_a_single_shot_to_the_same_bytes(
     expected = frames_of(whole.output)
     apart = whole.model_copy(update={"output": whole.output.with_name("apart.mp4")})
     job = pickle.loads(pickle.dumps(prepare(inspect(apart))))
-    last = job.shots[-1]
+    last = job.layers[-1]
     events: list[Event] = []
-    render_shots(job, [last], events.append)
-    names = [f"{i:06d}.png" for i in last.indices]
+    render_layers(job, [last], events.append)
+    names = [f"{i:06d}.png" for i in last.frames.indices]
     assert frames_of(apart.output) == {name: expected[name] for name in names}
-    assert {e.frame for e in events if isinstance(e, FrameDone)} == set(last.indices)
+    assert {e.frame for e in events if isinstance(e, FrameDone)} == set(last.frames.indices)
     events.clear()
     render(apart, events.append)  # the plain command finds them there
-    assert not {e.frame for e in events if isinstance(e, FrameDone)} & set(last.indices)
+    assert not {e.frame for e in events if isinstance(e, FrameDone)} & set(last.frames.indices)
     assert frames_of(apart.output) == expected
     assert apart.output.read_bytes() == whole.output.read_bytes()
 
@@ -75,12 +75,12 @@ def test_a_shot_that_another_process_renders_is_refused_and_the_others_are_not(
     settings: Settings,
 ) -> None:
     job = prepare(inspect(settings()))
-    first, second = job.shots
-    render_shots(job, [second])
-    with lock_shot(state_folder(job.delivery.path), first.first), pytest.raises(LockedError):
-        render_shots(job, [first])
-    assert len(frames_of(job.delivery.path)) == len(second)
-    render_shots(job, [first])
+    first, second = job.layers
+    render_layers(job, [second])
+    with lock_shot(state_folder(job.delivery.path), first.anchor), pytest.raises(LockedError):
+        render_layers(job, [first])
+    assert len(frames_of(job.delivery.path)) == len(second.frames)
+    render_layers(job, [first])
     assert len(frames_of(job.delivery.path)) == COUNT
 
 
@@ -88,8 +88,8 @@ def test_restart_does_not_throw_the_other_shots_away(settings: Settings) -> None
     """Every process that renders shots of a job has the same settings."""
     render(settings(keep_frames=True))
     job = prepare(inspect(settings(restart=True, overwrite=True, iterations=2)))
-    for shot in job.shots:
-        render_shots(job, [shot])
+    for layer in job.layers:
+        render_layers(job, [layer])
     assert len(frames_of(job.delivery.path)) == COUNT
 
 
@@ -101,10 +101,10 @@ def test_what_another_process_has_made_since_is_not_made_again(settings: Setting
         events.append(event)
         if isinstance(event, Started) and not rendered:
             rendered.append(True)
-            render_shots(job, [job.shots[1]])
+            render_layers(job, [job.layers[1]])
 
     rendered: list[bool] = []
-    render_shots(job, job.shots, report)
+    render_layers(job, job.layers, report)
     done = [e for e in events if isinstance(e, FrameDone)]
     assert {e.frame for e in done} == set(job.shots[0].indices)
     assert (done[-1].done, done[-1].total) == (3 * len(job.shots[0]), 3 * COUNT)
@@ -115,7 +115,7 @@ def test_processes_that_begin_at_the_same_time_wait_for_each_other(settings: Set
     built = settings(passes=2)
     job = prepare(inspect(built))
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        for done in [pool.submit(render_shots, job, [shot]) for shot in job.shots]:
+        for done in [pool.submit(render_layers, job, [layer]) for layer in job.layers]:
             done.result()
     assert len(frames_of(job.delivery.path)) == COUNT
     assert run(built).frames == []
@@ -125,9 +125,9 @@ def test_the_time_of_frames_begins_when_the_models_are_there(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened: list[object] = []
-    build_tools = shot_render.build_tools
+    build_tools = layer_render.build_tools
     monkeypatch.setattr(
-        shot_render, "build_tools", lambda *args: happened.append("built") or build_tools(*args)
+        layer_render, "build_tools", lambda *args: happened.append("built") or build_tools(*args)
     )
     render(settings(duration=0.1), lambda event: happened.append(type(event)))
     assert happened.count("built") == happened.count(Started) == 1

@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.helpers.films import texture, video
-from tests.helpers.renders import Uninterrupted
+from tests.helpers.films import noise, texture, video
+from tests.helpers.renders import Uninterrupted, run
 from vidstyle.config.settings import RenderConfig
-from vidstyle.errors import DecodeError, DiskSpaceError
+from vidstyle.errors import DecodeError, DiskSpaceError, Interrupted
 from vidstyle.events import Event, FrameDone, Note, Started
 from vidstyle.machine import disk
 from vidstyle.motion import flow
 from vidstyle.rendering import models, pipeline
-from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
@@ -67,14 +67,14 @@ def count(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tuple[
 
 
 def test_models_are_built_once_and_no_frame_is_stylised_or_linked_twice(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, noisy_film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extractors = count(monkeypatch, models, "load_network")
     stylizers = count(monkeypatch, OptimisingStylizer, "__init__")
     steps = count(monkeypatch, OptimisingStylizer, "step")
     flows = count(monkeypatch, flow.DIS, "__call__")
     events: list[Event] = []
-    result = pipeline.render(settings(rest="follow"), events.append)
+    result = pipeline.render(settings(input=noisy_film, rest="follow"), events.append)
     assert (len(extractors), len(stylizers)) == (1, 1)
     assert [e.frame for e in events if isinstance(e, FrameDone)] == list(range(COUNT))
     assert [frame.index for _, _, frame, *_ in steps] == list(range(COUNT))
@@ -103,21 +103,42 @@ def test_the_network_that_polishes_is_built_once_where_it_is_wanted_and_marks_th
         stylizers.clear()
 
 
-@pytest.mark.parametrize(("rest", "begin", "linked"), [("follow", 8, 2), ("hold", CUT, 0)])
-def test_only_what_is_missing_is_linked_and_what_it_depends_on_decoded(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, rest: str, begin: int, linked: int
+@pytest.mark.parametrize(("rest", "linked"), [("follow", 6), ("hold", 0)])
+def test_a_frame_that_is_lost_later_is_linked_as_before_and_no_other_is_made(
+    settings: Settings,
+    noisy_film: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rest: str,
+    linked: int,
 ) -> None:
-    """What is at rest depends on the whole shot so far; the second shot of this film hardly
-    moves.
-    """
-    built = settings(keep_frames=True, rest=rest)
+    """What is held depends on the whole shot so far; nothing of this film moves."""
+    built = settings(input=noisy_film, keep_frames=True, rest=rest)
     pipeline.render(built)
     assert built.output is not None
     built.output.unlink()
     (state_folder(built.output) / "frames" / "000009.png").unlink()
     reads, flows = count(monkeypatch, read, "read"), count(monkeypatch, flow.DIS, "__call__")
     assert pipeline.render(built).rendered == 1
-    assert [call[2:4] for call in reads] == [(begin, 10)]
+    assert [call[2:4] for call in reads] == [(CUT, 10)]
+    assert len(flows) == linked
+
+
+@pytest.mark.parametrize(("rest", "begin", "linked"), [("follow", 8, 6), ("hold", CUT, 0)])
+def test_a_render_that_continues_links_only_what_is_missing_and_decodes_what_that_depends_on(
+    settings: Settings,
+    noisy_film: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rest: str,
+    begin: int,
+    linked: int,
+) -> None:
+    """What is static depends on the whole shot so far, and what was held is on the disk."""
+    built = settings(input=noisy_film, rest=rest)
+    with pytest.raises(Interrupted):
+        run(built, 9)
+    reads, flows = count(monkeypatch, read, "read"), count(monkeypatch, flow.DIS, "__call__")
+    assert pipeline.render(built).rendered == COUNT - 9
+    assert [call[2:4] for call in reads] == [(begin, COUNT)]
     assert len(flows) == linked
 
 
@@ -154,16 +175,17 @@ def test_a_frame_on_which_nothing_moves_is_the_one_before_it_without_an_iteratio
 
 
 @pytest.mark.parametrize(
-    ("iterations", "optimised"), [(6, [0, 1]), (3, [0, 1, 2]), (2, [0, 1, 2, 3])]
+    ("iterations", "optimised"), [(6, [0, 1, 2]), (3, [0, 1, 2, 3]), (2, [0, 1, 2, 3, 4])]
 )
 def test_what_came_into_view_is_painted_as_long_as_a_first_frame_and_then_left_alone(
     settings: Settings, tmp_path: Path, iterations: int, optimised: list[int]
 ) -> None:
+    """And once more, for what was held in part on its edges."""
     before = texture(1, (32, 48))
     after = before.clone()
     after[:, 4:28, 10:40] = texture(2, (24, 30))
     built = settings(
-        input=video(tmp_path / "once.mkv", [before, *[after] * 6]),
+        input=video(tmp_path / "once.mkv", [before, *(after + noise(6, 0.001, size=(32, 48)))]),
         output=tmp_path / "out.mkv",
         first_iterations=6,
         first_scales=1,
@@ -184,14 +206,42 @@ def test_what_came_into_view_is_painted_as_long_as_a_first_frame_and_then_left_a
         assert all(np.array_equal(a, b) for a, b in zip(pictures(built), made, strict=True))
 
 
-def test_per_frame_gives_what_each_frame_gives_alone(settings: Settings) -> None:
-    whole = settings(per_frame=True, keep_frames=True)
+@pytest.mark.parametrize("changes", [{}, {"per_frame": True}, {"passes": 3}], ids=str)
+def test_a_frame_that_repeats_the_one_before_is_a_copy_of_it_without_an_iteration(
+    settings: Settings, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """Also where its predecessor was not optimised to the end."""
+    before = texture(1, (32, 48))
+    after = before.clone()
+    after[:, 4:28, 10:40] = texture(2, (24, 30))
+    film = video(tmp_path / "once.mkv", [before, before, after, after, after, after.flip(1)])
+    built = settings(
+        input=film, output=tmp_path / "out.mkv", first_iterations=6, keep_frames=True, **changes
+    )
+    events: list[Event] = []
+    pipeline.render(built, events.append)
+    made = pictures(built)
+    done = [e for e in events if isinstance(e, FrameDone)]
+    assert len(done) == 6 * changes.get("passes", 1)
+    iterations = {e.frame: e.iterations for e in done}  # of the last pass
+    assert [t for t in range(6) if not iterations[t]] == [1, 3, 4]
+    assert [t for t in range(1, 6) if np.array_equal(made[t], made[t - 1])] == [1, 3, 4]
+
+
+def test_per_frame_gives_what_each_frame_gives_alone(settings: Settings, noisy_film: Path) -> None:
+    whole = settings(input=noisy_film, per_frame=True, keep_frames=True)
     pipeline.render(whole)
-    linked = settings(output=whole.output.with_name("linked.mp4"), keep_frames=True, rest="follow")
+    linked = settings(
+        input=noisy_film,
+        output=whole.output.with_name("linked.mp4"),
+        keep_frames=True,
+        rest="follow",
+    )
     pipeline.render(linked)
     baseline, with_link = pictures(whole), pictures(linked)
     for t in (0, 3, CUT):
         alone = settings(
+            input=noisy_film,
             output=whole.output.with_name(f"{t}.mp4"),
             start=t / 10,
             duration=0.1,

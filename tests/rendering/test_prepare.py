@@ -26,7 +26,7 @@ from vidstyle.errors import (
 from vidstyle.frames import Timeline
 from vidstyle.machine.device import choose_device
 from vidstyle.rendering import models, pipeline, prepare
-from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.prepare import choose_part
 from vidstyle.storage.lock import OUTPUT_LOCK
 from vidstyle.storage.record import state_folder

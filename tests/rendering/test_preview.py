@@ -27,7 +27,8 @@ from vidstyle.errors import DiskSpaceError, Interrupted, OutputError
 from vidstyle.events import Event, FrameDone, silent
 from vidstyle.frames import Timeline
 from vidstyle.machine import disk
-from vidstyle.rendering import pipeline, shot_render
+from vidstyle.motion.edit import Edit
+from vidstyle.rendering import layer_render, pipeline
 from vidstyle.rendering.engines import optimiser_settings
 from vidstyle.rendering.estimate import (
     LinkedFrames,
@@ -37,12 +38,13 @@ from vidstyle.rendering.estimate import (
     total_seconds,
 )
 from vidstyle.rendering.job import Job
+from vidstyle.rendering.layer_files import LayerFiles
+from vidstyle.rendering.layer_render import render_layer
 from vidstyle.rendering.loop import FrameCounter
 from vidstyle.rendering.models import RenderTools
 from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.rendering.preview import Preview, choose_seconds, preview, refuse_foreign
-from vidstyle.rendering.schedule import plan_shot
-from vidstyle.rendering.shot_render import render_shot
+from vidstyle.rendering.schedule import plan_layer
 from vidstyle.rendering.sources import read_style_images
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.stylize.resample import CANVAS_MARGIN
@@ -264,8 +266,9 @@ def seconds_of_render(job: Job, tools: RenderTools, clock: Clock) -> float:
         store = Checkpoint(job.delivery.path, {}, job.size, job.frame_count)
         store.begin({}, restart=False)
         counter = FrameCounter(job.config.passes * 12, 0, silent, lambda: False)
-        for shot in job.shots:
-            render_shot(job, plan_shot(job, shot, store), tools, store, counter)
+        for layer in job.layers:
+            work = plan_layer(job, LayerFiles(job, layer, store))
+            render_layer(job, work, tools, store, counter)
     return clock.now - begun
 
 
@@ -273,12 +276,12 @@ def seconds_of_render(job: Job, tools: RenderTools, clock: Clock) -> float:
 @pytest.mark.parametrize("coarsest", [16, 64])
 @pytest.mark.parametrize("linking", [{}, {"per_frame": True}, {"long_term": 4}])
 def test_the_estimate_is_what_the_render_takes(
-    settings: Settings, polish: int, coarsest: int, linking: dict[str, Any]
+    settings: Settings, noisy_film: Path, polish: int, coarsest: int, linking: dict[str, Any]
 ) -> None:
     """By a clock that only features and flow advance."""
     clock = Clock()
     few = {"first_iterations": 9, "first_scales": 2, "iterations": 4, "polish": polish}
-    job = prepare(inspect(settings(**few, rest="follow", **linking)))
+    job = prepare(inspect(settings(input=noisy_film, **few, rest="follow", **linking)))
     tools = timed_tools(job, clock, polish, coarsest)
     seconds = estimated(job, tools, clock)
     assert seconds == pytest.approx(seconds_of_render(job, tools, clock))
@@ -303,10 +306,10 @@ def test_the_estimate_takes_the_iterations_that_the_previews_frames_got(settings
 
 
 @pytest.mark.parametrize("polish", [0, 3])
-def test_the_estimate_counts_every_pass(settings: Settings, polish: int) -> None:
+def test_the_estimate_counts_every_pass(settings: Settings, noisy_film: Path, polish: int) -> None:
     clock = Clock()
     few = {"first_iterations": 9, "first_scales": 2, "iterations": 4, "polish": polish}
-    job = prepare(inspect(settings(**few, passes=3)))
+    job = prepare(inspect(settings(input=noisy_film, **few, passes=3)))
     tools = timed_tools(job, clock, polish)
     seconds = estimated(job, tools, clock)
     assert seconds == pytest.approx(seconds_of_render(job, tools, clock))
@@ -317,7 +320,7 @@ def test_a_preview_uses_the_memory_mode_of_the_render(
 ) -> None:
     """With tiles the allocator gives memory back at once."""
     modes: list[bool] = []
-    monkeypatch.setattr(shot_render, "spare_memory", lambda *, sparing: modes.append(sparing))
+    monkeypatch.setattr(layer_render, "spare_memory", lambda *, sparing: modes.append(sparing))
     for tile, expected in ((None, False), (32, True)):
         preview(settings(duration=0.2, tile=tile))
         assert modes == [expected]
@@ -366,7 +369,7 @@ def test_it_starts_in_the_middle_of_the_longest_shot(
     cuts: tuple[int, ...], asked: dict[str, float], expected: tuple[float, float]
 ) -> None:
     ten = Timeline(tuple(range(0, 900_000, 9_000)), 9_000, Fraction(10), Fraction(10))  # 10 s
-    job: Any = SimpleNamespace(timeline=ten, cuts=cuts)
+    job: Any = SimpleNamespace(timeline=ten, edit=Edit(cuts))
     assert choose_seconds(job, asked.get("start"), asked.get("duration")) == expected
 
 

@@ -25,12 +25,13 @@ from vidstyle.frames import Frame
 from vidstyle.machine import disk
 from vidstyle.motion import flow
 from vidstyle.rendering import pipeline
-from vidstyle.rendering.job import FrameRange
+from vidstyle.rendering.layer_files import LayerFiles
+from vidstyle.rendering.layer_render import render_layer
+from vidstyle.rendering.layers import FrameRange, Layer
 from vidstyle.rendering.loop import FrameCounter
 from vidstyle.rendering.models import Models, RenderTools, build_tools
 from vidstyle.rendering.prepare import disk_needed, inspect, prepare
-from vidstyle.rendering.schedule import neighbour_of, plan_shot
-from vidstyle.rendering.shot_render import render_shot
+from vidstyle.rendering.schedule import neighbour_of, plan_layer
 from vidstyle.storage import record
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.storage.frame_store import FrameStore
@@ -49,12 +50,19 @@ Settings = Callable[..., RenderConfig]
 
 
 @pytest.fixture
-def brief(settings: Settings) -> Callable[..., RenderConfig]:
-    """Three passes over five frames of `film`, three of one shot and two of the next."""
+def brief(settings: Settings, noisy_film: Path) -> Callable[..., RenderConfig]:
+    """Three passes over five frames of `noisy_film`, three of one shot and two of the next."""
 
     def make(**changes: Any) -> RenderConfig:
         return settings(
-            **{"start": 0.3, "duration": 0.5, "passes": PASSES, "keep_frames": True, **changes}
+            **{
+                "input": noisy_film,
+                "start": 0.3,
+                "duration": 0.5,
+                "passes": PASSES,
+                "keep_frames": True,
+                **changes,
+            }
         )
 
     return make
@@ -67,7 +75,7 @@ class Whole:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path) -> Whole:
+def whole(tmp_path_factory: pytest.TempPathFactory, noisy_film: Path, painting: Path) -> Whole:
     """The render of `brief()` in one go."""
     output = tmp_path_factory.mktemp("whole") / "out.mp4"
     quick = {
@@ -78,7 +86,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path) 
         "keep_frames": True,
     }
     given = {
-        "input": film,
+        "input": noisy_film,
         "style": painting,
         "output": output,
         "start": 0.3,
@@ -120,8 +128,8 @@ ORDERS = [
 def test_after_the_first_one_passes_go_back_and_forth_within_each_shot(
     number: int, expected: list[int | None]
 ) -> None:
-    shots = [FrameRange(0, 3), FrameRange(3, 7)]
-    assert [neighbour_of(i, number, shot) for shot in shots for i in shot.indices] == expected
+    layers = [Layer(FrameRange(0, 3), 0), Layer(FrameRange(3, 7), 3)]
+    assert [neighbour_of(i, number, one) for one in layers for i in one.frames.indices] == expected
 
 
 @dataclass
@@ -159,7 +167,7 @@ class Spy:
         assert bool((image == before[frame.index]).all())
         assert temporal_loss == (self.number >= self.temporal_from)
         shot = FrameRange(0, SHOT) if frame.index < SHOT else FrameRange(SHOT, COUNT)
-        other = neighbour_of(frame.index, self.number, shot)
+        other = neighbour_of(frame.index, self.number, Layer(shot, shot.first))
         assert (state.image is None) == (motion is None) == (other is None)
         if other is not None:
             assert self.order[-1][-1] == other
@@ -197,10 +205,10 @@ def test_every_frame_of_a_pass_is_made_from_its_last_image_and_the_neighbour_jus
     with lock_output(job.delivery.path):
         store = Checkpoint(job.delivery.path, {}, job.size, job.frame_count)
         store.begin({}, restart=False)
-        plans = [plan_shot(job, shot, store) for shot in job.shots]
+        works = [plan_layer(job, LayerFiles(job, layer, store)) for layer in job.layers]
         counter = FrameCounter(built.passes * COUNT, 0, report, lambda: False, built.passes)
-        for plan in plans:
-            render_shot(job, plan, RenderTools(spy, tools.flow), store, counter)
+        for work in works:
+            render_layer(job, work, RenderTools(spy, tools.flow), store, counter)
     forward = [list(range(SHOT)), list(range(SHOT, COUNT))]
     expected = [
         shot if number % 2 else shot[::-1]
@@ -267,7 +275,9 @@ def test_two_passes_and_the_source_of_a_shot_are_on_the_disk_at_most_and_in_the_
         nonlocal most
         if isinstance(event, FrameDone):
             number = numbers[event.done - 1]
-            allowed = {"source", "frames", f"frames.{number}", f"frames.{number - 1}"}
+            suffix = f"{0 if event.frame < SHOT else SHOT:06d}"
+            passes = {f"frames.{n}.{suffix}" for n in (number, number - 1)}
+            allowed = {f"source.{suffix}", "frames", *passes}
             assert folders(built) <= allowed
             assert event.path is not None
             assert event.path.is_file()
@@ -334,11 +344,11 @@ def test_a_kill_between_the_end_of_a_pass_and_the_removal_of_the_one_before_cost
     with pytest.raises(Interrupted):
         run(built, limit=SHOT)
     folder = state_folder(built.output)
-    shutil.copytree(folder / "frames.1", tmp_path / "first")
+    shutil.copytree(folder / "frames.1.000000", tmp_path / "first")
     with pytest.raises(Interrupted):
         run(built, limit=SHOT)
-    assert folders(built) == {"frames.2", "source"}
-    shutil.move(tmp_path / "first", folder / "frames.1")
+    assert folders(built) == {"frames.2.000000", "source.000000"}
+    shutil.move(tmp_path / "first", folder / "frames.1.000000")
     watch = run(built)
     assert len(watch.frames) == TOTAL - 2 * SHOT
     assert not [e for e in watch.events if isinstance(e, Note) and e.warning]
@@ -349,17 +359,21 @@ def test_a_kill_between_the_end_of_a_pass_and_the_removal_of_the_one_before_cost
 @pytest.mark.parametrize(
     ("done", "damaged", "more"),
     [
-        (2, ["frames.1/000001"], 1),
-        (SHOT + 1, ["frames.1/000001"], 1),
-        (SHOT + 1, ["frames.1/000002"], 0),  # pass 2 has made its frame of it already
-        (SHOT + 2, ["frames.2/000001"], 1),
-        (2 * SHOT, ["frames.2/000002"], 2),  # the first pass is gone: it is made again in both
-        (2 * SHOT + 1, ["frames.2/000002"], 2),
-        (2 * SHOT + 1, ["frames.2/000000"], 0),
-        (2 * SHOT + 2, ["frames/000001", "frames.2/000001"], 3),
-        (2 * SHOT + 2, ["source/000001", "source/000002"], 0),
-        (3 * SHOT + 3, ["frames.1/000003"], 1),
-        (TOTAL - 1, ["frames.2/000003", "frames.2/000004"], 2),
+        (2, ["frames.1.000000/000001"], 1),
+        (SHOT + 1, ["frames.1.000000/000001"], 1),
+        (SHOT + 1, ["frames.1.000000/000002"], 0),  # pass 2 has made its frame of it already
+        (SHOT + 2, ["frames.2.000000/000001"], 1),
+        (
+            2 * SHOT,
+            ["frames.2.000000/000002"],
+            2,
+        ),  # the first pass is gone: it is made again in both
+        (2 * SHOT + 1, ["frames.2.000000/000002"], 2),
+        (2 * SHOT + 1, ["frames.2.000000/000000"], 0),
+        (2 * SHOT + 2, ["frames/000001", "frames.2.000000/000001"], 3),
+        (2 * SHOT + 2, ["source.000000/000001", "source.000000/000002"], 0),
+        (3 * SHOT + 3, ["frames.1.000003/000003"], 1),
+        (TOTAL - 1, ["frames.2.000003/000003", "frames.2.000003/000004"], 2),
     ],
 )
 def test_a_damaged_frame_of_any_pass_is_made_again_and_changes_nothing_in_the_end(
@@ -407,9 +421,9 @@ def test_a_file_of_another_pass_or_of_the_source_is_none_of_this_one(
     with pytest.raises(Interrupted):
         run(built, limit=SHOT + 1)
     folder = state_folder(built.output)
-    shutil.copy(folder / "frames.1/000000.png", folder / "frames.2/000000.png")
-    shutil.copy(folder / "source/000001.png", folder / "frames.2/000001.png")
-    shutil.copy(folder / "frames.1/000002.png", folder / "frames/000002.png")
+    shutil.copy(folder / "frames.1.000000/000000.png", folder / "frames.2.000000/000000.png")
+    shutil.copy(folder / "source.000000/000001.png", folder / "frames.2.000000/000001.png")
+    shutil.copy(folder / "frames.1.000000/000002.png", folder / "frames/000002.png")
     assert len(run(built).frames) == TOTAL - SHOT - 1
     assert (frames_of(built.output), built.output.read_bytes()) == (whole.frames, whole.film)
 
@@ -446,7 +460,8 @@ def test_no_more_than_a_few_frames_are_in_memory(
 
     monkeypatch.setattr(FrameStore, "load", load)
     run(settings(passes=2))
-    assert len(held) == 2 * 12  # of each frame the source and the image of the first pass
+    # Of each frame the source in either pass, and the image of the first pass.
+    assert len(held) == 3 * 12
     assert (
         most <= 12
     )  # two revisions that wait, one in the hands of either side, and the last source frame

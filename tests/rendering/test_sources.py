@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from vidstyle.config.settings import RenderConfig
 from vidstyle.motion.flow import DIS
-from vidstyle.rendering.job import FrameRange, Job
+from vidstyle.rendering.job import Job
+from vidstyle.rendering.layer_files import LayerFiles
+from vidstyle.rendering.layers import FrameRange, Layer
 from vidstyle.rendering.prepare import inspect, prepare
-from vidstyle.rendering.sources import decode_images, linked_frames
+from vidstyle.rendering.schedule import LayerWork, Pass, Work, schedule_pass
+from vidstyle.rendering.sources import decode_images
+from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.video.read import read
 
 COUNT = 12
@@ -38,33 +43,44 @@ def test_index_0_is_the_first_frame_of_the_render(settings: Settings, begin: int
             assert torch.equal(image, whole[begin + index])
 
 
+def schedule_forward(job: Job, layer: Layer, wanted: set[int]) -> list[Work]:
+    """The work of these frames of a layer of which nothing is there yet."""
+    store = Checkpoint(job.delivery.path, {}, job.size, job.frame_count)
+    files = LayerFiles(job, layer, store)
+    one = Pass(1, 1, tuple(sorted(wanted)), files.target(1))
+    work = LayerWork(layer, files, (one,))
+    works = list(schedule_pass(job, work, one, DIS(), CPU, lambda: None))
+    files.delete_working_files()
+    return works
+
+
 @pytest.mark.parametrize("changes", [{}, {"rest": "follow"}, {"long_term": 4}, {"per_frame": True}])
 def test_wanted_frames_have_the_links_that_they_have_among_all_frames(
-    settings: Settings, changes: dict[str, object]
+    settings: Settings, noisy_film: Path, changes: dict[str, object]
 ) -> None:
-    job = prepared(settings(**changes))
-    flow = DIS()
-    for shot in job.shots:
-        every = list(linked_frames(job, shot, set(shot.indices), flow, CPU))
-        assert [frame.index for frame, _ in every] == list(shot.indices)
-        linked = [motion is not None for _, motion in every]
-        assert linked == [not job.config.per_frame and i > shot.first for i in shot.indices]
-        for wanted in ({shot.stop - 1}, {shot.first + 1, shot.stop - 2}):
-            some = list(linked_frames(job, shot, wanted, flow, CPU))
-            assert [frame.index for frame, _ in some] == sorted(wanted)
-            for frame, motion in some:
-                frame_there, motion_there = every[frame.index - shot.first]
-                assert torch.equal(frame.image, frame_there.image)
-                if motion is None or motion_there is None:
-                    assert motion is motion_there
+    job = prepared(settings(input=noisy_film, **changes))
+    for layer in job.layers:
+        frames = layer.frames
+        every = schedule_forward(job, layer, set(frames.indices))
+        assert [one.frame.index for one in every] == list(frames.indices)
+        linked = [one.motion is not None for one in every]
+        assert linked == [not job.config.per_frame and i > frames.first for i in frames.indices]
+        for wanted in ({frames.stop - 1}, {frames.first + 1, frames.stop - 2}):
+            some = schedule_forward(job, layer, wanted)
+            assert [one.frame.index for one in some] == sorted(wanted)
+            for one in some:
+                there = every[one.frame.index - frames.first]
+                assert torch.equal(one.frame.image, there.frame.image)
+                if one.motion is None or there.motion is None:
+                    assert one.motion is there.motion
                     continue
-                assert torch.equal(motion.flow_t_to_prev, motion_there.flow_t_to_prev)
-                assert torch.equal(motion.mask, motion_there.mask)
-                assert motion.farther.keys() == motion_there.farther.keys()
+                assert torch.equal(one.motion.flow_t_to_prev, there.motion.flow_t_to_prev)
+                assert torch.equal(one.motion.mask, there.motion.mask)
+                assert one.motion.farther.keys() == there.motion.farther.keys()
 
 
 def test_a_shot_of_one_frame_has_no_link(settings: Settings) -> None:
     job = prepared(settings(duration=0.1))
     assert job.shots == (FrameRange(0, 1),)
-    [(frame, motion)] = linked_frames(job, job.shots[0], {0}, DIS(), CPU)
-    assert (frame.index, motion) == (0, None)
+    [work] = schedule_forward(job, job.layers[0], {0})
+    assert (work.frame.index, work.motion) == (0, None)

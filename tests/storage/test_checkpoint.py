@@ -24,6 +24,7 @@ from vidstyle.frames import quantise
 from vidstyle.storage import checkpoint, png16
 from vidstyle.storage import record as record_module
 from vidstyle.storage.checkpoint import Checkpoint, refuse_changed_settings
+from vidstyle.storage.frame_store import FrameStore
 from vidstyle.storage.lock import lock_shot
 
 PARTS: dict[str, Any] = {
@@ -98,36 +99,33 @@ def test_scan_finds_exactly_the_frames_that_are_not_whole_and_ours(full: Checkpo
     assert full.final.missing_frames(range(full.count)) == [0, 1, 4]
 
 
-def test_each_pass_and_the_source_know_their_own_frames_and_no_others(full: Checkpoint) -> None:
-    kinds = [
-        full.final,
-        full.source,
-        full.pass_frames(1),
-        full.pass_frames(2),
-        full.pass_frames(11),
-    ]
-    assert len({kind.path for kind in kinds}) == len({kind.label for kind in kinds}) == len(kinds)
-    for kind in kinds[1:]:
-        kind.open()
-        kind.save(2, image(2))
-        assert kind.missing_frames(range(4)) == [0, 1, 3]
-        for other in kinds:
-            if other is not kind:
-                other.frame_path(2).parent.mkdir(exist_ok=True)
-                other.frame_path(2).write_bytes(kind.frame_path(2).read_bytes())
-                assert other.missing_frames([2]) == [2]
-    assert record_module.count_frame_files(full.output) == COUNT + 4
-    full.delete_passes()
+def layer_store(store: Checkpoint, name: str) -> FrameStore:
+    """The frames in a folder of a single layer."""
+    return FrameStore(store.folder / name, store.fingerprint, SIZE)
+
+
+def test_all_that_finished_frames_were_made_from_is_counted_and_removed(full: Checkpoint) -> None:
+    names = ("paint.000000", "source.000002", "hold.000000", "frames.1.000002", "frames.11.000002")
+    for name in names:
+        layer_store(full, name).open()
+        layer_store(full, name).save(2, image(2))
+    assert record_module.count_frame_files(full.output) == COUNT + len(names)
+    full.delete_layers()
     assert {p.name for p in full.folder.iterdir() if p.is_dir()} == {"frames"}
+    assert full.final.missing_frames(range(COUNT)) == []
 
 
-def test_frames_of_an_earlier_pass_are_work_too(output: Path) -> None:
+@pytest.mark.parametrize("name", ["frames.1.000000", "paint.000000"])
+def test_frames_that_are_not_finished_are_work_too(output: Path, name: str) -> None:
     store = store_of(output)
     with checkpoint.lock_output(output):
         store.begin(VERSIONS, restart=False)
-        store.pass_frames(1).open()
-        store.pass_frames(1).save(0, image(0))
+        layer_store(store, name).open()
+        layer_store(store, name).save(0, image(0))
     assert store.has_frames()
+    parts = record_module.read_started_parts(output)
+    assert parts is not None
+    assert parts["iterations"] == PARTS["iterations"]
     with pytest.raises(SettingsChangedError):
         store_of(output, iterations=31).begin(VERSIONS, restart=False)
     again = store_of(output, iterations=31)
@@ -139,7 +137,8 @@ def test_what_a_killed_run_was_writing_is_swept_up_but_not_what_another_process_
     full: Checkpoint,
 ) -> None:
     halves = []
-    for kind in (full.source, full.pass_frames(3), full.final):
+    layers = (layer_store(full, name) for name in ("source.000000", "paint.000000"))
+    for kind in (*layers, full.final):
         kind.open()
         halves.append(kind.path / "000001.png.tmp")
         halves[-1].write_bytes(b"half")

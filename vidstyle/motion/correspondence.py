@@ -70,9 +70,16 @@ def closest_first(masks: Sequence[Tensor]) -> list[Tensor]:
 
 
 def hold_link(motion: Motion, j: int, tracker: HoldTracker) -> Motion:
-    """Take from the mask of a link to the frame j before what the hold has lost."""
+    """Take from the mask of a link to the frame j before what the hold has lost.
+
+    A pixel that has been static for long has been painted from its source ever since, also where it
+    was held in part: it is optimised once more, and then its record is that source.
+    """
     hold = tracker.trust(j, motion)
-    static = None if motion.static is None else motion.static & (hold >= 1)
+    static = motion.static
+    if static is not None:
+        tracker.forget(j, static & (hold < 1))
+        static = static & (hold >= 1)
     return replace(motion, mask=motion.mask * hold, static=static, hold=hold)
 
 

@@ -143,6 +143,15 @@ class HoldTracker:
             return h
         return F.interpolate(h[None], tuple(full), mode="bilinear", align_corners=False)[0]
 
+    def forget(self, j: int, pixels: Tensor) -> None:
+        """Take the present source for what these pixels (1, H, W) of bool are painted from, and
+        nothing from the frame j before.
+        """
+        if bool(pixels.any()):
+            size = tuple(self.kept[j].shape[1:])
+            share = shrink_mask(pixels.to(self.kept[j]), (size[0], size[1]))
+            self.kept[j] = self.kept[j] * (1 - share)
+
     def advance(self, weights: Mapping[int, Tensor]) -> Tensor:
         """Carry the record on, and return it, (3, h, w).
 

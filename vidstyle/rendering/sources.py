@@ -166,6 +166,7 @@ class LayerSources:
     def stream(self, first: int, stop: int) -> Generator[tuple[int, Tensor], None, None]:
         """Give the frames `first` .. `stop` - 1, none before the anchor, in order."""
         if self.layer.is_loop:
+            # Its anchor, the first frame of the render, comes again after the last one.
             self.save_missing([first])
             yield first, self.load(first)
             return

@@ -38,9 +38,9 @@ from vidstyle.storage.lock import (
 )
 from vidstyle.storage.record import (
     LAYER_FOLDERS,
-    PAINT_FOLDERS,
     RENDER_FILES,
     FileIdentity,
+    has_frames,
     is_own_output,
     output_exists_error,
     read_record,
@@ -257,15 +257,6 @@ def layer_folders(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.is_dir() and path.name.partition(".")[0] in LAYER_FOLDERS and "." in path.name
     ]
-
-
-def has_frames(folder: Path) -> bool:
-    """Tell whether painted frames lie in a state directory, of whatever layer and pass."""
-    return any(
-        any(path.glob("*.png"))
-        for kind in PAINT_FOLDERS
-        for path in (folder / kind, *folder.glob(f"{kind}.*"))
-    )
 
 
 def refuse_changed_settings(

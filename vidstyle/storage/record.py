@@ -59,6 +59,15 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
+def has_frames(folder: Path) -> bool:
+    """Tell whether painted frames lie in a state directory, of whatever layer and pass."""
+    return any(
+        any(path.glob("*.png"))
+        for kind in PAINT_FOLDERS
+        for path in (folder / kind, *folder.glob(f"{kind}.*"))
+    )
+
+
 def count_frame_files(output: Path) -> int:
     """Count the frames in the state directory, those of every pass and of the source included."""
     return sum(
@@ -74,7 +83,7 @@ def read_started_parts(output: Path) -> dict[str, Any] | None:
     """
     folder = state_folder(output)
     parts = read_record(folder).get("parts")
-    if isinstance(parts, dict) and any(folder.glob("frames*/*.png")):
+    if isinstance(parts, dict) and has_frames(folder):
         return parts
     return None
 
