@@ -1,9 +1,10 @@
 """Make the README's pictures again: after new embedded weights, or other defaults.
 
-    python -m docs.pictures [--only hero|lite] [--weights-dir DIR] [--cache DIR]
+    python -m docs.pictures [--only hero|film|lite] [--weights-dir DIR] [--cache DIR]
 
 Run from the top of the checkout. hero.jpg: three frames of a clip, above their render with the
-default settings, next to the painting. lite.jpg: two frames in two styles, by VGG-19 and by the
+default settings, next to the painting. film.jpg: a film that fades in, flashes and dissolves, made
+from both sample clips, above its render. lite.jpg: two frames in two styles, by VGG-19 and by the
 embedded features; made by `benchmarks/lite_vs_vgg19.py`, which has the last two arguments too.
 """
 
@@ -21,6 +22,8 @@ from torch import Tensor
 import vidstyle
 from benchmarks.lite_vs_vgg19 import compare_networks, parse_arguments, side_by_side
 from vidstyle.errors import StyleError, VidstyleError
+from vidstyle.stylize.resample import resize
+from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 
@@ -28,6 +31,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_videos"
 DOCS = ROOT / "docs"
 SHOWN_FRAMES = (2, 20, 40)
+FADE = tuple(i / 10 for i in range(10))
+"""The gains of the frames that fade in."""
+FLASH_FRAME = 16
+DISSOLVE_FRAMES = 12
+FILM_SIZE = (180, 320)
+"""(h, w) of the film that is cut and lit."""
+FILM_FRAMES = (0, 3, 6, 15, 16, 17, 25, 29, 33, 37)
 HEIGHT = 225
 GAP = 10
 
@@ -70,6 +80,43 @@ def make_hero(folder: Path) -> None:
     )
 
 
+def make_film(folder: Path) -> None:
+    """Make film.jpg from a render in this folder."""
+    first, second = (
+        [resize(frame, FILM_SIZE) for frame in read_frames(SAMPLES / name, numbers)]
+        for name, numbers in (("balloon.mp4", tuple(range(36))), ("cut.mp4", tuple(range(20, 46))))
+    )
+    film = [gain * frame for gain, frame in zip(FADE, first[: len(FADE)], strict=True)]
+    film += first[len(FADE) : -DISSOLVE_FRAMES]
+    film[FLASH_FRAME] = (1.8 * film[FLASH_FRAME] + 0.3).clamp(0, 1)
+    for i, (a, b) in enumerate(
+        zip(first[-DISSOLVE_FRAMES:], second[:DISSOLVE_FRAMES], strict=True)
+    ):
+        film.append(torch.lerp(a, b, (i + 1) / (DISSOLVE_FRAMES + 1)))
+    film += second[DISSOLVE_FRAMES:]
+    source = folder / "film.mkv"
+    write_film(source, film)
+    config = vidstyle.RenderConfig(
+        input=source, style=SAMPLES / "strokes.jpg", output=folder / "film.out.mkv"
+    )
+    result = vidstyle.render(config).output
+    above, below = (side_by_side(read_frames(video, FILM_FRAMES), 90) for video in (source, result))
+    write_picture(
+        DOCS / "film.jpg", torch.cat([above, torch.ones(3, GAP // 2, above.shape[2]), below], 1)
+    )
+
+
+def write_film(path: Path, frames: list[Tensor]) -> None:
+    """Write frames (3, H, W) as a lossless film of 24 frames a second."""
+    raw = path.with_suffix(".raw")
+    bytes_hwc = [(x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0) for x in frames]
+    raw.write_bytes(b"".join(x.numpy().tobytes() for x in bytes_hwc))
+    height, width = frames[0].shape[1:]
+    given = ["-f", "rawvideo", "-pixel_format", "rgb24", "-framerate", "24"]
+    source = ["-video_size", f"{width}x{height}", "-i", ffmpeg.local(raw)]
+    ffmpeg.run(["-y", *given, *source, "-c:v", "ffv1", ffmpeg.local(path)], "cannot write a film")
+
+
 def make_lite(folder: Path, more: list[str]) -> None:
     """Make lite.jpg from results in this folder.
 
@@ -93,17 +140,19 @@ def main() -> None:
         "--weights-dir", type=Path, help="where VGG-19's weights lie; default: as for a render"
     )
     parser.add_argument("--cache", type=Path, help="keeps VGG-19's results")
-    parser.add_argument("--only", choices=("hero", "lite"))
+    parser.add_argument("--only", choices=("hero", "film", "lite"))
     args = parser.parse_args()
     given = [("--weights-dir", args.weights_dir), ("--cache", args.cache)]
     try:
         with tempfile.TemporaryDirectory() as name:
-            if args.only != "hero":  # first, for it may lack VGG-19's weights
+            if args.only in (None, "lite"):  # first, for it may lack VGG-19's weights
                 make_lite(
                     Path(name), [str(x) for flag, value in given if value for x in (flag, value)]
                 )
-            if args.only != "lite":
+            if args.only in (None, "hero"):
                 make_hero(Path(name))
+            if args.only in (None, "film"):
+                make_film(Path(name))
     except VidstyleError as e:
         sys.exit(f"{e.what}: {e.why}\n{e.hint}")
 

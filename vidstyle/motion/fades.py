@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstyle.motion.edit import Fade
+from vidstyle.motion.edit import Fade, Flash
 from vidstyle.motion.ramps import rise
 from vidstyle.motion.recent_frames import Picture, RecentFrames, correlate
 
@@ -134,12 +134,20 @@ class FadeFinder:
     Args:
         fine, coarse: the film's frames, at two sizes.
         breaks: cuts so far, by frame: no fade reaches over one.
+        flashes: those so far: a fade goes on behind them.
     """
 
-    def __init__(self, fine: RecentFrames, coarse: RecentFrames, breaks: Sequence[int]) -> None:
+    def __init__(
+        self,
+        fine: RecentFrames,
+        coarse: RecentFrames,
+        breaks: Sequence[int],
+        flashes: Sequence[Flash],
+    ) -> None:
         self.fine = fine
         self.coarse = coarse
         self.breaks = breaks
+        self.flashes = flashes
         self.contrasts: list[float] = []
         self.means: list[NDArray[np.float32]] = []
         self.current: FlatRun | None = None
@@ -253,6 +261,14 @@ class FadeFinder:
         self.waiting.append(run)
         self.waiting.sort(key=lambda run: run.stop)
 
+    def _without_flashes(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Take for the frames of a flash the one before it."""
+        result = frames.copy()
+        for flash in self.flashes:
+            inside = (frames >= flash.first) & (frames < flash.stop)
+            result[inside] = max(flash.first - 1, self.fine.oldest)
+        return result
+
     def _find_fade(self, edge: int, step: int, *, flat: int | None) -> Fade | None:
         """Find the fade of the frames `edge`, `edge` + `step` ...
 
@@ -270,7 +286,7 @@ class FadeFinder:
         room = min(room, LONGEST + LIT_FRAMES)
         if room < SHORTEST:
             return None
-        S = self.fine.select(edge + step * np.arange(room))
+        S = self.fine.select(self._without_flashes(edge + step * np.arange(room)))
         if flat is None:
             end = extrapolate(S[0], S[1])
             colour = np.median(centre(end).reshape(-1, 3), 0)

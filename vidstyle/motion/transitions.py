@@ -52,8 +52,8 @@ class EditDetector:
         self.breaks: list[int] = []
         self.relit: set[int] = set()
         self.dissolves = DissolveFinder(self.fine, self.coarse, self.roughness, self.breaks)
-        self.fades = FadeFinder(self.fine, self.coarse, self.breaks)
         self.flashes = FlashFinder(self.coarse)
+        self.fades = FadeFinder(self.fine, self.coarse, self.breaks, self.flashes.flashes)
 
     def add(self, thumbnail: NDArray[np.uint8]) -> None:
         """Take the next frame, (h, w, 3) uint8 RGB of any one size."""
