@@ -16,6 +16,7 @@ import vidstyle
 from tests.helpers.films import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
 from vidstyle.errors import ConfigError, InputError, Interrupted
 from vidstyle.evaluation import clips, instruments, metrics
+from vidstyle.evaluation.edit_list import Transition
 from vidstyle.events import Event, Measured, Note
 from vidstyle.frames import from_uint16, quantise
 from vidstyle.rendering.models import load_flow
@@ -127,6 +128,70 @@ def test_no_pair_crosses_a_cut(measure: Measure) -> None:
         ]
         assert film.means()["warping_error_short"] == film.means()["warping_error_long"] == 0
         assert film.means()["drift"] == film.means()["drift_max"] == 0
+
+
+def mix(a: Tensor, b: Tensor, count: int) -> list[Tensor]:
+    """The frames of a dissolve from one picture to the other."""
+    return [a + (b - a) * (i + 1) / (count + 1) for i in range(count)]
+
+
+def test_a_dissolve_is_no_flicker(measure: Measure) -> None:
+    def dissolve(a: Tensor, b: Tensor) -> list[Tensor]:
+        return [*[a] * 12, *mix(a, b, 4), *[b] * 12]
+
+    source = dissolve(texture(0), 1 - texture(5))
+    restless = list(torch.stack(dissolve(texture(1), texture(2))) + noise(28, 0.02))
+    card = measure(source, dissolve(texture(1), texture(2)), restless)
+    assert card.transitions == (Transition("dissolve", 12, 16),)
+    assert card.shots == (0, 14)
+    for clip in (card.source, card.result):
+        means = clip.means()
+        assert means["warping_error_short"] == means["warping_error_long"] == 0
+        assert means["drift_max"] == 0
+    assert card.against_baseline()["d_short"] == card.against_baseline()["d_long"] == 1
+    restless_means = card.baseline.means()
+    assert restless_means["warping_error_short"] == pytest.approx(2 * 0.02**2, rel=0.05)
+    assert "28 frames of 64x48, 2 shots, 1 dissolve" in card.text()
+
+
+def test_a_fade_through_black_is_no_flicker_and_black_has_no_style(measure: Measure) -> None:
+    def fade(a: Tensor, b: Tensor) -> list[Tensor]:
+        black = torch.zeros_like(a)
+        out, back = mix(a, black, 4), mix(black, b, 4)
+        return [*[a] * 12, *out, *[black] * 3, *back, *[b] * 12]
+
+    card = measure(fade(texture(0), 1 - texture(5)), fade(texture(1), texture(2)))
+    assert [(one.kind, one.first, one.stop) for one in card.transitions] == [
+        ("fade", 12, 17),
+        ("fade", 17, 23),
+    ]
+    means = card.result.means()
+    assert means["warping_error_short"] == means["drift_max"] == 0
+    for curve in (card.result.content, card.result.sharpness):
+        assert [t for t, x in enumerate(curve) if x is None] == [*range(12, 23)]
+
+
+def test_a_flash_is_neither_flicker_nor_a_cut(measure: Measure) -> None:
+    def flash(a: Tensor) -> list[Tensor]:
+        return [*[a] * 6, (a + 0.5).clamp(0, 1), *[a] * 8]
+
+    card = measure(flash(texture(0)), flash(texture(1)))
+    assert (card.shots, card.transitions) == ((0,), (Transition("flash", 6, 7),))
+    means = card.result.means()
+    assert means["warping_error_short"] == means["warping_error_long"] == means["drift_max"] == 0
+    short, long = card.result.warping_error_short, card.result.warping_error_long
+    assert [t for t, x in enumerate(short) if x is None] == [0, 6, 7]
+    assert [t for t, x in enumerate(long) if x is not None] == [10, 11, 12, 13, 14]
+
+
+def test_transitions_are_counted_from_where_the_result_begins(tmp_path: Path) -> None:
+    a, b = texture(0), 1 - texture(5)
+    frames = [*[a] * 12, *mix(a, b, 4), *[b] * 12]
+    source = video(tmp_path / "in.mkv", frames)
+    result = video(tmp_path / "out.mkv", frames[13:20])
+    card = vidstyle.evaluate(result, source, start=1.3, flow="dis", features="lite")
+    assert card.transitions == (Transition("dissolve", 0, 3),)
+    assert card.result.drift == (None, None, None, None, 0, 0, 0)
 
 
 def test_drift_is_a_change_where_the_source_stays_still(measure: Measure) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from vidstyle.errors import InputError
 from vidstyle.evaluation.clips import Clip, open_clip, read_images
+from vidstyle.evaluation.edit_list import Transition, list_shots, list_transitions
 from vidstyle.evaluation.measure import SOURCE
 from vidstyle.events import Note, Report
-from vidstyle.motion import shots
+from vidstyle.motion.transitions import EditDetector
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.prepare import choose_part
 from vidstyle.storage.atomic import sha256
 from vidstyle.video.probe import Source, probe
@@ -28,13 +30,15 @@ class Comparison:
         clips: by name; the source is read at the size of the result, and only where the result is.
         first: the frame of the source at which the result begins.
         count: frames that are compared.
-        shots: first frames of shots, as indices of the result's frames.
+        shots: first frames of shots, 0 included, as indices of the result's frames.
+        transitions: the frames between and inside shots that are not measured, in order.
     """
 
     clips: dict[str, Clip]
     first: int
     count: int
     shots: tuple[int, ...]
+    transitions: tuple[Transition, ...]
 
 
 def align_clips(
@@ -47,8 +51,9 @@ def align_clips(
     others = {"result": open_clip(result)}
     if baseline is not None:
         others["baseline"] = open_clip(baseline)
-    differences = shots.ContentDifference()
-    scanned = scan(video, differences.add)
+    detector = EditDetector()
+    scanned = scan(video, detector.add)
+    edit = detector.finish()
     part = choose_part(scanned.timeline, start, None)
     first = part.first
     check_alignment(others, input_path, first, len(part), start)
@@ -69,8 +74,14 @@ def align_clips(
         read=lambda wanted: read_images(video, size, first, first + wanted),
         digests={"sha256": digest},
     )
-    cuts = (t - first for t in shots.find_cuts(differences.scores) if first < t < first + count)
-    return Comparison({SOURCE: source, **others}, first, count, (0, *cuts))
+    compared = FrameRange(first, first + count)
+    return Comparison(
+        clips={SOURCE: source, **others},
+        first=first,
+        count=count,
+        shots=list_shots(edit, compared),
+        transitions=list_transitions(edit, compared),
+    )
 
 
 def check_alignment(

@@ -89,7 +89,14 @@ def measure_clips(
 ) -> Meter:
     """Read all clips frame by frame and measure them. Raises Interrupted."""
     clips = comparison.clips
-    meter = Meter(clips, instruments.flow, instruments.network, style_image, comparison.shots)
+    meter = Meter(
+        clips,
+        instruments.flow,
+        instruments.network,
+        style_image,
+        comparison.shots,
+        comparison.transitions,
+    )
     with contextlib.ExitStack() as stack:
         # Closed here and not by the garbage collector: the decoders must be gone when this is over.
         readers = [
@@ -123,6 +130,7 @@ def make_score_card(
         baseline=meter.scores("baseline") if "baseline" in comparison.clips else None,
         pixels=meter.pixel_shares(),
         shots=comparison.shots,
+        transitions=comparison.transitions,
         inputs=inputs,
         setup=instruments.describe(),
         constants=CONSTANTS,

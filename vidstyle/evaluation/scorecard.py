@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from vidstyle.evaluation.edit_list import Transition, count_in_words
+
 Curve = tuple[float | None, ...]
 """A value for each frame; None where it is not defined."""
 
@@ -17,15 +19,17 @@ DEFINITIONS = {
     "warping_error_short": (
         "E(t, t-1) = sum over c and p in M of (O_t(p) - warp(O_t-1, w)(p))^2 / (3 |M|); w: flow "
         "of the source from t to t-1, M: reliable pixels, forward-backward consistent, no "
-        "motion boundary, inside; images in [0, 1]; mean over the pairs within a shot"
+        "motion boundary, inside; images in [0, 1]; mean over the pairs within a shot of which "
+        "neither frame belongs to a transition"
     ),
     "warping_error_long": (
         "E(t, t-10), with the flow and the reliable pixels of the source from t to t-10; mean "
-        "over the pairs within a shot"
+        "over the pairs as above"
     ),
     "drift": (
-        "mean over c and p in R of |O_t(p) - O_first(p)|; first: the shot's first frame, R: "
-        "pixels that look in source frame t as they did in it; mean over frames"
+        "mean over c and p in R of |O_t(p) - O_first(p)|; first: the shot's first frame that "
+        "belongs to no transition, R: pixels that look in source frame t as they did in it; mean "
+        "over frames"
     ),
     "drift_max": "the largest |O_t(p) - O_first(p)| over c and p in R; maximum over frames",
     "drift_colour": (
@@ -71,6 +75,11 @@ DEFINITIONS = {
     "pixels": (
         "share of the pixels that warping_error_short and _long, drift, content_near and "
         "saturation_uncovered look at; mean over the frames where it is defined"
+    ),
+    "transitions": (
+        "frames first .. stop - 1 of the source, in the result's count, that are mixed from two "
+        "shots (dissolve), faded to a flat colour (fade) or lit by a flash; nothing is measured "
+        "in them, and no pair joins the two sides of a dissolve or a fade"
     ),
 }
 """The definition of each name in the JSON. S is the source, O the clip that is measured, c a
@@ -119,6 +128,7 @@ class ScoreCard:
             none was given.
         pixels: for each measure that does not use all pixels, the share that it uses, in [0, 1].
         shots: first frames of shots, 0 included, as indices of the result's frames.
+        transitions: the frames that are not measured, in order.
         inputs: for each file its path, frames, size and digest; for the source also the frame at
             which the result begins.
         setup: the networks, precision and device that measured.
@@ -133,6 +143,7 @@ class ScoreCard:
     baseline: Scores | None
     pixels: Mapping[str, Curve]
     shots: tuple[int, ...]
+    transitions: tuple[Transition, ...]
     inputs: Mapping[str, Mapping[str, Any]]
     setup: Mapping[str, str]
     constants: Mapping[str, float]
@@ -158,6 +169,7 @@ class ScoreCard:
             "constants": dict(self.constants),
             "inputs": {name: dict(facts) for name, facts in self.inputs.items()},
             "shots": list(self.shots),
+            "transitions": [asdict(transition) for transition in self.transitions],
             "definitions": DEFINITIONS,
             "means": {name: scores.means() for name, scores in self.clips.items()},
             "against_baseline": self.against_baseline(),
@@ -192,7 +204,7 @@ class ScoreCard:
         """Name the files and the setup above the table."""
         result = self.inputs["result"]
         source = self.inputs["source"]
-        shots = f"{len(self.shots)} shot" + ("s" if len(self.shots) > 1 else "")
+        shots = count_in_words(self.shots, self.transitions)
         size = f"{result['width']}x{result['height']}"
         lines = [
             f"result    {result['path']}: {result['frames']} frames of {size}, {shots}",
