@@ -19,6 +19,7 @@ from vidstyle.evaluation import clips, instruments, metrics
 from vidstyle.evaluation.edit_list import Transition
 from vidstyle.events import Event, Measured, Note
 from vidstyle.frames import from_uint16, quantise
+from vidstyle.motion.bars import Bars
 from vidstyle.rendering.models import load_flow
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
@@ -192,6 +193,40 @@ def test_transitions_are_counted_from_where_the_result_begins(tmp_path: Path) ->
     card = vidstyle.evaluate(result, source, start=1.3, flow="dis", features="lite")
     assert card.transitions == (Transition("dissolve", 0, 3),)
     assert card.result.drift == (None, None, None, None, 0, 0, 0)
+
+
+def test_only_what_is_inside_the_bars_is_measured(measure: Measure) -> None:
+    bars, size = Bars(top=10, bottom=10), (72, 96)
+    inside = size[0] - bars.top - bars.bottom, size[1]
+    wide = texture(0, (inside[0] + 8, inside[1] + 24))
+    source = shifted(wide, 6, (4, 1), inside)
+    painted = list(texture(1, inside) + noise(6, 0.02, size=inside))
+
+    def with_bars(frames: list[Tensor], colour: float) -> list[Tensor]:
+        return [bars.paste(frame, torch.full((3, *size), colour)) for frame in frames]
+
+    flickering = [frame + 0.1 * (t % 2) for t, frame in enumerate(with_bars(painted, 0.3))]
+    barred = measure(
+        with_bars(source, 0.0), [bars.paste(x, y) for x, y in zip(painted, flickering, strict=True)]
+    )
+    assert barred.bars == bars
+    assert "left out  bars of 10 above, 10 below, in pixels" in barred.text()
+    assert barred.inputs["result"]["height"] == size[0]
+    plain = measure(source, painted)
+    assert plain.bars.is_empty
+    assert (barred.result, barred.source) == (plain.result, plain.source)
+    assert barred.pixels == plain.pixels
+
+
+def test_the_bars_are_those_of_the_size_of_the_result(tmp_path: Path) -> None:
+    bars = Bars(left=20, right=20)
+    inside = shifted(texture(0, (90, 140)), 4, (9, 3), (72, 96))
+    source = video(
+        tmp_path / "in.mkv", [bars.paste(frame, torch.zeros(3, 72, 136)) for frame in inside]
+    )
+    result = video(tmp_path / "out.mkv", [texture(1, (36, 68))] * 4)
+    card = vidstyle.evaluate(result, source, flow="dis", features="lite")
+    assert card.bars == Bars(left=10, right=10)
 
 
 def test_drift_is_a_change_where_the_source_stays_still(measure: Measure) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from tests.helpers.films import MEASURES, card, scores
 from vidstyle.evaluation import metrics
+from vidstyle.evaluation.edit_list import Transition
 from vidstyle.evaluation.scorecard import DEFINITIONS
+from vidstyle.motion.bars import Bars
 
 
 def strict(text: str) -> Any:
@@ -63,6 +65,7 @@ def test_the_json_is_strict_and_every_figure_in_it_is_defined() -> None:
         {"kind": "fade", "first": 2, "stop": 7},
         {"kind": "flash", "first": 10, "stop": 11},
     ]
+    assert got["bars"] == {"top": 6, "bottom": 6, "left": 0, "right": 0}
     assert got["per_frame"]["result"]["warping_error_short"][:2] == [None, 0.002]
     assert got["pixels"] == {"warping_error_short": 0.75, "content_near": None}
 
@@ -99,8 +102,15 @@ def test_the_table_has_a_line_for_each_measure_and_columns_that_stand_below_each
     assert all(line == line.rstrip() and line.isascii() for line in text.splitlines())
 
 
-def test_without_transitions_only_the_shots_are_counted() -> None:
-    assert "out.mp4: 14 frames of 64x48, 2 shots\n" in card(transitions=()).text()
+def test_the_header_says_what_is_left_out() -> None:
+    everything = "left out  6 frames in transitions; bars of 6 above, 6 below, in pixels\n"
+    assert everything in card().text()
+    assert "left out  6 frames in transitions\n" in card(bars=Bars()).text()
+    one_flash = card(transitions=(Transition("flash", 10, 11),), bars=Bars(left=3))
+    assert "left out  1 frame in transitions; bars of 3 left, in pixels\n" in one_flash.text()
+    whole = card(transitions=(), bars=Bars()).text()
+    assert "out.mp4: 14 frames of 64x48, 2 shots\n" in whole
+    assert "left out" not in whole
 
 
 def test_without_a_baseline_the_table_does_not_speak_of_one() -> None:

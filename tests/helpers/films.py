@@ -16,6 +16,7 @@ from torch import Tensor
 from vidstyle.evaluation.edit_list import Transition
 from vidstyle.evaluation.scorecard import Curve, ScoreCard, Scores
 from vidstyle.frames import to_uint16
+from vidstyle.motion.bars import Bars
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.video import ffmpeg
 
@@ -152,6 +153,7 @@ def card(**changes: Any) -> ScoreCard:
         pixels={"warping_error_short": (None, *(0.75,) * 13), "content_near": (None,) * 14},
         shots=(0, 5),
         transitions=(Transition("fade", 2, 7), Transition("flash", 10, 11)),
+        bars=Bars(top=6, bottom=6),
         inputs={
             "result": {"path": "out.mp4", **size},
             "source": {"path": "in.mp4", **size, "first": 3},

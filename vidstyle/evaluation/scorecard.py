@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from vidstyle.evaluation.edit_list import Transition, count_in_words
+from vidstyle.motion.bars import Bars
 
 Curve = tuple[float | None, ...]
 """A value for each frame; None where it is not defined."""
@@ -81,6 +82,10 @@ DEFINITIONS = {
         "shots (dissolve), faded to a flat colour (fade) or lit by a flash; nothing is measured "
         "in them, and no pair joins the two sides of a dissolve or a fade"
     ),
+    "bars": (
+        "rows above and below and columns left and right, in pixels of the result, that are bars "
+        "of the source; all clips are measured inside them"
+    ),
 }
 """The definition of each name in the JSON. S is the source, O the clip that is measured, c a
 channel, p a pixel.
@@ -129,6 +134,7 @@ class ScoreCard:
         pixels: for each measure that does not use all pixels, the share that it uses, in [0, 1].
         shots: first frames of shots, 0 included, as indices of the result's frames.
         transitions: the frames that are not measured, in order.
+        bars: those of the source, in pixels of the result; what is inside them is measured.
         inputs: for each file its path, frames, size and digest; for the source also the frame at
             which the result begins.
         setup: the networks, precision and device that measured.
@@ -144,6 +150,7 @@ class ScoreCard:
     pixels: Mapping[str, Curve]
     shots: tuple[int, ...]
     transitions: tuple[Transition, ...]
+    bars: Bars
     inputs: Mapping[str, Mapping[str, Any]]
     setup: Mapping[str, str]
     constants: Mapping[str, float]
@@ -170,6 +177,7 @@ class ScoreCard:
             "inputs": {name: dict(facts) for name, facts in self.inputs.items()},
             "shots": list(self.shots),
             "transitions": [asdict(transition) for transition in self.transitions],
+            "bars": asdict(self.bars),
             "definitions": DEFINITIONS,
             "means": {name: scores.means() for name, scores in self.clips.items()},
             "against_baseline": self.against_baseline(),
@@ -213,9 +221,21 @@ class ScoreCard:
         for name, word in {"baseline": "baseline", "style": "painting"}.items():
             if name in self.inputs:
                 lines.append(f"{word:<10}{self.inputs[name]['path']}")
+        if left_out := self.describe_left_out():
+            lines.append(f"left out  {left_out}")
         setup = self.setup
         networks = f"{setup['flow']} flow, {setup['features']} features in {setup['precision']}"
         return [*lines, f"measured  {networks}, definitions {self.metrics_version}"]
+
+    def describe_left_out(self) -> str:
+        """Say which frames and pixels are not measured; "" where all are."""
+        parts = []
+        if frame_count := sum(one.stop - one.first for one in self.transitions):
+            noun = "frame" if frame_count == 1 else "frames"
+            parts.append(f"{frame_count} {noun} in transitions")
+        if not self.bars.is_empty:
+            parts.append(f"bars of {self.bars.describe()}, in pixels")
+        return "; ".join(parts)
 
 
 def compare_scores(result: Scores, baseline: Scores) -> dict[str, float | None]:
