@@ -14,6 +14,7 @@ from torch import Tensor
 
 import vidstyle
 from tests.helpers.films import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
+from tests.helpers.renders import quick_settings, run
 from vidstyle.errors import ConfigError, InputError, Interrupted
 from vidstyle.evaluation import clips, instruments, metrics
 from vidstyle.evaluation.edit_list import Transition
@@ -227,6 +228,36 @@ def test_the_bars_are_those_of_the_size_of_the_result(tmp_path: Path) -> None:
     result = video(tmp_path / "out.mkv", [texture(1, (36, 68))] * 4)
     card = vidstyle.evaluate(result, source, flow="dis", features="lite")
     assert card.bars == Bars(left=10, right=10)
+
+
+def test_a_result_that_is_nothing_but_a_transition_is_measured_with_a_warning(
+    tmp_path: Path,
+) -> None:
+    a, b = texture(0), 1 - texture(5)
+    frames = [*[a] * 12, *mix(a, b, 4), *[b] * 12]
+    source = video(tmp_path / "in.mkv", frames)
+    result = video(tmp_path / "out.mkv", frames[12:16])
+    events: list[Event] = []
+    card = vidstyle.evaluate(
+        result, source, start=1.2, flow="dis", features="lite", report=events.append
+    )
+    warnings = [event.text for event in events if isinstance(event, Note) and event.warning]
+    assert warnings == ["every frame belongs to a transition: nothing is measured"]
+    assert {*card.result.means().values()} == {None}
+
+
+def test_the_kept_frames_of_a_film_with_bars_and_a_dissolve_are_measured(
+    tmp_path: Path, painting: Path
+) -> None:
+    bars = Bars(top=10, bottom=10)
+    a, b = texture(0, (52, 96)), 1 - texture(5, (52, 96))
+    inside = [*[a] * 5, *mix(a, b, 4), *[b] * 5]
+    film = video(tmp_path / "in.mkv", [bars.paste(x, torch.zeros(3, 72, 96)) for x in inside])
+    run(quick_settings(film, painting, tmp_path / "out.mkv", keep_frames=True))
+    kept = tmp_path / "out.mkv.vidstyle"
+    card = vidstyle.evaluate(kept, film, painting, flow="dis", features="lite", device="cpu")
+    assert (card.bars, card.transitions) == (bars, (Transition("dissolve", 5, 9),))
+    assert card.result.means()["style"] < card.source.means()["style"]
 
 
 def test_drift_is_a_change_where_the_source_stays_still(measure: Measure) -> None:
