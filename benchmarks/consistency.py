@@ -21,6 +21,7 @@ are one curve.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import io
 import json
@@ -37,8 +38,9 @@ from vidstyle.config.settings import build
 from vidstyle.config.toml import preset_values
 from vidstyle.errors import StyleError
 from vidstyle.evaluation import clips
+from vidstyle.evaluation.comparison import compare_part, scan_source
 from vidstyle.evaluation.instruments import FEATURE_NAMES, FLOW_NAMES, choose_network
-from vidstyle.evaluation.measure import SOURCE, Meter
+from vidstyle.evaluation.measure import Meter
 from vidstyle.evaluation.scorecard import (
     Scores,
     compare_scores,
@@ -51,7 +53,7 @@ from vidstyle.features import extractor
 from vidstyle.machine.allocator import keep_memory
 from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
 from vidstyle.motion import flow as estimators
-from vidstyle.motion import shots
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.models import load_flow, load_network
 from vidstyle.storage import atomic
 from vidstyle.video import ffmpeg
@@ -251,18 +253,15 @@ def measure_renders(
     network: extractor.Network,
 ) -> dict[str, Scores]:
     """Measure the renders in `folders`, all at once."""
-    source = probe(clip)
-    differences = shots.ContentDifference()
-    scan(source, differences.add)
     kept = {name: clips.open_clip(folder) for name, folder in folders.items()}
-    first = next(iter(kept.values()))
-    meter = Meter([SOURCE, *kept], flow, network, painting, shots.find_cuts(differences.scores))
-    readers = [
-        clips.read_images(source, first.size, 0, first.count),
-        *(film.read(first.count) for film in kept.values()),
-    ]
-    for images in zip(*readers, strict=True):
-        meter.add(dict(zip([SOURCE, *kept], images, strict=True)))
+    part = FrameRange(0, next(iter(kept.values())).count)
+    comparison = compare_part(scan_source(probe(clip)), kept, part, {})
+    meter = Meter(
+        comparison.clips, flow, network, painting, comparison.shots, comparison.transitions
+    )
+    with contextlib.closing(comparison.read_frames()) as moments:
+        for frames in moments:
+            meter.add(frames)
     return {name: meter.scores(name) for name in kept}
 
 

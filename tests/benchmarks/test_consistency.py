@@ -18,14 +18,17 @@ from benchmarks.consistency import (
     compare_to_baseline,
     format_cells,
     make_alternating_clip,
+    measure_renders,
     parse_trial,
     render_variant,
 )
 from sample_videos import scene
+from tests.helpers.films import folder, noise, texture, video
 from vidstyle.config.settings import build
 from vidstyle.config.toml import preset_values
 from vidstyle.evaluation.clips import open_clip
 from vidstyle.evaluation.scorecard import Scores
+from vidstyle.rendering.models import load_flow, load_network
 
 FRAMES = 4
 
@@ -101,6 +104,24 @@ def test_two_images_become_a_film_that_shows_them_in_turn(tmp_path: Path) -> Non
         == film.stat().st_mtime_ns
     ), "it was made anew"
     assert make_alternating_clip(tmp_path, 4, tmp_path / "films") != film
+
+
+def test_renders_are_measured_without_the_transitions_of_their_clip(tmp_path: Path) -> None:
+    a, b = texture(0), 1 - texture(5)
+    clip = video(
+        tmp_path / "in.mkv", [*[a] * 12, *(a + (b - a) * i / 5 for i in range(1, 5)), b, b]
+    )
+    # The painting changes in the dissolve, and where it ends.
+    steady = [texture(1)] * 14 + [texture(2)] * 4
+    folders = {
+        "one": folder(tmp_path / "one.mkv", steady),
+        "two": folder(tmp_path / "two.mkv", list(torch.stack(steady) + noise(18, 0.02))),
+    }
+    found = measure_renders(clip, folders, texture(7), load_flow("dis"), load_network("lite"))
+    assert found["one"].means()["warping_error_short"] == 0
+    assert found["two"].means()["warping_error_short"] == pytest.approx(2 * 0.02**2, rel=0.05)
+    assert found["one"].style[11] is not None
+    assert found["one"].style[12:16] == (None,) * 4
 
 
 @pytest.mark.slow

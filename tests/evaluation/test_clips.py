@@ -11,6 +11,7 @@ from tests.helpers.films import SIZE, folder, texture, video
 from vidstyle.errors import InputError
 from vidstyle.evaluation import clips
 from vidstyle.frames import quantise
+from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
 
 
@@ -49,6 +50,31 @@ def test_a_folder_that_is_not_whole_is_refused(harm: str, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="is not complete") as e:
         clips.open_clip(kept)
     assert e.value.why == "frame 1 of 2 is missing or damaged"
+
+
+def relabel(kept: Path, index: int, suffix: str) -> None:
+    """Give a kept frame the label of the render with something after it."""
+    frame = kept / "frames" / f"{index:06d}.png"
+    label = png16.label_of(frame).split(" ")[0] + suffix
+    frame.write_bytes(png16.encode_frame(png16.decode_frame(frame), label, index))
+
+
+@pytest.mark.parametrize("suffix", ["-0123456789abcdef", "-loop"])
+def test_frames_that_were_put_together_belong_to_the_render(suffix: str, tmp_path: Path) -> None:
+    kept = folder(tmp_path / "out.mp4", [texture(0), texture(1)])
+    relabel(kept, 1, suffix)
+    [_, second] = clips.open_clip(kept).read(2)
+    torch.testing.assert_close(second, quantise(texture(1)), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "suffix", ["-0123", "-0123456789ABCDEF", "-0123456789abcdef0", "-loop-loop", "0", "-"]
+)
+def test_frames_with_another_label_are_refused(suffix: str, tmp_path: Path) -> None:
+    kept = folder(tmp_path / "out.mp4", [texture(0), texture(1)])
+    relabel(kept, 1, suffix)
+    with pytest.raises(InputError, match="is not complete"):
+        clips.open_clip(kept)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

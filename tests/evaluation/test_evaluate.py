@@ -14,10 +14,13 @@ from torch import Tensor
 
 import vidstyle
 from tests.helpers.films import SIZE, Shift, folder, noise, shifted, square_moves, texture, video
+from tests.helpers.renders import quick_settings, run
 from vidstyle.errors import ConfigError, InputError, Interrupted
 from vidstyle.evaluation import clips, instruments, metrics
+from vidstyle.evaluation.edit_list import Transition
 from vidstyle.events import Event, Measured, Note
 from vidstyle.frames import from_uint16, quantise
+from vidstyle.motion.bars import Bars
 from vidstyle.rendering.models import load_flow
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
@@ -127,6 +130,134 @@ def test_no_pair_crosses_a_cut(measure: Measure) -> None:
         ]
         assert film.means()["warping_error_short"] == film.means()["warping_error_long"] == 0
         assert film.means()["drift"] == film.means()["drift_max"] == 0
+
+
+def mix(a: Tensor, b: Tensor, count: int) -> list[Tensor]:
+    """The frames of a dissolve from one picture to the other."""
+    return [a + (b - a) * (i + 1) / (count + 1) for i in range(count)]
+
+
+def test_a_dissolve_is_no_flicker(measure: Measure) -> None:
+    def dissolve(a: Tensor, b: Tensor) -> list[Tensor]:
+        return [*[a] * 12, *mix(a, b, 4), *[b] * 12]
+
+    source = dissolve(texture(0), 1 - texture(5))
+    restless = list(torch.stack(dissolve(texture(1), texture(2))) + noise(28, 0.02))
+    card = measure(source, dissolve(texture(1), texture(2)), restless)
+    assert card.transitions == (Transition("dissolve", 12, 16),)
+    assert card.shots == (0, 14)
+    for clip in (card.source, card.result):
+        means = clip.means()
+        assert means["warping_error_short"] == means["warping_error_long"] == 0
+        assert means["drift_max"] == 0
+    assert card.against_baseline()["d_short"] == card.against_baseline()["d_long"] == 1
+    restless_means = card.baseline.means()
+    assert restless_means["warping_error_short"] == pytest.approx(2 * 0.02**2, rel=0.05)
+    assert "28 frames of 64x48, 2 shots, 1 dissolve" in card.text()
+
+
+def test_a_fade_through_black_is_no_flicker_and_black_has_no_style(measure: Measure) -> None:
+    def fade(a: Tensor, b: Tensor) -> list[Tensor]:
+        black = torch.zeros_like(a)
+        out, back = mix(a, black, 4), mix(black, b, 4)
+        return [*[a] * 12, *out, *[black] * 3, *back, *[b] * 12]
+
+    card = measure(fade(texture(0), 1 - texture(5)), fade(texture(1), texture(2)))
+    assert [(one.kind, one.first, one.stop) for one in card.transitions] == [
+        ("fade", 12, 17),
+        ("fade", 17, 23),
+    ]
+    means = card.result.means()
+    assert means["warping_error_short"] == means["drift_max"] == 0
+    for curve in (card.result.content, card.result.sharpness):
+        assert [t for t, x in enumerate(curve) if x is None] == [*range(12, 23)]
+
+
+def test_a_flash_is_neither_flicker_nor_a_cut(measure: Measure) -> None:
+    def flash(a: Tensor) -> list[Tensor]:
+        return [*[a] * 6, (a + 0.5).clamp(0, 1), *[a] * 8]
+
+    card = measure(flash(texture(0)), flash(texture(1)))
+    assert (card.shots, card.transitions) == ((0,), (Transition("flash", 6, 7),))
+    means = card.result.means()
+    assert means["warping_error_short"] == means["warping_error_long"] == means["drift_max"] == 0
+    short, long = card.result.warping_error_short, card.result.warping_error_long
+    assert [t for t, x in enumerate(short) if x is None] == [0, 6, 7]
+    assert [t for t, x in enumerate(long) if x is not None] == [10, 11, 12, 13, 14]
+
+
+def test_transitions_are_counted_from_where_the_result_begins(tmp_path: Path) -> None:
+    a, b = texture(0), 1 - texture(5)
+    frames = [*[a] * 12, *mix(a, b, 4), *[b] * 12]
+    source = video(tmp_path / "in.mkv", frames)
+    result = video(tmp_path / "out.mkv", frames[13:20])
+    card = vidstyle.evaluate(result, source, start=1.3, flow="dis", features="lite")
+    assert card.transitions == (Transition("dissolve", 0, 3),)
+    assert card.result.drift == (None, None, None, None, 0, 0, 0)
+
+
+def test_only_what_is_inside_the_bars_is_measured(measure: Measure) -> None:
+    bars, size = Bars(top=10, bottom=10), (72, 96)
+    inside = size[0] - bars.top - bars.bottom, size[1]
+    wide = texture(0, (inside[0] + 8, inside[1] + 24))
+    source = shifted(wide, 6, (4, 1), inside)
+    painted = list(texture(1, inside) + noise(6, 0.02, size=inside))
+
+    def with_bars(frames: list[Tensor], colour: float) -> list[Tensor]:
+        return [bars.paste(frame, torch.full((3, *size), colour)) for frame in frames]
+
+    flickering = [frame + 0.1 * (t % 2) for t, frame in enumerate(with_bars(painted, 0.3))]
+    barred = measure(
+        with_bars(source, 0.0), [bars.paste(x, y) for x, y in zip(painted, flickering, strict=True)]
+    )
+    assert barred.bars == bars
+    assert "left out  bars of 10 above, 10 below, in pixels" in barred.text()
+    assert barred.inputs["result"]["height"] == size[0]
+    plain = measure(source, painted)
+    assert plain.bars.is_empty
+    assert (barred.result, barred.source) == (plain.result, plain.source)
+    assert barred.pixels == plain.pixels
+
+
+def test_the_bars_are_those_of_the_size_of_the_result(tmp_path: Path) -> None:
+    bars = Bars(left=20, right=20)
+    inside = shifted(texture(0, (90, 140)), 4, (9, 3), (72, 96))
+    source = video(
+        tmp_path / "in.mkv", [bars.paste(frame, torch.zeros(3, 72, 136)) for frame in inside]
+    )
+    result = video(tmp_path / "out.mkv", [texture(1, (36, 68))] * 4)
+    card = vidstyle.evaluate(result, source, flow="dis", features="lite")
+    assert card.bars == Bars(left=10, right=10)
+
+
+def test_a_result_that_is_nothing_but_a_transition_is_measured_with_a_warning(
+    tmp_path: Path,
+) -> None:
+    a, b = texture(0), 1 - texture(5)
+    frames = [*[a] * 12, *mix(a, b, 4), *[b] * 12]
+    source = video(tmp_path / "in.mkv", frames)
+    result = video(tmp_path / "out.mkv", frames[12:16])
+    events: list[Event] = []
+    card = vidstyle.evaluate(
+        result, source, start=1.2, flow="dis", features="lite", report=events.append
+    )
+    warnings = [event.text for event in events if isinstance(event, Note) and event.warning]
+    assert warnings == ["every frame belongs to a transition: nothing is measured"]
+    assert {*card.result.means().values()} == {None}
+
+
+def test_the_kept_frames_of_a_film_with_bars_and_a_dissolve_are_measured(
+    tmp_path: Path, painting: Path
+) -> None:
+    bars = Bars(top=10, bottom=10)
+    a, b = texture(0, (52, 96)), 1 - texture(5, (52, 96))
+    inside = [*[a] * 5, *mix(a, b, 4), *[b] * 5]
+    film = video(tmp_path / "in.mkv", [bars.paste(x, torch.zeros(3, 72, 96)) for x in inside])
+    run(quick_settings(film, painting, tmp_path / "out.mkv", keep_frames=True))
+    kept = tmp_path / "out.mkv.vidstyle"
+    card = vidstyle.evaluate(kept, film, painting, flow="dis", features="lite", device="cpu")
+    assert (card.bars, card.transitions) == (bars, (Transition("dissolve", 5, 9),))
+    assert card.result.means()["style"] < card.source.means()["style"]
 
 
 def test_drift_is_a_change_where_the_source_stays_still(measure: Measure) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from tests.helpers.films import MEASURES, card, scores
 from vidstyle.evaluation import metrics
+from vidstyle.evaluation.edit_list import Transition
 from vidstyle.evaluation.scorecard import DEFINITIONS
+from vidstyle.motion.bars import Bars
 
 
 def strict(text: str) -> Any:
@@ -55,10 +57,15 @@ def test_the_json_is_strict_and_every_figure_in_it_is_defined() -> None:
     assert {*got["against_baseline"]} <= {*got["definitions"]}
     assert got["definitions"] == DEFINITIONS
     assert (got["metrics_version"], got["constants"], got["shots"]) == (
-        1,
+        2,
         {"near_px": 12.0},
         [0, 5],
     )
+    assert got["transitions"] == [
+        {"kind": "fade", "first": 2, "stop": 7},
+        {"kind": "flash", "first": 10, "stop": 11},
+    ]
+    assert got["bars"] == {"top": 6, "bottom": 6, "left": 0, "right": 0}
     assert got["per_frame"]["result"]["warping_error_short"][:2] == [None, 0.002]
     assert got["pixels"] == {"warping_error_short": 0.75, "content_near": None}
 
@@ -84,15 +91,26 @@ def test_a_figure_that_is_no_number_is_never_written() -> None:
 
 def test_the_table_has_a_line_for_each_measure_and_columns_that_stand_below_each_other() -> None:
     text = card().text()
-    assert "out.mp4: 14 frames of 64x48, 2 shots" in text
+    assert "out.mp4: 14 frames of 64x48, 2 shots, 1 fade, 1 flash\n" in text
     assert "in.mp4, from its frame 3 on" in text
-    assert "dis flow, lite features in fp32, definitions 1" in text
+    assert "dis flow, lite features in fp32, definitions 2" in text
     table = text.split("\n\n")[1].splitlines()
     assert [len(line) for line in table if "D =" in line or "x " in line] == [len(table[0])] * 9
     line = next(line for line in table if line.startswith("warping error (t, t-1)"))
     assert line.split()[4:] == ["1.000000", "0.002000", "0.010000", "75", "%", "D", "=", "0.800"]
     assert next(line for line in table if line.startswith("style")).split()[2] == "-"
     assert all(line == line.rstrip() and line.isascii() for line in text.splitlines())
+
+
+def test_the_header_says_what_is_left_out() -> None:
+    everything = "left out  6 frames in transitions; bars of 6 above, 6 below, in pixels\n"
+    assert everything in card().text()
+    assert "left out  6 frames in transitions\n" in card(bars=Bars()).text()
+    one_flash = card(transitions=(Transition("flash", 10, 11),), bars=Bars(left=3))
+    assert "left out  1 frame in transitions; bars of 3 left, in pixels\n" in one_flash.text()
+    whole = card(transitions=(), bars=Bars()).text()
+    assert "out.mp4: 14 frames of 64x48, 2 shots\n" in whole
+    assert "left out" not in whole
 
 
 def test_without_a_baseline_the_table_does_not_speak_of_one() -> None:

@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidstyle.evaluation.edit_list import Transition
 from vidstyle.evaluation.scorecard import Curve, ScoreCard, Scores
 from vidstyle.frames import to_uint16
+from vidstyle.motion.bars import Bars
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.video import ffmpeg
 
@@ -150,6 +152,8 @@ def card(**changes: Any) -> ScoreCard:
         ),
         pixels={"warping_error_short": (None, *(0.75,) * 13), "content_near": (None,) * 14},
         shots=(0, 5),
+        transitions=(Transition("fade", 2, 7), Transition("flash", 10, 11)),
+        bars=Bars(top=6, bottom=6),
         inputs={
             "result": {"path": "out.mp4", **size},
             "source": {"path": "in.mp4", **size, "first": 3},
@@ -157,6 +161,6 @@ def card(**changes: Any) -> ScoreCard:
         setup={"flow": "dis", "features": "lite", "precision": "fp32"},
         constants={"near_px": 12.0},
         versions={"vidstyle": "0"},
-        metrics_version=1,
+        metrics_version=2,
     )
     return replace(made, **changes)

@@ -39,6 +39,12 @@ def may_have_bars(frames: list[Tensor]) -> bool:
     return precheck.may_have_bars
 
 
+def test_only_the_sides_that_have_a_bar_are_named() -> None:
+    assert Bars().describe() == ""
+    assert Bars(12, 13).describe() == "12 above, 13 below"
+    assert Bars(top=3, left=5, right=6).describe() == "3 above, 5 left, 6 right"
+
+
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 @pytest.mark.parametrize("colour", [BLACK, TV_BLACK, WHITE, BLUE])
 @pytest.mark.parametrize(

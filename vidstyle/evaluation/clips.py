@@ -5,6 +5,7 @@ that a render kept.
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -116,7 +117,8 @@ def open_kept_frames(folder: Path) -> Clip:
     files = [folder / "frames" / f"{i:06d}.png" for i in range(count)]
     size = read_png_size(folder / "frames" / f"{0:06d}.png")
     for i, file in enumerate(files):
-        if not png16.is_sound(file, fingerprint, i, size):
+        label = read_label(file, fingerprint)
+        if label is None or not png16.is_sound(file, label, i, size):
             raise InputError(
                 f"{folder} is not complete",
                 f"frame {i} of {count} is missing or damaged",
@@ -131,6 +133,19 @@ def open_kept_frames(folder: Path) -> Clip:
         first=parts.get("first_frame"),
         source_digest=parts.get("input"),
     )
+
+
+def read_label(frame: Path, fingerprint: str) -> str | None:
+    """Read the label of a finished frame; None where the frame is not of the render with this
+    fingerprint.
+
+    The label is the fingerprint alone where the frame was painted as a whole. Where the frame was
+    put together from layers, bars or titles, or stands for a picture of the user's, 16 hex digits
+    for these come after it, and in a loop the word "loop".
+    """
+    label, _, _ = png16.label_of(frame).rpartition(" ")
+    belongs = re.fullmatch(rf"{re.escape(fingerprint)}(-[0-9a-f]{{16}}|-loop)?", label)
+    return label if belongs else None
 
 
 def read_png_size(png: Path) -> tuple[int, int]:

@@ -88,21 +88,22 @@ def measure_clips(
     stop: Stop,
 ) -> Meter:
     """Read all clips frame by frame and measure them. Raises Interrupted."""
-    clips = comparison.clips
-    meter = Meter(clips, instruments.flow, instruments.network, style_image, comparison.shots)
-    with contextlib.ExitStack() as stack:
-        # Closed here and not by the garbage collector: the decoders must be gone when this is over.
-        readers = [
-            stack.enter_context(contextlib.closing(clip.read(comparison.count)))
-            for clip in clips.values()
-        ]
+    meter = Meter(
+        comparison.clips,
+        instruments.flow,
+        instruments.network,
+        style_image,
+        comparison.shots,
+        comparison.transitions,
+    )
+    with contextlib.closing(comparison.read_frames()) as moments:
         report(Measured(0, comparison.count))
-        for done, images in enumerate(zip(*readers, strict=True), 1):
+        for done, frames in enumerate(moments, 1):
             if stop():
                 raise Interrupted(
                     "interrupted", "nothing was written", "the same command measures again", 130
                 )
-            meter.add(dict(zip(clips, images, strict=True)))
+            meter.add(frames)
             report(Measured(done, comparison.count))
     return meter
 
@@ -123,6 +124,8 @@ def make_score_card(
         baseline=meter.scores("baseline") if "baseline" in comparison.clips else None,
         pixels=meter.pixel_shares(),
         shots=comparison.shots,
+        transitions=comparison.transitions,
+        bars=comparison.bars,
         inputs=inputs,
         setup=instruments.describe(),
         constants=CONSTANTS,

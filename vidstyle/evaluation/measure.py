@@ -1,6 +1,9 @@
 """The measurement of several clips frame after frame, next to one another, in memory that does not
 grow with their length.
 
+Frames of transitions are not measured. A dissolve and a fade part what comes before them from what
+comes after, as a cut does; a flash only leaves out its own frames.
+
 Pixels are measured on the CPU, so that figures are the same on every machine; the networks run on
 their device.
 """
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.evaluation import metrics
+from vidstyle.evaluation.edit_list import Transition
 from vidstyle.evaluation.scorecard import Curve, Scores
 from vidstyle.features.extractor import CONTENT_LAYERS, STYLE_LAYERS, Network
 from vidstyle.motion.flow import Flow
@@ -81,6 +85,7 @@ class Meter:
         flow, network: the networks that measure.
         style_image: (3, H, W), any size; None: no style distance.
         shots: the first frames of shots, counted from the first frame that is added.
+        transitions: counted in the same way; no frame belongs to two of them.
 
     It holds the last `LONG_GAP_FRAMES` frames of each clip, and the first one of the shot.
     """
@@ -92,14 +97,21 @@ class Meter:
         network: Network,
         style_image: Tensor | None,
         shots: Collection[int],
+        transitions: Collection[Transition] = (),
     ) -> None:
         self.flow = flow
         self.network = network
         self.style_image = style_image
         self.shots = frozenset(shots)
+        self.transitions = {
+            t: transition
+            for transition in transitions
+            for t in range(transition.first, transition.stop)
+        }
         self.style_targets: dict[str, Tensor] = {}
-        self.recent: deque[Frames] = deque(maxlen=LONG_GAP_FRAMES)
-        self.first: Frames = {}
+        # None stands for a frame that is not measured.
+        self.recent: deque[Frames | None] = deque(maxlen=LONG_GAP_FRAMES)
+        self.first: Frames | None = None
         self.count = 0
         self.curves: dict[str, dict[str, list[float | None]]] = {
             clip: {name: [] for name in MEASURES} for clip in clips
@@ -116,10 +128,29 @@ class Meter:
 
     @torch.no_grad()
     def add(self, frames: Frames) -> None:
-        """Measure the next frame of every clip; all are of one size."""
-        if self.count in self.shots:
+        """Measure the next frame of every clip, unless it belongs to a transition; all are of one
+        size.
+        """
+        transition = self.transitions.get(self.count)
+        if self.count in self.shots or (transition and transition.parts_shots):
             self.recent.clear()
-            self.first = frames
+            self.first = None
+        if transition:
+            self.leave_out()
+        else:
+            self.measure(frames)
+        self.recent.append(None if transition else frames)
+        self.count += 1
+
+    def leave_out(self) -> None:
+        """Record for a frame of a transition that no measure is defined."""
+        for curves in self.curves.values():
+            for name in MEASURES:
+                curves[name].append(None)
+        self.add_shares(None, None, PixelMasks(None, None, None))
+
+    def measure(self, frames: Frames) -> None:
+        """Measure a frame of every clip that belongs to one shot alone."""
         short = self.pair_with_earlier(frames, 1)
         long = self.pair_with_earlier(frames, LONG_GAP_FRAMES)
         masks = self.find_pixels(frames[SOURCE], short)
@@ -129,7 +160,7 @@ class Meter:
             figures = {
                 "warping_error_short": measure_pair(image, clip, short),
                 "warping_error_long": measure_pair(image, clip, long),
-                **self.measure_drift(image, clip, masks.static),
+                **measure_drift(image, clip, self.first, masks.static),
                 "style": self.style_distance(maps[clip], image.shape[1:]),
                 "sharpness": metrics.gradient_energy(image),
             }
@@ -139,23 +170,24 @@ class Meter:
                 figures["saturation_uncovered"] = metrics.mean_saturation(image, masks.uncovered)
             for name in MEASURES:
                 self.curves[clip][name].append(figures.get(name))
-        self.recent.append(frames)
-        self.count += 1
+        if self.first is None:
+            self.first = frames
 
     def pair_with_earlier(self, frames: Frames, gap: int) -> FramePair | None:
-        """Pair the frame with the one `gap` frames earlier; None where the shot had not begun."""
-        if len(self.recent) < gap:
+        """Pair the frame with the one `gap` frames earlier; None where the shot had not begun, or
+        where that frame is not measured.
+        """
+        earlier = self.recent[-gap] if len(self.recent) >= gap else None
+        if earlier is None:
             return None
-        earlier = self.recent[-gap]
         flow = self.flow(frames[SOURCE], earlier[SOURCE])
         back = self.flow(earlier[SOURCE], frames[SOURCE])
         return FramePair(earlier, flow, back, metrics.reliable_pixels(flow, back))
 
     def find_pixels(self, source: Tensor, short: FramePair | None) -> PixelMasks:
         """Find the pixels that the measures of parts of a frame look at."""
-        is_first = not self.recent
         return PixelMasks(
-            static=None if is_first else metrics.static_pixels(source, self.first[SOURCE]),
+            static=metrics.static_pixels(source, self.first[SOURCE]) if self.first else None,
             near_boundary=metrics.near_boundary(short.flow) if short else None,
             uncovered=metrics.uncovered_pixels(short.flow, short.back) if short else None,
         )
@@ -174,13 +206,6 @@ class Meter:
         for name, mask in by_measure.items():
             share = None if mask is None else float(mask.float().mean())
             self.shares.setdefault(name, []).append(share)
-
-    def measure_drift(self, image: Tensor, clip: str, static: Tensor | None) -> dict[str, float]:
-        """Measure the change since the shot's first frame over static pixels; empty without any."""
-        drift = None if static is None else metrics.drift(image, self.first[clip], static)
-        if drift is None:
-            return {}
-        return dict(zip(("drift", "drift_max", "drift_colour"), drift, strict=True))
 
     def extract_maps(self, image: Tensor) -> dict[str, Tensor]:
         """Compute the content's feature maps of an image, and with a style image the style's."""
@@ -209,6 +234,20 @@ def measure_pair(image: Tensor, clip: str, pair: FramePair | None) -> float | No
     if pair is None:
         return None
     return metrics.warping_error(image, pair.earlier[clip], pair.flow, pair.reliable)
+
+
+def measure_drift(
+    image: Tensor, clip: str, first: Frames | None, static: Tensor | None
+) -> dict[str, float]:
+    """Measure the change of one clip's frame since the shot's first frame over static pixels; empty
+    without any.
+    """
+    if first is None or static is None:
+        return {}
+    drift = metrics.drift(image, first[clip], static)
+    if drift is None:
+        return {}
+    return dict(zip(("drift", "drift_max", "drift_colour"), drift, strict=True))
 
 
 def content_distances(

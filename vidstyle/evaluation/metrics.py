@@ -16,7 +16,7 @@ from vidstyle.motion.occlusion import find_occlusions, motion_boundary
 from vidstyle.motion.warp import points_outside, warp
 from vidstyle.stylize.losses import TINY, to_full_precision
 
-METRICS_VERSION = 1
+METRICS_VERSION = 2
 """The version of the definitions, raised by hand whenever one changes: figures of different
 versions cannot be compared.
 """

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from vidstyle.evaluation.edit_list import Transition, count_in_words
+from vidstyle.motion.bars import Bars
+
 Curve = tuple[float | None, ...]
 """A value for each frame; None where it is not defined."""
 
@@ -17,15 +20,17 @@ DEFINITIONS = {
     "warping_error_short": (
         "E(t, t-1) = sum over c and p in M of (O_t(p) - warp(O_t-1, w)(p))^2 / (3 |M|); w: flow "
         "of the source from t to t-1, M: reliable pixels, forward-backward consistent, no "
-        "motion boundary, inside; images in [0, 1]; mean over the pairs within a shot"
+        "motion boundary, inside; images in [0, 1]; mean over the pairs within a shot of which "
+        "neither frame belongs to a transition"
     ),
     "warping_error_long": (
         "E(t, t-10), with the flow and the reliable pixels of the source from t to t-10; mean "
-        "over the pairs within a shot"
+        "over the pairs as above"
     ),
     "drift": (
-        "mean over c and p in R of |O_t(p) - O_first(p)|; first: the shot's first frame, R: "
-        "pixels that look in source frame t as they did in it; mean over frames"
+        "mean over c and p in R of |O_t(p) - O_first(p)|; first: the shot's first frame that "
+        "belongs to no transition, R: pixels that look in source frame t as they did in it; mean "
+        "over frames"
     ),
     "drift_max": "the largest |O_t(p) - O_first(p)| over c and p in R; maximum over frames",
     "drift_colour": (
@@ -71,6 +76,15 @@ DEFINITIONS = {
     "pixels": (
         "share of the pixels that warping_error_short and _long, drift, content_near and "
         "saturation_uncovered look at; mean over the frames where it is defined"
+    ),
+    "transitions": (
+        "frames first .. stop - 1 of the source, in the result's count, that are mixed from two "
+        "shots (dissolve), faded to a flat colour (fade) or lit by a flash; nothing is measured "
+        "in them, and no pair joins the two sides of a dissolve or a fade"
+    ),
+    "bars": (
+        "rows above and below and columns left and right, in pixels of the result, that are bars "
+        "of the source; all clips are measured inside them"
     ),
 }
 """The definition of each name in the JSON. S is the source, O the clip that is measured, c a
@@ -119,6 +133,8 @@ class ScoreCard:
             none was given.
         pixels: for each measure that does not use all pixels, the share that it uses, in [0, 1].
         shots: first frames of shots, 0 included, as indices of the result's frames.
+        transitions: the frames that are not measured, in order.
+        bars: those of the source, in pixels of the result; what is inside them is measured.
         inputs: for each file its path, frames, size and digest; for the source also the frame at
             which the result begins.
         setup: the networks, precision and device that measured.
@@ -133,6 +149,8 @@ class ScoreCard:
     baseline: Scores | None
     pixels: Mapping[str, Curve]
     shots: tuple[int, ...]
+    transitions: tuple[Transition, ...]
+    bars: Bars
     inputs: Mapping[str, Mapping[str, Any]]
     setup: Mapping[str, str]
     constants: Mapping[str, float]
@@ -158,6 +176,8 @@ class ScoreCard:
             "constants": dict(self.constants),
             "inputs": {name: dict(facts) for name, facts in self.inputs.items()},
             "shots": list(self.shots),
+            "transitions": [asdict(transition) for transition in self.transitions],
+            "bars": asdict(self.bars),
             "definitions": DEFINITIONS,
             "means": {name: scores.means() for name, scores in self.clips.items()},
             "against_baseline": self.against_baseline(),
@@ -192,7 +212,7 @@ class ScoreCard:
         """Name the files and the setup above the table."""
         result = self.inputs["result"]
         source = self.inputs["source"]
-        shots = f"{len(self.shots)} shot" + ("s" if len(self.shots) > 1 else "")
+        shots = count_in_words(self.shots, self.transitions)
         size = f"{result['width']}x{result['height']}"
         lines = [
             f"result    {result['path']}: {result['frames']} frames of {size}, {shots}",
@@ -201,9 +221,21 @@ class ScoreCard:
         for name, word in {"baseline": "baseline", "style": "painting"}.items():
             if name in self.inputs:
                 lines.append(f"{word:<10}{self.inputs[name]['path']}")
+        if left_out := self.describe_left_out():
+            lines.append(f"left out  {left_out}")
         setup = self.setup
         networks = f"{setup['flow']} flow, {setup['features']} features in {setup['precision']}"
         return [*lines, f"measured  {networks}, definitions {self.metrics_version}"]
+
+    def describe_left_out(self) -> str:
+        """Say which frames and pixels are not measured; "" where all are."""
+        parts = []
+        if frame_count := sum(one.stop - one.first for one in self.transitions):
+            noun = "frame" if frame_count == 1 else "frames"
+            parts.append(f"{frame_count} {noun} in transitions")
+        if not self.bars.is_empty:
+            parts.append(f"bars of {self.bars.describe()}, in pixels")
+        return "; ".join(parts)
 
 
 def compare_scores(result: Scores, baseline: Scores) -> dict[str, float | None]:

@@ -104,6 +104,11 @@ class Bars:
         """True where no side has a bar."""
         return not (self.top or self.bottom or self.left or self.right)
 
+    def describe(self) -> str:
+        """Name the sides that have a bar, each with its size: "12 above, 12 below"."""
+        sizes = {"above": self.top, "below": self.bottom, "left": self.left, "right": self.right}
+        return ", ".join(f"{size} {side}" for side, size in sizes.items() if size)
+
     def inner_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (width, height) that a frame of `size` has inside its bars."""
         width, height = size

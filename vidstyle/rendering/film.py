@@ -58,21 +58,21 @@ def refuse_unmoving(config: RenderConfig, source: Source) -> None:
             raise ConfigError("an image does not move", why, f"leave {flag} out")
 
 
-def find_film_bars(request: Request, scanned: Scan, part: FrameRange) -> Bars:
-    """Find the bars of the part that is rendered, in pixels of the render."""
+def find_film_bars(source: Source, size: tuple[int, int], scanned: Scan, part: FrameRange) -> Bars:
+    """Find the bars of a part of the input, in pixels of a render of this size (width, height)."""
     count = min(BAR_FRAMES, len(part))
     indices = sorted({part.first + (2 * i + 1) * len(part) // (2 * count) for i in range(count)})
 
     def frames() -> Generator[Tensor, None, None]:
         for index in indices:
-            yield decode_frame(request, scanned, index)
+            yield decode_frame(source, size, scanned, index)
 
     return find_bars(frames())
 
 
-def decode_frame(request: Request, scanned: Scan, index: int) -> Tensor:
-    """Decode one frame of the file at the size of the render, (3, H, W)."""
-    decoder = read.read(request.source, request.size, index, index + 1, scanned.seek_index)
+def decode_frame(source: Source, size: tuple[int, int], scanned: Scan, index: int) -> Tensor:
+    """Decode one frame of the file at the `size` (width, height) of the render, (3, H, W)."""
+    decoder = read.read(source, size, index, index + 1, scanned.seek_index)
     with contextlib.closing(decoder) as decoded:
         return next(decoded).image
 
@@ -87,7 +87,7 @@ def leads_to_first(request: Request, scanned: Scan, part: FrameRange) -> bool:
         return False
     differences = ContentDifference()
     for index in (part.stop - 1, part.first):
-        frame = decode_frame(request, scanned, index)
+        frame = decode_frame(request.source, request.size, scanned, index)
         scale = min(1.0, SEAM_SIDE / max(frame.shape[1:]))
         size = [max(1, round(n * scale)) for n in frame.shape[1:]]
         small = F.interpolate(frame[None], size, mode="area")[0]
@@ -199,11 +199,5 @@ def note_bars(bars: Bars) -> list[Note]:
     """Say which bars are left as they are."""
     if bars.is_empty:
         return []
-    sides = (
-        ("above", bars.top),
-        ("below", bars.bottom),
-        ("left", bars.left),
-        ("right", bars.right),
-    )
-    listed = ", ".join(f"{size} {side}" for side, size in sides if size)
-    return [Note(f"bars are left as they are: {listed}, in pixels (--bars paint paints them)")]
+    sizes = f"{bars.describe()}, in pixels"
+    return [Note(f"bars are left as they are: {sizes} (--bars paint paints them)")]

@@ -137,7 +137,7 @@ def prepare(request: Request) -> Job:
     notes += note_unseen_styles(config.style, scanned.timeline, part)
     bars = Bars()
     if config.bars == "keep" and bar_check.may_have_bars and is_film(request):
-        bars = film.find_film_bars(request, scanned, part)
+        bars = film.find_film_bars(request.source, request.size, scanned, part)
     is_loop = film.leads_to_first(request, scanned, part)
     notes += film.note_transitions(edit, part) + film.note_bars(bars)
     notes += film.note_loop(config, is_loop=is_loop)
