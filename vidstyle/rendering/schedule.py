@@ -248,6 +248,7 @@ def linked_work(
     begin = linker.first_needed(order, order.index(one.frames[0]))
     order = order[begin : order.index(one.frames[-1]) + 1]
     if one.direction > 0:
+        sources.save_unstreamed(order[0], order[-1] + 1, refuse_stopped)
         images = prefetch(sources.stream(order[0], order[-1] + 1), 1)
     else:
         sources.save_missing(order, refuse_stopped)
