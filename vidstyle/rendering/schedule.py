@@ -381,7 +381,9 @@ def repeats(job: Job, index: int, image: Tensor, before: Tensor | None, directio
     if image is not before and not torch.equal(image, before):
         return False
     style = style_of(job, index)
-    return not style.transition and style == style_of(job, index - direction)
+    # What comes before the last frame of a loop, backward, is the first one.
+    other = (index - direction) % job.frame_count
+    return not style.transition and style == style_of(job, other)
 
 
 def independent_work(
