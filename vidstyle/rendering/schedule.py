@@ -144,9 +144,20 @@ def plan_layer(job: Job, files: LayerFiles) -> LayerWork:
     wanted = [
         index for index in layer.frames.indices if files.is_finished(index) or index in open_frames
     ]
+    if is_begin_of_loop(job, files):
+        wanted.append(0)
     if job.config.passes > 1:
         return LayerWork(layer, files, plan_passes(job, files, wanted))
     return LayerWork(layer, files, plan_single_pass(job, files, wanted))
+
+
+def is_begin_of_loop(job: Job, files: LayerFiles) -> bool:
+    """Tell whether what is missing of the layer of a loop begins with frame 0 of this layer."""
+    *_, last = job.layers
+    if not last.is_loop or files.layer is last or 0 not in files.layer.frames:
+        return False
+    missing = plan_layer(job, LayerFiles(job, last, files.store)).passes
+    return any(last.anchor in one.frames for one in missing)
 
 
 def plan_single_pass(job: Job, files: LayerFiles, wanted: Sequence[int]) -> tuple[Pass, ...]:
