@@ -97,18 +97,19 @@ def test_what_one_frame_hides_comes_back_from_the_frame_before_it(
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path) -> Uninterrupted:
-    """The render with `**LINKED` in one go."""
-    return run_through(
-        quick_settings(film, painting, tmp_path_factory.mktemp("whole") / "out.mp4", **LINKED)
-    )
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, noisy_film: Path, painting: Path
+) -> Uninterrupted:
+    """The render of `noisy_film` with `**LINKED` in one go."""
+    output = tmp_path_factory.mktemp("whole") / "out.mp4"
+    return run_through(quick_settings(noisy_film, painting, output, **LINKED))
 
 
 @pytest.mark.parametrize("done", [1, 2, 4, CUT - 1, CUT, CUT + 1, COUNT - 1])
 def test_an_interrupted_render_continues_to_the_same_bytes(
-    settings: Settings, whole: Uninterrupted, done: int
+    settings: Settings, whole: Uninterrupted, noisy_film: Path, done: int
 ) -> None:
-    built = settings(**LINKED)
+    built = settings(input=noisy_film, **LINKED)
     with pytest.raises(Interrupted):
         run(built, limit=done)
     assert run(built).frames == list(range(done, COUNT))
@@ -129,11 +130,12 @@ def test_an_interrupted_render_continues_to_the_same_bytes(
 def test_torn_frames_are_rendered_again_alone_from_those_that_they_were_made_from(
     settings: Settings,
     whole: Uninterrupted,
+    noisy_film: Path,
     torn: list[int],
     loaded: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    built = settings(**LINKED)
+    built = settings(input=noisy_film, **LINKED)
     whole.copy_to(built.output.parent)
     built.output.unlink()
     for i in torn:
@@ -151,7 +153,7 @@ def test_torn_frames_are_rendered_again_alone_from_those_that_they_were_made_fro
 
 @pytest.mark.parametrize("long_term", [0, 1, 2, 4])
 def test_no_more_frames_are_held_than_the_links_reach_back(
-    settings: Settings, long_term: int, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, noisy_film: Path, long_term: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[weakref.ref[Tensor]] = []
     decoded: list[weakref.ref[Tensor]] = []
@@ -172,7 +174,7 @@ def test_no_more_frames_are_held_than_the_links_reach_back(
 
     monkeypatch.setattr(Stylizer, "step", step)
     monkeypatch.setattr(read, "read", reading)
-    run(settings(long_term=long_term, per_frame=False))
+    run(settings(input=noisy_film, long_term=long_term, per_frame=False))
     reach = max(1, long_term)
     assert len(made) == len(decoded) == COUNT
     assert most[0] <= reach + 3  # two that wait for the disk, and one on its way
@@ -181,17 +183,42 @@ def test_no_more_frames_are_held_than_the_links_reach_back(
     )  # two that wait for the optimiser, and three in the hands of someone
 
 
-def test_only_the_source_frames_that_the_links_reach_are_decoded(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_a_render_that_continues_decodes_only_the_source_frames_that_the_links_reach(
+    settings: Settings, noisy_film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = settings(long_term=2, keep_frames=True, rest="follow")
+    built = settings(input=noisy_film, long_term=2, rest="follow")
+    asked: list[tuple[object, ...]] = []
+    real = read.read
+    monkeypatch.setattr(read, "read", lambda *args: asked.append(args[2:4]) or real(*args))
+    done = 0
+    for more, expected in (
+        (1, [(0, CUT)]),
+        (3, [(0, CUT)]),
+        (1, [(2, CUT)]),
+        (2, [(3, CUT), (CUT, COUNT)]),
+        (1, [(CUT, COUNT)]),
+        (1, [(CUT, COUNT)]),
+        (1, [(CUT + 1, COUNT)]),
+    ):
+        asked.clear()
+        with pytest.raises(Interrupted):
+            run(built, more)
+        assert asked == expected, f"after {done} frames"
+        done += more
+
+
+def test_a_frame_that_is_lost_later_needs_the_source_of_its_shot_so_far(
+    settings: Settings, noisy_film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For what was held depends on all of it, and is gone."""
+    built = settings(input=noisy_film, long_term=2, keep_frames=True, rest="follow")
     run(built)
     built.output.unlink()
     asked: list[tuple[object, ...]] = []
     real = read.read
     monkeypatch.setattr(read, "read", lambda *args: asked.append(args[2:4]) or real(*args))
     for torn, expected in (
-        (4, (2, 5)),
+        (4, (0, 5)),
         (1, (0, 2)),
         (CUT, (CUT, CUT + 1)),
         (CUT + 1, (CUT, CUT + 2)),

@@ -33,6 +33,12 @@ NAME = "negative"
 Settings = Callable[..., RenderConfig]
 
 
+@pytest.fixture(scope="session")
+def film(noisy_film: Path) -> Path:
+    """A film without repeats, which no engine is asked for."""
+    return noisy_film
+
+
 @dataclass
 class Negative:
     """A stylizer that turns every frame into its negative, and notes down what it was given."""

@@ -31,13 +31,17 @@ if TYPE_CHECKING:
     from vidstyle.storage.frame_store import FrameStore
 
 
-def layer_label(layer: Layer, fingerprint: str) -> str:
+def layer_label(job: Job, layer: Layer, fingerprint: str) -> str:
     """The label of the frames of a layer: those that a picture of the user's decides have its
-    digest in it, so that all others are kept when it changes.
+    digest in it, so that all others are kept when it changes. A loop has that of the layer that it
+    leads to.
     """
     if layer.keyframe is not None:
         return f"{fingerprint}-{layer.keyframe.digest[:16]}"
-    return f"{fingerprint}-loop" if layer.is_loop else fingerprint
+    if layer.is_loop:
+        first_layer, _ = job.layer_plan.shares(0)[0]
+        return f"{layer_label(job, first_layer, fingerprint)}-loop"
+    return fingerprint
 
 
 def opacity_of(job: Job, index: int) -> float:
@@ -67,7 +71,7 @@ def describe_composition(job: Job, index: int, fingerprint: str) -> dict[str, An
     config = job.config
     return {
         "layers": [
-            (layer.anchor, layer_label(layer, fingerprint), share) for layer, share in layers
+            (layer.anchor, layer_label(job, layer, fingerprint), share) for layer, share in layers
         ],
         "fade": plan.fades.get(index),
         "flash": plan.flashes.get(index),
@@ -82,7 +86,7 @@ def frame_labels(job: Job, fingerprint: str) -> dict[int, str]:
     labels = {}
     for index in range(job.frame_count):
         if is_plain(job, index):
-            label = layer_label(job.layer_plan.shares(index)[0][0], fingerprint)
+            label = layer_label(job, job.layer_plan.shares(index)[0][0], fingerprint)
             if label != fingerprint:
                 labels[index] = label
             continue

@@ -37,7 +37,7 @@ class LayerFiles:
         self.folder = store.folder
         self.final = store.final
         self.fingerprint = store.fingerprint
-        self.label = layer_label(layer, store.fingerprint)
+        self.label = layer_label(job, layer, store.fingerprint)
         own = FrameStore(self.folder / f"paint.{self.suffix}", self.label, job.paint_size)
         self.paint = PaintStore(store.final, own, self.is_finished)
         self.sources = FrameStore(

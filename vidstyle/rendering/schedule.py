@@ -148,9 +148,20 @@ def plan_layer(job: Job, files: LayerFiles) -> LayerWork:
     wanted = [
         index for index in layer.frames.indices if files.is_finished(index) or index in open_frames
     ]
+    if is_begin_of_loop(job, files):
+        wanted.append(0)
     if job.config.passes > 1:
         return LayerWork(layer, files, plan_passes(job, files, wanted))
     return LayerWork(layer, files, plan_single_pass(job, files, wanted))
+
+
+def is_begin_of_loop(job: Job, files: LayerFiles) -> bool:
+    """Tell whether what is missing of the layer of a loop begins with frame 0 of this layer."""
+    *_, last = job.layers
+    if not last.is_loop or files.layer is last or 0 not in files.layer.frames:
+        return False
+    missing = plan_layer(job, LayerFiles(job, last, files.store)).passes
+    return any(last.anchor in one.frames for one in missing)
 
 
 def plan_single_pass(job: Job, files: LayerFiles, wanted: Sequence[int]) -> tuple[Pass, ...]:
@@ -252,6 +263,7 @@ def linked_work(
     begin = linker.first_needed(order, order.index(one.frames[0]))
     order = order[begin : order.index(one.frames[-1]) + 1]
     if one.direction > 0:
+        sources.save_unstreamed(order[0], order[-1] + 1, refuse_stopped)
         images = prefetch(sources.stream(order[0], order[-1] + 1), 1)
     else:
         sources.save_missing(order, refuse_stopped)
@@ -384,7 +396,9 @@ def repeats(job: Job, index: int, image: Tensor, before: Tensor | None, directio
     if image is not before and not torch.equal(image, before):
         return False
     style = style_of(job, index)
-    return not style.transition and style == style_of(job, index - direction)
+    # What comes before the last frame of a loop, backward, is the first one.
+    other = (index - direction) % job.frame_count
+    return not style.transition and style == style_of(job, other)
 
 
 def independent_work(

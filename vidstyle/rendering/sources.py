@@ -164,36 +164,45 @@ class LayerSources:
         return image if fade is None else undo_fade(image, max(fade[0], LEAST_GAIN), fade[1])
 
     def stream(self, first: int, stop: int) -> Generator[tuple[int, Tensor], None, None]:
-        """Give the frames `first` .. `stop` - 1, none before the anchor, in order."""
-        if self.layer.is_loop:
-            # Its anchor, the first frame of the render, comes again after the last one.
-            self.save_missing([first])
-            yield first, self.load(first)
-            return
+        """Give the frames `first` .. `stop` - 1, none before the anchor, in order. Those that
+        `save_unstreamed` saves must be there.
+        """
         begin = self.index_of(first)
-        dissolve_first = next(
-            (i for i in range(begin, stop) if self.plan.dissolve_at(i) is not None), stop
-        )
+        saved_from = self.first_unstreamed(begin, stop)
         image: Tensor | None = None
-        if begin < dissolve_first:
-            with contextlib.closing(decode_images(self.job, begin, dissolve_first)) as decoded:
+        if begin < saved_from:
+            with contextlib.closing(decode_images(self.job, begin, saved_from)) as decoded:
                 for index, full in decoded:
                     if self.index_of(index) == index or image is None:
                         image = self.restore(index, full)
                     if index >= first:
                         yield index, image
-        if dissolve_first < stop:
-            self.save_missing(range(dissolve_first, stop))
-            for index in range(max(first, dissolve_first), stop):
-                yield index, self.load(index)
+        for index in range(max(first, saved_from), stop):
+            yield index, self.load(index)
+
+    def first_unstreamed(self, begin: int, stop: int) -> int:
+        """Return the first of these frames, after which all are read from files: that of a
+        dissolve, or the anchor of a loop, which is the first frame of the render once more.
+        """
+        if self.layer.is_loop:
+            return begin
+        inside = (i for i in range(begin, stop) if self.plan.dissolve_at(i) is not None)
+        return next(inside, stop)
+
+    def save_unstreamed(self, first: int, stop: int, refuse_stopped: Callable[[], None]) -> None:
+        """Save those of the frames `first` .. `stop` - 1 that cannot be decoded one after the
+        other. Flow is computed for it, and not by `stream`, whose caller may compute flow in
+        another thread at the same time: no flow estimator allows for that.
+        """
+        begin = self.index_of(first)
+        saved_from = self.first_unstreamed(begin, stop)
+        self.save_missing(range(saved_from, stop), refuse_stopped)
 
     def load(self, index: int) -> Tensor:
         """Read a frame that was saved."""
         return self.store.load(self.index_of(index))
 
-    def save_missing(
-        self, indices: Iterable[int], refuse_stopped: Callable[[], None] = lambda: None
-    ) -> None:
+    def save_missing(self, indices: Iterable[int], refuse_stopped: Callable[[], None]) -> None:
         """Save frames that are needed out of order."""
         wanted = sorted({self.index_of(index) for index in indices})
         missing = self.store.missing_frames(wanted)

@@ -255,7 +255,7 @@ def layer_folders(folder: Path) -> list[Path]:
     return [
         path
         for path in folder.iterdir()
-        if path.is_dir() and path.name.partition(".")[0] in LAYER_FOLDERS and "." in path.name
+        if path.is_dir() and path.name.partition(".")[0] in LAYER_FOLDERS and path.name != "frames"
     ]
 
 
