@@ -15,6 +15,17 @@ from vidstyle.frames import Motion
 from vidstyle.motion.warp import warp_sharp
 from vidstyle.stylize.disocclusion import fill_disocclusions, match_colours
 
+OCTAVE_SIGMA = 1.0
+"""Of the Gaussian, in pixels, that leaves all but the finest octave."""
+
+LIGHTNESS_DAMPING = 0.04
+"""The part of the finest octave's lightness that a warp takes away. Without, a camera that went
+forth and back ten times had twice the gradient energy on the tenth visit; with as much it is steady
+(`benchmarks/RESULTS.md`)."""
+
+COLOUR_DAMPING = 0.08
+"""The same of its colour, whose stripes grew twice as fast."""
+
 STATIC_SEAM = 8
 """Pixels over which an image changes from what is static to what is optimised."""
 
@@ -44,8 +55,33 @@ class LinkedImage(NamedTuple):
 
 
 def warp_along(image: Tensor, motion: Motion) -> Tensor:
-    """Warp a stylised frame (3, H, W) to the frame that `motion` links to it."""
-    return warp_sharp(image, motion.flow_t_to_prev)
+    """Warp a stylised frame (3, H, W) to the frame that `motion` links to it.
+
+    Where it moves by parts of a pixel the finest octave is damped a little, x - G x with G a Gaussian
+    of `OCTAVE_SIGMA`: a window that keeps everything sharp lets stripes of three pixels grow, which
+    the features hardly see, until the whole picture is full of them. A shift by whole pixels stays
+    exact.
+    """
+    flow = motion.flow_t_to_prev
+    warped = warp_sharp(image, flow)
+    is_between = (flow != flow.round()).any(0, keepdim=True)  # (2, H, W) -> (1, H, W)
+    if not bool(is_between.any()):
+        return warped
+    fine = warped - gaussian_blur(warped, OCTAVE_SIGMA)
+    grey = fine.mean(0, keepdim=True)
+    damped = warped - LIGHTNESS_DAMPING * grey - COLOUR_DAMPING * (fine - grey)
+    return torch.where(is_between, damped.clamp(0, 1), warped)
+
+
+def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
+    """Filter an image (3, H, W) by a normalised Gaussian, edges repeated."""
+    radius = round(3 * sigma)
+    taps = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = torch.exp(-taps.square() / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    x = F.pad(image[:, None], (radius,) * 4, mode="replicate")  # (3, 1, H + 2 r, W + 2 r)
+    x = F.conv2d(x, kernel.view(1, 1, 1, -1))
+    return F.conv2d(x, kernel.view(1, 1, -1, 1))[:, 0]
 
 
 def start_image(frame: Tensor, links: Sequence[LinkedImage]) -> tuple[Tensor, list[TemporalTarget]]:
