@@ -57,10 +57,10 @@ class LinkedImage(NamedTuple):
 def warp_along(image: Tensor, motion: Motion) -> Tensor:
     """Warp a stylised frame (3, H, W) to the frame that `motion` links to it.
 
-    Where it moves by parts of a pixel the finest octave is damped a little, x - G x with G a Gaussian
-    of `OCTAVE_SIGMA`: a window that keeps everything sharp lets stripes of three pixels grow, which
-    the features hardly see, until the whole picture is full of them. A shift by whole pixels stays
-    exact.
+    Where it moves by parts of a pixel the finest octave, x - G x with G a Gaussian of
+    `OCTAVE_SIGMA`, is damped a little: a window that keeps everything sharp lets stripes of three
+    pixels grow, which the features hardly see, until the whole picture is full of them. A shift by
+    whole pixels stays exact.
     """
     flow = motion.flow_t_to_prev
     warped = warp_sharp(image, flow)
