@@ -191,9 +191,27 @@ def plan_layers(
     """Plan the layers of the frames `part` of a file of `count` frames.
 
     Args:
-        keyframes: in order of their frames, none in a dissolve or a fade (`refuse_unfit_keyframe`).
+        keyframes: in order of their frames, none in a dissolve or a fade (`refuse_transition`).
         is_loop: the last frame leads to the first.
+
+    Two shots that have a single frame to begin with, where the part is one of a dissolve, cannot
+    be told apart: the frame is painted as it is.
     """
+    plan = plan_shots(edit, count, part, keyframes, is_loop=is_loop)
+    if len({layer.anchor for layer in plan.layers}) < len(plan.layers):
+        plan = plan_shots(replace(edit, dissolves=()), count, part, keyframes, is_loop=is_loop)
+    return plan
+
+
+def plan_shots(
+    edit: Edit,
+    count: int,
+    part: FrameRange,
+    keyframes: Sequence[KeyframeImage],
+    *,
+    is_loop: bool,
+) -> LayerPlan:
+    """Plan the layers as `plan_layers` does, whether or not their anchors differ."""
     fades = frame_gains(edit.fades, part)
     flashes = {
         index - part.first: flash.first - 1 - part.first
