@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import Interrupted
@@ -17,9 +19,13 @@ if TYPE_CHECKING:
     from vidstyle.video.delivery import Delivery
 
 
-def delivery_settings(delivery: Delivery) -> dict[str, Any]:
-    """Name the settings by which encoded files of the same frames differ."""
+def delivery_settings(delivery: Delivery, store: Checkpoint) -> dict[str, Any]:
+    """Name all by which encoded files of the same render differ: what its frames are put together
+    from, and how they are encoded.
+    """
+    labels = json.dumps(sorted(store.final.labels.items()))
     return {
+        "composition": hashlib.sha256(labels.encode()).hexdigest()[:16],
         "codec": delivery.codec,
         "crf": delivery.crf,
         "container": delivery.container,
@@ -29,7 +35,7 @@ def delivery_settings(delivery: Delivery) -> dict[str, Any]:
 
 def deliver(job: Job, store: Checkpoint, report: Report, stop: Stop) -> None:
     """Encode the frames and give the result its name."""
-    encode_frames(job, store, report, stop, delivery_settings(job.delivery))
+    encode_frames(job, store, report, stop, delivery_settings(job.delivery, store))
     store.log(f"delivered {store.output}")
 
 
