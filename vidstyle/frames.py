@@ -51,12 +51,14 @@ class Frame:
         regions: (k, H, W), how much of each pixel belongs to each of its regions; None: there is
             only one.
         style: the part of the style that is its own.
+        temporal_strength: the factor of the temporal loss's weight.
     """
 
     index: int
     image: Tensor
     regions: Tensor | None = None
     style: FrameStyle = FrameStyle()
+    temporal_strength: float = 1.0
 
     def to(self, device: torch.device) -> Frame:
         """Copy it to a device."""

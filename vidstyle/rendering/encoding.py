@@ -18,12 +18,22 @@ if TYPE_CHECKING:
     from vidstyle.storage.checkpoint import Checkpoint
 
 
+<<<<<<< HEAD
 def delivery_settings(job: Job, store: Checkpoint) -> dict[str, Any]:
     """Name all by which encoded files of one render differ: its settings, and the frames that
     were put together in one way or another.
     """
     delivery = job.delivery
     settings = {
+=======
+def delivery_settings(delivery: Delivery, store: Checkpoint) -> dict[str, Any]:
+    """Name all by which encoded files of the same render differ: what its frames are put together
+    from, and how they are encoded.
+    """
+    labels = json.dumps(sorted(store.final.labels.items()))
+    return {
+        "composition": hashlib.sha256(labels.encode()).hexdigest()[:16],
+>>>>>>> film-tests
         "codec": delivery.codec,
         "crf": delivery.crf,
         "container": delivery.container,
@@ -37,7 +47,11 @@ def delivery_settings(job: Job, store: Checkpoint) -> dict[str, Any]:
 
 def deliver(job: Job, store: Checkpoint, report: Report, stop: Stop) -> None:
     """Encode the frames and give the result its name."""
+<<<<<<< HEAD
     encode_frames(job, store, report, stop, delivery_settings(job, store))
+=======
+    encode_frames(job, store, report, stop, delivery_settings(job.delivery, store))
+>>>>>>> film-tests
     store.log(f"delivered {store.output}")
 
 

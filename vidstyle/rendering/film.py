@@ -131,7 +131,7 @@ def find_keyframes(
         if in_file not in part:
             shown = f"frames {part.first} to {part.stop - 1} are rendered"
             raise ConfigError(f"keyframe {one} is not in the part to render", shown, KEYFRAME_HINT)
-        refuse_transition(one, in_file, edit)
+        refuse_transition(one, in_file, edit, part)
         index = in_file - part.first
         if index in found:
             why = f"{found[index].path} is it, too"
@@ -159,7 +159,7 @@ def frame_of(keyframe: Keyframe, timeline: Timeline) -> int:
     return len(timeline) if is_over or not before else before[-1]
 
 
-def refuse_transition(keyframe: Keyframe, index: int, edit: Edit) -> None:
+def refuse_transition(keyframe: Keyframe, index: int, edit: Edit, part: FrameRange) -> None:
     """Raise ConfigError where a frame of the file shows more, or less, than its shot."""
     kinds: dict[str, Sequence[Dissolve | Fade | Flash]] = {
         "a dissolve": edit.dissolves,
@@ -170,7 +170,8 @@ def refuse_transition(keyframe: Keyframe, index: int, edit: Edit) -> None:
         for one in transitions:
             if one.first <= index < one.stop:
                 why = f"frame {index} is in {kind}, frames {one.first} to {one.stop - 1}"
-                hint = f"paint frame {one.stop}, or {one.first - 1}"
+                near = [str(i) for i in (one.stop, one.first - 1) if i in part]
+                hint = f"paint frame {', or '.join(near)}" if near else KEYFRAME_HINT
                 raise ConfigError(f"keyframe {keyframe} is not of one shot alone", why, hint)
 
 

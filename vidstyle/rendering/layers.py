@@ -26,6 +26,15 @@ LEAST_GAIN = 0.15
 """Of a faded frame that is painted from: in a darker one little is left but the noise of the codec,
 and nobody sees what is painted in it."""
 
+KEYFRAME_STRENGTH = 4.0
+"""The factor of the temporal loss's weight in frames that are painted from one of the user's."""
+
+NEAR_STRENGTH = 3.0
+"""What comes to that, as a part of it, in the frame next to the user's."""
+
+NEAR_FRAMES = 4
+"""The frames in which this halves."""
+
 LOOP_FRAMES = 24
 """The same for a loop: its last frames pass over into those that lead to its first one."""
 
@@ -89,6 +98,18 @@ class Layer:
     def backward(self) -> range:
         """The frames before the anchor, in the order in which they are painted."""
         return range(self.anchor - 1, self.frames.first - 1, -1)
+
+    def temporal_strength(self, index: int) -> float:
+        """The factor of the temporal loss's weight in a frame.
+
+        What the user has painted is no minimum of the objective, which would soon have its own way:
+        the frames next to it are held more firmly, and all that are painted from it more than
+        others.
+        """
+        if self.keyframe is None:
+            return 1.0
+        distance = abs(index - self.anchor)
+        return KEYFRAME_STRENGTH * (1 + NEAR_STRENGTH * 2 ** ((1 - distance) / NEAR_FRAMES))
 
     @property
     def is_given(self) -> bool:
@@ -191,9 +212,27 @@ def plan_layers(
     """Plan the layers of the frames `part` of a file of `count` frames.
 
     Args:
-        keyframes: in order of their frames, none in a dissolve or a fade (`refuse_unfit_keyframe`).
+        keyframes: in order of their frames, none in a dissolve or a fade (`refuse_transition`).
         is_loop: the last frame leads to the first.
+
+    Two shots that have a single frame to begin with, where the part is one of a dissolve, cannot
+    be told apart: the frame is painted as it is.
     """
+    plan = plan_shots(edit, count, part, keyframes, is_loop=is_loop)
+    if len({layer.anchor for layer in plan.layers}) < len(plan.layers):
+        plan = plan_shots(replace(edit, dissolves=()), count, part, keyframes, is_loop=is_loop)
+    return plan
+
+
+def plan_shots(
+    edit: Edit,
+    count: int,
+    part: FrameRange,
+    keyframes: Sequence[KeyframeImage],
+    *,
+    is_loop: bool,
+) -> LayerPlan:
+    """Plan the layers as `plan_layers` does, whether or not their anchors differ."""
     fades = frame_gains(edit.fades, part)
     flashes = {
         index - part.first: flash.first - 1 - part.first
@@ -290,8 +329,11 @@ def split_at_keyframes(
 
 
 def rising_shares(length: int) -> tuple[float, ...]:
-    """Return evenly rising shares in (0, 1)."""
-    return tuple((i + 1) / (length + 1) for i in range(length))
+    """Return shares that rise in (0, 1), s^2 (3 - 2 s) for even s: next to its own end a layer is
+    seen nearly alone.
+    """
+    even = ((i + 1) / (length + 1) for i in range(length))
+    return tuple(s**2 * (3 - 2 * s) for s in even)
 
 
 def close_loop(

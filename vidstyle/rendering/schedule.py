@@ -285,6 +285,7 @@ def linked_work(
                 frame = Frame(index, image)
             else:
                 frame = source_frame(job, index, image, make_masks and make_masks())
+                frame = replace(frame, temporal_strength=layer.temporal_strength(index))
             if motion is not None and frame.style.transition:
                 motion = replace(motion, static=None)
             yield Work(

@@ -369,9 +369,8 @@ class OptimisingStylizer:
         terms.append(TotalVariationTerm(weights.total_variation_weight))
         if weights.photorealism_weight:
             terms.append(PhotorealismTerm(weights.photorealism_weight, MattingLaplacian(canvas)))
-        temporal_weight = weights.temporal_weight * (
-            1 - (1 - TRANSITION_TEMPORAL_SHARE) * frame.style.transition
-        )
+        temporal_weight = weights.temporal_weight * frame.temporal_strength
+        temporal_weight *= 1 - (1 - TRANSITION_TEMPORAL_SHARE) * frame.style.transition
         for target in task.targets:
             warped, mask = (add_margin(resize(x, scale.size)) for x in target)
             terms.append(TemporalTerm(temporal_weight, warped, mask, weights.temporal_norm))
