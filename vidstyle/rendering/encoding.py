@@ -16,16 +16,9 @@ if TYPE_CHECKING:
 
     from vidstyle.rendering.job import Job
     from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.video.delivery import Delivery
 
 
-<<<<<<< HEAD
-def delivery_settings(job: Job, store: Checkpoint) -> dict[str, Any]:
-    """Name all by which encoded files of one render differ: its settings, and the frames that
-    were put together in one way or another.
-    """
-    delivery = job.delivery
-    settings = {
-=======
 def delivery_settings(delivery: Delivery, store: Checkpoint) -> dict[str, Any]:
     """Name all by which encoded files of the same render differ: what its frames are put together
     from, and how they are encoded.
@@ -33,25 +26,16 @@ def delivery_settings(delivery: Delivery, store: Checkpoint) -> dict[str, Any]:
     labels = json.dumps(sorted(store.final.labels.items()))
     return {
         "composition": hashlib.sha256(labels.encode()).hexdigest()[:16],
->>>>>>> film-tests
         "codec": delivery.codec,
         "crf": delivery.crf,
         "container": delivery.container,
         "pix_fmt": delivery.pix_fmt,
     }
-    if labels := store.final.labels:
-        text = json.dumps(sorted(labels.items()))
-        settings["composition"] = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return settings
 
 
 def deliver(job: Job, store: Checkpoint, report: Report, stop: Stop) -> None:
     """Encode the frames and give the result its name."""
-<<<<<<< HEAD
-    encode_frames(job, store, report, stop, delivery_settings(job, store))
-=======
     encode_frames(job, store, report, stop, delivery_settings(job.delivery, store))
->>>>>>> film-tests
     store.log(f"delivered {store.output}")
 
 

@@ -101,11 +101,7 @@ def run_job(
     digests = models.fetch(weight_files(job), config.weights_dir)
     parts = fingerprint_parts.complete(job, digests)
     store = open_store(job, parts, report, restart=config.restart)
-<<<<<<< HEAD
-    settings = delivery_settings(job, store)
-=======
     settings = delivery_settings(job.delivery, store)
->>>>>>> film-tests
     tracer = Trace(job, store, report) if config.trace else None
     seconds: list[float] = []
     if not store.is_delivered(settings):
