@@ -51,6 +51,7 @@ class Watch:
         self.time_alone = alone
         self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
         self.first_step: float | None = None
+        self.last_frame = 0.0
         self.alone: list[float] = []
         self.check_seconds: list[float] = []
         self.frames: list[Any] = []
@@ -110,6 +111,7 @@ class Watch:
 
         if hasattr(event, "iterations"):
             self.frames.append(event)
+            self.last_frame = time.perf_counter()
             self.resident.append(psutil.Process().memory_info().rss)
 
 
@@ -117,16 +119,16 @@ class Watch:
 def watch_render(watch: Watch) -> Iterator[None]:
     """Time the parts of the renders in this block."""
     from vidstyle.motion.static import StaticTracker
-    from vidstyle.rendering import sources
+    from vidstyle.rendering import schedule, sources
     from vidstyle.storage.frame_store import FrameStore
     from vidstyle.stylize.optimise.stylizer import OptimisingStylizer
 
     with (
         patch.object(sources.read, "read", watch.time_items("decode", sources.read.read)),
         patch.object(
-            sources,
+            schedule,
             "link_earlier_frames",
-            watch.time_calls("flow and mask", sources.link_earlier_frames),
+            watch.time_calls("flow and mask", schedule.link_earlier_frames),
         ),
         patch.object(
             StaticTracker, "track", watch.time_calls("flow and mask", StaticTracker.track)
@@ -201,7 +203,6 @@ def measure_render(settings: dict[str, Any], frames: int, alone: bool) -> dict[s
     wall = sum(taken)
     iterations = sum(e.iterations for e in linked)
     iteration = statistics.fmean(watch.alone) if watch.alone else None
-    stylised = sum(e.seconds for e in watch.frames)
     assert watch.first_step is not None
     return {
         "frames": result.frames,
@@ -217,7 +218,8 @@ def measure_render(settings: dict[str, Any], frames: int, alone: bool) -> dict[s
         else None,
         "frame over iteration": wall / len(linked) / iteration if iteration else None,
         **{name: seconds / result.frames for name, seconds in watch.seconds.items()},
-        "encode": (done - watch.first_step - stylised) / result.frames,
+        # From the last frame on: the first one has been waited for before its step.
+        "encode": (done - watch.last_frame) / result.frames,
         "peak": peak / 1e9,
         "beyond torch": (peak - base) / 1e9,
         "first half": statistics.fmean(taken[: len(taken) // 2 + 1]) if taken else None,

@@ -8,16 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.films import noise, texture
+from tests.helpers.films import Shift, noise, texture
 from vidstyle.frames import Motion, quantise
 from vidstyle.motion.correspondence import link_earlier_frames
 from vidstyle.motion.hold import HoldTracker, record_source
 from vidstyle.motion.static import StaticTracker
 
-
-def no_flow(a: Tensor, b: Tensor) -> Tensor:
-    """Sees no motion."""
-    return torch.zeros(2, *a.shape[1:])
+NO_FLOW = Shift(())
+"""Sees no motion."""
 
 
 def track(
@@ -31,7 +29,7 @@ def track(
     for t in range(1, len(frames)):
         earlier = frames[max(0, t - reach) : t][::-1]
         links.append(
-            link_earlier_frames(frames[t], earlier, no_flow, distances, "plain", tracker=tracker)
+            link_earlier_frames(frames[t], earlier, NO_FLOW, distances, "plain", tracker=tracker)
         )
         records.append(tracker.records[0])
     return links, records
@@ -93,7 +91,7 @@ def test_from_its_last_records_it_goes_on_as_if_it_had_not_stopped(
             tracker.start(quantise(record))
         earlier = frames[begin - reach : begin][::-1]
         motion = link_earlier_frames(
-            frames[begin], earlier, no_flow, distances, "plain", tracker=tracker
+            frames[begin], earlier, NO_FLOW, distances, "plain", tracker=tracker
         )
         assert torch.equal(motion.mask, links[begin - 1].mask)
         assert torch.equal(tracker.records[0], records[begin])
@@ -123,7 +121,7 @@ def test_what_has_changed_a_little_and_then_rests_is_static_before_long(strength
     for t in range(1, until_static + 8):
         regions = static.track(after)
         motion = link_earlier_frames(
-            after, [earlier], no_flow, (1,), "photometric", regions, tracker
+            after, [earlier], NO_FLOW, (1,), "photometric", regions, tracker
         )
         earlier = after
         if t > until_static + 4:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,7 +15,7 @@ from vidstyle.video.probe import probe
 def animation(path: Path, loop: int | None) -> Path:
     """An animation of three frames with this number of repetitions; None: it has none."""
     frames = [Image.new("RGB", (32, 24), (80 * i, 40, 200 - 60 * i)) for i in range(3)]
-    given = {} if loop is None else {"loop": loop}
+    given: dict[str, Any] = {} if loop is None else {"loop": loop}
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100, **given)
     return path
 
