@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from vidstyle.evaluation.edit_list import Transition, count_in_words, list_shots, list_transitions
+from vidstyle.evaluation.edit_list import (
+    Transition,
+    count_in_words,
+    list_shot_starts,
+    list_transitions,
+)
 from vidstyle.motion.edit import Dissolve, Edit, Fade, Flash
 from vidstyle.rendering.layers import FrameRange
 
@@ -18,7 +23,7 @@ EDIT = Edit(
 
 def test_the_whole_source_has_its_own_edit() -> None:
     part = FrameRange(0, 60)
-    assert list_shots(EDIT, part) == (0, 12, 40)
+    assert list_shot_starts(EDIT, part) == (0, 12, 40)
     assert list_transitions(EDIT, part) == (
         Transition("dissolve", 10, 14),
         Transition("flash", 20, 22),
@@ -29,15 +34,15 @@ def test_the_whole_source_has_its_own_edit() -> None:
 
 def test_of_a_part_only_what_is_in_it_is_listed_and_counted_from_its_first_frame() -> None:
     part = FrameRange(13, 35)
-    assert list_shots(EDIT, part) == (0,)
+    assert list_shot_starts(EDIT, part) == (0,)
     assert list_transitions(EDIT, part) == (
         Transition("dissolve", 0, 1),
         Transition("flash", 7, 9),
         Transition("fade", 17, 22),
     )
     assert list_transitions(EDIT, FrameRange(14, 20)) == ()
-    assert list_shots(EDIT, FrameRange(12, 40)) == (0,)
-    assert list_shots(Edit(()), FrameRange(0, 1)) == (0,)
+    assert list_shot_starts(EDIT, FrameRange(12, 40)) == (0,)
+    assert list_shot_starts(Edit(()), FrameRange(0, 1)) == (0,)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.motion.titles import REACH, find_titles
+from vidstyle.motion.titles import TITLE_REACH, find_titles
 
 H, W = 120, 216
 FRAMES = 30
@@ -118,7 +118,7 @@ def scene_without_titles(scene: Scene) -> list[Tensor]:
         return [burn(picture(0, 0, seed=t // 15)) for t in range(FRAMES)]
     if scene == "flat":
         return [torch.full((3, H, W), 0.5)] * FRAMES
-    return film_with_title(0, REACH)[:REACH]
+    return film_with_title(0, TITLE_REACH)[:TITLE_REACH]
 
 
 @pytest.mark.parametrize("scene", Scene.__args__)  # type: ignore[attr-defined]
@@ -134,12 +134,12 @@ def test_the_masks_are_the_same_wherever_the_work_began(start: int, stop: int) -
     film = film_with_title(4, 21, noise=1.0)
     whole, part = list(find_titles(film)), list(find_titles(film[start:stop]))
     assert len(part) == stop - start
-    for t in range(start + REACH, stop - REACH):
+    for t in range(start + TITLE_REACH, stop - TITLE_REACH):
         assert torch.equal(whole[t], part[t - start])
 
 
 def test_a_film_of_one_span_has_its_title_in_all_frames() -> None:
-    film = film_with_title(0, FRAMES)[: REACH + 1]
+    film = film_with_title(0, FRAMES)[: TITLE_REACH + 1]
     assert min(recall(mask) for mask in find_titles(film)) > 0.95
 
 
@@ -153,4 +153,4 @@ def test_masks_come_as_soon_as_the_frames_they_depend_on() -> None:
             yield frame
 
     for t, _ in enumerate(find_titles(frames())):  # type: ignore[arg-type]
-        assert read == min(t + REACH + 1, FRAMES)
+        assert read == min(t + TITLE_REACH + 1, FRAMES)

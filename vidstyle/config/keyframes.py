@@ -11,10 +11,10 @@ from typing import Any
 
 from vidstyle.config.key_times import NUMBER, format_number
 
-FRAME = re.compile(r"\d+", re.ASCII)
-SECONDS = re.compile(rf"(?P<value>{NUMBER})s", re.IGNORECASE | re.ASCII)
+FRAME_PATTERN = re.compile(r"\d+", re.ASCII)
+SECONDS_PATTERN = re.compile(rf"(?P<value>{NUMBER})s", re.IGNORECASE | re.ASCII)
 
-EXAMPLE = "write 120=fixed.png for a frame, counted from 0, or 4.8s=fixed.png for a time"
+HOW_TO_NAME = "write 120=fixed.png for a frame, counted from 0, or 4.8s=fixed.png for a time"
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Keyframe:
 
     def __post_init__(self) -> None:
         if (self.frame is None) == (self.seconds is None):
-            raise ValueError(f"keyframes: {self.path} needs a frame or a time: {EXAMPLE}")
+            raise ValueError(f"keyframes: {self.path} needs a frame or a time: {HOW_TO_NAME}")
         if (self.frame or 0) < 0 or not 0 <= (self.seconds or 0) < math.inf:
-            raise ValueError(f"keyframes: no frame of a video is at {self.place}: {EXAMPLE}")
+            raise ValueError(f"keyframes: no frame of a video is at {self.place}: {HOW_TO_NAME}")
 
     @property
     def place(self) -> str:
@@ -54,14 +54,14 @@ def parse_keyframe(text: str) -> Keyframe:
     place, equals, path = text.partition("=")
     place = place.strip()
     if not equals:
-        raise ValueError(f"keyframes: {text!r} names no frame and its picture: {EXAMPLE}")
+        raise ValueError(f"keyframes: {text!r} names no frame and its picture: {HOW_TO_NAME}")
     if not path.strip():
-        raise ValueError(f"keyframes: {text!r} names no picture: {EXAMPLE}")
-    if FRAME.fullmatch(place):
+        raise ValueError(f"keyframes: {text!r} names no picture: {HOW_TO_NAME}")
+    if FRAME_PATTERN.fullmatch(place):
         return Keyframe(Path(path), frame=int(place))
-    if match := SECONDS.fullmatch(place):
+    if match := SECONDS_PATTERN.fullmatch(place):
         return Keyframe(Path(path), seconds=float(match["value"]))
-    raise ValueError(f"keyframes: {place!r} is neither a frame nor a time: {EXAMPLE}")
+    raise ValueError(f"keyframes: {place!r} is neither a frame nor a time: {HOW_TO_NAME}")
 
 
 def parse_keyframes(given: Any) -> tuple[Keyframe, ...]:
@@ -76,7 +76,7 @@ def parse_keyframes(given: Any) -> tuple[Keyframe, ...]:
     if not isinstance(given, (list, tuple)) or not all(
         isinstance(one, (str, Keyframe)) for one in given
     ):
-        raise ValueError(f"keyframes: {given!r} is no keyframe and no list of such: {EXAMPLE}")
+        raise ValueError(f"keyframes: {given!r} is no keyframe and no list of such: {HOW_TO_NAME}")
     keyframes = tuple(parse_keyframe(one) if isinstance(one, str) else one for one in given)
     check_places(keyframes)
     return keyframes

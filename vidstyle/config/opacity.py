@@ -13,7 +13,7 @@ from vidstyle.config.key_times import NUMBER, find_interval, format_number
 
 OPACITY = re.compile(rf"(?P<value>{NUMBER})(?:@(?P<at>{NUMBER})s?)?", re.IGNORECASE)
 
-EXAMPLE = "write 0.6, or 0.6@3s with a time in seconds"
+OPACITY_EXAMPLE = "write 0.6, or 0.6@3s with a time in seconds"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def parse_opacity(text: str) -> OpacityKey:
     """Read `0.6@3s` as 0.6 at 3 s. Raises ValueError."""
     match = OPACITY.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"opacity: {text!r} is none: {EXAMPLE}")
+        raise ValueError(f"opacity: {text!r} is none: {OPACITY_EXAMPLE}")
     return OpacityKey(float(match["value"]), None if match["at"] is None else float(match["at"]))
 
 
@@ -68,7 +68,7 @@ def read_key(given: Any) -> OpacityKey:
         return parse_opacity(given)
     if isinstance(given, (int, float)) and not isinstance(given, bool):
         return OpacityKey(float(given))
-    raise ValueError(f"opacity: {given!r} is none: {EXAMPLE}")
+    raise ValueError(f"opacity: {given!r} is none: {OPACITY_EXAMPLE}")
 
 
 def check_values(keys: Sequence[OpacityKey]) -> None:
@@ -76,7 +76,7 @@ def check_values(keys: Sequence[OpacityKey]) -> None:
     for key in keys:
         if not 0 <= key.value <= 1:
             value = format_number(key.value)
-            raise ValueError(f"opacity: {value} is not from 0 to 1: {EXAMPLE}")
+            raise ValueError(f"opacity: {value} is not from 0 to 1: {OPACITY_EXAMPLE}")
         if key.at is not None and not 0 <= key.at < math.inf:
             raise ValueError(f"opacity {key} has no time that can be: give one in seconds, as 3s")
     if keys and all(key.value == 0 for key in keys):

@@ -80,7 +80,7 @@ class RenderConfig(RenderFields):
 
     @property
     def shows_source(self) -> bool:
-        """Whether the source shows through the painting at some time."""
+        """True where the source shows through the painting at some time."""
         is_translucent = any(key.value < 1 for key in self.opacity)
         return is_translucent or any(one.is_original for one in self.style)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vidstyle.errors import InputError
 from vidstyle.evaluation.clips import Clip, open_clip, read_images
-from vidstyle.evaluation.edit_list import Transition, list_shots, list_transitions
+from vidstyle.evaluation.edit_list import Transition, list_shot_starts, list_transitions
 from vidstyle.evaluation.measure import SOURCE
 from vidstyle.events import Note, Report
 from vidstyle.motion.bars import BarPrecheck, Bars
@@ -125,7 +125,7 @@ def compare_part(
         clips={SOURCE: clip, **others},
         first=part.first,
         count=len(part),
-        shots=list_shots(source.edit, part),
+        shots=list_shot_starts(source.edit, part),
         transitions=list_transitions(source.edit, part),
         bars=bars,
     )

@@ -39,7 +39,7 @@ class Transition:
         return self.kind != "flash"
 
 
-def list_shots(edit: Edit, part: FrameRange) -> tuple[int, ...]:
+def list_shot_starts(edit: Edit, part: FrameRange) -> tuple[int, ...]:
     """List the first frames of the shots in a part of the source, 0 included."""
     return (0, *(cut - part.first for cut in edit.cuts if part.first < cut < part.stop))
 

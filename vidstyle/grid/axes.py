@@ -21,7 +21,7 @@ MOTION_SETTINGS = frozenset(configs.settings_that_affect(*MOTION_AFFECTING))
 COMPOSITION_SETTINGS = frozenset(configs.settings_that_affect("composition"))
 """Settings of what is done with a painted frame afterwards, which a grid does not."""
 
-UNUSED_SETTINGS = MOTION_SETTINGS | COMPOSITION_SETTINGS
+FILM_SETTINGS = MOTION_SETTINGS | COMPOSITION_SETTINGS
 """A grid leaves these out of its cells, whatever a preset or a file says."""
 
 REASONS_NOT_TO_VARY = {
@@ -133,7 +133,7 @@ def make_cells(settings: Mapping[str, Any], axes: Sequence[Axis]) -> list[Cell]:
     Raises ConfigError where the settings of one cell contradict each other, or two cells would be
     the same.
     """
-    common = {name: value for name, value in settings.items() if name not in UNUSED_SETTINGS}
+    common = {name: value for name, value in settings.items() if name not in FILM_SETTINGS}
     cells = []
     for values in product(*(axis.values for axis in reversed(axes))):
         # The last axis of the product, the columns, varies fastest.

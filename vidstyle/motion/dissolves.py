@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from vidstyle.motion.edit import Dissolve
 from vidstyle.motion.ramps import Ramp, fit_ramp
 from vidstyle.motion.recent_frames import (
-    Picture,
     RecentFrames,
+    SmallPicture,
     correlate,
     find_gradients,
     relight,
@@ -34,10 +34,10 @@ HALF_WIDTHS = np.array([3, 4, 6, 8, 12, 16, 24, 32, 42])
 """Frames from the middle to the frames that are taken for A and B: the shortest dissolve has 4
 frames, the longest about 72."""
 
-REACH = 14
+DISSOLVE_REACH = 14
 """Frames outside of the window that the ends of a dissolve are looked for in."""
 
-DELAY = int(HALF_WIDTHS.max()) + REACH
+DISSOLVE_DELAY = int(HALF_WIDTHS.max()) + DISSOLVE_REACH
 """Frames after a middle that are needed to judge it."""
 
 MAX_SAG = 0.88
@@ -75,7 +75,7 @@ MIN_NOVELTY = 0.03
 MIN_NEW_CONTRAST = 0.6
 """Part of B's squared contrast that light does not explain."""
 
-MAX_RAMP_ERROR = 0.13
+MAX_DISSOLVE_ERROR = 0.13
 """Root mean square of the shares about the ramp."""
 
 MAX_CLEAN_RAMP_ERROR = 0.03
@@ -95,10 +95,10 @@ MAX_WIDENINGS = 4
 """Times that ends are looked for further out: in motion the middle of a dissolve looks like a
 shorter one, and fits better."""
 
-SHORTEST = 3
+SHORTEST_DISSOLVE = 3
 """Frames: two mixed frames at a cut come from a change of the frame rate."""
 
-LONGEST = 90
+LONGEST_DISSOLVE = 90
 """Frames."""
 
 
@@ -117,7 +117,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measures:
-    """What tells a dissolve from motion and from light; see the constants of these names."""
+    """The figures that tell a dissolve from motion and from light; see the constants named so."""
 
     difference: float
     off_line: float
@@ -132,7 +132,7 @@ class Measures:
         """Return whether all that makes a dissolve holds."""
         return (
             self.difference >= MIN_DIFFERENCE
-            and self.ramp_error <= MAX_RAMP_ERROR
+            and self.ramp_error <= MAX_DISSOLVE_ERROR
             and self.off_line <= MAX_OFF_LINE
             and MIN_SAG_RATIO <= self.sag <= MAX_SAG_RATIO
             and self.structure <= MAX_STRUCTURE
@@ -180,14 +180,14 @@ class DissolveFinder:
 
     def advance(self, *, end: bool = False) -> None:
         """Judge the middles whose surroundings are there, or at the `end` of the film all."""
-        while self.middle < len(self.fine) - (0 if end else DELAY):
+        while self.middle < len(self.fine) - (0 if end else DISSOLVE_DELAY):
             candidate = self._judge(self.middle)
             if candidate:
                 self.candidates.append(candidate)
             self.middle += 1
             if self.candidates and (
                 self.middle - self.candidates[-1].middle > 4
-                or self.middle - self.candidates[0].middle > LONGEST
+                or self.middle - self.candidates[0].middle > LONGEST_DISSOLVE
             ):
                 self._settle()
         if end:
@@ -269,11 +269,11 @@ class DissolveFinder:
         high = min(len(self.fine), min((b for b in self.breaks if b > t), default=10**9))
         if not low <= A <= B < high:
             return None
-        weights: Picture | None = None
+        weights: SmallPicture | None = None
         ramp: Ramp | None = None
         for _ in range(3):
-            start = max(low, A - REACH)
-            stop = min(high, B + REACH + 1)
+            start = max(low, A - DISSOLVE_REACH)
+            stop = min(high, B + DISSOLVE_REACH + 1)
             shares = self._estimate_shares(start, stop, A, B, weights)
             firsts = np.arange(start + 1, t + 1)
             stops = np.arange(t, stop)
@@ -281,11 +281,13 @@ class DissolveFinder:
             if joint or weights is not None:
                 rough = np.array(self.roughness[start:stop])
             if weights is not None:
-                slack = min(REACH, 3 + (B - A) // 4)
+                slack = min(DISSOLVE_REACH, 3 + (B - A) // 4)
                 firsts = firsts[np.abs(firsts - 1 - A) <= slack]
                 stops = stops[np.abs(stops - B) <= slack]
-            ramp = fit_ramp(shares, firsts, stops, start=start, shortest=SHORTEST, squares=rough)
-            if ramp is None or ramp.stop - ramp.first > LONGEST:
+            ramp = fit_ramp(
+                shares, firsts, stops, start=start, shortest=SHORTEST_DISSOLVE, squares=rough
+            )
+            if ramp is None or ramp.stop - ramp.first > LONGEST_DISSOLVE:
                 return None
             A = ramp.first - 1
             B = ramp.stop
@@ -296,7 +298,7 @@ class DissolveFinder:
         return self._verify(ramp) if ramp else None
 
     def _estimate_shares(
-        self, start: int, stop: int, A: int, B: int, weights: Picture | None
+        self, start: int, stop: int, A: int, B: int, weights: SmallPicture | None
     ) -> NDArray[np.float64]:
         """Return the shares of B in frames `start` .. `stop` - 1: (S_t - A) W D / (D W D)."""
         first = self.fine.get(A)
@@ -306,9 +308,9 @@ class DissolveFinder:
         shares = S.reshape(len(S), -1) @ WD.ravel() / max(float(np.vdot(D, WD)), 1e-9)
         return shares.astype(np.float64)
 
-    def _find_variance(self, first: int, stop: int) -> Picture:
+    def _find_variance(self, first: int, stop: int) -> SmallPicture:
         """Return each pixel's variance over some frames of one shot."""
-        variance: Picture = self.fine.span(first, stop).var(0)
+        variance: SmallPicture = self.fine.span(first, stop).var(0)
         return variance
 
     def _verify(self, ramp: Ramp) -> Dissolve | None:
@@ -363,7 +365,7 @@ class DissolveFinder:
         )
 
 
-def find_roughness(picture: Picture) -> float:
+def find_roughness(picture: SmallPicture) -> float:
     """Return V, the mean squared difference of neighbours."""
     gradients = find_gradients(picture)
     return float(np.vdot(gradients, gradients)) / gradients.size

@@ -78,17 +78,17 @@ def fit_moments(image: Tensor, other: Tensor, weight: Tensor) -> Exposure:
     mean_o = weighted_mean(other, weight)
     var_i = weighted_mean((image - mean_i).square(), weight)
     var_o = weighted_mean((other - mean_o).square(), weight)
-    gain = ((var_o + TINY) / (var_i + TINY)).sqrt()
+    gain = ((var_o + LEAST_VARIANCE) / (var_i + LEAST_VARIANCE)).sqrt()
     return Exposure(gain, mean_o - gain * mean_i)
 
 
-TINY = 1e-6
+LEAST_VARIANCE = 1e-6
 """Added to both variances: a channel without contrast keeps its own."""
 
 
 def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
     """Average x (c, h, w) over its pixels, weighted by (1, h, w): (c, 1, 1)."""
-    total = weight.sum().clamp_min(TINY)
+    total = weight.sum().clamp_min(LEAST_VARIANCE)
     return (x * weight).sum((1, 2), keepdim=True) / total
 
 

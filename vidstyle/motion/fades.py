@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vidstyle.motion.edit import Fade, Flash
 from vidstyle.motion.ramps import rise
-from vidstyle.motion.recent_frames import Picture, RecentFrames, correlate
+from vidstyle.motion.recent_frames import RecentFrames, SmallPicture, correlate
 
 CENTRE_ROWS = (0.25, 0.7)
 """Part of the height in which contrast is measured: between bars, above subtitles."""
@@ -75,10 +75,10 @@ MAX_FOREIGN_SHARE = 0.004
 MAX_BAR = 0.3
 """Of a side, that bars on each end of it may take."""
 
-SHORTEST = 3
+SHORTEST_FADE = 3
 """Frames that are neither flat nor lit. Compression spreads a cut over one or two."""
 
-LONGEST = 130
+LONGEST_FADE = 130
 """Frames."""
 
 LIT_FRAMES = 10
@@ -87,7 +87,7 @@ LIT_FRAMES = 10
 MIN_GAIN = 0.985
 """Gain from which on a frame is fully lit."""
 
-MAX_RAMP_ERROR = 0.07
+MAX_FADE_ERROR = 0.07
 """Root mean square of the gains about the ramp."""
 
 MIN_LIKENESS = 0.77
@@ -107,7 +107,7 @@ MAX_CONTRAST_ERROR = 0.15
 MIN_LIT_DIFFERENCE = 6.0
 """Mean difference of the lit frame from C, in 1/255."""
 
-DELAY = LONGEST + LIT_FRAMES
+FADE_DELAY = LONGEST_FADE + LIT_FRAMES
 """Frames after a flat frame that are needed to judge the fade-in from it."""
 
 FLAT_FRAMES = 24
@@ -174,7 +174,7 @@ class FadeFinder:
             if self.current.stop - self.current.first == FLAT_FRAMES:
                 self._find_fade_out(self.current)
         self._find_valley(t - VALLEY_REACH)
-        while self.waiting and t - self.waiting[0].stop >= DELAY:
+        while self.waiting and t - self.waiting[0].stop >= FADE_DELAY:
             self._find_fade_in(self.waiting.pop(0))
 
     def finish(self) -> None:
@@ -247,10 +247,10 @@ class FadeFinder:
         ends = not {t, t + 1}.isdisjoint(self.breaks)
         side = max(before, after) if ends else min(before, after)
         if K[t] > MAX_VALLEY * side or any(
-            run.first - SHORTEST <= t <= run.stop + SHORTEST for run in self.runs[-2:]
+            run.first - SHORTEST_FADE <= t <= run.stop + SHORTEST_FADE for run in self.runs[-2:]
         ):
             return
-        if min(K[max(0, t - SHORTEST) : t + 1 + SHORTEST]) <= MAX_FLAT_CONTRAST:
+        if min(K[max(0, t - SHORTEST_FADE) : t + 1 + SHORTEST_FADE]) <= MAX_FLAT_CONTRAST:
             return
         near = self.coarse.span(max(0, t - 1), min(t + 3, len(K)))
         middles = [centre(picture) - centre(picture).mean((0, 1)) for picture in near]
@@ -283,8 +283,8 @@ class FadeFinder:
         else:
             high = min((b for b in self.breaks if b > edge), default=len(self.fine))
             room = min(high, len(self.fine)) - edge
-        room = min(room, LONGEST + LIT_FRAMES)
-        if room < SHORTEST:
+        room = min(room, LONGEST_FADE + LIT_FRAMES)
+        if room < SHORTEST_FADE:
             return None
         S = self.fine.select(self._without_flashes(edge + step * np.arange(room)))
         if flat is None:
@@ -325,12 +325,12 @@ def find_gains(X: NDArray[np.float32], min_lit_likeness: float) -> NDArray[np.fl
     if len(other):
         brightness = brightness[: other[0] + 1]
     length, error = fit_fade(brightness)
-    if length < SHORTEST or error > MAX_RAMP_ERROR:
+    if length < SHORTEST_FADE or error > MAX_FADE_ERROR:
         return None
     lit = brightness[min(length, len(brightness) - 1)]
     gains: NDArray[np.float64] = np.maximum.accumulate(brightness[:length] / lit)
     gains = gains[: int(np.searchsorted(gains, MIN_GAIN))]
-    if lit < MIN_LIT_DIFFERENCE or ((gains > 0.04) & (gains < 0.96)).sum() < SHORTEST:
+    if lit < MIN_LIT_DIFFERENCE or ((gains > 0.04) & (gains < 0.96)).sum() < SHORTEST_FADE:
         return None
     shown = gains > MIN_SHOWN
     steps = likeness[: len(gains)][shown[: len(likeness)]]
@@ -353,7 +353,7 @@ def fit_fade(brightness: NDArray[np.float64]) -> tuple[int, float]:
     have begun before.
     """
     best = (0, np.inf)
-    for length in range(SHORTEST, min(len(brightness), LONGEST) + 1):
+    for length in range(SHORTEST_FADE, min(len(brightness), LONGEST_FADE) + 1):
         curve = brightness[: length + LIT_FRAMES]
         for missing in (0, 1, 2):
             x = (np.arange(len(curve)) + 1 + missing) / (length + 1 + missing)
@@ -366,7 +366,7 @@ def fit_fade(brightness: NDArray[np.float64]) -> tuple[int, float]:
     return best
 
 
-def extrapolate(nearest: Picture, next_nearest: Picture) -> Picture:
+def extrapolate(nearest: SmallPicture, next_nearest: SmallPicture) -> SmallPicture:
     """Return what a fade leads to, from its two frames next to that: S_1 - C = k (S_2 - C), and k
     from the contrast of their middles.
     """
@@ -376,7 +376,7 @@ def extrapolate(nearest: Picture, next_nearest: Picture) -> Picture:
     return np.clip((nearest - k * next_nearest) / (1 - k), 0, 255)
 
 
-def centre(picture: Picture) -> Picture:
+def centre(picture: SmallPicture) -> SmallPicture:
     """Return the middle of a picture, which neither bars nor subtitles reach."""
     height = picture.shape[0]
     width = picture.shape[1]
@@ -388,19 +388,19 @@ def centre(picture: Picture) -> Picture:
     ]
 
 
-def find_contrast(picture: Picture) -> float:
+def find_contrast(picture: SmallPicture) -> float:
     """Return the root mean square from the mean colour, in 1/255, over the middle of a picture."""
     middle = centre(picture)
     return float(np.sqrt(np.mean((middle - middle.mean((0, 1))) ** 2)))
 
 
-def find_foreign(picture: Picture, colour: NDArray[np.float32]) -> NDArray[np.bool_]:
+def find_foreign(picture: SmallPicture, colour: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return True (h, w) where a picture has not this colour."""
     foreign: NDArray[np.bool_] = np.abs(picture - colour).max(2) > COLOUR_TOLERANCE
     return foreign
 
 
-def trim_bars(picture: Picture, foreign: NDArray[np.bool_]) -> tuple[slice, slice]:
+def trim_bars(picture: SmallPicture, foreign: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Return the rows and columns between bars: edges, each of one other colour."""
     slices = []
     for axis in (0, 1):

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from vidstyle.motion.edit import Flash
 from vidstyle.motion.recent_frames import (
-    Picture,
     RecentFrames,
+    SmallPicture,
     correlate,
     find_gradients,
     relight,
@@ -85,7 +85,7 @@ class FlashFinder:
         return float(np.abs(self.coarse.get(t) - self.coarse.get(s)).mean())
 
 
-def is_relit(before: Picture, after: Picture) -> bool:
+def is_relit(before: SmallPicture, after: SmallPicture) -> bool:
     """Return whether a frame is the one before in another light: other gains, another offset or
     another colour, and the same edges, where neither is clipped.
     """

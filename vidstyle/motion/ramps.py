@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Curve = NDArray[np.float64]
+ShareCurve = NDArray[np.float64]
 
 
-def rise(x: Curve, eased: bool) -> Curve:
+def rise(x: ShareCurve, eased: bool) -> ShareCurve:
     """Return how far a ramp has come at `x`: 0 at 0 and below, 1 at 1 and above.
 
     It is x where it is linear, and 3x^2 - 2x^3 (smoothstep) where it is eased: editors offer both,
@@ -36,20 +36,20 @@ class Ramp:
     error: float
     height: float
 
-    def levels(self, frames: NDArray[np.int_]) -> Curve:
+    def levels(self, frames: NDArray[np.int_]) -> ShareCurve:
         """Return the ramp at these frames."""
         n = self.stop - self.first + 1
         return rise((frames - (self.first - 1)) / n, self.eased)
 
 
 def fit_ramp(
-    curve: Curve,
+    curve: ShareCurve,
     firsts: NDArray[np.int_],
     stops: NDArray[np.int_],
     *,
     start: int = 0,
     shortest: int = 1,
-    squares: Curve | None = None,
+    squares: ShareCurve | None = None,
 ) -> Ramp | None:
     """Fit curve[i] = p + q ramp(start + i) by least squares, over p, q, the ramp's ends and its
     shape.
@@ -97,7 +97,7 @@ def fit_ramp(
     return best
 
 
-def leave_of_squares(levels: Curve, squares: Curve) -> Curve:
+def leave_of_squares(levels: ShareCurve, squares: ShareCurve) -> ShareCurve:
     """Return the part of a curve's variance that (1 - a)^2 u + a^2 v + a(1 - a) w leaves, with the
     best u, v, w, for each row of levels a, (m, n) -> (m,).
     """
@@ -108,5 +108,5 @@ def leave_of_squares(levels: Curve, squares: Curve) -> Curve:
     left = squares @ squares - (weights * product).sum(1)
     variance = max(float(((squares - squares.mean()) ** 2).sum()), 1e-9)
     # Nothing is known to a thousandth.
-    part: Curve = np.maximum(left / variance, 1e-3)
+    part: ShareCurve = np.maximum(left / variance, 1e-3)
     return part

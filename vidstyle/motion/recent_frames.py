@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.float32]
+SmallPicture = NDArray[np.float32]
 """(h, w, 3) RGB in units of 1/255; a stack of them is (n, h, w, 3)."""
 
 
@@ -25,7 +25,7 @@ class RecentFrames:
     def __init__(self, long_side: int) -> None:
         self.long_side = long_side
         self.count = 0
-        self.ring: Picture | None = None
+        self.ring: SmallPicture | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -35,7 +35,7 @@ class RecentFrames:
         """The first frame that is still there."""
         return max(0, self.count - self.CAPACITY)
 
-    def add(self, picture: NDArray[np.uint8] | Picture) -> Picture:
+    def add(self, picture: NDArray[np.uint8] | SmallPicture) -> SmallPicture:
         """Shrink the next frame, (h, w, 3), keep it, and return it."""
         height = picture.shape[0]
         width = picture.shape[1]
@@ -48,23 +48,23 @@ class RecentFrames:
         self.count += 1
         return small
 
-    def get(self, t: int) -> Picture:
+    def get(self, t: int) -> SmallPicture:
         """Return frame `t`, which must be one of the last `CAPACITY`."""
-        picture: Picture = self.span(t, t + 1)[0]
+        picture: SmallPicture = self.span(t, t + 1)[0]
         return picture
 
-    def span(self, first: int, stop: int) -> Picture:
+    def span(self, first: int, stop: int) -> SmallPicture:
         """Return the frames `first` .. `stop` - 1, a copy."""
         return self.select(np.arange(first, stop))
 
-    def select(self, frames: NDArray[np.int_]) -> Picture:
+    def select(self, frames: NDArray[np.int_]) -> SmallPicture:
         """Return the frames of these numbers, a copy."""
         if self.ring is None or frames.min() < self.oldest or frames.max() >= self.count:
             raise IndexError("a frame that is not kept")
         return np.stack([self.ring[t] for t in frames % self.CAPACITY])
 
 
-def find_gradients(picture: Picture) -> NDArray[np.float32]:
+def find_gradients(picture: SmallPicture) -> NDArray[np.float32]:
     """Return the differences of neighbours across and down, (2, h - 1, w - 1, 3)."""
     across = np.diff(picture, axis=1)[:-1]
     down = np.diff(picture, axis=0)[:, :-1]
@@ -77,7 +77,7 @@ def correlate(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(np.vdot(a, b)) / length if length > 0 else 0.0
 
 
-def relight(one: Picture, other: Picture) -> float:
+def relight(one: SmallPicture, other: SmallPicture) -> float:
     """Return |other - (gain one + offset)|^2 with each channel's best gain and offset: what is left
     of a picture when another is given its light.
     """

@@ -37,7 +37,7 @@ SPAN = 13
 HALF_SPAN = SPAN // 2 + 1
 """Both halves have the frame in the middle."""
 
-REACH = SPAN - 1
+TITLE_REACH = SPAN - 1
 """Frames before and after frame t that its mask depends on. Whoever begins as many earlier gets the
 masks that he gets from the first frame on."""
 
@@ -77,9 +77,9 @@ def find_titles(frames: Iterable[Tensor]) -> Iterator[Tensor]:
     """Yield for each frame (3, H, W), in order, a mask (1, H, W) in [0, 1]: 1 where it shows a
     title and should be left as in the source.
 
-    The mask of frame t is read off once frame t + `REACH` has come; it depends on the frames
-    t - `REACH` .. t + `REACH` alone, as far as there are such. Masks are on the device of the
-    frames.
+    The mask of frame t is read off once frame t + `TITLE_REACH` has come; it depends on the frames
+    t - `TITLE_REACH` .. t + `TITLE_REACH` alone, as far as there are such. Masks are on the device
+    of the frames.
     """
     letters: deque[NDArray[np.uint8] | None] = deque([None] * SPAN, maxlen=SPAN)
     waiting: deque[Tensor] = deque()

@@ -45,7 +45,7 @@ def layer_label(job: Job, layer: Layer, fingerprint: str) -> str:
 
 
 def opacity_of(job: Job, index: int) -> float:
-    """How much of the paint covers a frame, 0 to 1."""
+    """Return the share of the paint in a frame, 0 to 1."""
     time = job.timeline.pts[job.part.first + index] * job.timeline.time_base
     return job.config.opacity_at(time)
 
@@ -145,7 +145,7 @@ def composed_frames(
 
 @dataclass(frozen=True)
 class SourceParts:
-    """What a finished frame has of its source, each (c, H, W); None where it is not needed.
+    """The parts of its source that a finished frame has, each (c, H, W); None where not needed.
 
     Args:
         image: the source frame.
@@ -190,7 +190,9 @@ def decode_with_titles(
                 yield index, image, None
         return
     # A mask depends on the frames around.
-    reach = range(max(0, first - titles.REACH), min(job.frame_count, stop + titles.REACH))
+    reach = range(
+        max(0, first - titles.TITLE_REACH), min(job.frame_count, stop + titles.TITLE_REACH)
+    )
     waiting: deque[tuple[int, Tensor]] = deque()
 
     def remember(decoded: Iterable[tuple[int, Tensor]]) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""What a render makes of its input as a film: its bars, the frames that the user has painted, and
+"""The input of a render as a film: its bars, the frames that the user has painted, and
 whether its end leads to its beginning.
 """
 
@@ -65,12 +65,12 @@ def find_film_bars(source: Source, size: tuple[int, int], scanned: Scan, part: F
 
     def frames() -> Generator[Tensor, None, None]:
         for index in indices:
-            yield decode_frame(source, size, scanned, index)
+            yield decode_single_frame(source, size, scanned, index)
 
     return find_bars(frames())
 
 
-def decode_frame(source: Source, size: tuple[int, int], scanned: Scan, index: int) -> Tensor:
+def decode_single_frame(source: Source, size: tuple[int, int], scanned: Scan, index: int) -> Tensor:
     """Decode one frame of the file at the `size` (width, height) of the render, (3, H, W)."""
     decoder = read.read(source, size, index, index + 1, scanned.seek_index)
     with contextlib.closing(decoder) as decoded:
@@ -87,7 +87,7 @@ def leads_to_first(request: Request, scanned: Scan, part: FrameRange) -> bool:
         return False
     differences = ContentDifference()
     for index in (part.stop - 1, part.first):
-        frame = decode_frame(request.source, request.size, scanned, index)
+        frame = decode_single_frame(request.source, request.size, scanned, index)
         scale = min(1.0, SEAM_SIDE / max(frame.shape[1:]))
         size = [max(1, round(n * scale)) for n in frame.shape[1:]]
         small = F.interpolate(frame[None], size, mode="area")[0]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-CLIPPED = 0.02
+CLIPPED_MARGIN = 0.02
 """Values this near to 0 or 1 may have been cut off, and tell nothing of the light."""
 
 LEAST_UNCLIPPED_SHARE = 0.05
@@ -39,7 +39,7 @@ def light_as(image: Tensor, source: Tensor, lit: Tensor) -> Tensor:
     """
     channels = []
     for x, s, y in zip(image, source, lit, strict=True):
-        inside = (y > CLIPPED) & (y < 1 - CLIPPED)
+        inside = (y > CLIPPED_MARGIN) & (y < 1 - CLIPPED_MARGIN)
         if float(inside.float().mean()) < LEAST_UNCLIPPED_SHARE:
             channels.append(torch.full_like(x, float(y.mean())))
             continue

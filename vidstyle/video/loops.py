@@ -1,4 +1,4 @@
-"""Whether an animation is shown again and again, as its file says."""
+"""The repetitions of an animation, as its file gives them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,117 @@
+"""The links of the frames of a layer, made in the order in which the frames are painted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from vidstyle.motion.correspondence import link_earlier_frames
+from vidstyle.motion.hold import HoldTracker, record_source
+from vidstyle.motion.static import StaticTracker
+from vidstyle.rendering.sources import style_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vidstyle.frames import Motion
+    from vidstyle.motion.flow import Flow
+    from vidstyle.rendering.job import Job
+    from vidstyle.storage.frame_store import FrameStore
+
+KEPT_RECORDS = 8
+"""Records that are kept beyond those that the next frame needs: frames may be on their way."""
+
+
+class FrameLinker:
+    """Links the frames of a layer, in the order in which they are painted, each to those before it.
+
+    Args:
+        records: keeps what the last frames were painted from.
+    """
+
+    def __init__(self, job: Job, flow: Flow, records: FrameStore) -> None:
+        config = job.config
+        self.job = job
+        self.flow = flow
+        self.records = records
+        self.distances = config.distances
+        self.reach = config.distances[-1]
+        self.needs_motion = job.engine.needs_motion
+        self.track_static = config.rest == "hold" and self.needs_motion
+        self.static = StaticTracker(config.frames_until_static)
+        self.hold = HoldTracker(self.reach)
+        self.earlier: deque[Tensor] = deque(maxlen=self.reach)  # source frames, the last one first
+        self.known: set[int] = set()
+        """Frames whose records are on the disk, so that their links are not needed."""
+
+    def first_needed(self, order: Sequence[int], position: int) -> int:
+        """Choose the position in the painting order from which frames must be looked at for the one
+        at `position` to be linked.
+        """
+        if not self.needs_motion:
+            return max(0, position - 1)
+        before = list(order[max(0, position - self.reach) : position])
+        if before and not self.records.missing_frames(before):
+            self.known = set(order[:position])
+            # What is static depends on the whole layer so far.
+            return 0 if self.track_static else max(0, position - self.reach)
+        return 0
+
+    def start(self, index: int, image: Tensor) -> None:
+        """Take the first frame."""
+        if self.track_static:
+            self.static.track(image)
+        self.earlier.appendleft(image)
+        if self.needs_motion:
+            self.hold.start(record_source(image))
+            self.keep(index, 0)
+
+    def link(self, index: int, image: Tensor, direction: int) -> tuple[Motion | None, bool]:
+        """Link the next frame to those before it; return the link, and whether the frame repeats
+        the one before. There is no link to frames whose links are not needed.
+        """
+        before = self.earlier[0] if self.earlier else None
+        is_repeat = repeats(self.job, index, image, before, direction)
+        motion = None
+        regions = self.static.track(image) if self.track_static and not is_repeat else None
+        if index in self.known:
+            if not self.records.missing_frames([index]):
+                self.hold.start(self.records.load(index).to(image))
+        elif is_repeat and self.needs_motion:
+            self.hold.start(self.hold.records[0])
+            self.keep(index, direction)
+        elif self.needs_motion:
+            config = self.job.config
+            motion = link_earlier_frames(
+                image, self.earlier, self.flow, self.distances, config.mask, regions, self.hold
+            )
+            self.keep(index, direction)
+        self.earlier.appendleft(image)
+        return motion, is_repeat
+
+    def keep(self, index: int, direction: int) -> None:
+        """Write the record of the frame, and remove one that is needed no longer."""
+        self.records.open()
+        self.records.save(index, self.hold.records[0])
+        if direction:
+            self.records.delete_frames([index - direction * (self.reach + KEPT_RECORDS)])
+
+
+def repeats(job: Job, index: int, image: Tensor, before: Tensor | None, direction: int) -> bool:
+    """Tell whether a frame (3, H, W) is the one before it once more, to be painted in the same
+    style.
+
+    Args:
+        before: (3, H, W), the source frame `index` - `direction`.
+    """
+    if before is None or (job.label_maps is not None and job.label_maps.fixed is None):
+        return False
+    if image is not before and not torch.equal(image, before):
+        return False
+    style = style_of(job, index)
+    # What comes before the last frame of a loop, backward, is the first one.
+    other = (index - direction) % job.frame_count
+    return not style.transition and style == style_of(job, other)
