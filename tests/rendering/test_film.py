@@ -49,7 +49,8 @@ def keyframes_of(
     )
     request = inspect(config)
     timeline = prepare(inspect(config.model_copy(update={"keyframes": ()}))).timeline
-    return find_keyframes(request, timeline, film.edit, part or FrameRange(0, len(timeline)))
+    part = part or FrameRange(0, len(timeline))
+    return find_keyframes(config, request.size, timeline, film.edit, part)
 
 
 @pytest.mark.parametrize(
