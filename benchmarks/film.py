@@ -14,7 +14,7 @@ import argparse
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,18 @@ Film = NDArray[np.float32]
 WINDOW = 64
 """Side in pixels of the windows whose content distance is compared."""
 
+Rows = Iterable[dict[str, Any]]
+"""A line of figures for each film."""
+
+CLIP_FRAMES = {
+    "bedroom_960x540.mp4": 92,
+    "cups_1280x720_audio.mp4": 122,
+    "wolf_512x512.mp4": 40,
+    "nasa_320x180_two_video_streams_audio.mp4": 100,
+    "carphone_176x144_sar128-117.mp4": 118,
+}
+"""The frames that may be taken of each clip."""
+
 AFTER = 6
 """Frames after a transition at which nothing of the shot before may be left."""
 
@@ -71,6 +83,8 @@ class Bench:
     settings: dict[str, Any]
     network: Network
     sheets: Path | None = None
+    pairs: int = len(PAIRS)
+    lengths: tuple[int, ...] = LENGTHS
     flow: DIS = field(default_factory=DIS)
     models: Models = field(default_factory=Models)
 
@@ -132,8 +146,8 @@ class Bench:
         a, b = (torch.from_numpy(source[i]).float() for i in (t, s))
         flow = self.flow(a, b)
         mask = metrics.reliable_pixels(flow, self.flow(b, a))
-        images = (torch.from_numpy(film[i]).float() for i in (t, s))
-        return metrics.warping_error(*images, flow, mask) or 0.0
+        later, earlier = (torch.from_numpy(film[i]).float() for i in (t, s))
+        return metrics.warping_error(later, earlier, flow, mask) or 0.0
 
     def sheet(self, name: str, source: Film, film: Film, indices: Sequence[int]) -> None:
         """Write source above, result below, and the change from the frame before, enlarged."""
@@ -163,39 +177,39 @@ def mix(before: Film, after: Film, length: int) -> tuple[Film, NDArray[np.float6
     return film.astype(np.float32), shares
 
 
-def dissolves(bench: Bench) -> list[dict[str, Any]]:
-    """Dissolves between four pairs of clips: what is left of the first shot, and pops."""
-    rows = []
-    for one, other in PAIRS:
-        for length in LENGTHS:
-            before = bench.clip(one, 12 + length)
-            after = bench.clip(other, length + 14) if "wolf" not in other else None
-            after = bench.clip(other, min(40, length + 14)) if after is None else after
-            if len(after) < length + AFTER + 2:
+def dissolves(bench: Bench) -> Rows:
+    """Dissolves between pairs of clips: what is left of the first shot, and pops."""
+    for one, other in PAIRS[: bench.pairs]:
+        longest = max(bench.lengths)
+        before = bench.clip(one, min(CLIP_FRAMES[one], 12 + longest))
+        after = bench.clip(other, min(CLIP_FRAMES[other], longest + AFTER + 8))
+        name = f"dissolve_{one.split('_')[0]}_{other.split('_')[0]}"
+        # The frames of a shot do not depend on those after them.
+        alone = bench.render(f"{name}_alone", after).frames
+        for length in bench.lengths:
+            if len(before) < 12 + length or len(after) < length + AFTER + 2:
                 continue
-            film, _ = mix(before, after, length)
-            name = f"dissolve_{one.split('_')[0]}_{other.split('_')[0]}_{length}"
-            rendered = bench.render(name, film).frames
-            alone = bench.render(f"{name}_alone", after).frames
+            film, _ = mix(before[-12 - length :], after[: length + AFTER + 8], length)
+            rendered = bench.render(f"{name}_{length}", film).frames
             end = 12 + length
             t = end + AFTER
             c = bench.content(rendered[t], film[t])
-            c_alone = bench.content(alone[t - 12], after[t - 12])
             worst = bench.worst_content(rendered[t], film[t])
-            worst_alone = bench.worst_content(alone[t - 12], after[t - 12])
             errors = [bench.error(film, rendered, i, i - 1) for i in range(1, len(film))]
-            ordinary = [e for i, e in enumerate(errors, 1) if i < 12 or i > end]
-            rows.append(
-                {
-                    "case": name,
-                    "c": c / c_alone,
-                    "worst window": worst / worst_alone,
-                    "first / median": errors[11] / float(np.median(ordinary)),
-                    "last / median": errors[end - 1] / float(np.median(ordinary)),
-                }
-            )
-            bench.sheet(name, film, rendered, np.linspace(10, t, 8).round().astype(int).tolist())
-    return rows
+            own = [bench.error(film, film, i, i - 1) for i in range(1, len(film))]
+            ordinary = float(np.median([e for i, e in enumerate(errors, 1) if i < 12 or i > end]))
+            calm = float(np.median([e for i, e in enumerate(own, 1) if i < 12 or i > end]))
+            yield {
+                "case": f"{name}_{length}",
+                "c": c / bench.content(alone[t - 12], after[t - 12]),
+                "worst window": worst / bench.worst_content(alone[t - 12], after[t - 12]),
+                "first / median": errors[11] / ordinary,
+                "last / median": errors[end - 1] / ordinary,
+                "source first / median": own[11] / calm,
+                "source last / median": own[end - 1] / calm,
+            }
+            shown = np.linspace(10, t, 8).round().astype(int).tolist()
+            bench.sheet(f"{name}_{length}", film, rendered, shown)
 
 
 def luminance(film: Film) -> NDArray[np.float64]:
@@ -204,9 +218,8 @@ def luminance(film: Film) -> NDArray[np.float64]:
     return np.asarray((film * weights).sum(1).mean((1, 2)))
 
 
-def fades(bench: Bench) -> list[dict[str, Any]]:
+def fades(bench: Bench) -> Rows:
     """Fades from black and to white: brightness, black, and what they leave behind."""
-    rows = []
     for name in ("bedroom_960x540.mp4", "cups_1280x720_audio.mp4"):
         for colour in (0.0, 1.0):
             clip = bench.clip(name, 40)
@@ -221,7 +234,7 @@ def fades(bench: Bench) -> list[dict[str, Any]]:
                 sides = [luminance(x if colour == 0 else 1 - x) for x in (film, rendered)]
                 relative = [side / side[full].mean() for side in sides]
                 t = 15 + AFTER if way == "in" else 24 - AFTER
-                rows.append(
+                yield (
                     {
                         "case": case,
                         "luminance off by": float(np.abs(relative[1] - relative[0]).max()),
@@ -230,12 +243,10 @@ def fades(bench: Bench) -> list[dict[str, Any]]:
                     }
                 )
                 bench.sheet(case, film, rendered, [0, 3, 6, 10, 14, 15, 20, 26, 33, 39])
-    return rows
 
 
-def flashes(bench: Bench) -> list[dict[str, Any]]:
+def flashes(bench: Bench) -> Rows:
     """One and three overexposed frames: the picture before and after."""
-    rows = []
     for name in ("bedroom_960x540.mp4", "cups_1280x720_audio.mp4"):
         clip = bench.clip(name, 24)
         plain = bench.render(f"plain_{name[:4]}", clip).frames
@@ -247,14 +258,12 @@ def flashes(bench: Bench) -> list[dict[str, Any]]:
             after = 10 + length
             with_flash = bench.error(film, rendered, after, 9)
             without = bench.error(clip, plain, after, 9)
-            rows.append({"case": case, "error": with_flash / without})
+            yield ({"case": case, "error": with_flash / without})
             bench.sheet(case, film, rendered, [8, 9, 10, 11, 12, 13, 14, 18])
-    return rows
 
 
-def lights(bench: Bench) -> list[dict[str, Any]]:
+def lights(bench: Bench) -> Rows:
     """Light that changes slowly, or is switched: the picture follows, and does not pop."""
-    rows = []
     clip = bench.clip("bedroom_960x540.mp4", 64)
     plain = bench.render("plain_light", clip).frames
     slow = np.concatenate([np.ones(6), np.linspace(1, 0.3, 48), np.full(10, 0.3)])
@@ -273,12 +282,11 @@ def lights(bench: Bench) -> list[dict[str, Any]]:
             row[f"c at {t} without"] = bench.content(plain[t], clip[t]) / bench.content(
                 lit, clip[t]
             )
-        rows.append(row)
+        yield row
         bench.sheet(f"light_{case}", film, rendered, [5, 15, 23, 24, 25, 30, 45, 63])
-    return rows
 
 
-def visits(bench: Bench) -> list[dict[str, Any]]:
+def visits(bench: Bench) -> Rows:
     """A camera that goes back and forth over the same ground ten times."""
     width, height = bench.size
     source = probe(bench.clips / "bedroom_960x540.mp4")
@@ -294,7 +302,6 @@ def visits(bench: Bench) -> list[dict[str, Any]]:
         pictures.append(small + noise.normal(0, 2 / 255, small.shape))
     film = np.stack(pictures).transpose(0, 3, 1, 2).clip(0, 1).astype(np.float32)
     rendered = bench.render("visits", film).frames
-    rows = []
     for phase in (15, 30, 45):
         figures = []
         for t in (phase, 540 + phase):
@@ -307,14 +314,11 @@ def visits(bench: Bench) -> list[dict[str, Any]]:
                     "c": bench.content(rendered[t], film[t]),
                 }
             )
-        rows.append(
-            {"case": f"visits_{phase}", **{k: figures[1][k] / v for k, v in figures[0].items()}}
-        )
+        yield ({"case": f"visits_{phase}", **{k: figures[1][k] / v for k, v in figures[0].items()}})
     bench.sheet("visits", film, rendered, [15, 30, 45, 285, 315, 555, 570, 585])
-    return rows
 
 
-def bars(bench: Bench) -> list[dict[str, Any]]:
+def bars(bench: Bench) -> Rows:
     """Letterbox bars: untouched, and the inside as the cropped clip."""
     clip = bench.clip("bedroom_960x540.mp4", 20)
     edge = bench.size[1] // 8 // 2 * 2
@@ -338,7 +342,7 @@ def bars(bench: Bench) -> list[dict[str, Any]]:
     return [{"case": "bars", "touched by": float(touched), "c": float(c[0] / c[1])}]
 
 
-def repeats(bench: Bench) -> list[dict[str, Any]]:
+def repeats(bench: Bench) -> Rows:
     """A cartoon on twos: every frame twice."""
     film = np.repeat(bench.clip("bedroom_960x540.mp4", 12), 2, axis=0)
     rendered = bench.render("repeats", film)
@@ -350,21 +354,19 @@ def repeats(bench: Bench) -> list[dict[str, Any]]:
     return [{"case": "repeats", "equal": equal, "time": float(share)}]
 
 
-def loops(bench: Bench) -> list[dict[str, Any]]:
+def loops(bench: Bench) -> Rows:
     """A clip forth and back, closed: the seam."""
     clip = bench.clip("bedroom_960x540.mp4", 24)
     film = np.concatenate([clip, clip[-2:0:-1]])
-    rows = []
     for case, loop in (("loop", True), ("loop_open", False)):
         rendered = bench.render(case, film, loop=loop).frames
         errors = [bench.error(film, rendered, i, i - 1) for i in range(1, len(film))]
         seam = bench.error(film, rendered, 0, len(film) - 1)
-        rows.append({"case": case, "seam / median": seam / float(np.median(errors))})
+        yield ({"case": case, "seam / median": seam / float(np.median(errors))})
         bench.sheet(case, film, rendered, [-3, -2, -1, 0, 1, 2])
-    return rows
 
 
-def keyframes(bench: Bench) -> list[dict[str, Any]]:
+def keyframes(bench: Bench) -> Rows:
     """Two frames that the user has painted: given, and met without a jump."""
     clip = bench.clip("bedroom_960x540.mp4", 48)
     first = bench.render("keys_0", clip).frames
@@ -391,7 +393,7 @@ def keyframes(bench: Bench) -> list[dict[str, Any]]:
     ]
 
 
-CASES: dict[str, Callable[[Bench], list[dict[str, Any]]]] = {
+CASES: dict[str, Callable[[Bench], Rows]] = {
     "dissolve": dissolves,
     "fade": fades,
     "flash": flashes,
@@ -412,6 +414,8 @@ def main() -> None:
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--pairs", type=int, default=len(PAIRS))
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--weights-dir", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
@@ -423,7 +427,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         size = (args.width, args.width * 9 // 16 // 2 * 2)
         work = Path(folder)
-        bench = Bench(args.clips, args.style, size, work, settings, network, args.sheets)
+        lengths = tuple(args.lengths)
+        shared = (args.sheets, args.pairs, lengths)
+        bench = Bench(args.clips, args.style, size, work, settings, network, *shared)
         for case in args.cases.split(","):
             for row in CASES[case](bench):
                 figures = (
