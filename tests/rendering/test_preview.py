@@ -43,7 +43,7 @@ from vidstyle.rendering.layer_render import render_layer
 from vidstyle.rendering.loop import FrameCounter
 from vidstyle.rendering.models import RenderTools
 from vidstyle.rendering.prepare import inspect, prepare
-from vidstyle.rendering.preview import Preview, choose_seconds, preview, refuse_foreign
+from vidstyle.rendering.preview import Preview, choose_seconds, preview, reduce_job, refuse_foreign
 from vidstyle.rendering.schedule import plan_layer
 from vidstyle.rendering.sources import read_style_images
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
@@ -343,6 +343,16 @@ def test_a_preview_needs_the_disk_for_its_own_frames_alone(
     with pytest.raises(DiskSpaceError):
         pipeline.render(settings())
     assert preview(settings(duration=0.2)).frames == 2
+
+
+def test_keyframes_are_those_of_the_part(settings: Settings, tmp_path: Path) -> None:
+    given = tmp_path / "given.png"
+    cv2.imwrite(str(given), np.full((32, 48, 3), 200, np.uint8))
+    keyframes = [f"1={given}", f"5={given}", f"9={given}"]
+    small = settings(keyframes=keyframes, start=0.4, duration=0.4)
+    job, _ = reduce_job(small, tmp_path / "clip.mp4")
+    assert (job.part.first, job.part.stop) == (4, 8)
+    assert [one.index for one in job.keyframes] == [1]
 
 
 def test_an_animation_gets_a_clip(settings: Settings, film: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests.helpers.edited_films import (
     pan,
     prepare_film,
     render_film,
+    save_picture,
 )
 from tests.helpers.films import texture
 from tests.helpers.renders import Watch, frames_of
@@ -312,6 +313,28 @@ def test_a_repeat_is_a_copy_without_an_iteration_backward_as_well(
     assert all(iterations[index] for index in (10, 7, 9, 12, 18))
     made = pictures(job)
     assert all(torch.equal(made[i], made[i + 1]) for i in range(0, 20, 2))
+
+
+@pytest.mark.parametrize("name", ["loop", "fade-in", "dissolve"])
+def test_labels_that_move_go_with_the_film(name: str, tmp_path: Path, painting: Path) -> None:
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for index in range(len(FILMS[name].frames)):
+        label = torch.zeros(3, *SIZE)
+        label[:, :, : 20 + index] = 1
+        save_picture(labels / f"{index:04d}.png", label)
+    half = torch.zeros(3, 40, 48)
+    half[:, :, :24] = 1
+    regions = (labels, save_picture(tmp_path / "half.png", half))
+    job = prepare_film(FILMS[name].with_settings(regions=regions), tmp_path, painting)
+    asked = Asked()
+    render_film(job, asked)
+    frames = frames_of(job.delivery.path)
+    assert len(frames) == job.frame_count
+    shutil.rmtree(state_folder(job.delivery.path))
+    interrupt_film(job, asked.count // 2)
+    render_film(job)
+    assert frames_of(job.delivery.path) == frames
 
 
 def test_a_single_frame_of_a_dissolve_can_be_rendered(tmp_path: Path, painting: Path) -> None:

@@ -116,6 +116,10 @@ def region_masks(
         fixed = job.bars.crop(job.label_maps.fixed)
         yield itertools.repeat(lambda: fixed, len(indices))
         return
+    if indices.stop > job.frame_count:
+        # The anchor of a loop, after the last frame, is not painted.
+        yield itertools.repeat(None, len(indices))
+        return
     offset = job.part.first
     if indices.step > 0:
         frames = job.label_maps.frames(offset + indices.start, offset + indices.stop)
