@@ -168,7 +168,7 @@ def source_frames(
         yield from ((index, SourceParts()) for index in indices)
         return
     # The flash that the first one may be in has a frame before it.
-    first = max(0, min(needing[0], flashes.get(needing[0], needing[0])))
+    first = max(-job.part.first, min(needing[0], flashes.get(needing[0], needing[0])))
     yield from ((index, SourceParts()) for index in indices if index < first)
     waiting = {index for index in indices if index >= first}
     before: Tensor | None = None

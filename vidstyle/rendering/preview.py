@@ -188,9 +188,6 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
         config=small,
         keyframes=keyframes,
         part=part,
-        keyframes=tuple(
-            replace(one, index=one.index - part.first) for one in job.keyframes if one.index in part
-        ),
         delivery=plan_clip(job, clip, config.named_after),
         label_maps=label_maps,
         discards_other_frames=True,
