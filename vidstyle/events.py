@@ -52,6 +52,14 @@ class Encoding:
 
 
 @dataclass(frozen=True)
+class Composing:
+    """`done` of `total` frames have been put together from what was painted."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Measured:
     """The measurement has taken `done` of `total` frames; 0 before the first one."""
 
@@ -76,7 +84,7 @@ class Download:
     total: int
 
 
-Event = Started | FrameDone | Encoding | Measured | Download | Note
+Event = Started | FrameDone | Composing | Encoding | Measured | Download | Note
 
 Report = Callable[[Event], None]
 """Receives every event of a render or a measurement."""

@@ -47,10 +47,10 @@ def keyframes_of(
         folder / "out.mkv",
         keyframes=keyframes,
     )
-    request = inspect(config)
+    inspect(config)
     timeline = prepare(inspect(config.model_copy(update={"keyframes": ()}))).timeline
     part = part or FrameRange(0, len(timeline))
-    return find_keyframes(config, request.size, timeline, film.edit, part)
+    return find_keyframes(config, timeline, film.edit, part)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Protocol
 
-from vidstyle.events import Download, Encoding, Event, Measured, Note, Report, Started
+from vidstyle.events import Composing, Download, Encoding, Event, Measured, Note, Report, Started
 from vidstyle.units import clock_time, counted
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Lines:
             self.last_line_at = self.clock()
             if isinstance(event, Encoding):
                 self.print_line(f"encoded {event.done}/{event.total}")
+            elif isinstance(event, Composing):
+                self.print_line(f"put together {event.done}/{event.total}")
             elif isinstance(event, Measured):
                 self.print_line(f"measured {event.done}/{event.total}")
             elif isinstance(event, Download):
@@ -144,6 +146,8 @@ class Bar:
             self.show_progress(f"downloading {event.name}", event.done, event.total)
         elif isinstance(event, Encoding):
             self.show_progress("encoding", event.done, event.total)
+        elif isinstance(event, Composing):
+            self.show_progress("putting together", event.done, event.total)
         elif isinstance(event, Measured):
             self.show_progress("measuring", event.done, event.total)
         else:

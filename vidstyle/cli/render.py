@@ -177,6 +177,8 @@ def print_shots(path: Path, *, as_json: bool) -> None:
     from vidstyle.rendering.shot_list import list_shots
 
     shots = list_shots(Path(path))
+    for warning in shots.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(json.dumps(asdict(shots)) if as_json else shots.text())
 
 

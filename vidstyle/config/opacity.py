@@ -54,9 +54,9 @@ def parse_opacities(given: Any) -> tuple[OpacityKey, ...]:
     ones = given if isinstance(given, (list, tuple)) else [given]
     keys = [read_key(one) for one in ones]
     check_values(keys)
+    check_times(keys)
     if all(key.value == 1 for key in keys):
         return ()
-    check_times(keys)
     return tuple(sorted(keys, key=lambda key: key.at or 0.0))
 
 

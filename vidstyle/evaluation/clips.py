@@ -141,10 +141,10 @@ def read_label(frame: Path, fingerprint: str) -> str | None:
 
     The label is the fingerprint alone where the frame was painted as a whole. Where the frame was
     put together from layers, bars or titles, or stands for a picture of the user's, 16 hex digits
-    for these come after it, and in a loop the word "loop".
+    for these come after it.
     """
     label, _, _ = png16.label_of(frame).rpartition(" ")
-    belongs = re.fullmatch(rf"{re.escape(fingerprint)}(-[0-9a-f]{{16}}|-loop)?", label)
+    belongs = re.fullmatch(rf"{re.escape(fingerprint)}(-[0-9a-f]{{16}})?", label)
     return label if belongs else None
 
 

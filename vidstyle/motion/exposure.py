@@ -21,6 +21,9 @@ mean difference without it. What moves, or comes in, is not explained by a gain.
 OUTLIER_FACTOR = 2.5
 """Pixels whose difference is more than so many medians are left out: something moves there."""
 
+MIN_COMPARABLE = 0.5
+"""The weight from which on a pixel says how far differences go."""
+
 ROUNDS = 3
 """Rounds of fitting without the outliers of the round before."""
 
@@ -54,21 +57,23 @@ def estimate_exposure(image: Tensor, other: Tensor, mask: Tensor | None = None) 
     if float(weight.mean()) < 1 / 16:
         return None
     before = weighted_mean((other - image).abs().sum(0, keepdim=True), weight)
-    kept = weight
+    inliers = weight
     exposure = None
     for _ in range(ROUNDS):
-        exposure = fit_moments(image, other, kept)
-        left = (other - exposure.apply(image)).abs().sum(0, keepdim=True)  # (1, h, w)
-        limit = OUTLIER_FACTOR * left[weight > 0.5].median() if bool((weight > 0.5).any()) else 0.0
-        kept = weight * (left <= limit)
-        if float(kept.mean()) < 1 / 16:
+        exposure = fit_moments(image, other, inliers)
+        residual = (other - exposure.apply(image)).abs().sum(0, keepdim=True)  # (1, h, w)
+        limit = (
+            OUTLIER_FACTOR * residual[weight > 0.5].median() if bool((weight > 0.5).any()) else 0.0
+        )
+        inliers = weight * (residual <= limit)
+        if float(inliers.mean()) < 1 / 16:
             return None
     assert exposure is not None
     gain = exposure.gain
     if not bool(((gain >= 1 / MAX_GAIN) & (gain <= MAX_GAIN)).all()):
         return None
-    left = (other - exposure.apply(image)).abs().sum(0, keepdim=True)
-    after = weighted_mean(left, weight)
+    residual = (other - exposure.apply(image)).abs().sum(0, keepdim=True)
+    after = weighted_mean(residual, weight)
     return exposure if float(after) <= EXPLAINED_SHARE * float(before) else None
 
 

@@ -111,7 +111,7 @@ class HoldTracker:
         self.records: list[Tensor] = []  # of the last frames, the latest first
         self.present: Tensor | None = None
         self.expected: dict[int, Tensor] = {}
-        self.kept: dict[int, Tensor] = {}
+        self.record_shares: dict[int, Tensor] = {}
 
     def start(self, record: Tensor) -> None:
         """Take the record of a frame that comes next; of the first one, or from a file."""
@@ -121,7 +121,7 @@ class HoldTracker:
         """Begin with the next source frame (3, H, W)."""
         self.present = record_source(frame)
         self.expected = {}
-        self.kept = {}
+        self.record_shares = {}
 
     def trust(self, j: int, motion: Motion) -> Tensor:
         """Return h (1, H, W) for the link to the frame j before: how far what it holds is still
@@ -137,7 +137,7 @@ class HoldTracker:
         self.expected[j] = expected
         h = fade_out(lab_distance(self.present, expected))
         # k / h, for `advance` has c h.
-        self.kept[j] = (1 - (1 - h) ** RECORD_LAG) / h.clamp_min(1e-3)
+        self.record_shares[j] = (1 - (1 - h) ** RECORD_LAG) / h.clamp_min(1e-3)
         full = motion.mask.shape[1:]
         if tuple(full) == size:
             return h
@@ -148,9 +148,9 @@ class HoldTracker:
         nothing from the frame j before.
         """
         if bool(pixels.any()):
-            size = tuple(self.kept[j].shape[1:])
-            share = shrink_mask(pixels.to(self.kept[j]), (size[0], size[1]))
-            self.kept[j] = self.kept[j] * (1 - share)
+            size = tuple(self.record_shares[j].shape[1:])
+            share = shrink_mask(pixels.to(self.record_shares[j]), (size[0], size[1]))
+            self.record_shares[j] = self.record_shares[j] * (1 - share)
 
     def advance(self, weights: Mapping[int, Tensor]) -> Tensor:
         """Carry the record on, and return it, (3, h, w).
@@ -162,7 +162,7 @@ class HoldTracker:
         record = self.present
         size = (int(record.shape[1]), int(record.shape[2]))
         for j, weight in weights.items():
-            share = (self.strength * self.kept[j] * shrink_mask(weight, size)).clamp(0, 1)
+            share = (self.strength * self.record_shares[j] * shrink_mask(weight, size)).clamp(0, 1)
             record = record + share * (self.expected[j] - self.present)
         record = quantise(record)
         self.start(record)

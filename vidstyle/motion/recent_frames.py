@@ -40,7 +40,8 @@ class RecentFrames:
         height = picture.shape[0]
         width = picture.shape[1]
         scale = min(1.0, self.long_side / max(height, width))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        # Two pixels at least, or there is no gradient.
+        size = (max(2, round(width * scale)), max(2, round(height * scale)))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         if self.ring is None:
             self.ring = np.zeros((self.CAPACITY, *small.shape), np.float32)

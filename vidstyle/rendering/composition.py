@@ -15,10 +15,18 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from vidstyle.events import Composing, Report, silent
 from vidstyle.frames import quantise
 from vidstyle.motion import titles
 from vidstyle.rendering.sources import decode_images, read_keyframe
-from vidstyle.stylize.composition import fade_to_colour, light_as, mix_layers
+from vidstyle.stylize.composition import (
+    fade_to_colour,
+    find_foreign_to_fade,
+    light_as,
+    mix_layers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,12 +40,13 @@ if TYPE_CHECKING:
 
 
 def layer_label(job: Job, layer: Layer, fingerprint: str) -> str:
-    """The label of the frames of a layer: those that a picture of the user's decides have its
-    digest in it, so that all others are kept when it changes. A loop has that of the layer that it
-    leads to.
+    """The label of the frames of a layer: those that a picture of the user's decides have it and
+    its frame in it, so that all others are kept when it changes. A loop has that of the layer that
+    it leads to.
     """
     if layer.keyframe is not None:
-        return f"{fingerprint}-{layer.keyframe.digest[:16]}"
+        text = f"{layer.keyframe.index} {layer.keyframe.digest}"
+        return f"{fingerprint}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     if layer.is_loop:
         first_layer, _ = job.layer_plan.shares(0)[0]
         return f"{layer_label(job, first_layer, fingerprint)}-loop"
@@ -101,6 +110,7 @@ def needs_source(job: Job, index: int) -> bool:
         not job.bars.is_empty
         or job.config.keep_titles
         or index in job.layer_plan.flashes
+        or index in job.layer_plan.fades
         or opacity_of(job, index) < 1
     )
 
@@ -111,6 +121,7 @@ def compose_missing(
     final: FrameStore,
     paints: Mapping[int, PaintStore],
     refuse_stopped: Callable[[], None],
+    report: Report = silent,
 ) -> None:
     """Make those of these finished frames that are missing and whose layers are painted.
 
@@ -125,9 +136,10 @@ def compose_missing(
     ]
     missing = final.missing_frames(wanted)
     with contextlib.closing(composed_frames(job, missing, paints)) as frames:
-        for index, image in frames:
+        for done, (index, image) in enumerate(frames, 1):
             refuse_stopped()
             final.save(index, image)
+            report(Composing(done, len(missing)))
 
 
 def composed_frames(
@@ -137,7 +149,8 @@ def composed_frames(
     given = {layer.anchor: layer.keyframe for layer in job.layers if layer.keyframe}
     with contextlib.closing(source_frames(job, indices)) as sources:
         for index, parts in sources:
-            if keyframe := given.get(index):
+            keyframe = given.get(index)
+            if keyframe and opacity_of(job, index) == 1 and not job.config.keep_titles:
                 yield index, quantise(read_keyframe(job, keyframe))
             else:
                 yield index, compose(job, index, paints, parts)
@@ -218,6 +231,10 @@ def compose(job: Job, index: int, paints: Mapping[int, PaintStore], source: Sour
     if source.image is None:
         return quantise(image)
     inside = job.bars.crop(source.image)
+    if index in plan.fades:
+        # Letters over a fade stay: it cannot have made them.
+        foreign = find_foreign_to_fade(inside, *plan.fades[index])
+        image = torch.lerp(image, inside, foreign.expand_as(inside))
     if index in plan.flashes and source.before is not None:
         image = light_as(image, job.bars.crop(source.before), inside)
     opacity = opacity_of(job, index)

@@ -42,14 +42,15 @@ class LinkedFrames:
     """Notes how many iterations the linked frames of a preview got; passes every event on."""
 
     def __init__(self, job: Job, report: Report) -> None:
-        self.first_frames = {layer.anchor for layer in job.layers}
+        # What is made by itself, and what costs nothing, is counted apart.
+        self.uncounted = {layer.anchor for layer in job.layers} | job.repeats
         self.expected = job.engine.work(job.size, first=False).iterations
         self.is_adaptive = job.config.budget == "adaptive" and job.config.passes == 1
         self.report = report
         self.iterations: list[int] = []
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, FrameDone) and event.frame not in self.first_frames:
+        if isinstance(event, FrameDone) and event.frame not in self.uncounted:
             self.iterations.append(event.iterations)
         self.report(event)
 
@@ -201,14 +202,15 @@ def count_work(job: Job) -> RenderAmounts:
     """Count the work of a render of the whole input."""
     config = job.config
     frames = len(job.timeline)
+    # Those of the preview are counted from its own first frame.
+    whole = replace(job, part=FrameRange(0, frames), keyframes=())
     if not job.engine.needs_motion:
-        return RenderAmounts(frames, 0, 0, frames)
-    whole = replace(job, part=FrameRange(0, frames))
+        return RenderAmounts(frames - len(whole.repeats), 0, 0, frames)
     lengths = [len(layer.frames) for layer in whole.layers]
     links = sum(max(0, length - j) for length in lengths for j in config.distances)
     if config.passes == 1:
         written = sum(lengths)
-        painted = max(len(lengths), written - whole.repeat_count)
+        painted = max(len(lengths), written - len(whole.repeats))
         links = links * painted // max(1, written)
         return RenderAmounts(len(lengths), painted - len(lengths), links, written)
     later = config.passes - 1

@@ -18,10 +18,13 @@ from vidstyle.motion.bars import Bars, find_bars
 from vidstyle.motion.shots import ContentDifference
 from vidstyle.rendering.layers import FrameRange, KeyframeImage
 from vidstyle.storage.atomic import sha256
+from vidstyle.storage.record import state_folder
 from vidstyle.video import read
 from vidstyle.video.loops import is_looping
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from vidstyle.config.keyframes import Keyframe
@@ -46,13 +49,13 @@ def refuse_unmoving(config: RenderConfig, source: Source) -> None:
     """Raise ConfigError where something is asked for that only a film has."""
     if source.kind != "image":
         return
-    asked = {
+    film_settings = {
         "--keep-titles": config.keep_titles,
         "--loop": config.loop,
         "--keyframe": config.keyframes,
         "--opacity with times": any(key.at is not None for key in config.opacity),
     }
-    for flag, is_given in asked.items():
+    for flag, is_given in film_settings.items():
         if is_given:
             why = f"{source.path} is an image, and {flag} is for a video"
             raise ConfigError("an image does not move", why, f"leave {flag} out")
@@ -105,9 +108,26 @@ def note_loop(config: RenderConfig, *, is_loop: bool) -> list[Note]:
     return []
 
 
+def check_keyframe_files(config: RenderConfig, size: tuple[int, int], output: Path) -> None:
+    """Raise StyleError where the picture of a keyframe cannot be read or has not `size` (width,
+    height), and ConfigError where it lies among the files of the render.
+    """
+    folder = state_folder(output)
+    for one in config.keyframes:
+        if folder.resolve() in one.path.resolve().parents:
+            why = f"what lies in {folder} is written and removed by the render"
+            hint = "copy it to another folder, and name it there"
+            raise ConfigError(f"keyframe {one.path} is a file of this render", why, hint)
+        image = read.read_image(one.path, StyleError)
+        width, height = size
+        if tuple(image.shape[1:]) != (height, width):
+            own = f"it has {image.shape[2]}x{image.shape[1]} pixels"
+            hint = f"save it with {width}x{height}, the size of the render (--size)"
+            raise StyleError(f"keyframe {one.path} does not fit", own, hint)
+
+
 def find_keyframes(
     config: RenderConfig,
-    size: tuple[int, int],
     timeline: Timeline,
     edit: Edit,
     part: FrameRange,
@@ -117,13 +137,12 @@ def find_keyframes(
     """Find the frames of the render that the user has painted, in order.
 
     Args:
-        size: (width, height) of the render.
-        is_preview: pictures may have another size, and be of frames that are not rendered.
+        is_preview: keyframes of frames that are not rendered are left out, and not refused.
 
     Raises ConfigError where a frame is not rendered, named twice, or not painted as a whole, and
     StyleError where a picture cannot be read or has another size.
     """
-    found: dict[int, KeyframeImage] = {}
+    images: dict[int, KeyframeImage] = {}
     for one in config.keyframes:
         in_file = frame_of(one, timeline)
         if is_preview and in_file not in part:
@@ -133,17 +152,11 @@ def find_keyframes(
             raise ConfigError(f"keyframe {one} is not in the part to render", shown, KEYFRAME_HINT)
         refuse_transition(one, in_file, edit, part)
         index = in_file - part.first
-        if index in found:
-            why = f"{found[index].path} is it, too"
+        if index in images:
+            why = f"{images[index].path} is it, too"
             raise ConfigError(f"keyframe {one} names frame {in_file} again", why, KEYFRAME_HINT)
-        image = read.read_image(one.path, StyleError)
-        width, height = size
-        if tuple(image.shape[1:]) != (height, width) and not is_preview:
-            own = f"it has {image.shape[2]}x{image.shape[1]} pixels"
-            hint = f"save it with {width}x{height}, the size of the render (--size)"
-            raise StyleError(f"keyframe {one.path} does not fit", own, hint)
-        found[index] = KeyframeImage(index, one.path, sha256(one.path))
-    return tuple(found[index] for index in sorted(found))
+        images[index] = KeyframeImage(index, one.path, sha256(one.path))
+    return tuple(images[index] for index in sorted(images))
 
 
 KEYFRAME_HINT = "name a frame by its number in the input, from 0, or by its time as in 4.8s"

@@ -30,7 +30,7 @@ def known_early(request: Request | Job) -> dict[str, Any]:
         digests = [sha256(path) for path in config.style_files]
         parts["style"] = style_images.style_fingerprint_parts(config.style, digests)
     parts |= config.picture_settings()
-    for name in (*SECONDS, "loop"):  # what these choose is known later
+    for name in (*SECONDS, "loop", "bars"):  # what these choose is known later
         parts.pop(name, None)
     if config.regions:
         parts["regions"] = [label_digest(path) for path in config.regions]

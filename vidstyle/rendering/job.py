@@ -135,10 +135,16 @@ class Job:
         return self.layer_plan.layers
 
     @property
-    def repeat_count(self) -> int:
-        """The number of frames that repeat the one before, bit for bit: they cost a copy."""
+    def repeats(self) -> frozenset[int]:
+        """The frames that repeat the one before, bit for bit, and are to be painted alike: they
+        cost a copy.
+        """
+        has_moving_style = any(one.at is not None for one in self.config.style)
+        has_moving_labels = self.label_maps is not None and self.label_maps.fixed is None
+        if has_moving_style or has_moving_labels:
+            return frozenset()
         checksums = self.seek.checksums[self.part.first : self.part.stop]
-        return sum(a == b for a, b in itertools.pairwise(checksums))
+        return frozenset(i for i, (a, b) in enumerate(itertools.pairwise(checksums), 1) if a == b)
 
     @property
     def paint_size(self) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidstyle.motion.hold import record_size
@@ -70,18 +71,31 @@ class LayerFiles:
         path = self.folder / f"hold.{self.suffix}"
         return FrameStore(path, f"{self.fingerprint}-hold{number}", size)
 
-    def adopt(self) -> None:
-        """Move painted frames to where they belong now: a render may have got other settings of
-        composition, under which they are finished, or are not any more.
+    def misplaced_frames(self) -> list[int]:
+        """List the painted frames that do not lie where they belong: a render may have got other
+        settings of composition, under which they are finished, or are not any more.
         """
         own = self.paint.unfinished
+        misplaced = []
         for index in self.layer.frames.indices:
             final_path = self.final.frame_path(index)
             own_path = own.frame_path(index)
             if self.is_finished(index):
                 if own_path.exists() and png16.has_label(own_path, self.label, index):
-                    own_path.replace(final_path)
+                    misplaced.append(index)
             elif not own_path.exists() and png16.has_label(final_path, self.label, index):
+                misplaced.append(index)
+        return misplaced
+
+    def adopt(self) -> None:
+        """Move them to where they belong."""
+        own = self.paint.unfinished
+        for index in self.misplaced_frames():
+            final_path = self.final.frame_path(index)
+            own_path = own.frame_path(index)
+            if self.is_finished(index):
+                own_path.replace(final_path)
+            else:
                 own.open()
                 final_path.replace(own_path)
 
@@ -92,7 +106,13 @@ class LayerFiles:
 
     def delete_working_files(self) -> None:
         """Remove all that its frames were made from."""
-        for path in self.folder.glob(f"frames.*.{self.suffix}"):
-            shutil.rmtree(path, ignore_errors=True)
+        for number in range(1, self.job.config.passes):
+            self.pass_paint(number).finished.delete()
         self.sources.delete()
+        shutil.rmtree(self.dissolve_folder, ignore_errors=True)
         self.records(1).delete()
+
+    @property
+    def dissolve_folder(self) -> Path:
+        """The folder in which a dissolve is taken apart."""
+        return self.sources.path.with_name(f"{self.sources.path.name}.dissolve")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vidstyle.errors import LockedError
 from vidstyle.events import Note, Report, Started, Stop
 from vidstyle.machine.allocator import spare_memory
 from vidstyle.machine.device import deterministic
@@ -44,30 +45,53 @@ def render_missing(
         spare_memory(sparing=job.memory.tile > 0)
         files = [LayerFiles(job, layer, store) for layer in layers]
         for one in files:
-            one.adopt()
+            adopt_frames(one)
         works = [plan_layer(job, one) for one in files]
         check_left(job, works, store, report)
         tools = build_tools(job, models) if any(work.passes for work in works) else None
         # The first frame's time begins here: models are no part of it.
         counter = begin_counting(job, works, report, stop)
-        painted: dict[int, PaintStore] = {}
+        paints: dict[int, PaintStore] = {}
+        uncomposed: list[LayerWork] = []
         for work in works:
             if tools:
                 render_layer(job, work, tools, store, counter, watcher)
-            painted[work.layer.anchor] = work.files.paint
-            indices = work.layer.frames.indices
-            compose_missing(job, indices, store.final, painted, counter.refuse_stopped)
-            if not job.config.keep_frames:
-                delete_composed(job, works, work.layer.frames.first)
+            paints[work.layer.anchor] = work.files.paint
+            compose_missing(
+                job,
+                work.layer.frames.indices,
+                store.final,
+                paints,
+                counter.refuse_stopped,
+                report,
+            )
+            uncomposed = [one for one in (*uncomposed, work) if not delete_composed(job, one)]
     return counter.seconds
 
 
-def delete_composed(job: Job, works: Sequence[LayerWork], before: int) -> None:
-    """Remove the paint of layers that end before a frame: it is in the finished frames."""
-    for work in works:
-        is_needed = job.is_loop and 0 in work.layer.frames
-        if work.layer.frames.stop <= before and not is_needed:
-            work.files.paint.unfinished.delete()
+def delete_composed(job: Job, work: LayerWork) -> bool:
+    """Remove the paint of a layer that is in finished frames; tell whether it is gone, or was never
+    apart from them.
+    """
+    paint = work.files.paint.unfinished
+    is_needed = job.config.keep_frames or (job.is_loop and 0 in work.layer.frames)
+    composed = [i for i in work.layer.frames.indices if not work.files.is_finished(i)]
+    if is_needed or not composed or not paint.path.exists():
+        return not composed
+    if work.files.final.missing_frames(composed):
+        return False
+    paint.delete()
+    return True
+
+
+def adopt_frames(files: LayerFiles) -> None:
+    """Move painted frames to where they belong now.
+
+    Raises LockedError while another process renders the layer.
+    """
+    if files.misplaced_frames():
+        with lock_shot(files.folder, files.layer.anchor):
+            files.adopt()
 
 
 def check_left(job: Job, works: Sequence[LayerWork], store: Checkpoint, report: Report) -> None:
@@ -75,7 +99,7 @@ def check_left(job: Job, works: Sequence[LayerWork], store: Checkpoint, report: 
     config = job.config
     frames = sum(len(work.layer.frames) for work in works)
     missing = sum(work.missing_of_last_pass(config.passes) for work in works)
-    check_space(job, missing)
+    check_space(job, missing, len({index for work in works for index in work.uncomposed}))
     passes = f" in {config.passes} passes" if config.passes > 1 else ""
     store.log(
         f"rendering {missing} of {frames} frames of {config.input} as {store.fingerprint}{passes}"
@@ -90,7 +114,7 @@ def begin_counting(
 ) -> FrameCounter:
     """Report the begin, and count and time frames from now on."""
     passes = job.config.passes
-    total = passes * sum(len(work.layer.frames) + work.layer.is_loop for work in works)
+    total = passes * sum(len(work.layer.frames) for work in works)
     done = total - sum(work.frame_count for work in works)
     report(Started(total, done, *job.size))
     return FrameCounter(total, done, report, stop, passes)
@@ -114,7 +138,9 @@ def render_layer(
     """
     passes = job.config.passes
     if not work.passes:
+        work.files.delete_working_files()
         return
+    refuse_missing_first_frame(job, work)
     with lock_shot(store.folder, work.layer.anchor):
         counted = work.frame_count
         # Another process may have rendered the layer since.
@@ -136,6 +162,19 @@ def render_layer(
             with prefetch_for(device, schedule) as prefetched:
                 run_schedule(prefetched, tools.stylizer, counter, watcher)
         work.files.delete_working_files()
+
+
+def refuse_missing_first_frame(job: Job, work: LayerWork) -> None:
+    """Raise LockedError where a loop begins with a frame that is not painted yet."""
+    if not work.layer.is_loop:
+        return
+    first_layer, _ = job.layer_plan.shares(0)[0]
+    if LayerFiles(job, first_layer, work.files.store).paint.missing_frames([0]):
+        raise LockedError(
+            "the end of the loop cannot be painted yet",
+            "it leads to the first frame, which is not there",
+            "render the first layer before, or wait for the process that does",
+        )
 
 
 def describe_pass(job: Job, layer: Layer, number: int, description: str) -> str:

@@ -13,6 +13,7 @@ frame's paint.
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -219,8 +220,14 @@ def plan_layers(
     be told apart: the frame is painted as it is.
     """
     plan = plan_shots(edit, count, part, keyframes, is_loop=is_loop)
-    if len({layer.anchor for layer in plan.layers}) < len(plan.layers):
-        plan = plan_shots(replace(edit, dissolves=()), count, part, keyframes, is_loop=is_loop)
+    anchors = [layer.anchor + part.first for layer in plan.layers]
+    twice = {anchor for anchor, count in Counter(anchors).items() if count > 1}
+    if twice:
+        dissolves = tuple(
+            one for one in edit.dissolves if not any(one.first <= i < one.stop for i in twice)
+        )
+        edit = replace(edit, dissolves=dissolves)
+        plan = plan_shots(edit, count, part, keyframes, is_loop=is_loop)
     return plan
 
 

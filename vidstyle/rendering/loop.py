@@ -101,6 +101,7 @@ class FinishedFrame:
     iterations: int
     seconds: float
     target: PaintStore
+    is_counted: bool = True
 
 
 class FrameWriter:
@@ -139,7 +140,8 @@ class FrameWriter:
                 # A later frame may have found room: it is not reported, and the next run finds it.
                 self.waiting.clear()
                 raise
-            self.counter.add(frame)
+            if frame.is_counted:
+                self.counter.add(frame)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.pool.shutdown(wait=True)
@@ -175,7 +177,8 @@ def run_schedule(
                 # Or what the coarse scales have freed stays with this process, in pieces.
                 return_memory()
             writer.save(
-                FinishedFrame(last, step.iterations, counter.lap(), work.target), step.image
+                FinishedFrame(last, step.iterations, counter.lap(), work.target, work.is_counted),
+                step.image,
             )
             if watcher:
                 watcher.finish(work, step)

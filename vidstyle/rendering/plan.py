@@ -163,7 +163,7 @@ def plan_render(config: RenderConfig) -> Plan:
         width=job.size[0],
         height=job.size[1],
         shots=tuple(shot.first for shot in job.shots),
-        repeats=job.repeat_count,
+        repeats=len(job.repeats),
         codec=job.delivery.codec,
         styles=tuple(map(str, config.style)),
         steering={

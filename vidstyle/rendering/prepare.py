@@ -7,6 +7,7 @@ decodes the input once, for its exact times, its shots and its damage.
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from vidstyle.events import Note
 from vidstyle.machine import disk
 from vidstyle.machine.device import choose_device
 from vidstyle.motion.bars import BarPrecheck, Bars
+from vidstyle.motion.edit import Edit
 from vidstyle.motion.transitions import EditDetector
 from vidstyle.rendering import film, fingerprint_parts, memory, trace
 from vidstyle.rendering.composition import is_plain
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
     from vidstyle.frames import Timeline
     from vidstyle.machine.device import ComputeDevice
-    from vidstyle.rendering.layers import Layer
     from vidstyle.rendering.memory import MemoryFit
     from vidstyle.stylize.engine import Engine
     from vidstyle.video.delivery import Delivery
@@ -67,7 +68,7 @@ def inspect(config: RenderConfig) -> Request:
         check_texture_input(source)
     check_style_times(config.style, source)
     film.refuse_unmoving(config, source)
-    for path in (*config.style_files, *(one.path for one in config.keyframes)):
+    for path in config.style_files:
         read.read_image(path, StyleError)
     size = read.fit(source.width, source.height, config.size)
     delivery = plan_output(config, source, size)
@@ -76,6 +77,7 @@ def inspect(config: RenderConfig) -> Request:
     if config.trace:
         made_from = (config.input, *config.protected_files)
         trace.check_trace(delivery.path, made_from, overwrite=config.overwrite)
+    film.check_keyframe_files(config, size, delivery.path)
     fit = fit_memory(config, engine, size, device, delivery.path)
     label_maps = None
     if config.regions:
@@ -114,13 +116,14 @@ def prepare(request: Request) -> Job:
     colours = oklab.StatisticsCollector()
 
     def look(thumbnail: NDArray[np.uint8]) -> None:
-        detector.add(thumbnail)
-        bar_check.add(thumbnail)
+        if request.source.kind != "image":
+            detector.add(thumbnail)
+            bar_check.add(thumbnail)
         if config.keep_colors == "match":
             colours.add(torch.tensor(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
 
     scanned = scan(request.source, look)
-    edit = detector.finish()
+    edit = detector.finish() if request.source.kind != "image" else Edit((0,))
     notes = list(request.notes)
     if scanned.missing:
         there = len(scanned.timeline)
@@ -157,7 +160,7 @@ def prepare(request: Request) -> Job:
         label_maps=request.label_maps,
         notes=tuple(notes),
         bars=bars,
-        keyframes=film.find_keyframes(config, request.size, scanned.timeline, edit, part),
+        keyframes=film.find_keyframes(config, scanned.timeline, edit, part),
         is_loop=is_loop,
     )
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
@@ -284,33 +287,52 @@ def note_unseen_styles(
     ]
 
 
-def disk_needed(job: Job, missing: int) -> int:
-    """Bytes that the render still takes when so many frames of the output are missing."""
+def disk_needed(job: Job, missing: int, uncomposed: int = 0) -> int:
+    """Bytes that the render still takes.
+
+    Args:
+        missing: frames that are still to be painted.
+        uncomposed: frames that are still to be put together from paint.
+    """
     passes = job.config.passes
     longest = max(len(layer.frames) for layer in job.layers)
+    written = missing + uncomposed
     if missing and passes > 1:  # earlier passes and the source come as well
         most = disk.max_checkpoints(job.frame_count, passes, longest)
-        missing = max(missing, most - count_frame_files(job.delivery.path))
-    elif missing:  # paint that is not the finished frame, and sources that are needed twice
-        missing += max(count_working_frames(job, layer) for layer in job.layers)
-        if job.config.keep_frames:
-            missing += sum(not is_plain(job, index) for index in range(job.frame_count))
+        written = max(missing, most - count_frame_files(job.delivery.path)) + uncomposed
+    if missing:
+        written += count_working_frames(job)
     # The traced frame has a picture for its start, and one for the result.
     traced = job.config.first_iterations + 2 if missing and job.config.trace else 0
-    return disk.needed_bytes(job.size, job.frame_count, missing + traced, job.delivery.codec)
+    return disk.needed_bytes(job.size, job.frame_count, written + traced, job.delivery.codec)
 
 
-def count_working_frames(job: Job, layer: Layer) -> int:
-    """Count the frames of a layer that lie on the disk in addition to the finished ones."""
-    composed = sum(not is_plain(job, index) for index in layer.frames.indices)
-    dissolving = sum(job.layer_plan.dissolve_at(i) is not None for i in layer.frames.indices)
-    return composed + len(layer.backward) + 3 * dissolving
+def count_working_frames(job: Job) -> int:
+    """Count the files of frames that lie on the disk at most in addition to the finished ones: the
+    paint of two layers, and of the one that a loop leads to, and sources that are needed twice.
+    """
+    composed = [
+        sum(not is_plain(job, index) for index in layer.frames.indices) for layer in job.layers
+    ]
+    if job.config.keep_frames:
+        paint = sum(composed)
+    else:
+        paint = (
+            max(a + b for a, b in itertools.pairwise([*composed, 0])) + job.is_loop * composed[0]
+        )
+    sources = max(
+        len(layer.backward)
+        + 3 * sum(job.layer_plan.dissolve_at(index) is not None for index in layer.frames.indices)
+        for layer in job.layers
+    )
+    return paint + sources
 
 
-def check_space(job: Job, missing: int) -> None:
-    """Raise DiskSpaceError when the disk is too small, unless told to go on."""
+def check_space(job: Job, missing: int, uncomposed: int = 0) -> None:
+    """Raise DiskSpaceError when the disk is too small, unless told to go on; see `disk_needed`."""
     if not job.config.force:
-        disk.refuse_small_disk(disk_needed(job, missing), missing, job.delivery.path.parent)
+        needed = disk_needed(job, missing, uncomposed)
+        disk.refuse_small_disk(needed, missing + uncomposed, job.delivery.path.parent)
 
 
 def refuse_promised_size(request: Request) -> None:

@@ -121,7 +121,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_st
     if seconds is not None and result.rendered:
         # Never less than at the preview's size, with half the iterations.
         seconds = max(seconds, seconds_each * frame_count)
-    whole = replace(job, part=FrameRange(0, frame_count))
+    whole = replace(job, part=FrameRange(0, frame_count), keyframes=())
     longest_shot = max(len(layer.frames) for layer in whole.layers)
     stored = disk.max_checkpoints(frame_count, config.passes, longest_shot)
     return Preview(
@@ -182,7 +182,7 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
     if config.regions:  # there need be labels for this part alone
         label_maps = LabelMaps(config.regions, job.size, must_be_fixed=config.passes > 1)
         label_maps.check_length(part.stop)
-    keyframes = find_keyframes(small, job.size, job.timeline, job.edit, part, is_preview=True)
+    keyframes = find_keyframes(small, job.timeline, job.edit, part, is_preview=True)
     part_job = replace(
         job,
         config=small,

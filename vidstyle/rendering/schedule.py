@@ -59,6 +59,7 @@ class Work:
         temporal_loss: whether a frame of a later pass is also held to its neighbour by the temporal
             loss.
         given: (3, H, W), the stylised frame itself, where it need not be made.
+        is_counted: whether it is a frame of the render; the anchor of a loop is none.
         is_repeat: the frame is its predecessor once more, pixel for pixel.
         reach: how many frames back links go.
     """
@@ -70,6 +71,7 @@ class Work:
     previous_pass: Tensor | None = None
     temporal_loss: bool = False
     given: Tensor | None = None
+    is_counted: bool = True
     is_repeat: bool = False
     reach: int = 1
 
@@ -107,11 +109,13 @@ class LayerWork:
     layer: Layer
     files: LayerFiles
     passes: tuple[Pass, ...]
+    uncomposed: tuple[int, ...] = ()
+    """Frames that are to be put together from paint."""
 
     @property
     def frame_count(self) -> int:
-        """The number of frames to make, those of every pass."""
-        return sum(len(one.frames) for one in self.passes)
+        """The number of frames to make, those of every pass; the anchor of a loop is none."""
+        return sum(index in self.layer.frames for one in self.passes for index in one.frames)
 
     def missing_of_last_pass(self, passes: int) -> int:
         """Count the frames of the result that are missing."""
@@ -145,8 +149,10 @@ def plan_layer(job: Job, files: LayerFiles) -> LayerWork:
     if is_begin_of_loop(job, files):
         wanted.append(0)
     if job.config.passes > 1:
-        return LayerWork(layer, files, plan_passes(job, files, wanted))
-    return LayerWork(layer, files, plan_single_pass(job, files, wanted))
+        passes = plan_passes(job, files, wanted)
+    else:
+        passes = plan_single_pass(job, files, wanted)
+    return LayerWork(layer, files, passes, tuple(sorted(open_frames)))
 
 
 def is_begin_of_loop(job: Job, files: LayerFiles) -> bool:
@@ -288,6 +294,7 @@ def linked_work(
                 one.target,
                 one.direction,
                 given=given,
+                is_counted=index in layer.frames,
                 is_repeat=is_repeat,
                 reach=linker.reach,
             )

@@ -44,6 +44,7 @@ class ShotList:
     input: str
     frames: int
     stretches: tuple[Stretch, ...]
+    warnings: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The list in lines for a terminal."""
@@ -57,10 +58,14 @@ class ShotList:
 
 def list_shots(path: Path) -> ShotList:
     """Decode a film and list its shots. Raises InputError when it cannot be read."""
+    source = probe(path)
     detector = EditDetector()
-    scanned = scan(probe(path), detector.add)
-    edit = detector.finish()
-    return ShotList(str(path), len(scanned.timeline), list_stretches(edit, scanned.timeline))
+    scanned = scan(source, detector.add)
+    warnings = list(source.warnings)
+    if scanned.missing:
+        warnings.append(f"{path} is damaged: {scanned.missing} frames are missing")
+    stretches = list_stretches(detector.finish(), scanned.timeline)
+    return ShotList(str(path), len(scanned.timeline), stretches, tuple(warnings))
 
 
 def list_stretches(edit: Edit, timeline: Timeline) -> tuple[Stretch, ...]:

@@ -172,16 +172,16 @@ class LayerSources:
         `save_unstreamed` saves must be there.
         """
         begin = self.index_of(first)
-        saved_from = self.first_unstreamed(begin, stop)
+        first_saved = self.first_unstreamed(begin, stop)
         image: Tensor | None = None
-        if begin < saved_from:
-            with contextlib.closing(decode_images(self.job, begin, saved_from)) as decoded:
+        if begin < first_saved:
+            with contextlib.closing(decode_images(self.job, begin, first_saved)) as decoded:
                 for index, full in decoded:
                     if self.index_of(index) == index or image is None:
                         image = self.restore(index, full)
                     if index >= first:
                         yield index, image
-        for index in range(max(first, saved_from), stop):
+        for index in range(max(first, first_saved), stop):
             yield index, self.load(index)
 
     def first_unstreamed(self, begin: int, stop: int) -> int:
@@ -199,8 +199,8 @@ class LayerSources:
         another thread at the same time: no flow estimator allows for that.
         """
         begin = self.index_of(first)
-        saved_from = self.first_unstreamed(begin, stop)
-        self.save_missing(range(saved_from, stop), refuse_stopped)
+        first_saved = self.first_unstreamed(begin, stop)
+        self.save_missing(range(first_saved, stop), refuse_stopped)
 
     def load(self, index: int) -> Tensor:
         """Read a frame that was saved."""

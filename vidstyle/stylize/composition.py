@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 CLIPPED_MARGIN = 0.02
 """Values this near to 0 or 1 may have been cut off, and tell nothing of the light."""
+
+FOREIGN_FROM = 14 / 255
+"""Distance from what a fade can leave at which a pixel begins to be foreign to it: codecs leave
+noise."""
+
+FOREIGN_FULLY = 40 / 255
+"""The distance from which on it is wholly so."""
 
 LEAST_UNCLIPPED_SHARE = 0.05
 """Of the pixels of a channel; where fewer are not cut off, it has the mean of its source."""
@@ -31,6 +39,18 @@ def undo_fade(image: Tensor, gain: float, colour: Sequence[float]) -> Tensor:
     """
     flat = image.new_tensor(colour).view(3, 1, 1)
     return ((image - (1 - gain) * flat) / gain).clamp(0, 1)
+
+
+def find_foreign_to_fade(image: Tensor, gain: float, colour: Sequence[float]) -> Tensor:
+    """Return how far each pixel of a faded frame (3, H, W) is none that a fade leaves, (1, H, W) in
+    [0, 1]: a fade leaves (1 - gain) colour to (1 - gain) colour + gain in each channel. Letters that
+    come in while the picture goes are such, and near the flat end all of them are seen.
+    """
+    lowest = (1 - gain) * image.new_tensor(colour).view(3, 1, 1)
+    beyond = torch.maximum(lowest - image, image - (lowest + gain)).amax(0, keepdim=True)
+    share = ((beyond - FOREIGN_FROM) / (FOREIGN_FULLY - FOREIGN_FROM)).clamp(0, 1)
+    # With their outline.
+    return F.max_pool2d(share[None], 3, stride=1, padding=1)[0]
 
 
 def light_as(image: Tensor, source: Tensor, lit: Tensor) -> Tensor:
