@@ -59,7 +59,7 @@ def relabel(kept: Path, index: int, suffix: str) -> None:
     frame.write_bytes(png16.encode_frame(png16.decode_frame(frame), label, index))
 
 
-@pytest.mark.parametrize("suffix", ["-0123456789abcdef", "-loop"])
+@pytest.mark.parametrize("suffix", ["-0123456789abcdef"])
 def test_frames_that_were_put_together_belong_to_the_render(suffix: str, tmp_path: Path) -> None:
     kept = folder(tmp_path / "out.mp4", [texture(0), texture(1)])
     relabel(kept, 1, suffix)

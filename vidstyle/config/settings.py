@@ -78,12 +78,6 @@ class RenderConfig(RenderFields):
         """
         return self.temporal_from_pass or self.passes // 2 + 1
 
-    @property
-    def shows_source(self) -> bool:
-        """True where the source shows through the painting at some time."""
-        is_translucent = any(key.value < 1 for key in self.opacity)
-        return is_translucent or any(one.is_original for one in self.style)
-
     def opacity_at(self, seconds: Fraction) -> float:
         """Return the share of the painting in the picture at this second of the input, in [0, 1]:
         the opacity, of what the source itself leaves of the style.

@@ -43,8 +43,10 @@ def undo_fade(image: Tensor, gain: float, colour: Sequence[float]) -> Tensor:
 
 def find_foreign_to_fade(image: Tensor, gain: float, colour: Sequence[float]) -> Tensor:
     """Return how far each pixel of a faded frame (3, H, W) is none that a fade leaves, (1, H, W) in
-    [0, 1]: a fade leaves (1 - gain) colour to (1 - gain) colour + gain in each channel. Letters that
-    come in while the picture goes are such, and near the flat end all of them are seen.
+    [0, 1].
+
+    A fade leaves (1 - gain) colour to (1 - gain) colour + gain in each channel. Letters that come
+    in while the picture goes are beyond that, and near the flat end all of them are.
     """
     lowest = (1 - gain) * image.new_tensor(colour).view(3, 1, 1)
     beyond = torch.maximum(lowest - image, image - (lowest + gain)).amax(0, keepdim=True)
