@@ -72,6 +72,8 @@ def test_an_opacity_has_one_canonical_form(given: Any, keys: tuple[OpacityKey, .
         ("0.5@3s", "opacity 0.5@3s has the only time, which changes nothing"),
         (["0@3s", "1@3.0s", "0@5s"], "given twice for 3 s"),
         (["0.5@0s", "0.5@3s"], "the same at all times"),
+        (["1@0s", "1@3s"], "the same at all times"),
+        ("1@3s", "has the only time, which changes nothing"),
     ],
 )
 def test_what_is_no_opacity_or_changes_nothing_is_refused_in_words(given: Any, words: str) -> None:
