@@ -301,3 +301,37 @@ def test_real_clips_have_the_cuts_they_had(shared: Path) -> None:
             assert not edit.fades
         else:
             assert edit == Edit(find_cuts(difference.scores)), path.name
+
+
+@pytest.mark.parametrize("size", [(4, 160), (160, 3), (16, 640), (1, 64)])
+def test_a_film_of_any_shape_is_looked_at(size: tuple[int, int]) -> None:
+    detector = EditDetector()
+    noise = np.random.default_rng(0)
+    for _ in range(8):
+        detector.add(noise.integers(0, 255, (*size, 3), np.uint8))
+    assert detector.finish().cuts[0] == 0
+
+
+@pytest.mark.parametrize("colour", [0.0, 255.0])
+@pytest.mark.parametrize("length", [8, 12, 24])
+@pytest.mark.parametrize("is_end", [True, False])
+def test_a_film_may_end_and_begin_in_a_fade_that_does_not_reach_its_colour(
+    colour: float, length: int, is_end: bool
+) -> None:
+    noise = np.random.default_rng(1)
+    ground = cv2.resize(noise.uniform(0, 255, (9, 30, 3)).astype(np.float32), (220, 90))
+    frames = [ground[:, t // 4 : t // 4 + 160] for t in range(40)]
+    gains = [*[1.0] * (40 - length), *(1 - i / length for i in range(length))]
+    faded = [g * frame + (1 - g) * colour for g, frame in zip(gains, frames, strict=True)]
+    detector = EditDetector()
+    for frame in faded if is_end else faded[::-1]:
+        detector.add(frame.clip(0, 255).round().astype(np.uint8))
+    edit = detector.finish()
+    assert edit.cuts == (0,)
+    (fade,) = edit.fades
+    if is_end:
+        assert (fade.stop, fade.colour[0]) == (40, pytest.approx(colour / 255, abs=0.05))
+        assert abs(fade.first - (41 - length)) <= 1
+    else:
+        assert fade.first == 0
+        assert abs(fade.stop - (length - 1)) <= 1

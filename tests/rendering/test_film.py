@@ -147,8 +147,10 @@ def test_a_loop_is_closed_where_it_is_wanted_and_both_ends_are_of_one_shot(
     two = replace(STILL, frames=[*smooth[:5], *[1 - image for image in pan(2, 6)]])
     job = job_of(two, tmp_path, painting, loop=True)
     assert not job.is_loop
-    assert any("of different shots" in note.text for note in job.notes if note.warning)
-    assert note_loop(job.config, is_loop=True) == []
+    assert any("the end stays open" in note.text for note in job.notes if note.warning)
+    (note,) = note_loop(job.config, is_loop=True)
+    assert "leads into the first" in note.text
+    assert not note.warning
 
 
 def test_transitions_of_the_part_are_named() -> None:
@@ -163,3 +165,16 @@ def test_transitions_of_the_part_are_named() -> None:
 
 def test_a_keyframe_is_written_as_it_is_read() -> None:
     assert str(Keyframe(Path("a.png"), frame=3)) == "3=a.png"
+
+
+def test_a_keyframe_among_the_files_of_the_render_is_refused(
+    tmp_path: Path, painting: Path
+) -> None:
+    film = video(tmp_path / "film.mkv", STILL.frames)
+    inside = tmp_path / "out.mkv.vidstyle" / "frames" / "000004.png"
+    inside.parent.mkdir(parents=True)
+    save_picture(inside, texture(5, (32, 48)))
+    config = quick_settings(film, painting, tmp_path / "out.mkv", keyframes=[f"4={inside}"])
+    with pytest.raises(ConfigError) as e:
+        inspect(config)
+    assert "copy it to another folder" in e.value.hint

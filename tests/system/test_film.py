@@ -31,6 +31,7 @@ from tests.helpers.edited_films import (
 )
 from tests.helpers.films import texture
 from tests.helpers.renders import Watch, frames_of
+from vidstyle.errors import LockedError
 from vidstyle.events import FrameDone
 from vidstyle.frames import from_uint16, quantise
 from vidstyle.motion.edit import Edit, Fade
@@ -197,11 +198,8 @@ def test_opacity_and_titles_change_without_painting(
     assert render_film(half).frames == []
     sources = dict(decode_images(half, 0, half.frame_count))
     for index, image in enumerate(pictures(half)):
-        if index in FILMS[film].pictures:
-            assert torch.equal(image, covered[index])
-        else:
-            expected = (covered[index] + sources[index]) / 2
-            assert float((image - expected).abs().max()) < 1e-4
+        expected = (covered[index] + sources[index]) / 2
+        assert float((image - expected).abs().max()) < 1e-4
     assert render_film(job).frames == []
     assert all(torch.equal(a, b) for a, b in zip(pictures(job), covered, strict=True))
 
@@ -246,7 +244,7 @@ def test_bars_are_those_of_the_source_to_the_bit(film: str, tmp_path: Path, pain
 @pytest.mark.parametrize(
     "film", ["keyframe", "keyframes", "keyframes between bars", "loop with a keyframe"]
 )
-@pytest.mark.parametrize("changes", [{}, {"opacity": 0.5}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"long_term": 2}], ids=str)
 def test_the_frame_that_the_user_has_painted_is_as_given_to_the_bit(
     film: str, changes: dict[str, object], tmp_path: Path, painting: Path
 ) -> None:
@@ -342,3 +340,42 @@ def test_a_single_frame_of_a_dissolve_can_be_rendered(tmp_path: Path, painting: 
     assert job.frame_count == 1
     assert render_film(job).frames == [0]
     assert len(frames_of(job.delivery.path)) == 1
+
+
+def test_a_keyframe_that_moves_within_its_shot_is_followed(tmp_path: Path, painting: Path) -> None:
+    given = texture(5, SIZE)
+    film = replace(STILL, pictures={2: given})
+    render_film(prepare_film(film, tmp_path, painting, keep_frames=True))
+    moved = prepare_film(replace(STILL, pictures={6: given}), tmp_path, painting, keep_frames=True)
+    render_film(moved)
+    assert torch.equal(picture(moved, 6), quantise(given))
+    assert not torch.equal(picture(moved, 2), quantise(given))
+
+
+def test_letters_over_black_stay(tmp_path: Path, painting: Path) -> None:
+    film = fading(comes_in=True)
+    frames = [frame.clone() for frame in film.frames]
+    for frame in frames[:4]:
+        frame[:, 20:26, 10:30] = 1.0
+    job = prepare_film(replace(film, frames=frames), tmp_path, painting, keep_frames=True)
+    render_film(job)
+    for index in range(4):
+        letters = picture(job, index)[:, 20:26, 10:30]
+        assert float(letters.min()) > 0.98
+    assert float(picture(job, 0)[:, :15].max()) == 0.0
+
+
+def test_layers_that_others_render_lose_no_paint(tmp_path: Path, painting: Path) -> None:
+    job = prepare_film(DISSOLVE, tmp_path, painting, keep_frames=False)
+    for layer in job.layers:
+        pipeline.render_layers(job, [layer])
+        assert list(state_folder(job.delivery.path).glob("paint.*/*.png"))
+    watch = render_film(job)
+    assert not [event for event in watch.events if isinstance(event, FrameDone)]
+
+
+def test_a_loop_waits_for_its_first_frame(tmp_path: Path, painting: Path) -> None:
+    job = prepare_film(looping(), tmp_path, painting)
+    with pytest.raises(LockedError) as e:
+        pipeline.render_layers(job, [job.layers[-1]])
+    assert "first frame" in e.value.why

@@ -81,6 +81,13 @@ SHORTEST_FADE = 3
 LONGEST_FADE = 130
 """Frames."""
 
+MAX_FILM_END_GAIN = 0.05
+"""Gain of the first or the last frame of a film that fades there without a flat frame."""
+
+MAX_FRAMES_BEYOND = 2.5
+"""Frames after which such a fade would be flat if it went on: the fade of an editing program ends
+with the frame that would be."""
+
 LIT_FRAMES = 10
 """Frames next to the ramp that show that it has ended."""
 
@@ -120,12 +127,14 @@ class FlatRun:
 
     Args:
         fade_out, fade_in: that lead to it and from it, without its frames.
+        is_film_end: it would come before the first frame of the film, or after the last.
     """
 
     first: int
     stop: int
     fade_out: Fade | None = None
     fade_in: Fade | None = None
+    is_film_end: bool = False
 
 
 class FadeFinder:
@@ -162,6 +171,10 @@ class FadeFinder:
         self.contrasts.append(find_contrast(picture))
         self.means.append(centre(picture).mean((0, 1)))
         colour = self._find_flat_colour(t)
+        if t == 0 and colour is None:
+            before = FlatRun(0, 0, is_film_end=True)
+            self.runs.append(before)
+            self.waiting.append(before)
         if self.current and (
             colour is None or np.abs(colour - self.colour).max() > MAX_COLOUR_STEP
         ):
@@ -186,6 +199,14 @@ class FadeFinder:
             self._find_valley(t)
         for run in self.waiting:
             self._find_fade_in(run)
+        if count and not (self.runs and self.runs[-1].stop == count):
+            after = FlatRun(count, count, is_film_end=True)
+            after.fade_out = self._find_fade(count - 1, -1, flat=None)
+            self.runs.append(after)
+        for run in self.runs:
+            if run.is_film_end and not leads_to_flat(run):
+                run.fade_out = None
+                run.fade_in = None
         self.runs.sort(key=lambda run: run.first)
 
     def _find_flat_colour(self, t: int) -> NDArray[np.float32] | None:
@@ -308,6 +329,18 @@ class FadeFinder:
             first = edge
         red, green, blue = (float(c) for c in np.clip(colour / 255, 0, 1))
         return Fade(first, first + len(gains), tuple(gains.tolist()), (red, green, blue))
+
+
+def leads_to_flat(run: FlatRun) -> bool:
+    """Tell whether the fade at the film's end would be flat a few frames on, and is no light that
+    goes down to a part.
+    """
+    fade = run.fade_in or run.fade_out
+    if fade is None:
+        return False
+    rising = fade.gains if fade.gains[0] < fade.gains[-1] else fade.gains[::-1]
+    step = rising[1] - rising[0]
+    return rising[0] <= max(MAX_FILM_END_GAIN, MAX_FRAMES_BEYOND * step)
 
 
 def find_gains(X: NDArray[np.float32], min_lit_likeness: float) -> NDArray[np.float64] | None:

@@ -93,7 +93,8 @@ class EditDetector:
 
         A fade alone that leads to no flat frame may be a thing that leaves an empty picture.
         """
-        return run.stop > run.first or (run.fade_out is not None and run.fade_in is not None)
+        has_both = run.fade_out is not None and run.fade_in is not None
+        return run.stop > run.first or has_both or run.is_film_end
 
     def _is_fade_at_cut(self, run: FlatRun, dissolves: tuple[Dissolve, ...]) -> bool:
         """Return whether a fade leads to a cut without flat frames, and is part of no dissolve."""

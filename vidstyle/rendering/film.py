@@ -99,12 +99,12 @@ def leads_to_first(request: Request, scanned: Scan, part: FrameRange) -> bool:
 
 
 def note_loop(config: RenderConfig, *, is_loop: bool) -> list[Note]:
-    """Say where a loop that was asked for cannot be closed."""
-    if config.loop and not is_loop:
-        text = (
-            "--loop: the last frame and the first one are of different shots; each stays as it is"
-        )
-        return [Note(text, warning=True)]
+    """Say that a loop is closed, or that one that was asked for cannot be."""
+    if is_loop:
+        return [Note("loop: the last frame leads into the first (--no-loop leaves it open)")]
+    if config.loop:
+        why = "the last frame is too unlike the first, or one of them is in a dissolve or a fade"
+        return [Note(f"--loop: the end stays open, for {why}", warning=True)]
     return []
 
 

@@ -8,6 +8,7 @@ decodes the input once, for its exact times, its shots and its damage.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -143,7 +144,6 @@ def prepare(request: Request) -> Job:
         bars = film.find_film_bars(request.source, request.size, scanned, part)
     is_loop = film.leads_to_first(request, scanned, part)
     notes += film.note_transitions(edit, part) + film.note_bars(bars)
-    notes += film.note_loop(config, is_loop=is_loop)
     job = Job(
         config=config,
         source=request.source,
@@ -163,6 +163,8 @@ def prepare(request: Request) -> Job:
         keyframes=film.find_keyframes(config, scanned.timeline, edit, part),
         is_loop=is_loop,
     )
+    is_closed = any(layer.is_loop for layer in job.layers)
+    job = replace(job, notes=(*notes, *film.note_loop(config, is_loop=is_closed)))
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
     refuse_changed_settings(request.output, known, restart=config.restart)
     return job

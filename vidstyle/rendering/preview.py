@@ -19,7 +19,7 @@ from vidstyle.machine import disk
 from vidstyle.motion.shots import middle_of_longest_shot
 from vidstyle.rendering.encoding import encode_frames
 from vidstyle.rendering.estimate import FullRender, LinkedFrames, estimate_render
-from vidstyle.rendering.film import find_keyframes
+from vidstyle.rendering.film import check_keyframe_files, find_keyframes
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.models import Models
@@ -154,6 +154,8 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
     Returns the job, and where the full render would go.
     """
     source = probe(config.input)
+    full_size = fit(source.width, source.height, config.size)
+    check_keyframe_files(config, full_size, clip)
     long_side = max(source.width, source.height)
     # What may be replaced is settled, and the frames of the full render do not matter here.
     small = config.model_copy(
