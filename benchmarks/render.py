@@ -119,16 +119,16 @@ class Watch:
 def watch_render(watch: Watch) -> Iterator[None]:
     """Time the parts of the renders in this block."""
     from vidstyle.motion.static import StaticTracker
-    from vidstyle.rendering import schedule, sources
+    from vidstyle.rendering import frame_linker, sources
     from vidstyle.storage.frame_store import FrameStore
     from vidstyle.stylize.optimise.stylizer import OptimisingStylizer
 
     with (
         patch.object(sources.read, "read", watch.time_items("decode", sources.read.read)),
         patch.object(
-            schedule,
+            frame_linker,
             "link_earlier_frames",
-            watch.time_calls("flow and mask", schedule.link_earlier_frames),
+            watch.time_calls("flow and mask", frame_linker.link_earlier_frames),
         ),
         patch.object(
             StaticTracker, "track", watch.time_calls("flow and mask", StaticTracker.track)

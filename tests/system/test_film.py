@@ -131,7 +131,7 @@ def untouched(whole: Whole) -> Whole:
 
 # Killed and continued
 
-PLACES = 5
+PLACES = 3
 """At which each render is interrupted."""
 
 
@@ -199,7 +199,9 @@ def test_opacity_and_titles_change_without_painting(
     sources = dict(decode_images(half, 0, half.frame_count))
     for index, image in enumerate(pictures(half)):
         expected = (covered[index] + sources[index]) / 2
-        assert float((image - expected).abs().max()) < 1e-4
+        # Bars are the video's, also next to a picture that has others.
+        difference = half.bars.crop((image - expected).abs())
+        assert float(difference.max()) < 1e-4
     assert render_film(job).frames == []
     assert all(torch.equal(a, b) for a, b in zip(pictures(job), covered, strict=True))
 

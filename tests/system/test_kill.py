@@ -201,7 +201,9 @@ def test_a_render_of_linked_passes_or_frames_that_is_killed_ends_in_the_same_byt
     whole.finish()
     command = Command(tmp_path / "killed" / "out.mp4", (*arguments, *more))
     command.folder.mkdir()
-    folders = ("frames.1", "frames.2", "frames") if "--passes" in more else ("frames",)
+    folders = (
+        ("frames.1.000000", "frames.2.000000", "frames") if "--passes" in more else ("frames",)
+    )
     kills = [(name, least) for name in folders for least in (1, COUNT // 2, COUNT)]
     for name, least in kills:
         with command.started() as process:
