@@ -50,7 +50,7 @@ def keyframes_of(
     inspect(config)
     timeline = prepare(inspect(config.model_copy(update={"keyframes": ()}))).timeline
     part = part or FrameRange(0, len(timeline))
-    return find_keyframes(config, timeline, film.edit, part)
+    return find_keyframes(config.keyframes, timeline, film.edit, part)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_loop_is_closed_where_it_is_wanted_and_both_ends_are_of_one_shot(
     job = job_of(two, tmp_path, painting, loop=True)
     assert not job.is_loop
     assert any("the end stays open" in note.text for note in job.notes if note.warning)
-    (note,) = note_loop(job.config, is_loop=True)
+    (note,) = note_loop(is_asked_for=True, is_loop=True)
     assert "leads into the first" in note.text
     assert not note.warning
 

@@ -98,22 +98,24 @@ def leads_to_first(request: Request, scanned: Scan, part: FrameRange) -> bool:
     return differences.scores[-1] < MAX_SEAM
 
 
-def note_loop(config: RenderConfig, *, is_loop: bool) -> list[Note]:
+def note_loop(*, is_asked_for: bool, is_loop: bool) -> list[Note]:
     """Say that a loop is closed, or that one that was asked for cannot be."""
     if is_loop:
         return [Note("loop: the last frame leads into the first (--no-loop leaves it open)")]
-    if config.loop:
+    if is_asked_for:
         why = "the last frame is too unlike the first, or one of them is in a dissolve or a fade"
         return [Note(f"--loop: the end stays open, for {why}", warning=True)]
     return []
 
 
-def check_keyframe_files(config: RenderConfig, size: tuple[int, int], output: Path) -> None:
+def check_keyframe_files(
+    keyframes: Sequence[Keyframe], size: tuple[int, int], output: Path
+) -> None:
     """Raise StyleError where the picture of a keyframe cannot be read or has not `size` (width,
     height), and ConfigError where it lies among the files of the render.
     """
     folder = state_folder(output)
-    for one in config.keyframes:
+    for one in keyframes:
         if folder.resolve() in one.path.resolve().parents:
             why = f"what lies in {folder} is written and removed by the render"
             hint = "copy it to another folder, and name it there"
@@ -127,7 +129,7 @@ def check_keyframe_files(config: RenderConfig, size: tuple[int, int], output: Pa
 
 
 def find_keyframes(
-    config: RenderConfig,
+    keyframes: Sequence[Keyframe],
     timeline: Timeline,
     edit: Edit,
     part: FrameRange,
@@ -143,7 +145,7 @@ def find_keyframes(
     StyleError where a picture cannot be read or has another size.
     """
     images: dict[int, KeyframeImage] = {}
-    for one in config.keyframes:
+    for one in keyframes:
         in_file = frame_of(one, timeline)
         if is_preview and in_file not in part:
             continue

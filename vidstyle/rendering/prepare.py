@@ -78,7 +78,7 @@ def inspect(config: RenderConfig) -> Request:
     if config.trace:
         made_from = (config.input, *config.protected_files)
         trace.check_trace(delivery.path, made_from, overwrite=config.overwrite)
-    film.check_keyframe_files(config, size, delivery.path)
+    film.check_keyframe_files(config.keyframes, size, delivery.path)
     fit = fit_memory(config, engine, size, device, delivery.path)
     label_maps = None
     if config.regions:
@@ -160,11 +160,13 @@ def prepare(request: Request) -> Job:
         label_maps=request.label_maps,
         notes=tuple(notes),
         bars=bars,
-        keyframes=film.find_keyframes(config, scanned.timeline, edit, part),
+        keyframes=film.find_keyframes(config.keyframes, scanned.timeline, edit, part),
         is_loop=is_loop,
     )
     is_closed = any(layer.is_loop for layer in job.layers)
-    job = replace(job, notes=(*notes, *film.note_loop(config, is_loop=is_closed)))
+    job = replace(
+        job, notes=(*notes, *film.note_loop(is_asked_for=config.loop is True, is_loop=is_closed))
+    )
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
     refuse_changed_settings(request.output, known, restart=config.restart)
     return job

@@ -155,7 +155,7 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
     """
     source = probe(config.input)
     full_size = fit(source.width, source.height, config.size)
-    check_keyframe_files(config, full_size, clip)
+    check_keyframe_files(config.keyframes, full_size, clip)
     long_side = max(source.width, source.height)
     # What may be replaced is settled, and the frames of the full render do not matter here.
     small = config.model_copy(
@@ -184,7 +184,7 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
     if config.regions:  # there need be labels for this part alone
         label_maps = LabelMaps(config.regions, job.size, must_be_fixed=config.passes > 1)
         label_maps.check_length(part.stop)
-    keyframes = find_keyframes(small, job.timeline, job.edit, part, is_preview=True)
+    keyframes = find_keyframes(config.keyframes, job.timeline, job.edit, part, is_preview=True)
     part_job = replace(
         job,
         config=small,
