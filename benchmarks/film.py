@@ -116,7 +116,7 @@ class Bench:
         output = self.work / f"{name}.out.mkv"
         events: list[Any] = []
         given = {"input": path, "style": self.style, "output": output, "keep_frames": True}
-        config = build(self.settings, {**given, "overwrite": True}, settings)
+        config = build(self.settings, {**given, "overwrite": True, "restart": True}, settings)
         render(config, events.append, models=self.models)
         folder = state_folder(output) / "frames"
         frames = [png16.decode_frame(file) for file in sorted(folder.glob("*.png"))]
