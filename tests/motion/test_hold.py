@@ -126,3 +126,22 @@ def test_what_has_changed_a_little_and_then_rests_is_static_before_long(strength
         earlier = after
         if t > until_static + 4:
             assert motion.all_static
+
+
+@pytest.mark.parametrize(("width", "is_held"), [(1, True), (3, True), (12, False)])
+def test_what_departs_is_an_area_and_no_line(width: int, *, is_held: bool) -> None:
+    ground = torch.full((3, 48, 64), 0.5)
+    changed = ground.clone()
+    changed[:, :, 26 : 26 + width] = 0.95
+    tracker = HoldTracker()
+    # Not blurred, as the rim of a patch of wrong flow comes out.
+    tracker.start(to_record(ground))
+    tracker.look(ground)
+    tracker.present = to_record(changed)
+    still = Motion(torch.zeros(2, 48, 64), torch.ones(1, 48, 64))
+    assert bool((tracker.trust(1, still) >= 1).all()) == is_held
+
+
+def to_record(image: Tensor) -> Tensor:
+    """A record of greys, with sharp edges."""
+    return torch.stack([image[0], torch.full_like(image[0], 0.5), torch.full_like(image[0], 0.5)])

@@ -8,7 +8,7 @@ looks at it. With c the mask of frame t, w the flow from t to t-1, S the source 
 R the record, the source that each pixel was painted from:
 
     R'_t = warp(R_{t-1}, w) in the light of frame t      (`exposure`: a change of the whole frame)
-    h_t  = 1 - smoothstep(NEAR, FAR, |S_t - R'_t|)
+    h_t  = 1 - smoothstep(NEAR, FAR, |S_t - R'_t|)      (without lines, `close_thin_gaps`)
     R_t  = c k R'_t + (1 - c k) S_t,  k = 1 - (1 - h)^3
 
 and the frame is held by c h where Ruder has c. A pixel that loses trust is painted again from the
@@ -19,9 +19,10 @@ the record has to stay behind h. It depends on source frames alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -41,6 +42,9 @@ NEAR_DISTANCE = 8.0
 
 FAR_DISTANCE = 16.0
 """Distance in Lab from which on nothing of it is held."""
+
+THINNEST_DEPARTURE = 5
+"""In pixels of the record: what departs must be as wide, for lines are the errors of flow."""
 
 RECORD_LAG = 3
 """The power by which the record stays behind the hold."""
@@ -96,6 +100,15 @@ def fade_out(distance: Tensor) -> Tensor:
     return 1 - x.square() * (3 - 2 * x)
 
 
+def close_thin_gaps(trust: Tensor) -> Tensor:
+    """Return the trust (1, h, w) without what is narrower than `THINNEST_DEPARTURE`, by a closing:
+    the rim of a patch whose flow is wrong is no subject that has gone.
+    """
+    square = np.ones((THINNEST_DEPARTURE, THINNEST_DEPARTURE), np.uint8)
+    closed = cv2.morphologyEx(trust[0].cpu().numpy(), cv2.MORPH_CLOSE, square)
+    return torch.from_numpy(closed)[None].to(trust.device)
+
+
 class HoldTracker:
     """The records of the last frames of a shot, carried from frame to frame in the order in which
     they are painted.
@@ -135,7 +148,7 @@ class HoldTracker:
         if exposure is not None:
             expected = exposure.apply(expected)
         self.expected[j] = expected
-        h = fade_out(lab_distance(self.present, expected))
+        h = close_thin_gaps(fade_out(lab_distance(self.present, expected)))
         # k / h, for `advance` has c h.
         self.record_shares[j] = (1 - (1 - h) ** RECORD_LAG) / h.clamp_min(1e-3)
         full = motion.mask.shape[1:]
@@ -167,7 +180,3 @@ class HoldTracker:
         record = quantise(record)
         self.start(record)
         return record
-
-
-Trust = Callable[[int, Motion], Tensor]
-"""Returns h (1, H, W) for the link to the frame j before."""
