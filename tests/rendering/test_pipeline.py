@@ -175,12 +175,11 @@ def test_a_frame_on_which_nothing_moves_is_the_one_before_it_without_an_iteratio
 
 
 @pytest.mark.parametrize(
-    ("iterations", "optimised"), [(6, [0, 1, 2]), (3, [0, 1, 2, 3]), (2, [0, 1, 2, 3, 4])]
+    ("iterations", "optimised"), [(6, [0, 1]), (3, [0, 1, 2]), (2, [0, 1, 2, 3])]
 )
 def test_what_came_into_view_is_painted_as_long_as_a_first_frame_and_then_left_alone(
     settings: Settings, tmp_path: Path, iterations: int, optimised: list[int]
 ) -> None:
-    """And once more, for what was held in part on its edges."""
     before = texture(1, (32, 48))
     after = before.clone()
     after[:, 4:28, 10:40] = texture(2, (24, 30))
