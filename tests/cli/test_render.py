@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import pytest
 
 from tests.cli.commands import Command
@@ -101,6 +102,19 @@ def test_a_render_without_links_needs_no_weights_of_a_flow(
     flow = (*line, "--flow", "raft-large", "--dry-run")
     assert "raft-large: 21 MB of weights will be downloaded" in command(*flow).out
     assert "downloaded" not in command(*flow, "--per-frame").out
+
+
+def test_a_dry_run_says_what_is_cut_off_a_painting(
+    command: Command, line: list[object], painting: Path, tmp_path: Path
+) -> None:
+    image = cv2.resize(cv2.imread(str(painting)), (240, 200))
+    bordered = tmp_path / "bordered.png"
+    whole = cv2.copyMakeBorder(image, 0, 0, 10, 0, cv2.BORDER_CONSTANT, value=(255,) * 3)
+    cv2.imwrite(str(bordered), whole)
+    given = [bordered if one == painting else one for one in line]
+    note = "bordered.png: its rim is left out (11 px left); --style-crop off keeps it"
+    assert note in command(*given, "--dry-run").out
+    assert "its rim" not in command(*given, "--dry-run", "--style-crop", "off").out
 
 
 def test_a_dry_run_counts_in_words(command: Command, line: list[object]) -> None:

@@ -23,7 +23,7 @@ LISTS: dict[tuple[Affects, ...], str] = {
     ("composition",): "keep_titles keyframes opacity",
     ("film",): "allow_damaged codec crf trace",
     ("style",): "content_layers keep_colors mrf_bidirectional mrf_coherence photorealism regions "
-    "style style_layers style_scale style_terms style_weight texture tileable",
+    "style style_crop style_layers style_scale style_terms style_weight texture tileable",
     ("delivery",): "keep_frames output overwrite",
     ("run",): "device force max_memory precision restart tile weights_dir",
 }

@@ -124,6 +124,7 @@ def test_how_a_frame_is_held_needs_a_weight_to_hold_it(name: str) -> None:
             "style_scale changes nothing with style_weight = 0",
         ),
         ({"style_weight": 0, "keep_colors": "match"}, "keep_colors = match changes nothing"),
+        ({"style_weight": 0, "style_crop": "off"}, "style_crop = off changes nothing"),
         (
             {"content_weight": 0, "content_layers": "relu3_1"},
             "changes nothing with content_weight = 0",

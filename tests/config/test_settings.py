@@ -14,7 +14,7 @@ from tests.config.values import AS_BEFORE, FILES, NEEDS, SETTINGS, other_value
 from vidstyle.config import settings as configs
 from vidstyle.config.facts import ALWAYS, FRAME_AFFECTING, STEERING
 from vidstyle.config.fingerprint import fingerprint, with_part_names
-from vidstyle.config.settings import build, facts_of, reconstruction_settings
+from vidstyle.config.settings import RenderConfig, build, facts_of, reconstruction_settings
 from vidstyle.errors import ConfigError
 
 GOLDEN = json.loads((Path(__file__).parent / "picture_settings.json").read_text())
@@ -78,7 +78,7 @@ def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_ot
     assert all(getattr(plain, name) == value for name, value in NEUTRAL.items())
     assert not NEUTRAL.keys() & plain.picture_settings().keys()
     for name in NEUTRAL:
-        value = "keep" if name == "bars" else other_value(name)
+        value = RenderConfig.model_fields[name].default if name in AS_BEFORE else other_value(name)
         changed = build(FILES, AS_BEFORE, NEEDS.get(name, {}), {name: value})
         assert changed.picture_settings()[name] == json.loads(json.dumps(value))
         assert set(changed.picture_settings()) - set(plain.picture_settings()) == {

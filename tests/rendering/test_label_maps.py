@@ -14,6 +14,7 @@ import torch
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError, InputError
 from vidstyle.rendering.label_maps import LabelMaps, label_digest
+from vidstyle.stylize.style.rim import Rim
 from vidstyle.video import ffmpeg
 from vidstyle.video.read import read_image
 
@@ -22,11 +23,13 @@ Settings = Callable[..., RenderConfig]
 SIZE = (48, 32)
 RED, BLUE, GREEN = (0, 0, 255), (255, 0, 0), (0, 255, 0)
 """As OpenCV has them."""
+WHOLE = Rim((40, 60))
+"""A style image without a rim."""
 
 
-def load(files: tuple[Path, Path], stop: int, *, fixed: bool) -> LabelMaps:
+def load(files: tuple[Path, Path], stop: int, *, fixed: bool, style_rim: Rim = WHOLE) -> LabelMaps:
     """The label maps of a render of the frames before `stop`."""
-    maps = LabelMaps(files, SIZE, must_be_fixed=fixed)
+    maps = LabelMaps(files, SIZE, style_rim, must_be_fixed=fixed)
     maps.check_length(stop)
     return maps
 
@@ -65,6 +68,17 @@ def test_every_pixel_of_a_frame_belongs_to_the_region_of_its_colour(
     assert regions.style_masks[blue, :, :30].all()
     assert regions.style_masks[-1].all()
     assert len(list(regions.frames(3, 7))) == 4
+
+
+def test_the_labels_of_a_style_image_are_cut_in_step_with_it(files: tuple[Path, Path]) -> None:
+    # The style image is twice as large as its labels, and half of it is rim.
+    cut = Rim((80, 120), top=8, left=60, right=10)
+    regions = load(files, 12, fixed=True, style_rim=cut)
+    assert regions.style_masks.shape == (2, 36, 25)
+    assert regions.names[0] == "#ff0000"
+    assert regions.style_masks.all()
+    assert regions.fixed is not None
+    assert regions.fixed[-1, :, 24:].all(), "blue is left to the rest"
 
 
 def test_labels_move_with_a_folder_of_them(tmp_path: Path, files: tuple[Path, Path]) -> None:

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from tests.helpers.renders import run_through
 from vidstyle.config.settings import RenderConfig
+from vidstyle.errors import StyleError
 from vidstyle.motion.flow import DIS
 from vidstyle.rendering.job import Job
 from vidstyle.rendering.layer_files import LayerFiles
 from vidstyle.rendering.layers import FrameRange, Layer
 from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.rendering.schedule import LayerWork, Pass, Work, schedule_pass
-from vidstyle.rendering.sources import decode_images
+from vidstyle.rendering.sources import decode_images, read_style_images
 from vidstyle.storage.checkpoint import Checkpoint
-from vidstyle.video.read import read
+from vidstyle.video.probe import probe
+from vidstyle.video.read import read, read_image
 
 COUNT = 12
 CUT = 6
@@ -84,3 +90,48 @@ def test_a_shot_of_one_frame_has_no_link(settings: Settings) -> None:
     assert job.shots == (FrameRange(0, 1),)
     [work] = schedule_forward(job, job.layers[0], {0})
     assert (work.frame.index, work.motion) == (0, None)
+
+
+@pytest.fixture
+def bordered(tmp_path: Path) -> tuple[Path, Path]:
+    """A painting of 160x120 within a white border of 12 pixels, and what is left of it."""
+    y, x = np.mgrid[:120, :160]
+    waves = [np.sin(x / a + y / b) for a, b in ((3, 9), (8, -4), (-5, 3))]
+    image = (np.stack(waves, 2) * 100 + 120).astype(np.uint8)
+    whole = cv2.copyMakeBorder(image, 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=(255,) * 3)
+    paths = tmp_path / "bordered.png", tmp_path / "inside.png"
+    cv2.imwrite(str(paths[0]), whole)
+    cv2.imwrite(str(paths[1]), whole[13:-13, 13:-13])
+    return paths
+
+
+def test_the_rim_of_a_painting_is_no_part_of_its_style(
+    settings: Settings, bordered: tuple[Path, Path], painting: Path
+) -> None:
+    whole, inside = bordered
+    request = inspect(settings(style=[painting, whole]))
+    notes = [note.text for note in request.notes]
+    sides = "13 px left, 13 px right, 13 px top, 13 px bottom"
+    assert notes == [f"bordered.png: its rim is left out ({sides}); --style-crop off keeps it"]
+    small, cut = read_style_images(prepare(request))
+    assert torch.equal(cut, read_image(inside, StyleError))
+    assert torch.equal(small, read_image(painting, StyleError))
+    kept = inspect(settings(style=whole, style_crop="off"))
+    assert not kept.notes
+    assert torch.equal(read_style_images(prepare(kept))[0], read_image(whole, StyleError))
+
+
+def test_a_render_paints_as_if_the_painting_had_no_rim(
+    settings: Settings, bordered: tuple[Path, Path], tmp_path: Path
+) -> None:
+    def pixels(name: str, style: Path, crop: str) -> NDArray[np.float32]:
+        output = tmp_path / name / "out.mkv"
+        output.parent.mkdir()
+        changes = {"codec": "ffv1", "duration": 0.2, "keep_frames": True}
+        run_through(settings(style=style, style_crop=crop, output=output, **changes))
+        return np.stack([frame.image.numpy() for frame in read(probe(output), (48, 32))])
+
+    whole, inside = bordered
+    cut = pixels("cut", whole, "auto")
+    assert np.array_equal(cut, pixels("inside", inside, "off"))
+    assert not np.array_equal(cut, pixels("kept", whole, "off"))

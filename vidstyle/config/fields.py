@@ -458,6 +458,12 @@ class RenderFields(BaseModel):
         ge=0.1,
         le=4,
     )
+    style_crop: Literal["auto", "off"] = setting_field(
+        "auto",
+        "The painting's rim (a frame, a mat, the border of a scan): auto finds it and leaves it "
+        "out, off takes the style from it as well.",
+        SettingFacts("style", STEERING, neutral="off"),
+    )
     regions: tuple[Path, Path] | None = setting_field(
         None,
         "Two label images, of the source and of the painting. What has one colour in both "

@@ -62,6 +62,15 @@ def check_style_source(config: RenderFields) -> None:
         raise ValueError("tileable textures are computed whole: set tile = 0")
 
 
+def check_style_crop(config: RenderFields) -> None:
+    """Refuse a way to take the style where none is taken."""
+    if config.style_crop != "auto" and not config.style_weight and config.init != "style":
+        raise ValueError(
+            f"style_crop = {config.style_crop} changes nothing with style_weight = 0: leave one of "
+            "them out"
+        )
+
+
 def check_loss_weights(config: RenderFields) -> None:
     """Refuse a render without any loss."""
     if not (config.content_weight or config.style_weight or config.tv_weight):
@@ -126,6 +135,7 @@ RULES = (
     check_regions,
     check_needs,
     check_style_source,
+    check_style_crop,
     check_loss_weights,
     check_refinement,
     check_layers,

@@ -47,6 +47,7 @@ from vidstyle.rendering.job import Job
 from vidstyle.rendering.models import Models, weight_files
 from vidstyle.rendering.pipeline import render_job
 from vidstyle.rendering.prepare import inspect, prepare
+from vidstyle.rendering.sources import read_inside_rims
 from vidstyle.storage import atomic, lock, png16, record
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.video import delivery, image_io
@@ -363,16 +364,16 @@ def compose_sheet(planned: Sequence[PlannedCell], axes: Sequence[Axis]) -> Tenso
     frame = next(iter(read(job.source, job.size))).image
     column_count = len(axes[0].values)
     pictures = [read_image(one.path, InputError) for one in planned]
-    columns = [one.cell for one in planned[:column_count]]
-    rows = [one.cell for one in planned[::column_count]]
+    columns = planned[:column_count]
+    rows = planned[::column_count]
     labels = contact_sheet.SheetLabels(
         columns=[
-            label_setting(axes[0].name, getattr(cell.config, axes[0].name)) for cell in columns
+            label_setting(axes[0].name, getattr(one.cell.config, axes[0].name)) for one in columns
         ],
         rows=[
-            label_setting(axis.name, getattr(cell.config, axis.name))
+            label_setting(axis.name, getattr(one.cell.config, axis.name))
             for axis in axes[1:]
-            for cell in rows
+            for one in rows
         ],
     )
     return contact_sheet.draw_sheet(
@@ -383,7 +384,7 @@ def compose_sheet(planned: Sequence[PlannedCell], axes: Sequence[Axis]) -> Tenso
 
 
 def place_originals(
-    frame: Tensor, columns: Sequence[Cell], rows: Sequence[Cell], axes: Sequence[Axis]
+    frame: Tensor, columns: Sequence[PlannedCell], rows: Sequence[PlannedCell], axes: Sequence[Axis]
 ) -> contact_sheet.Originals:
     """Place the frame and the style images: where the style varies, each style image stands at its
     column or row.
@@ -393,15 +394,14 @@ def place_originals(
         together = [frame, *read_cell_styles(rows[0])]
         return contact_sheet.Originals([], [], [together, *([] for _ in rows[1:])])
     if names[0] == "style":
-        above = [read_cell_styles(cell)[0] for cell in columns]
+        above = [read_cell_styles(one)[0] for one in columns]
         return contact_sheet.Originals([frame], above, [[] for _ in rows])
-    return contact_sheet.Originals([frame], [], [read_cell_styles(cell) for cell in rows])
+    return contact_sheet.Originals([frame], [], [read_cell_styles(one) for one in rows])
 
 
-def read_cell_styles(cell: Cell) -> list[Tensor]:
-    """Read the style images of a cell, (3, H, W) each, every file once."""
-    paths = dict.fromkeys(one.path for one in cell.config.style)
-    return [read_image(path, StyleError) for path in paths]
+def read_cell_styles(planned: PlannedCell) -> list[Tensor]:
+    """Read the style images of a cell, (3, H, W) each, inside their rims; a texture has none."""
+    return [] if planned.job.config.texture else list(read_inside_rims(planned.job))
 
 
 def encode_sheet(sheet: Tensor, output: Path, label: str) -> bytes:

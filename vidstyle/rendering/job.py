@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vidstyle.rendering.memory import MemoryFit
     from vidstyle.stylize.engine import Engine
     from vidstyle.stylize.oklab import ColourStatistics
+    from vidstyle.stylize.style.rim import Rim
     from vidstyle.video.delivery import Delivery
     from vidstyle.video.probe import Source
     from vidstyle.video.seek import SeekIndex
@@ -36,6 +37,7 @@ class Request:
 
     Args:
         size: (width, height) of the render.
+        style_rims: what is cut off the style images, in the order of their files.
         notes: what the user should know before it starts.
     """
 
@@ -47,6 +49,7 @@ class Request:
     engine: Engine
     memory: MemoryFit
     label_maps: LabelMaps | None
+    style_rims: tuple[Rim, ...]
     notes: tuple[Note, ...]
 
     @property
@@ -71,6 +74,7 @@ class Job:
         source_colours: the statistics of all frames of the source together, where the style images
             are matched to them.
         memory: what the render takes, and the tiles that features are computed in.
+        style_rims: what is cut off the style images, in the order of their files.
         notes: what the user should know before it starts.
         discards_other_frames: whether frames that other settings made are thrown away without
             asking, as those of an earlier preview are.
@@ -89,6 +93,7 @@ class Job:
     engine: Engine
     memory: MemoryFit
     label_maps: LabelMaps | None
+    style_rims: tuple[Rim, ...]
     notes: tuple[Note, ...]
     bars: Bars = field(default_factory=Bars)
     keyframes: tuple[KeyframeImage, ...] = ()

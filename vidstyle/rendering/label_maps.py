@@ -23,6 +23,7 @@ from vidstyle.stylize.style.regions import (
     name_colours,
     pair_labels,
 )
+from vidstyle.stylize.style.rim import Rim
 from vidstyle.video.probe import probe
 from vidstyle.video.read import read, read_image
 from vidstyle.video.scan import scan
@@ -79,6 +80,7 @@ class LabelMaps:
         files: the labels of the source (an image, or a video or a folder of images that has them
             for every frame), and those of the style image.
         size: (width, height) of the render.
+        style_rim: what is cut off the style image, and off its labels.
         must_be_fixed: whether the labels of the source must be an image.
 
     Raises:
@@ -87,7 +89,12 @@ class LabelMaps:
     """
 
     def __init__(
-        self, files: tuple[Path, Path], size: tuple[int, int], *, must_be_fixed: bool
+        self,
+        files: tuple[Path, Path],
+        size: tuple[int, int],
+        style_rim: Rim,
+        *,
+        must_be_fixed: bool,
     ) -> None:
         self.path, style_path = files
         self.size = size
@@ -97,7 +104,7 @@ class LabelMaps:
             hint = "give a folder with a picture for every frame"
             raise InputError(f"no pictures in {self.path}", why, hint)
         self.source = probe(self.folder[0] if self.folder else self.path)
-        style_image = read_image(style_path, StyleError)
+        style_image = style_rim.crop(read_image(style_path, StyleError))
         self.style = find_labels(style_image)
         self.names = [*name_colours(self.style.palette), REST]
         self.notes = note_unlikely_labels(style_path, style_image)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from vidstyle.config import style_images
-from vidstyle.errors import ConfigError, DecodeError, StyleError
+from vidstyle.errors import ConfigError, DecodeError
 from vidstyle.events import Note
 from vidstyle.machine import disk
 from vidstyle.machine.device import choose_device
 from vidstyle.motion.bars import BarPrecheck, Bars
 from vidstyle.motion.edit import Edit
 from vidstyle.motion.transitions import EditDetector
-from vidstyle.rendering import film, fingerprint_parts, memory, trace
+from vidstyle.rendering import film, fingerprint_parts, memory, sources, trace
 from vidstyle.rendering.composition import is_plain
 from vidstyle.rendering.engines import create_engine
 from vidstyle.rendering.job import Job, Request
@@ -69,8 +69,7 @@ def inspect(config: RenderConfig) -> Request:
         check_texture_input(source)
     check_style_times(config.style, source)
     film.refuse_unmoving(config, source)
-    for path in config.style_files:
-        read.read_image(path, StyleError)
+    rims = sources.find_style_rims(config)
     size = read.fit(source.width, source.height, config.size)
     delivery = plan_output(config, source, size)
     if delivery.path.exists() and not config.overwrite and not is_own_output(delivery.path):
@@ -82,12 +81,13 @@ def inspect(config: RenderConfig) -> Request:
     fit = fit_memory(config, engine, size, device, delivery.path)
     label_maps = None
     if config.regions:
-        label_maps = LabelMaps(config.regions, size, must_be_fixed=config.passes > 1)
+        label_maps = LabelMaps(config.regions, size, rims[0], must_be_fixed=config.passes > 1)
     notes = [Note(text, warning=True) for text in source.warnings]
     notes += [Note(text) for text in delivery.notes]
     if fit.tile and config.tile is None:
         within = f"to stay within {disk_space(fit.allowed)} of memory (--max-memory)"
         notes.append(Note(f"features are computed in tiles of {fit.tile} pixels, {within}"))
+    notes += sources.note_rims(config, rims)
     notes += label_maps.notes if label_maps else ()
     request = Request(
         config=config,
@@ -98,6 +98,7 @@ def inspect(config: RenderConfig) -> Request:
         engine=engine,
         memory=fit,
         label_maps=label_maps,
+        style_rims=rims,
         notes=tuple(notes),
     )
     known = fingerprint_parts.known_or_absent(request)
@@ -158,6 +159,7 @@ def prepare(request: Request) -> Job:
         engine=request.engine,
         memory=request.memory,
         label_maps=request.label_maps,
+        style_rims=request.style_rims,
         notes=tuple(notes),
         bars=bars,
         keyframes=film.find_keyframes(config.keyframes, scanned.timeline, edit, part),

@@ -182,7 +182,9 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
     part = choose_part(job.timeline, start, duration)
     label_maps = None
     if config.regions:  # there need be labels for this part alone
-        label_maps = LabelMaps(config.regions, job.size, must_be_fixed=config.passes > 1)
+        label_maps = LabelMaps(
+            config.regions, job.size, job.style_rims[0], must_be_fixed=config.passes > 1
+        )
         label_maps.check_length(part.stop)
     keyframes = find_keyframes(config.keyframes, job.timeline, job.edit, part, is_preview=True)
     part_job = replace(

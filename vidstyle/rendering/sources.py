@@ -8,24 +8,27 @@ import contextlib
 import functools
 import itertools
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Generator, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vidstyle.config import style_images
 from vidstyle.errors import StyleError
+from vidstyle.events import Note
 from vidstyle.frames import Frame, FrameStyle
 from vidstyle.motion.separation import separate_dissolve
 from vidstyle.rendering.layers import LEAST_GAIN
 from vidstyle.stylize import oklab
 from vidstyle.stylize.composition import undo_fade
 from vidstyle.stylize.resample import resize
+from vidstyle.stylize.style.rim import Rim, find_rim
 from vidstyle.video import read
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vidstyle.config.settings import RenderConfig
     from vidstyle.motion.edit import Dissolve
     from vidstyle.motion.flow import Flow
     from vidstyle.rendering.job import Job
@@ -61,16 +64,44 @@ def style_of(job: Job, index: int) -> FrameStyle:
 
 
 def read_style_images(job: Job) -> tuple[Tensor, ...]:
-    """Read the style images of a render, each (3, H, W), in the colours of the source where they
-    are matched to it. A texture has the input itself; there are none where no style is asked for.
+    """Read the style images of a render, each (3, H, W), inside their rims, in the colours of the
+    source where they are matched to it. A texture has the input itself; there are none where no
+    style is asked for.
 
     Raises StyleError when one cannot be read.
     """
-    images = (read.read_image(path, StyleError) for path in job.config.style_files)
+    images = read_inside_rims(job)
     colours = job.source_colours
     if colours is None:
         return tuple(images)
     return tuple(oklab.match_statistics(image, colours) for image in images)
+
+
+def read_inside_rims(job: Job) -> Iterator[Tensor]:
+    """Read what lies inside the rim of each style image, (3, H, W). Raises StyleError."""
+    for path, rim in zip(job.config.style_files, job.style_rims, strict=True):
+        yield rim.crop(read.read_image(path, StyleError)).contiguous()
+
+
+def find_style_rims(config: RenderConfig) -> tuple[Rim, ...]:
+    """Find the rims of the style images, in the order of their files; empty ones where they are
+    kept.
+
+    Raises StyleError when an image cannot be read.
+    """
+    images = (read.read_image(path, StyleError) for path in config.style_files)
+    if config.style_crop == "off":
+        return tuple(Rim((image.shape[1], image.shape[2])) for image in images)
+    return tuple(find_rim(image) for image in images)
+
+
+def note_rims(config: RenderConfig, rims: Sequence[Rim]) -> list[Note]:
+    """Say which style images are cut, and by how much."""
+    return [
+        Note(f"{path.name}: its rim is left out ({rim.describe()}); --style-crop off keeps it")
+        for path, rim in zip(config.style_files, rims, strict=True)
+        if not rim.is_empty
+    ]
 
 
 def read_keyframe(job: Job, keyframe: KeyframeImage) -> Tensor:
