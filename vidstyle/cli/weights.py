@@ -58,7 +58,8 @@ def print_table(weights_dir: Path | None) -> None:
     """Print a line for each weight file, and one for each place where it is or is looked for."""
     for row in status_table(weights_dir):
         file = row.file
-        megabytes = f"{file.size / 1e6:.0f} MB"
+        digits = 0 if file.size >= 500_000 else 1
+        megabytes = f"{file.size / 1e6:.{digits}f} MB"
         print(f"{file.name}: {row.status}, {megabytes}, {file.licence}, by {file.author}")
         for place in row.places:
             looked_for = f"looked for {' or '.join(file.names)} in "

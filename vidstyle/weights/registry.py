@@ -64,6 +64,15 @@ REGISTRY = {
             sha256="051b55e606f05ba81552fe5a0b5a8214b6387fa95d71d5a9c1d6775c6aab615d",
         ),
         WeightFile(
+            name="figures",
+            filename="figures.safetensors",
+            remote="",
+            author="vidstyle, on labels of detectors",
+            licence="MIT (the detectors: Apache 2.0, MIT and others, see NOTICE)",
+            size=234_004,
+            sha256="8050240bf2b0dfcc9c4d90301772b8c75f3a35f567c1b1c705f66d5b70b1b976",
+        ),
+        WeightFile(
             name="vgg19",
             filename="vgg19_features.safetensors",
             remote="vgg19-dcbb9e9d.pth",
