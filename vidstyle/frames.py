@@ -52,6 +52,8 @@ class Frame:
             only one.
         style: the part of the style that is its own.
         temporal_strength: the factor of the temporal loss's weight.
+        detail: (1, h, w) in [0, 1], of any size: how much each pixel matters for what the frame
+            shows (`stylize.detail`); None: that is not asked for.
     """
 
     index: int
@@ -59,11 +61,13 @@ class Frame:
     regions: Tensor | None = None
     style: FrameStyle = FrameStyle()
     temporal_strength: float = 1.0
+    detail: Tensor | None = None
 
     def to(self, device: torch.device) -> Frame:
         """Copy it to a device."""
         regions = None if self.regions is None else self.regions.to(device)
-        return replace(self, image=self.image.to(device), regions=regions)
+        detail = None if self.detail is None else self.detail.to(device)
+        return replace(self, image=self.image.to(device), regions=regions, detail=detail)
 
 
 @dataclass(frozen=True)

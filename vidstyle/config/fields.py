@@ -333,6 +333,19 @@ class RenderFields(BaseModel):
         SettingFacts("frames", PICTURE, audience="everyday"),
         ge=0,
     )
+    detail: float = setting_field(
+        0.5,
+        "How closely people, faces and edges of things are kept, from 0 to 1; 0: like everything "
+        "else.",
+        SettingFacts(
+            "frames",
+            PICTURE,
+            audience="everyday",
+            needs=(CONTENT_IS_OF_THE_INPUT, CONTENT_IS_ASKED),
+        ),
+        ge=0,
+        le=1,
+    )
     style_weight: float = setting_field(
         1.0, "Weight of the style loss.", SettingFacts("style", PICTURE), ge=0
     )

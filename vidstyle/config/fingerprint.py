@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-RENDER_FORMAT = 8
+RENDER_FORMAT = 9
 """An integer that is raised by hand whenever the same settings give other frames than before; part
 of every fingerprint.
 """

@@ -150,6 +150,7 @@ def reconstruction_settings(layer: str, given: Collection[str] = ()) -> dict[str
     return {
         "content_layers": layer,
         "content_weight": 1.0,
+        "detail": 0.0,
         "style_weight": 0.0,
         "tv_weight": 0.01,
         "init": "noise",

@@ -31,6 +31,11 @@ ENGINES: dict[str, EngineFactory] = {}
 """By the value of the setting `engine`."""
 
 
+FULL_DETAIL_WEIGHT = 0.3
+"""Weight of the content loss under the detail map at `detail` = 1. From there on figures are hardly
+painted any more."""
+
+
 def register_engine(name: str, factory: EngineFactory) -> None:
     """Make an engine known under `name`. Raises ValueError where the name is in use."""
     if name in ENGINES:
@@ -109,6 +114,7 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
             temporal_weight=config.temporal_weight,
             temporal_norm=config.temporal_norm,
             photorealism_weight=config.photorealism,
+            detail_weight=config.detail * FULL_DETAIL_WEIGHT if config.content_weight else 0.0,
         ),
         style=style_settings(config),
         features=config.features,

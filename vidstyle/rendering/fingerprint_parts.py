@@ -63,5 +63,6 @@ def complete(job: Job, digests: Mapping[str, str]) -> dict[str, Any]:
         **of_part(job.part),
         **job.engine.fingerprint_parts(digests),
         "flow_weights": digests.get(job.flow_name, ""),
+        **({"figure_weights": digests["figures"]} if job.uses_detail else {}),
         **({} if job.bars.is_empty else {"bar_pixels": list(astuple(job.bars))}),
     }

@@ -12,6 +12,7 @@ from vidstyle.motion.correspondence import link_earlier_frames
 from vidstyle.motion.hold import HoldTracker, record_source
 from vidstyle.motion.static import StaticTracker
 from vidstyle.rendering.sources import style_of
+from vidstyle.stylize.detail import DetailTracker
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from vidstyle.motion.flow import Flow
     from vidstyle.rendering.job import Job
     from vidstyle.storage.frame_store import FrameStore
+    from vidstyle.stylize.detail import FigureSearch
 
 KEPT_RECORDS = 8
 """Records that are kept beyond those that the next frame needs: frames may be on their way."""
@@ -29,10 +31,13 @@ class FrameLinker:
     """Links the frames of a layer, in the order in which they are painted, each to those before it.
 
     Args:
-        records: keeps what the last frames were painted from.
+        records: keeps what the last frames were painted from, and what was observed of them.
+        search: finds figures; None where no detail map is asked for.
     """
 
-    def __init__(self, job: Job, flow: Flow, records: FrameStore) -> None:
+    def __init__(
+        self, job: Job, flow: Flow, records: FrameStore, search: FigureSearch | None = None
+    ) -> None:
         config = job.config
         self.job = job
         self.flow = flow
@@ -43,6 +48,7 @@ class FrameLinker:
         self.track_static = config.rest == "hold" and self.needs_motion
         self.static = StaticTracker(config.frames_until_static)
         self.hold = HoldTracker(self.reach)
+        self.detail = None if search is None else DetailTracker(search)
         self.earlier: deque[Tensor] = deque(maxlen=self.reach)  # source frames, the last one first
         self.known: set[int] = set()
         """Frames whose records are on the disk, so that their links are not needed."""
@@ -65,13 +71,20 @@ class FrameLinker:
         if self.track_static:
             self.static.track(image)
         self.earlier.appendleft(image)
+        if self.detail is not None:
+            self.detail.start(image)
         if self.needs_motion:
             self.hold.start(record_source(image))
             self.keep(index, 0)
 
-    def link(self, index: int, image: Tensor, direction: int) -> tuple[Motion | None, bool]:
+    def link(
+        self, index: int, image: Tensor, direction: int, step: int
+    ) -> tuple[Motion | None, bool]:
         """Link the next frame to those before it; return the link, and whether the frame repeats
         the one before. There is no link to frames whose links are not needed.
+
+        Args:
+            step: how many frames it is from the first one.
         """
         before = self.earlier[0] if self.earlier else None
         is_repeat = repeats(self.job, index, image, before, direction)
@@ -79,7 +92,7 @@ class FrameLinker:
         regions = self.static.track(image) if self.track_static and not is_repeat else None
         if index in self.known:
             if not self.records.missing_frames([index]):
-                self.hold.start(self.records.load(index).to(image))
+                self.resume(self.records.load(index).to(image))
         elif is_repeat and self.needs_motion:
             self.hold.start(self.hold.records[0])
             self.keep(index, direction)
@@ -88,14 +101,34 @@ class FrameLinker:
             motion = link_earlier_frames(
                 image, self.earlier, self.flow, self.distances, config.mask, regions, self.hold
             )
+            if self.detail is not None:
+                self.detail.advance(image, motion, step)
             self.keep(index, direction)
+        elif self.detail is not None:
+            self.detail.start(image)
         self.earlier.appendleft(image)
         return motion, is_repeat
+
+    @property
+    def detail_map(self) -> Tensor | None:
+        """The detail map of the last frame, (1, h, w); None where none is asked for."""
+        return None if self.detail is None else self.detail.map
+
+    def resume(self, record: Tensor) -> None:
+        """Go on from the record of a frame (3, h, w)."""
+        if self.detail is not None:
+            record, observed = record.chunk(2, 1)
+            self.detail.resume(observed)
+        self.hold.start(record)
 
     def keep(self, index: int, direction: int) -> None:
         """Write the record of the frame, and remove one that is needed no longer."""
         self.records.open()
-        self.records.save(index, self.hold.records[0])
+        record = self.hold.records[0]
+        if self.detail is not None:
+            assert self.detail.observed is not None
+            record = torch.cat([record, self.detail.observed], 1)
+        self.records.save(index, record)
         if direction:
             self.records.delete_frames([index - direction * (self.reach + KEPT_RECORDS)])
 

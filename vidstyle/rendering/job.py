@@ -106,6 +106,11 @@ class Job:
         return len(self.part)
 
     @property
+    def uses_detail(self) -> bool:
+        """Whether frames get a detail map (`stylize.detail`)."""
+        return self.engine.needs_detail
+
+    @property
     def flow_name(self) -> str:
         """The flow estimator that the render loads. Where no motion is needed none is asked: DIS
         costs nothing.

@@ -6,7 +6,8 @@
     paint.000040/      its paint in all other frames: those of a dissolve, with bars, ...
     frames.2.000040/   the same of an earlier pass
     source.000040/     the source, as if the shot were fully lit and alone, where it is needed twice
-    hold.000040/       what the last frames were painted from (`motion.hold`)
+    hold.000040/       what the last frames were painted from (`motion.hold`), and below it what was
+                       observed of them (`stylize.detail`)
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class LayerFiles:
     def records(self, number: int) -> FrameStore:
         """Return the store of what frames were painted from, in pass `number`, by direction."""
         width, height = self.job.paint_size
-        size = record_size(height, width)[::-1]
+        record_height, record_width = record_size(height, width)
+        # One below the other: what it was painted from, and what was observed of it.
+        rows = 2 if self.job.uses_detail else 1
+        size = (record_width, rows * record_height)
         path = self.folder / f"hold.{self.suffix}"
         return FrameStore(path, f"{self.fingerprint}-hold{number}", size)
 

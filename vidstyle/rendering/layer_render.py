@@ -158,7 +158,9 @@ def render_layer(
                 work.files.delete_passes(range(1, one.number - 1))
             one.target.open()
             device = tools.stylizer.device
-            schedule = schedule_pass(job, work, one, tools.flow, device, counter.refuse_stopped)
+            schedule = schedule_pass(
+                job, work, one, tools.flow, device, counter.refuse_stopped, tools.figures
+            )
             with prefetch_for(device, schedule) as prefetched:
                 run_schedule(prefetched, tools.stylizer, counter, watcher)
         work.files.delete_working_files()

@@ -11,6 +11,7 @@ import torch
 
 from vidstyle.events import Download, Report, silent
 from vidstyle.features.extractor import Network, build_network
+from vidstyle.features.figures import FigureFinder
 from vidstyle.machine.device import ComputeDevice, Precision
 from vidstyle.motion.flow import DIS, RAFT, Flow
 from vidstyle.rendering.sources import read_style_images
@@ -32,6 +33,7 @@ class Models:
         self.report = report
         self.networks: dict[tuple[object, ...], Network] = {}
         self.flows: dict[tuple[object, ...], Flow] = {}
+        self.finders: dict[tuple[object, ...], FigureFinder] = {}
 
     def fetch(self, names: Iterable[str], weights_dir: Path | None) -> dict[str, str]:
         """Have weight files at hand, downloading what is missing: {name: sha256 of the file}.
@@ -67,6 +69,14 @@ class Models:
             self.flows[key] = load_flow(name, device, weights_dir)
         return self.flows[key]
 
+    def figures(self, device: torch.device, weights_dir: Path | None) -> FigureFinder:
+        """The finder of figures, on a device. Raises WeightsError."""
+        key = (device, weights_dir)
+        if key not in self.finders:
+            trunk, _ = load_weights("lite", weights_dir)
+            self.finders[key] = FigureFinder(trunk, *load_weights("figures", weights_dir), device)
+        return self.finders[key]
+
     def for_job(self, job: Job) -> JobNetworks:
         """The networks on the device, and from the folder, of one render."""
         return JobNetworks(self, job.device, job.config.weights_dir)
@@ -91,6 +101,8 @@ class RenderTools:
 
     stylizer: Stylizer
     flow: Flow
+    figures: FigureFinder | None = None
+    """None where no detail map is asked for."""
 
 
 def build_tools(job: Job, models: Models) -> RenderTools:
@@ -104,12 +116,16 @@ def build_tools(job: Job, models: Models) -> RenderTools:
         style_masks=job.label_maps.style_masks if job.label_maps else None,
     )
     config = job.config
-    return RenderTools(stylizer, models.flow(job.flow_name, job.device.device, config.weights_dir))
+    device = job.device.device
+    flow = models.flow(job.flow_name, device, config.weights_dir)
+    figures = models.figures(device, config.weights_dir) if job.uses_detail else None
+    return RenderTools(stylizer, flow, figures)
 
 
 def weight_files(job: Job) -> tuple[str, ...]:
     """Names of the weight files that a render reads."""
-    names = (*job.engine.networks, job.flow_name)
+    finder = ("lite", "figures") if job.uses_detail else ()
+    names = dict.fromkeys((*job.engine.networks, *finder, job.flow_name))
     return tuple(name for name in names if name in REGISTRY)  # DIS has none
 
 

@@ -16,6 +16,7 @@ These folders alone say what is left to do.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ from vidstyle.rendering.sources import (
     region_masks,
     source_frame,
 )
+from vidstyle.stylize.detail import combine, observe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from vidstyle.motion.flow import Flow
     from vidstyle.rendering.job import Job
     from vidstyle.rendering.layers import Layer
+    from vidstyle.stylize.detail import FigureSearch
 
 
 @dataclass(frozen=True)
@@ -232,19 +235,33 @@ def schedule_pass(
     flow: Flow,
     device: torch.device,
     refuse_stopped: Callable[[], None],
+    search: FigureSearch | None = None,
 ) -> Generator[Work, None, None]:
     """Give the work of one pass over a layer, frame after frame. What flow was computed of is on
     the device if that is CUDA, everything else on the CPU.
 
     Args:
         refuse_stopped: raises where the user wants to stop; asked while source frames are saved.
+        search: finds figures, for the detail map; None where none is asked for.
     """
     sources = LayerSources(job, work.layer, work.files.sources, flow)
     if job.config.passes == 1:
-        return linked_work(job, work, one, sources, device, refuse_stopped)
+        return linked_work(job, work, one, sources, device, refuse_stopped, search)
     if one.number == 1:
-        return independent_work(job, one, sources, refuse_stopped)
-    return revision_work(job, work, one, sources, device, refuse_stopped)
+        works = independent_work(job, one, sources, refuse_stopped)
+    else:
+        works = revision_work(job, work, one, sources, device, refuse_stopped)
+    return works if search is None else observe_each(works, search)
+
+
+def observe_each(
+    works: Generator[Work, None, None], search: FigureSearch
+) -> Generator[Work, None, None]:
+    """Give every frame the detail map that it has by itself."""
+    with contextlib.closing(works):
+        for work in works:
+            detail = combine(observe(work.frame.image, search))
+            yield replace(work, frame=replace(work.frame, detail=detail))
 
 
 def linked_work(
@@ -254,12 +271,13 @@ def linked_work(
     sources: LayerSources,
     device: torch.device,
     refuse_stopped: Callable[[], None],
+    search: FigureSearch | None = None,
 ) -> Generator[Work, None, None]:
     """Each frame linked to those made before it, where frames are linked: the single pass."""
     layer = work.layer
     order = layer.forward if one.direction > 0 else range(layer.anchor, layer.frames.first - 1, -1)
     wanted = set(one.frames)
-    linker = FrameLinker(job, sources.flow, work.files.records(one.direction))
+    linker = FrameLinker(job, sources.flow, work.files.records(one.direction), search)
     begin = linker.first_needed(order, order.index(one.frames[0]))
     order = order[begin : order.index(one.frames[-1]) + 1]
     if one.direction > 0:
@@ -277,7 +295,9 @@ def linked_work(
                 linker.start(index, image)
                 motion, is_repeat = None, False
             else:
-                motion, is_repeat = linker.link(index, image, one.direction)
+                motion, is_repeat = linker.link(
+                    index, image, one.direction, abs(index - layer.anchor)
+                )
             if not is_wanted:
                 continue
             given = given_anchor(job, work, image) if is_anchor and layer.is_given else None
@@ -285,7 +305,11 @@ def linked_work(
                 frame = Frame(index, image)
             else:
                 frame = source_frame(job, index, image, make_masks and make_masks())
-                frame = replace(frame, temporal_strength=layer.temporal_strength(index))
+                frame = replace(
+                    frame,
+                    temporal_strength=layer.temporal_strength(index),
+                    detail=linker.detail_map,
+                )
             if motion is not None and frame.style.transition:
                 motion = replace(motion, static=None)
             yield Work(

@@ -181,6 +181,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def needs_detail(self) -> bool:
+        """True where a frame needs a detail map (`stylize.detail`)."""
+        ...
+
+    @property
     def multi_pass(self) -> bool:
         """True where its stylizer is a `MultiPassStylizer`."""
         ...

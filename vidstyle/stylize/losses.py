@@ -44,9 +44,14 @@ def content(features: Tensor, target: Tensor) -> Tensor:
     return squared_distance(features, target) / energy(target)
 
 
-def squared_distance(features: Tensor, target: Tensor) -> Tensor:
-    """|F - P|^2, a scalar: a sum over pixels."""
-    return (to_full_precision(features) - to_full_precision(target)).square().sum()
+def squared_distance(features: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """|F - P|^2, a scalar: a sum over positions, each times its weight.
+
+    Args:
+        weights: (1, 1, h, w) for features (1, c, h, w); None: all are 1.
+    """
+    squares = (to_full_precision(features) - to_full_precision(target)).square()
+    return squares.sum() if weights is None else (squares * weights).sum()
 
 
 def energy(target: Tensor) -> Tensor:
@@ -149,6 +154,27 @@ class TotalVariationLoss(torch.autograd.Function):
             result.narrow(axis, 1, length).add_(d)
             result.narrow(axis, 0, length).sub_(d)
         return result
+
+
+def fine_colour_energy(image: Tensor) -> Tensor:
+    """The mean of |C x - G C x|^2, a scalar: the energy of the finest octave of colour.
+
+    C takes the mean of the three channels away, and G is a binomial filter of five taps, whose
+    sigma is 1 pixel.
+
+    Args:
+        image: (1, 3, H, W).
+    """
+    colour = image - image.mean(1, keepdim=True)
+    return (colour - smooth(colour)).square().mean()
+
+
+def smooth(image: Tensor) -> Tensor:
+    """Filter (1, c, H, W) by the binomial (1, 4, 6, 4, 1) / 16 along both axes, edges repeated."""
+    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=image.device, dtype=image.dtype) / 16
+    x = F.pad(image, (2, 2, 2, 2), mode="replicate").transpose(0, 1)  # (c, 1, H + 4, W + 4)
+    x = F.conv2d(x, taps.view(1, 1, 1, -1))
+    return F.conv2d(x, taps.view(1, 1, -1, 1)).transpose(0, 1)
 
 
 def temporal(image: Tensor, warped: Tensor, mask: Tensor) -> Tensor:

@@ -47,6 +47,11 @@ class OptimisingEngine:
         return self.settings.reach > 0
 
     @property
+    def needs_detail(self) -> bool:
+        """True where what matters in a frame is held more strongly."""
+        return self.settings.losses.detail_weight > 0 and not self.settings.texture
+
+    @property
     def multi_pass(self) -> bool:
         """Its stylizer can revise frames."""
         return True

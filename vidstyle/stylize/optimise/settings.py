@@ -11,6 +11,10 @@ from vidstyle.stylize.style.settings import StyleSettings
 COARSEST_SIDE = 64
 """No scale has a shorter side below this number of pixels: relu5_1 sees 1/16 of it."""
 
+DETAIL_LAYERS = {"relu4_2": 1.0, "relu3_1": 0.5}
+"""Layers of the content loss under a detail map, with weights: relu4_2 sees parts of a figure, and
+relu3_1 its eyes and fingers."""
+
 REFINEMENT_FEATURES = "vgg19"
 """The network of the refinement iterations."""
 
@@ -65,6 +69,8 @@ class LossSettings:
         temporal_norm: one of `losses.TEMPORAL_LOSSES`.
         photorealism_weight: of the matting Laplacian; above 0 the result is a locally affine
             recolouring of the frame.
+        detail_weight: of the content loss over `DETAIL_LAYERS` where the frame's detail map says
+            that it matters.
     """
 
     content_weight: float
@@ -73,6 +79,7 @@ class LossSettings:
     temporal_weight: float
     temporal_norm: str = "squared"
     photorealism_weight: float = 0.0
+    detail_weight: float = 0.0
 
 
 @dataclass(frozen=True)

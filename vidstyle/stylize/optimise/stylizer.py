@@ -23,9 +23,10 @@ from vidstyle.stylize.optimise.minimise import minimise
 from vidstyle.stylize.optimise.pyramid import plan_scales, scale_factors, scale_size
 from vidstyle.stylize.optimise.scales import NamedNetwork, Scale, ScaleBuilder, Stage
 from vidstyle.stylize.optimise.schedule import Schedule
-from vidstyle.stylize.optimise.settings import OptimiserSettings
+from vidstyle.stylize.optimise.settings import DETAIL_LAYERS, OptimiserSettings
 from vidstyle.stylize.optimise.terms import (
     ContentTerm,
+    FineColourTerm,
     PhotorealismTerm,
     TemporalTerm,
     TotalVariationTerm,
@@ -58,6 +59,11 @@ TRANSITION_TEMPORAL_SHARE = 0.1
 """The share of the temporal weight that is left while the mixture of styles changes: with all of it
 the picture stays behind by seconds, and keeps the shapes of the style that it has left. The weight
 falls and rises gradually, or the picture would jump."""
+
+FINE_COLOUR_SHARE = 0.002
+"""Weight of the energy of colour's finest octave, relative to the style image's, as a share of the
+style's weight. The grain of flat paint goes, and the style distance stays as it is
+(`benchmarks/RESULTS.md`)."""
 
 FINAL_RATE = 0.1
 """Adam's steps have the size of its rate even where nothing is left to gain; letting it fall leaves
@@ -363,9 +369,14 @@ class OptimisingStylizer:
             masks = None
             if frame.regions is not None:
                 masks = add_margin(resize(frame.regions, scale.size))
-            terms += scale.style.terms(masks, frame.style.mixture)
+            mixture = frame.style.mixture
+            terms += scale.style.terms(masks, mixture)
+            energy = scale.style.fine_colour_energy(mixture)
+            terms.append(FineColourTerm(FINE_COLOUR_SHARE * settings.style.weight, energy))
         if content:
             terms.append(ContentTerm(weights.content_weight, content, weights.content_layers))
+        if frame.detail is not None and self.settings.losses.detail_weight:
+            terms.append(self._hold_detail(frame.detail, canvas, scale))
         terms.append(TotalVariationTerm(weights.total_variation_weight))
         if weights.photorealism_weight:
             terms.append(PhotorealismTerm(weights.photorealism_weight, MattingLaplacian(canvas)))
@@ -377,6 +388,20 @@ class OptimisingStylizer:
         wrapped = TEXTURE_WRAP if settings.tileable_texture else 0
         callback = self._show_evaluations(observer, scale.network.name)
         return Objective(scale.network.extractor, terms, scale.tiles, wrapped, callback)
+
+    def _hold_detail(self, detail: Tensor, canvas: Tensor, scale: Scale) -> Term:
+        """Build the content term of what matters in a frame.
+
+        Args:
+            detail: its map, (1, h, w) in [0, 1], of any size.
+            canvas: the frame with its margin.
+        """
+        targets = compute_maps(
+            scale.network.extractor, canvas[None], tuple(DETAIL_LAYERS), scale.tiles
+        )
+        weight = self.settings.losses.detail_weight
+        own_map = add_margin(resize(detail, scale.size), self.margin)
+        return ContentTerm(weight, targets, DETAIL_LAYERS, own_map)
 
     def _show_evaluations(
         self, observer: Observer | None, features: str

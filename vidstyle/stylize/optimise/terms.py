@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.stylize import losses
@@ -13,22 +14,36 @@ from vidstyle.stylize.objective import Maps, Sums, View, normalise_weights
 from vidstyle.stylize.photoreal.matting import MattingLaplacian, matting_loss
 
 
+LEAST_COLOUR_ENERGY = 2e-6
+"""Added to the energy of colour's finest octave in a style image, which may be grey."""
+
+
 class ContentTerm:
     """The weighted mean of the relative content losses over `targets`, {layer: map of the frame}.
 
     Args:
         layer_weights: {layer: its weight}; None: all are equal.
+        detail: (1, H, W) in [0, 1], how much each pixel of the frame matters; None: all as much.
+            The energy that a distance is relative to is that of the whole frame, so a pixel is held
+            as strongly whatever else matters.
     """
 
     name = "content"
 
     def __init__(
-        self, weight: float, targets: Maps, layer_weights: Mapping[str, float] | None = None
+        self,
+        weight: float,
+        targets: Maps,
+        layer_weights: Mapping[str, float] | None = None,
+        detail: Tensor | None = None,
     ) -> None:
         self.weight = weight
         self.targets = targets
         self.shares = normalise_weights(layer_weights or dict.fromkeys(targets, 1.0))
         self.energies = [losses.energy(p) for p in targets.values()]
+        self.detail: dict[str, Tensor] = {}
+        if detail is not None:
+            self.detail = {name: average_over_positions(detail, p) for name, p in targets.items()}
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -37,15 +52,24 @@ class ContentTerm:
 
     def sums(self, view: View) -> Sums:
         """Compute the squared distance from the target in each layer."""
-        return [
-            losses.squared_distance(view.maps[name], view.crop_like(p, name))
-            for name, p in self.targets.items()
-        ]
+        return [self._measure(view, name) for name in self.targets]
+
+    def _measure(self, view: View, name: str) -> Tensor:
+        """Compute the squared distance from the target in one layer."""
+        target = view.crop_like(self.targets[name], name)
+        detail = self.detail.get(name)
+        weights = None if detail is None else view.crop_like(detail, name)
+        return losses.squared_distance(view.maps[name], target, weights)
 
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         """Compute the weighted mean of the relative distances, a scalar."""
         layers = zip(self.targets, sums, self.energies, strict=True)
         return torch.stack([self.shares[name] * d / e for name, d, e in layers]).mean()
+
+
+def average_over_positions(image: Tensor, features: Tensor) -> Tensor:
+    """Average (1, H, W) over the pixels of each position of features (1, c, h, w): (1, 1, h, w)."""
+    return F.interpolate(image[None], tuple(features.shape[2:]), mode="area")
 
 
 class PixelTerm:
@@ -69,6 +93,24 @@ class TotalVariationTerm(PixelTerm):
     def __call__(self, image: Tensor, sums: Sums) -> Tensor:
         """Compute the total variation, a scalar."""
         return losses.total_variation(image)
+
+
+@dataclass(frozen=True)
+class FineColourTerm(PixelTerm):
+    """The energy of colour's finest octave (`losses.fine_colour_energy`), relative to that of the
+    style image: the features hardly see it, and grain in flat paint costs the optimiser nothing.
+
+    Args:
+        energy: that of the style image.
+    """
+
+    weight: float
+    energy: float
+    name = "grain"
+
+    def __call__(self, image: Tensor, sums: Sums) -> Tensor:
+        """Compute the relative energy, a scalar."""
+        return losses.fine_colour_energy(image) / (self.energy + LEAST_COLOUR_ENERGY)
 
 
 @dataclass(frozen=True)

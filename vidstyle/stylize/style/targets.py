@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.features.extractor import Extractor
+from vidstyle.stylize.losses import fine_colour_energy
 from vidstyle.stylize.objective import (
     Sums,
     Term,
@@ -88,6 +89,7 @@ class StyleImageTargets:
         masks: Tensor | None = None,
     ) -> None:
         self.settings = settings
+        self.fine_colour_energy = float(fine_colour_energy(image))
         self.terms = create_style_terms(settings)
         segmentation = None
         if masks is not None:
@@ -167,6 +169,17 @@ class StyleTargets:
             shown_name = name if len(self.style_terms) > 1 else "style"
             terms.append(StyleLoss(shown_name, weight, layers, settings.layers))
         return terms
+
+    def fine_colour_energy(self, mixture: Sequence[float] = ()) -> float:
+        """Return the energy of colour's finest octave (`losses.fine_colour_energy`).
+
+        Args:
+            mixture: as in `terms`.
+        """
+        count = len(self.style_images)
+        shares = tuple(mixture) or (1 / count,) * count
+        pairs = zip(shares, self.style_images, strict=True)
+        return sum(share * one.fine_colour_energy for share, one in pairs)
 
     def mix(self, name: str, layer: str, shares: tuple[float, ...]) -> Any:
         """Return the mixed target of a term in a layer; the last one is kept."""
