@@ -11,7 +11,7 @@ FILES = {"input": "in.mp4", "style": "munch.jpg"}
 SETTINGS = [name for name in RenderConfig.model_fields if facts_of(name).group]
 """The names of all settings that are not the files of a command."""
 
-AS_BEFORE = {"bars": "paint", "style_crop": "off"}
+AS_BEFORE = {"bars": "paint", "detail": 0.0, "style_crop": "off"}
 """The settings whose default is not their neutral value, at that value: a render as it was before.
 """
 

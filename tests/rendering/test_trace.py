@@ -127,7 +127,7 @@ def test_the_figures_are_those_of_every_evaluation(
     found = figures(tmp_path / "out.trace.json")
     assert [one["iteration"] for one in found] == list(range(1, 13))
     for one in found:
-        assert one["losses"].keys() == {"style", "content", "total variation"}
+        assert one["losses"].keys() == {"style", "grain", "content", "total variation"}
         assert one["total"] == pytest.approx(sum(one["losses"].values()))
     assert [(key, len(part)) for key, part in parts(found)] == [
         (((73, 64), "lite"), 6),
@@ -171,7 +171,7 @@ def test_the_picture_is_the_same_with_and_without(
     found = figures(tmp_path / "out.trace.json")
     assert len(found) == int(([6, *re.findall(r"--first-iterations (\d+)", wishes)])[-1])
     if "mrf" in wishes:
-        assert found[0]["losses"].keys() == {"gram", "mrf", "content", "total variation"}
+        assert found[0]["losses"].keys() == {"gram", "mrf", "grain", "content", "total variation"}
     if "adam" in wishes:
         assert all(one["taken"] for one in found)
     if "luminance" in wishes:
@@ -199,10 +199,8 @@ def test_what_has_no_painting_has_a_trace(
 ) -> None:
     assert command(photo, *wishes.split(), *FEW, "-o", tmp_path / "out.png", "--trace").code == 0
     [*_, last] = figures(tmp_path / "out.trace.json")
-    assert last["losses"].keys() == {
-        "content" if "reconstruct" in wishes else "style",
-        "total variation",
-    }
+    matched = {"content"} if "reconstruct" in wishes else {"style", "grain"}
+    assert last["losses"].keys() == {*matched, "total variation"}
     size = cv2.imread(str(tmp_path / "out.png")).shape[1::-1]  # type: ignore[union-attr]
     assert tuple(last["scale"]) == size
 

@@ -292,7 +292,7 @@ class RenderFields(BaseModel):
     )
     first_iterations: int = setting_field(
         200,
-        "Iterations of the first frame of a shot, and of a still.",
+        "Iterations of a shot's first frame.",
         SettingFacts("frames", PICTURE, audience="everyday", preview="half"),
         ge=1,
     )
@@ -335,13 +335,13 @@ class RenderFields(BaseModel):
     )
     detail: float = setting_field(
         0.5,
-        "How closely people, faces and edges of things are kept, from 0 to 1; 0: like everything "
-        "else.",
+        "How far people and faces are kept, 0 to 1.",
         SettingFacts(
             "frames",
             PICTURE,
             audience="everyday",
             needs=(CONTENT_IS_OF_THE_INPUT, CONTENT_IS_ASKED),
+            neutral=0.0,
         ),
         ge=0,
         le=1,
@@ -352,7 +352,7 @@ class RenderFields(BaseModel):
     tv_weight: float = setting_field(
         0.3,
         "Weight of the total variation loss.",
-        SettingFacts("frames", PICTURE, audience="everyday"),
+        SettingFacts("frames", PICTURE),
         ge=0,
     )
     temporal_weight: float = setting_field(

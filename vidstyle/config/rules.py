@@ -32,9 +32,10 @@ def check_needs(config: RenderFields) -> None:
     """Refuse a setting that changes nothing because a need of it is not met."""
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
-        if value == field.default:
+        facts = read_facts(field)
+        if value in (field.default, facts.neutral):
             continue
-        for need in read_facts(field).needs:
+        for need in facts.needs:
             other = getattr(config, need.setting)
             if (need.values is None or value in need.values) and not need.is_met(other):
                 raise ValueError(need.refusal.format(name=name, value=value, other=other))

@@ -44,7 +44,7 @@ FIGURE_RANGE = (0.25, 0.75)
 
 FACE_RANGE = (0.2, 0.6)
 
-FIGURE_SHARE = 0.5
+FIGURE_SHARE = 0.35
 """How much a figure matters in relation to a face where it has no edges; on its edges as much."""
 
 SEARCH_INTERVAL = 4

@@ -15,6 +15,11 @@ from vidstyle.stylize.optimise.lbfgs import (
 )
 
 
+def image(*pixels: float) -> Tensor:
+    """A picture (1, 1, 1, w), too small for a pyramid."""
+    return torch.tensor(pixels).view(1, 1, 1, -1)
+
+
 def evaluated(x: Tensor, loss: Callable[[Tensor], Tensor]) -> Callable[[], Tensor]:
     def evaluate() -> Tensor:
         x.grad = None
@@ -27,8 +32,10 @@ def evaluated(x: Tensor, loss: Callable[[Tensor], Tensor]) -> Callable[[], Tenso
 
 @pytest.mark.parametrize("condition", [1.0, 10.0, 300.0])
 def test_it_finds_the_minimum_of_a_quadratic_form(condition: float) -> None:
-    goal = torch.linspace(0.2, 0.8, 12, dtype=torch.float64)
+    shape = (1, 1, 3, 4)
+    goal = torch.linspace(0.2, 0.8, 12, dtype=torch.float64).view(shape)
     weights = torch.logspace(0, float(torch.tensor(condition).log10()), 12, dtype=torch.float64)
+    weights = weights.view(shape)
     x = torch.full_like(goal, 0.5).requires_grad_()
     evaluate = evaluated(x, lambda y: (weights * (y - goal).square()).sum())
     losses = [float(v) for v in itertools.islice(iterate_lbfgs(x, evaluate, 0.03), 60)]
@@ -37,38 +44,38 @@ def test_it_finds_the_minimum_of_a_quadratic_form(condition: float) -> None:
 
 
 def test_what_is_left_is_the_best_and_lies_on_the_bounds_where_they_hold_it_back() -> None:
-    goal = torch.tensor([-1.0, 0.3, 2.0])
-    x = torch.full((3,), 0.5).requires_grad_()
+    goal = image(-1.0, 0.3, 2.0)
+    x = torch.full_like(goal, 0.5).requires_grad_()
     evaluate = evaluated(x, lambda y: (y - goal).square().sum())
     *_, last = itertools.islice(iterate_lbfgs(x, evaluate, 0.1), 30)
-    assert torch.allclose(x.detach(), torch.tensor([0.0, 0.3, 1.0]), atol=1e-4)
+    assert torch.allclose(x.detach(), image(0.0, 0.3, 1.0), atol=1e-4)
     assert float((x.detach() - goal).square().sum()) == pytest.approx(float(last), rel=1e-5)
 
 
 def test_the_first_step_changes_no_pixel_by_more_than_it_may() -> None:
-    x = torch.full((3,), 0.5).requires_grad_()
-    evaluated(x, lambda y: (torch.tensor([1.0, -2.0, 0.5]) * y).sum())()
+    x = image(0.5, 0.5, 0.5).requires_grad_()
+    evaluated(x, lambda y: (image(1.0, -2.0, 0.5) * y).sum())()
     take_first_step(x, 0.04)
-    assert torch.allclose(x.detach(), torch.tensor([0.48, 0.54, 0.49]))
+    assert torch.allclose(x.detach(), image(0.48, 0.54, 0.49))
 
 
 def test_the_history_does_not_grow_with_the_iterations() -> None:
-    pairs = CurvaturePairs(torch.zeros(3))
+    pairs = CurvaturePairs(image(0, 0, 0))
     for i in range(3 * HISTORY_PAIRS):
-        pairs.add(torch.full((3,), 0.1 + i), torch.full((3,), 0.2), torch.tensor(True))
+        pairs.add(image(*3 * [0.1 + i]), image(*3 * [0.2]), torch.tensor(True))
     assert len(pairs.pairs) == HISTORY_PAIRS
 
 
 def test_a_pair_is_used_only_where_the_step_was_accepted_and_the_loss_is_convex() -> None:
-    step = torch.tensor([1.0, 0.0])
+    step = image(1.0, 0.0)
     for accepted, change, used in (
         (True, step, True),
         (False, step, False),
         (True, -step, False),
-        (True, torch.full((2,), float("nan")), False),
+        (True, image(*2 * [float("nan")]), False),
     ):
         pairs = CurvaturePairs(step)
         pairs.add(step.clone(), change.clone(), torch.tensor(accepted))
         assert bool(pairs.usable) is used
-        newton = pairs.newton_step(torch.tensor([3.0, 4.0]))
-        assert torch.equal(newton, torch.tensor([-3.0, -4.0]))
+        newton = pairs.newton_step(image(3.0, 4.0))
+        assert torch.equal(newton, image(-3.0, -4.0))

@@ -103,13 +103,13 @@ def test_the_temporal_term_is_there_at_every_scale_of_a_later_frame_and_never_of
     first, later = Watching(), Watching()
     frame = Frame(0, picture(H, W, 1))
     step = s.step(State(), frame, None, first)
-    assert [terms for _, terms, _ in first.parts()] == [{"style", "content", "total variation"}] * (
-        3 + bool(refined)
-    )
+    assert [terms for _, terms, _ in first.parts()] == [
+        {"style", "grain", "content", "total variation"}
+    ] * (3 + bool(refined))
     assert step.iterations == len(first.evaluations) == 12
     step = s.step(step.state, Frame(0, picture(H, W, 2)), still(), later)
     assert [terms for _, terms, _ in later.parts()] == [
-        {"style", "content", "total variation", "temporal"}
+        {"style", "grain", "content", "total variation", "temporal"}
     ] * (scales + bool(refined))
     assert step.iterations == len(later.evaluations) == 8
     for watching in (first, later):

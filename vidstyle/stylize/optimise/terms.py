@@ -13,8 +13,7 @@ from vidstyle.stylize import losses
 from vidstyle.stylize.objective import Maps, Sums, View, normalise_weights
 from vidstyle.stylize.photoreal.matting import MattingLaplacian, matting_loss
 
-
-LEAST_COLOUR_ENERGY = 2e-6
+LEAST_COLOUR_ENERGY = 1e-5
 """Added to the energy of colour's finest octave in a style image, which may be grey."""
 
 
