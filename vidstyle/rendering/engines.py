@@ -31,7 +31,7 @@ ENGINES: dict[str, EngineFactory] = {}
 """By the value of the setting `engine`."""
 
 
-FULL_DETAIL_WEIGHT = 0.3
+FULL_DETAIL_WEIGHT = 0.24
 """Weight of the content loss under the detail map at `detail` = 1. From there on figures are hardly
 painted any more."""
 
