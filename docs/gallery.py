@@ -99,6 +99,8 @@ SECTIONS: dict[str, tuple[Example, ...]] = {
         lake_example("plain", "The default.", ""),
         lake_example("tame", "More of the content.", "--content-weight 0.3"),
         lake_example("wild", "Less of it.", "--content-weight 0.01"),
+        lake_example("free", "Edges count like everything else.", "--detail 0"),
+        lake_example("kept", "Edges, and figures if there are any, are kept.", "--detail 1"),
         lake_example("smooth", "More total variation smooths the paint.", "--tv-weight 3"),
         lake_example("noise", "Begun from noise instead of the frame.", "--init noise"),
         lake_example(

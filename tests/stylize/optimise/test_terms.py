@@ -13,6 +13,7 @@ from vidstyle.stylize import losses
 from vidstyle.stylize.objective import Objective
 from vidstyle.stylize.optimise.terms import (
     ContentTerm,
+    FineColourTerm,
     PhotorealismTerm,
     TemporalTerm,
     TotalVariationTerm,
@@ -34,6 +35,41 @@ def test_content_is_the_weighted_mean_over_layers(
     shares = dict.fromkeys(layers, 0.5) if weights is None else {"relu1_1": 0.25, "relu4_2": 0.75}
     expected = sum(shares[name] * losses.content(maps[name], target[name]) for name in layers)
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_under_a_detail_map_content_is_held_where_it_matters_and_as_strongly_whatever_else_does(
+    tiny: TinyFeatures, picture: Picture
+) -> None:
+    layers = ("relu1_1", "relu4_2")
+    target = tiny(picture(16, 32, 1)[None], layers)
+    image = picture(16, 32, 2)[None]
+
+    def loss(detail: Tensor | None) -> float:
+        return float(Objective(tiny, [ContentTerm(1.0, target, None, detail)])(image))
+
+    everywhere = torch.ones(1, 16, 32)
+    left = everywhere.clone()
+    left[:, :, 16:] = 0
+    assert loss(everywhere) == pytest.approx(loss(None), rel=1e-5)
+    assert loss(0 * everywhere) == 0
+    assert loss(0.3 * everywhere) == pytest.approx(0.3 * loss(None), rel=1e-5)
+    assert loss(left) + loss(1 - left) == pytest.approx(loss(None), rel=1e-5)
+
+
+def test_grain_is_the_finest_octave_of_colour_alone(picture: Picture) -> None:
+    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    checks = 0.1 * (2 * ((x + y) % 2) - 1).float()
+    grey = torch.full((1, 3, 32, 32), 0.5)
+    red = torch.tensor([1.0, -0.5, -0.5]).view(1, 3, 1, 1)
+    broad = 0.1 * torch.sin(x / 8)
+    found = {
+        name: float(losses.fine_colour_energy(grey + change))
+        for name, change in (("grey", checks), ("grain", red * checks), ("broad", red * broad))
+    }
+    assert found["grain"] > 100 * max(found["grey"], found["broad"])
+    term = FineColourTerm(2.0, found["grain"])
+    assert 0.99 < float(term(grey + red * checks, ())) < 1
+    assert term.layers == ()
 
 
 def test_terms_of_pixels_look_at_no_features(picture: Picture) -> None:
