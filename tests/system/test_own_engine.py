@@ -72,6 +72,7 @@ class NegativeEngine:
 
     networks: tuple[str, ...] = ()
     needs_motion: bool = False
+    needs_detail: bool = False
     multi_pass: bool = False
     tileable: bool = False
 

@@ -35,7 +35,7 @@ EDGE_QUANTILE = 0.9
 FAINTEST_EDGE = 0.02
 """Strength of edges that matter in full, at least: the noise of an empty frame does not."""
 
-EDGE_SHARE = 0.22
+EDGE_SHARE = 0.25
 """How much an edge matters in relation to a face. With 0.35 houses are tinted photographs, with
 0.15 windows are lost."""
 
@@ -44,8 +44,14 @@ FIGURE_RANGE = (0.25, 0.75)
 
 FACE_RANGE = (0.2, 0.6)
 
-FIGURE_SHARE = 0.35
-"""How much a figure matters in relation to a face where it has no edges; on its edges as much."""
+FIGURE_SHARE = 0.1
+"""How much a figure matters in relation to a face where it has no edges: there it is painted."""
+
+FIGURE_EDGE_SHARE = 0.5
+"""How much a figure matters in relation to a face on its edges. With 1 it is a photograph that
+stands in a painting."""
+
+FACE_SHARE = 0.8
 
 SEARCH_INTERVAL = 4
 """Frames from one search for figures to the next; in between their places are carried on."""
@@ -92,8 +98,10 @@ def search_figures(image: Tensor, search: FigureSearch, like: Tensor) -> Tensor:
 def combine(observed: Tensor) -> Tensor:
     """Make the detail map (1, h, w) in [0, 1] from what was observed, (3, h, w)."""
     edges, figure, face = (x[None] for x in observed)
-    figure = ramp(figure, FIGURE_RANGE) * (FIGURE_SHARE + (1 - FIGURE_SHARE) * edges)
-    return torch.maximum(torch.maximum(EDGE_SHARE * edges, figure), ramp(face, FACE_RANGE))
+    on_figure = FIGURE_SHARE + (FIGURE_EDGE_SHARE - FIGURE_SHARE) * edges
+    figure = on_figure * ramp(figure, FIGURE_RANGE)
+    face = FACE_SHARE * ramp(face, FACE_RANGE)
+    return torch.maximum(torch.maximum(EDGE_SHARE * edges, figure), face)
 
 
 def ramp(x: Tensor, limits: tuple[float, float]) -> Tensor:
