@@ -63,6 +63,7 @@ def test_the_table_says_what_is_embedded_verified_unverified_and_absent(
     rows = {row.file.name: row for row in locate.status_table(places["dir"])}
     assert {name: row.status for name, row in rows.items()} == {
         "lite": "embedded",
+        "figures": "embedded",
         "vgg19": "unverified",
         "raft-small": "verified",
         "raft-large": "absent",
