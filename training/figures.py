@@ -1,9 +1,9 @@
 r"""Train the head that finds figures and faces in lite's maps.
 
     python training/figure_labels.py --pictures PHOTOS CLIPS --models .. --node .. --out LABELS
-    python -m training.figures --labels LABELS --out first.safetensors
+    python -m training.figures --labels LABELS --rounds 24 --out first.safetensors
     python -m training.figures --labels LABELS --init first.safetensors --focus 0 --rate 1e-3 \
-        --rounds 15 --seed 1 --out vidstyle/assets/figures.safetensors
+        --rounds 14 --seed 1 --out vidstyle/assets/figures.safetensors
 
 Run from the top of the checkout; `figure_labels.py` says what the labels are and where they come
 from. Lite stays as it is: a round shows it `--views` new views of labelled pictures, and trains the
