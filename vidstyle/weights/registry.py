@@ -69,8 +69,8 @@ REGISTRY = {
             remote="",
             author="vidstyle, on labels of detectors",
             licence="MIT (the detectors: Apache 2.0, MIT and others, see NOTICE)",
-            size=234_004,
-            sha256="8050240bf2b0dfcc9c4d90301772b8c75f3a35f567c1b1c705f66d5b70b1b976",
+            size=234_028,
+            sha256="f946d6f9af1caf8ca51d5e8a0d986d07afdf1160333633037a1305bf0e253b71",
         ),
         WeightFile(
             name="vgg19",
