@@ -238,8 +238,19 @@ class TickingFlow:
         return torch.zeros(2, *a.shape[1:])
 
 
+class TickingSearch:
+    """Finds no figures, and takes half a second for it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def __call__(self, image: Tensor) -> Tensor:
+        self.clock.now += 0.5
+        return torch.zeros(2, 4, 6)
+
+
 def timed_tools(job: Job, clock: Clock, polish: int, coarsest: int = 64) -> RenderTools:
-    """A stylizer and a flow that only that clock times."""
+    """A stylizer, a flow and a finder of figures that only that clock times."""
     settings = optimiser_settings(job.config)
     pyramid = replace(settings.pyramid, coarsest_side=coarsest)
     stylizer = build_stylizer(
@@ -250,11 +261,12 @@ def timed_tools(job: Job, clock: Clock, polish: int, coarsest: int = 64) -> Rend
         refinement=Timed(clock, 16.0) if polish else None,
         clock=clock.perf_counter,
     )
-    return RenderTools(stylizer, TickingFlow(clock))
+    search = TickingSearch(clock) if job.uses_detail else None
+    return RenderTools(stylizer, TickingFlow(clock), search)
 
 
 def estimated(job: Job, tools: RenderTools, clock: Clock) -> float:
-    frames = sample_frames(job, job.size)
+    frames = sample_frames(job, job.size, tools.figures)
     costs = measure_costs(frames, tools, job.config.mask, clock=clock.perf_counter)
     return total_seconds(count_work(job), costs, 1.0, torch.device("cpu"))
 
@@ -274,11 +286,15 @@ def seconds_of_render(job: Job, tools: RenderTools, clock: Clock) -> float:
 
 @pytest.mark.parametrize("polish", [0, 1, 3, 9])
 @pytest.mark.parametrize("coarsest", [16, 64])
-@pytest.mark.parametrize("linking", [{}, {"per_frame": True}, {"long_term": 4}])
+@pytest.mark.parametrize(
+    "linking", [{"detail": 0}, {"per_frame": True}, {"long_term": 4, "detail": 0}]
+)
 def test_the_estimate_is_what_the_render_takes(
     settings: Settings, noisy_film: Path, polish: int, coarsest: int, linking: dict[str, Any]
 ) -> None:
-    """By a clock that only features and flow advance."""
+    """By a clock that only features, flow and the search for figures advance. Nothing moves here,
+    and on still ground figures are looked for only in frames that are made by themselves.
+    """
     clock = Clock()
     few = {"first_iterations": 9, "first_scales": 2, "iterations": 4, "polish": polish}
     job = prepare(inspect(settings(input=noisy_film, **few, rest="follow", **linking)))

@@ -4,6 +4,7 @@ has seen.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from vidstyle.rendering.models import RenderTools
 from vidstyle.rendering.prepare import fit_memory
 from vidstyle.rendering.sources import read_style_images
 from vidstyle.storage import png16
+from vidstyle.stylize.detail import SEARCH_INTERVAL, combine, observe
 from vidstyle.video.read import read
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
     from vidstyle.rendering.job import Job
     from vidstyle.rendering.models import Models
+    from vidstyle.stylize.detail import FigureSearch
     from vidstyle.stylize.engine import FrameCost
 
 Clock = Callable[[], float]
@@ -92,11 +95,13 @@ class RenderCosts:
         frame: stylising a frame.
         link: flow and mask between two frames.
         write: encoding the file of a frame.
+        search: finding figures in a frame.
     """
 
     frame: FrameCost
     link: float
     write: float
+    search: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -108,12 +113,14 @@ class RenderAmounts:
         linked: all others.
         links: pairs of frames that flow is computed for.
         written: frames that are written.
+        searches: frames in which figures are looked for.
     """
 
     first: int
     linked: int
     links: int
     written: int
+    searches: int = 0
 
 
 def estimate_render(
@@ -149,10 +156,12 @@ def estimate_render(
         if engine.needs_motion:
             nominal = engine.work(full.size, first=False).iterations
             linked_iterations = linked.mean_iterations(nominal)
-        frames = sample_frames(preview, full.size)
-        costs = measure_costs(
-            frames, RenderTools(stylizer, flow), config.mask, linked_iterations, clock
-        )
+        figures = None
+        if preview.uses_detail:
+            figures = models.figures(device.device, config.weights_dir)
+        frames = sample_frames(preview, full.size, figures)
+        tools = RenderTools(stylizer, flow, figures)
+        costs = measure_costs(frames, tools, config.mask, linked_iterations, clock)
     except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
         return None
     amounts = count_work(replace(preview, config=config))
@@ -174,10 +183,14 @@ def measure_costs(
     """
     image = frames[0].image
     other = frames[-1].image
+    search = 0.0
+    if tools.figures is not None:
+        search = median_seconds(functools.partial(tools.figures, image), clock)
     return RenderCosts(
         frame=tools.stylizer.cost(frames[0], linked_iterations),
         link=median_seconds(lambda: link_frames(image, other, tools.flow, mask), clock),
         write=median_seconds(lambda: png16.encode_frame(to_uint16(image), "", 0), clock),
+        search=search,
     )
 
 
@@ -191,7 +204,8 @@ def total_seconds(
     """
     stylising = amounts.first * costs.frame.first
     stylising += amounts.linked * optimised_share * costs.frame.linked
-    alongside = (amounts.links * costs.link, amounts.written * costs.write)
+    linking = amounts.links * costs.link + amounts.searches * costs.search
+    alongside = (linking, amounts.written * costs.write)
     # A GPU stylises while the CPU does the rest; on a CPU all share the same cores.
     if device.type == "cpu":
         return stylising + sum(alongside)
@@ -205,22 +219,28 @@ def count_work(job: Job) -> RenderAmounts:
     # Those of the preview are counted from its own first frame.
     whole = replace(job, part=FrameRange(0, frames), keyframes=())
     if not job.engine.needs_motion:
-        return RenderAmounts(frames - len(whole.repeats), 0, 0, frames)
+        return RenderAmounts(frames - len(whole.repeats), 0, 0, frames, frames)
     lengths = [len(layer.frames) for layer in whole.layers]
     links = sum(max(0, length - j) for length in lengths for j in config.distances)
     if config.passes == 1:
         written = sum(lengths)
         painted = max(len(lengths), written - len(whole.repeats))
         links = links * painted // max(1, written)
-        return RenderAmounts(len(lengths), painted - len(lengths), links, written)
+        searches = sum(1 + (length - 1) // SEARCH_INTERVAL for length in lengths)
+        return RenderAmounts(len(lengths), painted - len(lengths), links, written, searches)
     later = config.passes - 1
     written = (config.passes + 1) * frames  # and the source's
-    return RenderAmounts(frames, later * frames, later * links, written)
+    return RenderAmounts(frames, later * frames, later * links, written, config.passes * frames)
 
 
-def sample_frames(job: Job, size: tuple[int, int]) -> list[Frame]:
+def sample_frames(
+    job: Job, size: tuple[int, int], search: FigureSearch | None = None
+) -> list[Frame]:
     """One or two source frames of a job at another size (width, height), with regions that cover as
     much as those of the style image do: where they lie changes little.
+
+    Args:
+        search: finds figures; None where no detail map is asked for.
     """
     first = job.part.first
     stop = min(first + 2, job.part.stop)
@@ -229,7 +249,10 @@ def sample_frames(job: Job, size: tuple[int, int]) -> list[Frame]:
         shares = job.label_maps.style_masks.mean((1, 2))
         masks = shares[:, None, None].expand(-1, size[1], size[0]).contiguous()
     images = [frame.image for frame in read(job.source, size, first, stop)]
-    return [Frame(i, image, masks) for i, image in enumerate(images)]
+    frames = [Frame(i, image, masks) for i, image in enumerate(images)]
+    if search is None:
+        return frames
+    return [replace(one, detail=combine(observe(one.image, search))) for one in frames]
 
 
 def median_seconds(

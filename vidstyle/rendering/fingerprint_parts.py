@@ -58,11 +58,12 @@ def complete(job: Job, digests: Mapping[str, str]) -> dict[str, Any]:
     Args:
         digests: {name of a weight file: its sha256}.
     """
+    finder = [digests[name] for name in job.finder_weights]
     return {
         **known_early(job),
         **of_part(job.part),
         **job.engine.fingerprint_parts(digests),
         "flow_weights": digests.get(job.flow_name, ""),
-        **({"figure_weights": digests["figures"]} if job.uses_detail else {}),
+        **({"finder_weights": finder} if finder else {}),
         **({} if job.bars.is_empty else {"bar_pixels": list(astuple(job.bars))}),
     }

@@ -111,6 +111,13 @@ class Job:
         return self.engine.needs_detail
 
     @property
+    def finder_weights(self) -> tuple[str, ...]:
+        """Names of the weight files of the finder of figures, of its trunk and of its head; none
+        where it is not asked.
+        """
+        return ("lite", "figures") if self.uses_detail else ()
+
+    @property
     def flow_name(self) -> str:
         """The flow estimator that the render loads. Where no motion is needed none is asked: DIS
         costs nothing.

@@ -167,7 +167,7 @@ def run_schedule(
             if counter.stop():
                 writer.settle(0)
                 raise counter.interruption()
-            hand_over(work.frame.image, work.motion)
+            hand_over(work.frame, work.motion)
             state = recall_state(state, last, work)
             with watcher.watch(work) if watcher else nullcontext() as observer:
                 step = make_frame(stylizer, state, work, observer)

@@ -21,6 +21,7 @@ from vidstyle.weights.registry import REGISTRY
 
 if TYPE_CHECKING:
     from vidstyle.rendering.job import Job
+    from vidstyle.stylize.detail import FigureSearch
     from vidstyle.stylize.engine import Stylizer
 
 FLOWS = ("dis", "raft-small", "raft-large")
@@ -101,7 +102,7 @@ class RenderTools:
 
     stylizer: Stylizer
     flow: Flow
-    figures: FigureFinder | None = None
+    figures: FigureSearch | None = None
     """None where no detail map is asked for."""
 
 
@@ -124,8 +125,7 @@ def build_tools(job: Job, models: Models) -> RenderTools:
 
 def weight_files(job: Job) -> tuple[str, ...]:
     """Names of the weight files that a render reads."""
-    finder = ("lite", "figures") if job.uses_detail else ()
-    names = dict.fromkeys((*job.engine.networks, *finder, job.flow_name))
+    names = dict.fromkeys((*job.engine.networks, *job.finder_weights, job.flow_name))
     return tuple(name for name in names if name in REGISTRY)  # DIS has none
 
 

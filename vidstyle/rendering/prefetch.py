@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from vidstyle.frames import Motion
+    from vidstyle.frames import Frame, Motion
 
 T = TypeVar("T")
 
@@ -114,21 +114,21 @@ def upload_image(image: Tensor, device: torch.device) -> Tensor:
     return image.pin_memory().to(device, non_blocking=True)
 
 
-def hand_over(image: Tensor, motion: Motion | None) -> None:
+def hand_over(frame: Frame, motion: Motion | None) -> None:
     """Tell CUDA that this thread uses what another stream has made: its memory must not be given
     away while this stream still reads it.
     """
-    if not image.is_cuda:
+    if not frame.image.is_cuda:
         return
     import torch
 
-    stream = torch.cuda.current_stream(image.device)
+    stream = torch.cuda.current_stream(frame.image.device)
     links = () if motion is None else (motion, *motion.farther.values())
     parts = (
         tensor
         for link in links
         for tensor in (link.flow_t_to_prev, link.mask, link.static, link.hold)
     )
-    for tensor in (image, *parts):
+    for tensor in (frame.image, frame.regions, frame.detail, *parts):
         if tensor is not None and tensor.is_cuda:
             tensor.record_stream(stream)

@@ -159,22 +159,17 @@ class TotalVariationLoss(torch.autograd.Function):
 def fine_colour_energy(image: Tensor) -> Tensor:
     """The mean of |C x - G C x|^2, a scalar: the energy of the finest octave of colour.
 
-    C takes the mean of the three channels away, and G is a binomial filter of five taps, whose
-    sigma is 1 pixel.
+    C takes the mean of the three channels away, and G is the binomial filter (1, 4, 6, 4, 1) / 16
+    along both axes, whose sigma is 1 pixel. It is the mean over the pixels that G reaches from
+    inside the image: torch's gradient of a padding is not deterministic on CUDA.
 
     Args:
-        image: (1, 3, H, W).
+        image: (1, 3, H, W), 5 pixels a side at least.
     """
-    colour = image - image.mean(1, keepdim=True)
-    return (colour - smooth(colour)).square().mean()
-
-
-def smooth(image: Tensor) -> Tensor:
-    """Filter (1, c, H, W) by the binomial (1, 4, 6, 4, 1) / 16 along both axes, edges repeated."""
-    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=image.device, dtype=image.dtype) / 16
-    x = F.pad(image, (2, 2, 2, 2), mode="replicate").transpose(0, 1)  # (c, 1, H + 4, W + 4)
-    x = F.conv2d(x, taps.view(1, 1, 1, -1))
-    return F.conv2d(x, taps.view(1, 1, -1, 1)).transpose(0, 1)
+    colour = (image - image.mean(1, keepdim=True)).transpose(0, 1)  # (3, 1, H, W)
+    taps = image.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    smooth = F.conv2d(F.conv2d(colour, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+    return (colour[:, :, 2:-2, 2:-2] - smooth).square().mean()
 
 
 def temporal(image: Tensor, warped: Tensor, mask: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ REGISTRY = {
             filename="figures.safetensors",
             remote="",
             author="vidstyle, on labels of detectors",
-            licence="MIT (the detectors: Apache 2.0, MIT and others, see NOTICE)",
+            licence="MIT (the detectors: Apache 2.0 and others, see NOTICE)",
             size=234_028,
             sha256="f946d6f9af1caf8ca51d5e8a0d986d07afdf1160333633037a1305bf0e253b71",
         ),

@@ -363,7 +363,10 @@ class OptimisingStylizer:
         canvas = add_margin(resize(frame.image, scale.size))
         has_content = weights.content_weight and not settings.texture
         content_layers = tuple(weights.content_layers) if has_content else ()
-        content = compute_maps(scale.network.extractor, canvas[None], content_layers, scale.tiles)
+        holds_detail = frame.detail is not None and weights.detail_weight > 0
+        detail_layers = tuple(DETAIL_LAYERS) if holds_detail else ()
+        layers = tuple(dict.fromkeys((*content_layers, *detail_layers)))
+        maps = compute_maps(scale.network.extractor, canvas[None], layers, scale.tiles)
         terms: list[Term] = []
         if scale.style:
             masks = None
@@ -373,10 +376,13 @@ class OptimisingStylizer:
             terms += scale.style.terms(masks, mixture)
             energy = scale.style.fine_colour_energy(mixture)
             terms.append(FineColourTerm(FINE_COLOUR_SHARE * settings.style.weight, energy))
-        if content:
-            terms.append(ContentTerm(weights.content_weight, content, weights.content_layers))
-        if frame.detail is not None and self.settings.losses.detail_weight:
-            terms.append(self._hold_detail(frame.detail, canvas, scale))
+        if content_layers:
+            targets = {name: maps[name] for name in content_layers}
+            terms.append(ContentTerm(weights.content_weight, targets, weights.content_layers))
+        if frame.detail is not None and detail_layers:
+            targets = {name: maps[name] for name in detail_layers}
+            detail = add_margin(resize(frame.detail, scale.size))
+            terms.append(ContentTerm(weights.detail_weight, targets, DETAIL_LAYERS, detail))
         terms.append(TotalVariationTerm(weights.total_variation_weight))
         if weights.photorealism_weight:
             terms.append(PhotorealismTerm(weights.photorealism_weight, MattingLaplacian(canvas)))
@@ -388,20 +394,6 @@ class OptimisingStylizer:
         wrapped = TEXTURE_WRAP if settings.tileable_texture else 0
         callback = self._show_evaluations(observer, scale.network.name)
         return Objective(scale.network.extractor, terms, scale.tiles, wrapped, callback)
-
-    def _hold_detail(self, detail: Tensor, canvas: Tensor, scale: Scale) -> Term:
-        """Build the content term of what matters in a frame.
-
-        Args:
-            detail: its map, (1, h, w) in [0, 1], of any size.
-            canvas: the frame with its margin.
-        """
-        targets = compute_maps(
-            scale.network.extractor, canvas[None], tuple(DETAIL_LAYERS), scale.tiles
-        )
-        weight = self.settings.losses.detail_weight
-        own_map = add_margin(resize(detail, scale.size), self.margin)
-        return ContentTerm(weight, targets, DETAIL_LAYERS, own_map)
 
     def _show_evaluations(
         self, observer: Observer | None, features: str

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.stylize import losses
 from vidstyle.stylize.objective import Maps, Sums, View, normalise_weights
 from vidstyle.stylize.photoreal.matting import MattingLaplacian, matting_loss
+from vidstyle.stylize.style.regions import masks_at_positions
 
 LEAST_COLOUR_ENERGY = 1e-5
 """Added to the energy of colour's finest octave in a style image, which may be grey."""
@@ -42,7 +42,9 @@ class ContentTerm:
         self.energies = [losses.energy(p) for p in targets.values()]
         self.detail: dict[str, Tensor] = {}
         if detail is not None:
-            self.detail = {name: average_over_positions(detail, p) for name, p in targets.items()}
+            for name, p in targets.items():
+                size = (int(p.shape[2]), int(p.shape[3]))
+                self.detail[name] = masks_at_positions(detail, size)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -64,11 +66,6 @@ class ContentTerm:
         """Compute the weighted mean of the relative distances, a scalar."""
         layers = zip(self.targets, sums, self.energies, strict=True)
         return torch.stack([self.shares[name] * d / e for name, d, e in layers]).mean()
-
-
-def average_over_positions(image: Tensor, features: Tensor) -> Tensor:
-    """Average (1, H, W) over the pixels of each position of features (1, c, h, w): (1, 1, h, w)."""
-    return F.interpolate(image[None], tuple(features.shape[2:]), mode="area")
 
 
 class PixelTerm:
