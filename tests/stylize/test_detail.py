@@ -13,8 +13,8 @@ from vidstyle.stylize.detail import (
     EDGE_SHARE,
     FACE_SHARE,
     FIGURE_EDGE_SHARE,
+    FIGURE_SEARCH_INTERVAL,
     FIGURE_SHARE,
-    SEARCH_INTERVAL,
     DetailTracker,
     combine,
     find_edges,
@@ -86,7 +86,7 @@ def test_on_still_ground_it_never_changes() -> None:
     tracker = DetailTracker(Search(0.4, 0.1))
     tracker.start(square())
     first = tracker.map
-    for step in range(1, 3 * SEARCH_INTERVAL):
+    for step in range(1, 3 * FIGURE_SEARCH_INTERVAL):
         tracker.search = Search(0.1 * (step % 10), 0.5)
         # Half of it is still, and the other half is something else each time.
         image = square()
@@ -107,7 +107,7 @@ def test_it_moves_with_what_it_belongs_to() -> None:
     assert torch.allclose(tracker.map[:, :, 8:], first.roll(4, 2)[:, :, 8:], atol=0.01)
 
 
-@pytest.mark.parametrize(("mask", "often"), [(1.0, 2), (0.0, 2 * SEARCH_INTERVAL)])
+@pytest.mark.parametrize(("mask", "often"), [(1.0, 2), (0.0, 2 * FIGURE_SEARCH_INTERVAL)])
 def test_figures_are_looked_for_every_few_frames_and_at_once_where_much_is_new(
     mask: float, often: int
 ) -> None:
@@ -115,7 +115,7 @@ def test_figures_are_looked_for_every_few_frames_and_at_once_where_much_is_new(
     tracker = DetailTracker(search)
     tracker.start(square())
     search.calls = 0
-    for step in range(1, 2 * SEARCH_INTERVAL + 1):
+    for step in range(1, 2 * FIGURE_SEARCH_INTERVAL + 1):
         tracker.advance(noise(step), move(0.5, mask), step)
     assert search.calls == often
 

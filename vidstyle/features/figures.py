@@ -28,7 +28,7 @@ MAP_STRIDE = 8
 STAGES = (2, 3, 4)
 """The stages of the trunk, from 0, whose last maps the head reads: at 1/4, 1/8 and 1/16."""
 
-TAKEN = (32, 48, 64)
+HEAD_CHANNELS = (32, 48, 64)
 """Channels that the head takes of each."""
 
 WIDTH = 64
@@ -41,12 +41,12 @@ class FigureHead(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         fine, middle, deep = (WIDTHS[stage] for stage in STAGES)
-        self.fine = nn.Conv2d(fine, TAKEN[0], 2, stride=2)
-        self.middle = nn.Conv2d(middle, TAKEN[1], 1)
-        self.deep = nn.Conv2d(deep, TAKEN[2], 1)
-        self.wide = nn.Conv2d(TAKEN[2], TAKEN[2], 3)
-        self.wider = nn.Conv2d(TAKEN[2], TAKEN[2], 3)
-        self.join = nn.Conv2d(sum(TAKEN), WIDTH, 3)
+        self.fine = nn.Conv2d(fine, HEAD_CHANNELS[0], 2, stride=2)
+        self.middle = nn.Conv2d(middle, HEAD_CHANNELS[1], 1)
+        self.deep = nn.Conv2d(deep, HEAD_CHANNELS[2], 1)
+        self.wide = nn.Conv2d(HEAD_CHANNELS[2], HEAD_CHANNELS[2], 3)
+        self.wider = nn.Conv2d(HEAD_CHANNELS[2], HEAD_CHANNELS[2], 3)
+        self.join = nn.Conv2d(sum(HEAD_CHANNELS), WIDTH, 3)
         self.refine = nn.Conv2d(WIDTH, WIDTH, 3)
         self.decide = nn.Conv2d(WIDTH, len(CHANNELS), 1)
 

@@ -23,7 +23,7 @@ from vidstyle.rendering.models import RenderTools
 from vidstyle.rendering.prepare import fit_memory
 from vidstyle.rendering.sources import read_style_images
 from vidstyle.storage import png16
-from vidstyle.stylize.detail import SEARCH_INTERVAL, combine, observe
+from vidstyle.stylize.detail import FIGURE_SEARCH_INTERVAL, combine, observe
 from vidstyle.video.read import read
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def count_work(job: Job) -> RenderAmounts:
         written = sum(lengths)
         painted = max(len(lengths), written - len(whole.repeats))
         links = links * painted // max(1, written)
-        searches = sum(1 + (length - 1) // SEARCH_INTERVAL for length in lengths)
+        searches = sum(1 + (length - 1) // FIGURE_SEARCH_INTERVAL for length in lengths)
         return RenderAmounts(len(lengths), painted - len(lengths), links, written, searches)
     later = config.passes - 1
     written = (config.passes + 1) * frames  # and the source's

@@ -53,7 +53,7 @@ stands in a painting."""
 
 FACE_SHARE = 0.8
 
-SEARCH_INTERVAL = 4
+FIGURE_SEARCH_INTERVAL = 4
 """Frames from one search for figures to the next; in between their places are carried on."""
 
 UNSEEN_SHARE = 0.02
@@ -144,7 +144,7 @@ class DetailTracker:
             return
         edges = find_edges(image)
         is_new = float((mask < 0.5).float().mean()) > UNSEEN_SHARE
-        if step % SEARCH_INTERVAL == 0 or is_new:
+        if step % FIGURE_SEARCH_INTERVAL == 0 or is_new:
             figures = search_figures(image, self.search, edges)
         else:
             figures = carried[1:]

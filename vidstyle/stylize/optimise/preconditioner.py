@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-TAPS = (0.125, 0.375, 0.375, 0.125)
+PYRAMID_TAPS = (0.125, 0.375, 0.375, 0.125)
 """The filter before every second pixel is left out."""
 
 SCALE_GAIN = 4.0
@@ -44,7 +44,7 @@ def halve(image: Tensor) -> Tensor:
     """Filter (1, c, h, w) and leave out every second pixel: (1, c, ceil(h / 2), ceil(w / 2)).
     Beyond its edges there are zeros.
     """
-    taps = image.new_tensor(TAPS)
+    taps = image.new_tensor(PYRAMID_TAPS)
     x = F.pad(image, (1, 2, 1, 2)).transpose(0, 1)  # (c, 1, h + 3, w + 3)
     x = F.conv2d(x, taps.view(1, 1, 1, -1), stride=(1, 2))
     x = F.conv2d(x, taps.view(1, 1, -1, 1), stride=(2, 1))
@@ -53,7 +53,7 @@ def halve(image: Tensor) -> Tensor:
 
 def double(image: Tensor, height: int, width: int) -> Tensor:
     """Apply the transpose of `halve` for images (1, c, height, width)."""
-    taps = image.new_tensor(TAPS)
+    taps = image.new_tensor(PYRAMID_TAPS)
     x = image.transpose(0, 1)
     x = F.conv_transpose2d(x, taps.view(1, 1, -1, 1), stride=(2, 1))
     x = F.conv_transpose2d(x, taps.view(1, 1, 1, -1), stride=(1, 2))

@@ -20,9 +20,21 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-Pixels = NDArray[np.float32]
+from vidstyle.stylize.style.border_lines import (
+    MAX_EVEN_VARIATION,
+    MAX_LONE_DEPTH,
+    MAX_NEARLY_EVEN_VARIATION,
+    RIM_MARGIN,
+    BorderLine,
+    Pixels,
+    average_segments,
+    choose_line,
+    is_clear,
+    list_lines,
+    measure_variation,
+)
 
-MIN_SIDE = 64
+MIN_IMAGE_SIDE = 64
 """Pixels of the shorter side from which on a rim is looked for."""
 
 MAX_LOOKED_AT = 1024
@@ -34,39 +46,8 @@ MAX_CUT = 0.25
 MAX_ROUNDS = 4
 """Rims inside each other."""
 
-MARGIN = 0.002
-"""The part of the side, and a pixel, that is cut inside a rim: scaling blurs its edge."""
-
-MAX_SLOPE = 0.04
-"""The tilt of a rim against the edge: a little more than 2 degrees."""
-
-SEGMENT_PIXELS = 8
-MIN_SEGMENTS = 12
-MAX_SEGMENTS = 48
-"""A side is looked at in segments, each the mean of as many pixels at least along the side: noise
-and the traces of JPEG go."""
-
 MIN_LOOKED_AT_SEGMENTS = 6
 """Fewer between two other rims say nothing."""
-
-STEP = 13.0
-"""The difference between rim and painting, in units of 1/255, that makes a step."""
-
-FULL_STEP = 60.0
-"""Larger ones say no more."""
-
-EVEN = 2.5
-EVEN_SHARE = 0.2
-"""How much an even rim changes along its side: in units of 1/255, or as a part of what the painting
-does."""
-
-NEARLY_EVEN = 4.0
-NEARLY_EVEN_SHARE = 0.35
-"""The same of what may be a rim."""
-
-MAX_LONE_DEPTH = 0.06
-"""The part of the side that a clear rim takes which has none like it: the painted strip of board
-beside Munch's Scream has 0.05."""
 
 MAX_SCANNER_DEPTH = 0.2
 """The same of a white or black one."""
@@ -74,8 +55,8 @@ MAX_SCANNER_DEPTH = 0.2
 MIN_SCANNER_COVERAGE = 0.8
 """The part of the side along which it is seen: it has no other rims at its ends."""
 
-WHITE = 238.0
-BLACK = 16.0
+SCANNER_WHITE = 238.0
+SCANNER_BLACK = 16.0
 """The least channel of white and the largest of black, in units of 1/255."""
 
 SAME_COLOUR = 20.0
@@ -142,7 +123,7 @@ def _scale(start: int, stop: int, length: int, new_length: int) -> slice:
 def find_rim(image: Tensor) -> Rim:
     """Find the rim of a style image (3, H, W) in [0, 1]. When in doubt, there is none."""
     height, width = image.shape[1:]
-    if min(height, width) < MIN_SIDE:
+    if min(height, width) < MIN_IMAGE_SIDE:
         return Rim((height, width))
     factor = -(-max(height, width) // MAX_LOOKED_AT)
     small = F.avg_pool2d(image[None], factor)[0] if factor > 1 else image
@@ -151,7 +132,7 @@ def find_rim(image: Tensor) -> Rim:
     lengths = (height, height, width, width)
     # A row of the reduced image is cut as a whole, and one more where the factor leaves a rest.
     whole = [
-        cut * factor + 1 + round(MARGIN * length) if cut else 0
+        cut * factor + 1 + round(RIM_MARGIN * length) if cut else 0
         for cut, length in zip(cuts, lengths, strict=True)
     ]
     return Rim((height, width), *whole)
@@ -162,8 +143,8 @@ def _find_cuts(pixels: Pixels) -> list[int]:
     cuts = [0, 0, 0, 0]
     height, width = pixels.shape[:2]
     lengths = (height, height, width, width)
-    most = [int(MAX_CUT * n) - 1 - round(MARGIN * n) for n in lengths]
-    earlier: list[list[_Border]] = [[], [], [], []]
+    most = [int(MAX_CUT * n) - 1 - round(RIM_MARGIN * n) for n in lengths]
+    earlier: list[list[_RimBorder]] = [[], [], [], []]
     for _ in range(MAX_ROUNDS):
         sides = _list_sides(pixels, cuts)
         limits = [limit - cut for limit, cut in zip(most, cuts, strict=True)]
@@ -190,30 +171,8 @@ def _list_sides(pixels: Pixels, cuts: Sequence[int]) -> list[Pixels]:
     return [inside, inside[::-1], turned, turned[::-1]]
 
 
-class _Line(NamedTuple):
-    """A line along which a rim may end.
-
-    Args:
-        depth: in rows, at the middle of the side.
-        drift: by how many rows it falls from one end of the side to the other.
-        share: the part of the segments that step there.
-        step: the size of the step nearby, on average over all segments.
-        sharpness: the same of the step at that very row.
-        outside, near: the variation along the side of what lies outside of it, and next to it
-            inside.
-    """
-
-    depth: int
-    drift: int
-    share: float
-    step: float
-    sharpness: float
-    outside: float
-    near: float
-
-
 @dataclass(frozen=True)
-class _Border:
+class _RimBorder:
     """A line with what is asked about it.
 
     Args:
@@ -222,7 +181,7 @@ class _Border:
         coverage: the part of the side that was looked at.
     """
 
-    line: _Line
+    line: BorderLine
     depth: int
     colour: Pixels
     coverage: float
@@ -231,8 +190,8 @@ class _Border:
 class _Candidates(NamedTuple):
     """The first border of a side that may be that of a rim, and the first that clearly is one."""
 
-    possible: _Border | None
-    clear: _Border | None
+    possible: _RimBorder | None
+    clear: _RimBorder | None
 
 
 def _find_all_candidates(sides: Sequence[Pixels], limits: Sequence[int]) -> list[_Candidates]:
@@ -258,8 +217,8 @@ def _find_all_candidates(sides: Sequence[Pixels], limits: Sequence[int]) -> list
 
 
 def _judge_side(
-    found: Sequence[_Candidates], earlier: Sequence[Sequence[_Border]], index: int, length: int
-) -> _Border | None:
+    found: Sequence[_Candidates], earlier: Sequence[Sequence[_RimBorder]], index: int, length: int
+) -> _RimBorder | None:
     """Return the border of the rim at one of the four sides, None where it is in doubt.
 
     Args:
@@ -273,7 +232,7 @@ def _judge_side(
     if clear is not None:
         mates = [*known, *(one for i in others if (one := found[i].clear))]
         is_outermost = not any(earlier)
-        if _stands_alone(clear, length, is_outermost=is_outermost) or _has_mates(
+        if _is_lone_rim(clear, length, is_outermost=is_outermost) or _has_mates(
             clear, mates, 1, length
         ):
             return clear
@@ -285,31 +244,40 @@ def _judge_side(
     return None
 
 
-def _stands_alone(border: _Border, length: int, *, is_outermost: bool) -> bool:
+def _is_lone_rim(border: _RimBorder, length: int, *, is_outermost: bool) -> bool:
     """Tell whether a clear border is one with none like it at another side."""
     if border.depth <= MAX_LONE_DEPTH * length:
         return True
-    is_scanner = bool(border.colour.min() >= WHITE or border.colour.max() <= BLACK)
+    is_scanner = bool(border.colour.min() >= SCANNER_WHITE or border.colour.max() <= SCANNER_BLACK)
     is_whole = border.coverage >= MIN_SCANNER_COVERAGE
     is_shallow = border.depth <= MAX_SCANNER_DEPTH * length
     return is_scanner and is_whole and is_shallow and is_outermost
 
 
-def _has_mates(border: _Border, others: Sequence[_Border], count: int, length: int) -> bool:
+def _has_mates(border: _RimBorder, others: Sequence[_RimBorder], count: int, length: int) -> bool:
     """Tell whether as many other sides have a rim like it."""
-    tolerance = SAME_COLOUR if border.line.outside <= NEARLY_EVEN and count > 1 else SIMILAR_COLOUR
+    tolerance = (
+        SAME_COLOUR
+        if border.line.outside <= MAX_NEARLY_EVEN_VARIATION and count > 1
+        else SIMILAR_COLOUR
+    )
     mates = [one for one in others if _colour_distance(one, border) <= tolerance]
     if len(mates) < count:
         return False
     usual = float(np.median([one.depth for one in mates]))
     is_same = max(_colour_distance(one, border) for one in mates) <= SAME_COLOUR / 2
-    if is_same and len(mates) > 1 and border.line.outside <= EVEN and border.line.share >= 0.95:
+    if (
+        is_same
+        and len(mates) > 1
+        and border.line.outside <= MAX_EVEN_VARIATION
+        and border.line.share >= 0.95
+    ):
         return True
     is_deeper = border.depth > max(MAX_FREE_DEPTH * length, MAX_DEPTH_RATIO * usual)
     return not is_deeper and max(one.line.share for one in (border, *mates)) >= 0.8
 
 
-def _is_pair(border: _Border, opposite: _Border | None, length: int) -> bool:
+def _is_pair(border: _RimBorder, opposite: _RimBorder | None, length: int) -> bool:
     """Tell whether two shallow borders at opposite sides are those of a frame."""
     if opposite is None or max(border.depth, opposite.depth) > MAX_PAIR_DEPTH * length:
         return False
@@ -318,7 +286,7 @@ def _is_pair(border: _Border, opposite: _Border | None, length: int) -> bool:
     return is_full and is_like and _colour_distance(border, opposite) <= SIMILAR_COLOUR
 
 
-def _colour_distance(one: _Border, other: _Border) -> float:
+def _colour_distance(one: _RimBorder, other: _RimBorder) -> float:
     """Return the largest difference of a channel."""
     return float(np.abs(one.colour - other.colour).max())
 
@@ -333,7 +301,7 @@ def _find_candidates(side: Pixels, limit: int, span: tuple[float, float]) -> _Ca
     nothing = _Candidates(None, None)
     height = len(side)
     limit = min(limit, height - 8)
-    segments = _average_segments(side)  # (rows, segments, 3)
+    segments = average_segments(side)  # (rows, segments, 3)
     count = segments.shape[1]
     first = int(np.ceil(span[0] * count))
     stop = int(np.floor(span[1] * count))
@@ -341,23 +309,23 @@ def _find_candidates(side: Pixels, limit: int, span: tuple[float, float]) -> _Ca
         return nothing
     segments = segments[:, first:stop]
     places = ((np.arange(count) + 0.5) / count - 0.5)[first:stop]
-    middle = _measure_variation(segments[height // 4 : height - height // 4])
+    middle = measure_variation(segments[height // 4 : height - height // 4])
     inside = float(np.sqrt(np.square(middle).mean()))
-    if _measure_variation(segments[:3]).min() > max(NEARLY_EVEN, 0.5 * inside):
+    if measure_variation(segments[:3]).min() > max(MAX_NEARLY_EVEN_VARIATION, 0.5 * inside):
         # The edge itself is as lively as the painting: most sides end here.
         return nothing
-    lines = _list_lines(segments, places, side.shape[1], limit, inside)
-    clear = [line for line in lines if _is_clear(line, inside, height)]
+    lines = list_lines(segments, places, side.shape[1], limit, inside)
+    clear = [line for line in lines if is_clear(line, inside, height)]
     coverage = (stop - first) / count
     return _Candidates(
-        _look_at_border(_choose_line(lines, height), segments, places, coverage),
-        _look_at_border(_choose_line(clear, height), segments, places, coverage),
+        _look_at_border(choose_line(lines, height), segments, places, coverage),
+        _look_at_border(choose_line(clear, height), segments, places, coverage),
     )
 
 
 def _look_at_border(
-    line: _Line | None, segments: Pixels, places: NDArray[np.float64], coverage: float
-) -> _Border | None:
+    line: BorderLine | None, segments: Pixels, places: NDArray[np.float64], coverage: float
+) -> _RimBorder | None:
     """Find out how deep a line goes, and what colour lies outside of it."""
     if line is None:
         return None
@@ -366,119 +334,7 @@ def _look_at_border(
         segments[: max(1, depth - 1), i].mean(0) for i, depth in enumerate(depths) if depth > 0
     ]
     colour = np.median(strips, axis=0).astype(np.float32)
-    return _Border(line, int(depths.max()), colour, coverage)
-
-
-def _average_segments(side: Pixels) -> Pixels:
-    """Average a side (h, w, 3) along its rows: (h, segments, 3)."""
-    width = side.shape[1]
-    count = min(MAX_SEGMENTS, max(MIN_SEGMENTS, width // SEGMENT_PIXELS))
-    edges = np.linspace(0, width, count + 1).round().astype(int)
-    sums = np.add.reduceat(side, edges[:-1], axis=1)
-    means: Pixels = (sums / np.diff(edges)[:, None]).astype(np.float32)
-    return means
-
-
-def _measure_variation(rows: Pixels) -> Pixels:
-    """Measure how much each row (r, segments, 3) changes along the side, (r,), in units of 1/255:
-    the mean distance from a parabola, which uneven light makes.
-    """
-    count = rows.shape[1]
-    x = np.linspace(-1, 1, count)
-    basis, _ = np.linalg.qr(np.stack([np.ones(count), x, x * x], 1))
-    rest: Pixels = (np.eye(count) - basis @ basis.T).astype(np.float32)
-    distance = np.abs(np.matmul(rest, rows))
-    variation: Pixels = distance.mean(1).max(-1).astype(np.float32)
-    return variation
-
-
-def _measure_steps(segments: Pixels, count: int) -> tuple[Pixels, Pixels]:
-    """Measure the step between the rows before and from each of the first `count` rows on, and the
-    larger of that and the step over a blurred edge, each (count, segments).
-    """
-    reach = 3
-    padded = np.concatenate([np.repeat(segments[:1], reach, 0), segments])
-
-    def pair(offset: int) -> Pixels:
-        begin = reach + offset
-        mean: Pixels = (padded[begin : begin + count] + padded[begin + 1 : begin + 1 + count]) / 2
-        return mean
-
-    near: Pixels = np.abs(pair(0) - pair(-2)).max(-1)
-    wide: Pixels = np.abs(pair(1) - pair(-3)).max(-1)
-    return near, np.maximum(near, wide)
-
-
-def _list_lines(
-    segments: Pixels, places: NDArray[np.float64], width: int, limit: int, inside: float
-) -> list[_Line]:
-    """List the lines of all depths and slopes that may be the border of a rim."""
-    height, count = segments.shape[:2]
-    rows = np.arange(limit + 1)
-    exact_steps, steps = _measure_steps(segments, limit + 4)
-    reach = 1 + int(MARGIN * height)
-    padded = np.pad(steps, ((reach, reach), (0, 0)), mode="edge")
-    steps = np.max([padded[i : i + len(steps)] for i in range(2 * reach + 1)], axis=0)
-    near_rows = max(4, int(0.06 * height))
-    near_first = np.minimum(rows + 2, limit)
-    near_stop = np.minimum(rows + 2 + near_rows, limit + 1)
-    outside_rows = np.maximum(1, rows - 1)
-    largest = int(MAX_SLOPE * width)
-    lines = []
-    for drift in range(-largest, largest + 1, 1 if largest <= 12 else 2):
-        offsets = np.round(drift * places).astype(int)
-        depths = rows[:, None] + offsets  # (rows, segments)
-        looked_up = np.clip(depths, 0, limit + 3)
-        is_inside = depths > 0
-        there = np.maximum(1, is_inside.sum(1))
-        local = steps[looked_up, np.arange(count)] * is_inside
-        share = (local >= STEP).sum(1) / there
-        fits = (
-            (is_inside.sum(1) >= count / 2) & (rows > 0) & (rows + np.abs(offsets).max() <= limit)
-        )
-        fits &= share >= 0.6
-        if not fits.any():
-            continue
-        variation = _measure_variation(segments[looked_up, np.arange(count)])
-        total = np.concatenate([[0], np.cumsum(variation)])
-        outside = total[outside_rows] / outside_rows
-        near = (total[near_stop] - total[near_first]) / np.maximum(1, near_stop - near_first)
-        step = np.minimum(local, FULL_STEP).sum(1) / there
-        exact = exact_steps[looked_up, np.arange(count)] * is_inside
-        sharpness = exact.sum(1) / there
-        last = variation[np.maximum(0, rows - 2 - reach)]
-        fits &= last <= np.maximum(NEARLY_EVEN, 2 * outside)
-        fits &= outside <= max(NEARLY_EVEN, NEARLY_EVEN_SHARE * inside)
-        fits &= outside < 0.5 * inside
-        lines += [
-            _Line(int(i), drift, *(float(v[i]) for v in (share, step, sharpness, outside, near)))
-            for i in np.nonzero(fits)[0]
-        ]
-    return lines
-
-
-def _is_clear(line: _Line, inside: float, height: int) -> bool:
-    """Tell whether a line is clearly the border of a rim: even outside, and with a full step."""
-    is_banded = inside >= 10 and line.share >= 0.93 and line.step >= 38
-    if is_banded and line.outside <= 0.36 * inside and line.depth <= MAX_LONE_DEPTH * height:
-        # A moulding, or a painted strip: less even, but much more so than what lies next to it.
-        return line.near >= 2.5 * line.outside
-    is_even = line.outside <= max(EVEN, EVEN_SHARE * inside)
-    is_lively_inside = inside >= 6 and line.near >= max(4, 2 * line.outside)
-    return is_even and is_lively_inside and line.share >= 0.88 and line.step >= 18
-
-
-def _choose_line(lines: Sequence[_Line], height: int) -> _Line | None:
-    """Choose the best of the outermost lines: the same border is found at several rows."""
-    if not lines:
-        return None
-    outermost = min(line.depth for line in lines)
-    nearby = [line for line in lines if line.depth <= outermost + 3 + 0.01 * height]
-
-    def rate(line: _Line) -> float:
-        return line.share * line.step + line.sharpness - line.outside - 0.02 * abs(line.drift)
-
-    return max(nearby, key=rate)
+    return _RimBorder(line, int(depths.max()), colour, coverage)
 
 
 def _measure_thin_edge(side: Pixels) -> int:
@@ -487,7 +343,7 @@ def _measure_thin_edge(side: Pixels) -> int:
     """
     height = len(side)
     most = min(MAX_THIN, max(2, round(THIN * height)))
-    brightness = _average_segments(side[: max(8 * most, 40)]).mean(-1)  # (rows, segments)
+    brightness = average_segments(side[: max(8 * most, 40)]).mean(-1)  # (rows, segments)
     shares = []
     for row in range(1, len(brightness) - 2):
         change = brightness[row : row + 2].mean(0) - brightness[max(0, row - 2) : row].mean(0)
