@@ -23,8 +23,8 @@ OUTER_TAP = 1 / 8
 """The filter before every second pixel is left out is outer, inner, inner, outer."""
 
 SCALE_GAIN = 4.0
-"""How much more a level counts than the next finer one. With 4 the loss of a first frame falls to
-0.57 of that without a pyramid after 8 evaluations, to 0.83 after 16 and to 0.98 after 100
+"""How much more a level counts than the next finer one. With 4 the loss of a frame after 16
+evaluations is 0.70 to 1.00 of that without a pyramid, and after 100 0.98 to 1.00
 (`benchmarks/RESULTS.md`)."""
 
 LEVELS = 4
