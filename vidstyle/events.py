@@ -76,6 +76,14 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """The network has taken `done` of `total` steps of learning a style."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Download:
     """A download has brought `done` of `total` bytes of the weights of `name`."""
 
@@ -84,7 +92,7 @@ class Download:
     total: int
 
 
-Event = Started | FrameDone | Composing | Encoding | Measured | Download | Note
+Event = Started | FrameDone | Composing | Encoding | Measured | Download | Learning | Note
 
 Report = Callable[[Event], None]
 """Receives every event of a render or a measurement."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Protocol
 
-from vidstyle.events import Composing, Download, Encoding, Event, Measured, Note, Report, Started
+from vidstyle.events import Composing, Download, Encoding, Event, Learning, Measured, Note, Report, Started
 from vidstyle.units import clock_time, counted
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Lines:
                 self.print_line(f"put together {event.done}/{event.total}")
             elif isinstance(event, Measured):
                 self.print_line(f"measured {event.done}/{event.total}")
+            elif isinstance(event, Learning):
+                self.print_line(f"learning the painting: step {event.done}/{event.total}")
             elif isinstance(event, Download):
                 self.print_line(
                     f"downloading {event.name}: {event.done / 1e6:.0f}/{event.total / 1e6:.0f} MB"
@@ -144,6 +146,8 @@ class Bar:
             )
         elif isinstance(event, Download):
             self.show_progress(f"downloading {event.name}", event.done, event.total)
+        elif isinstance(event, Learning):
+            self.show_progress("learning the painting", event.done, event.total)
         elif isinstance(event, Encoding):
             self.show_progress("encoding", event.done, event.total)
         elif isinstance(event, Composing):

@@ -131,6 +131,14 @@ NO_TEXTURE_FOR_COMPOSITION = Need(
 )
 
 
+THERE_IS_A_NETWORK = Need(
+    "engine",
+    lambda engine: engine in ("fast", "balanced"),
+    "{name} = {value} changes nothing with engine = {other}, which learns nothing: leave it out, or "
+    "set engine = fast",
+)
+
+
 def round_to_power_of_two(reach: int) -> int:
     """Round down to the farthest of the distances 2, 4, 8, ... within `reach`, or to 0 where there
     is none: what links to the same frames has the same fingerprint.
@@ -417,8 +425,24 @@ class RenderFields(BaseModel):
     )
     engine: str = setting_field(
         "optimise",
-        "Way of stylising frames, by its registered name.",
-        SettingFacts("frames", PICTURE, neutral="optimise", on_command_line=False),
+        "Way of stylising frames: optimise, the best picture; fast, a network that learns the "
+        "painting first; balanced, the network and then a few iterations.",
+        SettingFacts("frames", PICTURE, neutral="optimise", audience="everyday"),
+    )
+    learn: float = setting_field(
+        60.0,
+        "Seconds, about, that the network learns a painting with --engine fast or balanced; 0: it "
+        "paints at once. What it has learned is kept.",
+        SettingFacts(
+            "frames",
+            PICTURE,
+            metavar="SECONDS",
+            audience="everyday",
+            needs=(THERE_IS_A_NETWORK,),
+            neutral=60.0,
+        ),
+        ge=0,
+        le=86400,
     )
     style_layers: WeightedNames = setting_field(
         NEUTRAL_STYLE_LAYERS,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from vidstyle.config.weighted_names import parse_weights
 from vidstyle.errors import ConfigError
 from vidstyle.machine.device import choose_device
+from vidstyle.stylize.balanced import BalancedEngine
+from vidstyle.stylize.feedforward.engine import FeedforwardEngine
+from vidstyle.stylize.feedforward.settings import FeedforwardSettings
 from vidstyle.stylize.optimise.engine import OptimisingEngine
 from vidstyle.stylize.optimise.settings import (
     LossSettings,
@@ -30,6 +33,35 @@ where the settings do not suit the engine."""
 ENGINES: dict[str, EngineFactory] = {}
 """By the value of the setting `engine`."""
 
+
+BALANCED_SETTINGS = (
+    "passes",
+    "long_term",
+    "init",
+    "first_scales",
+    "scales",
+    "texture",
+    "regions",
+    "photorealism",
+    "seed",
+    "trace",
+)
+"""Settings that have no place where frames are painted by a network first."""
+
+OPTIMISER_SETTINGS = (
+    *BALANCED_SETTINGS,
+    "features",
+    "pooling",
+    "polish",
+    "optimizer",
+    "learning_rate",
+    "first_iterations",
+    "iterations",
+    "budget",
+    "stop_tolerance",
+    "tile",
+)
+"""Settings of the optimiser, and what the network alone cannot do."""
 
 FULL_DETAIL_WEIGHT = 0.24
 """Weight of the content loss under the detail map at `detail` = 1. From there on figures are hardly
@@ -92,6 +124,19 @@ def style_settings(config: RenderConfig) -> StyleSettings:
     )
 
 
+def loss_settings(config: RenderConfig) -> LossSettings:
+    """Collect the losses beyond that of style."""
+    return LossSettings(
+        content_weight=config.content_weight,
+        content_layers=parse_weights(config.content_layers),
+        total_variation_weight=config.tv_weight,
+        temporal_weight=config.temporal_weight,
+        temporal_norm=config.temporal_norm,
+        photorealism_weight=config.photorealism,
+        detail_weight=config.detail * FULL_DETAIL_WEIGHT if config.content_weight else 0.0,
+    )
+
+
 def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
     """Collect the settings of the optimiser."""
     return OptimiserSettings(
@@ -107,15 +152,7 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
             learning_rate=config.learning_rate,
             stop_tolerance=config.stop_tolerance,
         ),
-        losses=LossSettings(
-            content_weight=config.content_weight,
-            content_layers=parse_weights(config.content_layers),
-            total_variation_weight=config.tv_weight,
-            temporal_weight=config.temporal_weight,
-            temporal_norm=config.temporal_norm,
-            photorealism_weight=config.photorealism,
-            detail_weight=config.detail * FULL_DETAIL_WEIGHT if config.content_weight else 0.0,
-        ),
+        losses=loss_settings(config),
         style=style_settings(config),
         features=config.features,
         pooling=config.pooling,
@@ -131,4 +168,46 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
     )
 
 
+def create_fast(config: RenderConfig, device: ComputeDevice) -> FeedforwardEngine:
+    """Make the engine that paints by a network. Raises ConfigError where settings of the optimiser
+    are asked for.
+    """
+    refuse_settings(config, OPTIMISER_SETTINGS, "how a frame is optimised, and it optimises none")
+    return FeedforwardEngine(feedforward_settings(config), device.precision)
+
+
+def create_balanced(config: RenderConfig, device: ComputeDevice) -> BalancedEngine:
+    """Make the engine that paints by a network, and then optimises a little. Raises ConfigError
+    where settings ask for what that leaves out.
+    """
+    refuse_settings(config, BALANCED_SETTINGS, "what a frame that is painted already does not need")
+    painter = FeedforwardEngine(feedforward_settings(config), device.precision)
+    return BalancedEngine(painter, create_optimiser(config, device))
+
+
+def refuse_settings(config: RenderConfig, names: Iterable[str], why: str) -> None:
+    """Raise ConfigError where one of these settings has another value than its default."""
+    for name in names:
+        value = getattr(config, name)
+        if value != type(config).model_fields[name].default:
+            raise ConfigError(
+                "the settings do not fit",
+                f"{name} = {value} is about {why} (engine = {config.engine})",
+                f"leave {name} out, or the engine",
+            )
+
+
+def feedforward_settings(config: RenderConfig) -> FeedforwardSettings:
+    """Collect the settings of the feed-forward engine."""
+    return FeedforwardSettings(
+        losses=loss_settings(config),
+        style=style_settings(config),
+        learn_seconds=config.learn,
+        is_linked=not config.per_frame,
+        luminance_only=config.keep_colors == "luminance",
+    )
+
+
 register_engine("optimise", create_optimiser)
+register_engine("fast", create_fast)
+register_engine("balanced", create_balanced)

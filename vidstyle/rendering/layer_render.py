@@ -12,6 +12,7 @@ from vidstyle.machine.allocator import spare_memory
 from vidstyle.machine.device import deterministic
 from vidstyle.rendering.composition import compose_missing
 from vidstyle.rendering.layer_files import LayerFiles
+from vidstyle.rendering.learning import prepare_engine
 from vidstyle.rendering.loop import FrameCounter, run_schedule
 from vidstyle.rendering.models import Models, RenderTools, build_tools
 from vidstyle.rendering.paint_store import PaintStore
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from vidstyle.rendering.job import Job
     from vidstyle.rendering.layers import Layer
-    from vidstyle.rendering.loop import FrameWatcher
+    from vidstyle.rendering.learning import prepare_engine
+from vidstyle.rendering.loop import FrameWatcher
     from vidstyle.storage.checkpoint import Checkpoint
 
 
@@ -48,7 +50,9 @@ def render_missing(
             adopt_frames(one)
         works = [plan_layer(job, one) for one in files]
         check_left(job, works, store, report)
-        tools = build_tools(job, models) if any(work.passes for work in works) else None
+        tools = None
+        if any(work.passes for work in works):
+            tools = build_tools(job, prepare_engine(job, models, report, stop), models)
         # The first frame's time begins here: models are no part of it.
         counter = begin_counting(job, works, report, stop)
         paints: dict[int, PaintStore] = {}

@@ -20,9 +20,11 @@ from vidstyle.weights.locate import locate_weights
 from vidstyle.weights.registry import REGISTRY
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vidstyle.rendering.job import Job
     from vidstyle.stylize.detail import FigureSearch
-    from vidstyle.stylize.engine import Stylizer
+    from vidstyle.stylize.engine import Engine, Stylizer
 
 FLOWS = ("dis", "raft-small", "raft-large")
 
@@ -95,6 +97,11 @@ class JobNetworks:
         """The feature network called `name`, loaded once. Raises WeightsError."""
         return self.models.network(name, pooling, self.device, self.weights_dir)
 
+    def weights(self, name: str) -> dict[str, Tensor]:
+        """The tensors of the weight file of `name`. Raises WeightsError."""
+        state, _ = load_weights(name, self.weights_dir)
+        return state
+
 
 @dataclass(frozen=True)
 class RenderTools:
@@ -106,9 +113,11 @@ class RenderTools:
     """None where no detail map is asked for."""
 
 
-def build_tools(job: Job, models: Models) -> RenderTools:
-    """Load the networks and build the stylizer of a render."""
-    stylizer = job.engine.build(
+def build_tools(job: Job, engine: Engine, models: Models) -> RenderTools:
+    """Load the networks and build the stylizer of a render, from its engine with all that it has
+    learned.
+    """
+    stylizer = engine.build(
         models.for_job(job),
         read_style_images(job),
         job.paint_size,

@@ -19,6 +19,7 @@ from vidstyle.events import Note
 from vidstyle.frames import Frame, FrameStyle
 from vidstyle.motion.separation import separate_dissolve
 from vidstyle.rendering.layers import LEAST_GAIN
+from vidstyle.rendering.style_files import is_style_file, load_style, style_file_error
 from vidstyle.stylize import oklab
 from vidstyle.stylize.composition import undo_fade
 from vidstyle.stylize.resample import resize
@@ -26,6 +27,8 @@ from vidstyle.stylize.style.rim import Rim, find_rim
 from vidstyle.video import read
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from vidstyle.config.settings import RenderConfig
@@ -80,7 +83,20 @@ def read_style_images(job: Job) -> tuple[Tensor, ...]:
 def read_inside_rims(job: Job) -> Iterator[Tensor]:
     """Read what lies inside the rim of each style image, (3, H, W). Raises StyleError."""
     for path, rim in zip(job.config.style_files, job.style_rims, strict=True):
-        yield rim.crop(read.read_image(path, StyleError)).contiguous()
+        yield rim.crop(read_painting(path)).contiguous()
+
+
+def read_painting(path: Path) -> Tensor:
+    """Read a painting (3, H, W) from its file, or from that of a style that was learned.
+
+    Raises StyleError when it cannot be read.
+    """
+    if not is_style_file(path):
+        return read.read_image(path, StyleError)
+    painting = load_style(path).painting
+    if painting is None:
+        raise style_file_error(path, "its painting is not in it")
+    return painting
 
 
 def find_style_rims(config: RenderConfig) -> tuple[Rim, ...]:
@@ -89,10 +105,13 @@ def find_style_rims(config: RenderConfig) -> tuple[Rim, ...]:
 
     Raises StyleError when an image cannot be read.
     """
-    images = (read.read_image(path, StyleError) for path in config.style_files)
+    images = [read_painting(path) for path in config.style_files]
     if config.style_crop == "off":
         return tuple(Rim((image.shape[1], image.shape[2])) for image in images)
-    return tuple(find_rim(image) for image in images)
+    return tuple(
+        Rim((image.shape[1], image.shape[2])) if is_style_file(path) else find_rim(image)
+        for path, image in zip(config.style_files, images, strict=True)
+    )
 
 
 def note_rims(config: RenderConfig, rims: Sequence[Rim]) -> list[Note]:

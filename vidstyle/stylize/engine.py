@@ -83,6 +83,10 @@ class NetworkSource(Protocol):
         """Load the feature network called `name`, once."""
         ...
 
+    def weights(self, name: str) -> Mapping[str, Tensor]:
+        """Read the tensors of the weight file of `name`, floats in fp32."""
+        ...
+
 
 @dataclass(frozen=True)
 class FrameWork:

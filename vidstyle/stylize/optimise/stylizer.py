@@ -226,6 +226,31 @@ class OptimisingStylizer:
         revised = quantise(revised)
         return Step(revised, State(revised), iterations)
 
+    def refine(self, state: State, frame: Frame, motion: Motion | None, image: Tensor) -> Step:
+        """Optimise a frame as a linked one, from a picture that something else has made of it.
+
+        Args:
+            state: what the frame before it left.
+            frame: the source frame.
+            motion: what links it to the frames before it; None for the first frame of a shot.
+            image: (3, H, W), what is started from.
+        """
+        frame = frame.to(self.device)
+        targets: list[TemporalTarget] = []
+        if motion is not None and state.image is not None:
+            motion = motion.to(self.device)
+            links = {1: motion, **motion.farther}
+            targets = [
+                TemporalTarget(warp_along(state.images[j].to(self.device), link), link.mask)
+                for j, link in links.items()
+            ]
+        task = FrameTask(frame, image.to(self.device), targets=targets)
+        refined, iterations = self._optimise(task, self._plan_stages(task))
+        if motion is not None and targets:
+            refined = keep_static_pixels(refined, targets[0].image, motion)
+        refined = quantise(refined)
+        return Step(refined, state.followed_by(refined, self.settings.reach), iterations)
+
     def cost(self, frame: Frame, linked_iterations: float | None = None) -> FrameCost:
         """Measure what frames cost, on one of the source.
 

@@ -1,0 +1,116 @@
+"""The folded network, blends of styles, and the bands of large frames."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from vidstyle.stylize.feedforward import painter
+from vidstyle.stylize.feedforward.network import NORM_WIDTHS, STYLE_NUMBERS, StyleNetwork
+from vidstyle.stylize.feedforward.painter import (
+    FoldedNetwork,
+    NetworkStyle,
+    adapt_network,
+    blend_styles,
+    collect_statistics,
+    extend,
+)
+
+SIZES = [(48, 64), (37, 50), (16, 17)]
+
+
+def make_network(seed: int = 1) -> StyleNetwork:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return StyleNetwork().requires_grad_(False)
+
+
+def make_numbers(seed: int = 1) -> Tensor:
+    neutral = torch.cat([torch.cat([torch.ones(n), torch.zeros(n)]) for n in NORM_WIDTHS])
+    generator = torch.Generator().manual_seed(seed)
+    return neutral + 0.3 * torch.randn(STYLE_NUMBERS, generator=generator)
+
+
+def picture(seed: int, size: tuple[int, int], channels: int = 3) -> Tensor:
+    return torch.rand(channels, *size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_folding_the_normalisations_changes_nothing(size: tuple[int, int]) -> None:
+    network, numbers = make_network(), make_numbers()
+    frame, previous, mask = (picture(k, size, n)[None] for k, n in enumerate((3, 3, 1)))
+    first, linked = collect_statistics(network, numbers, [picture(9, (40, 56))])
+    height, width = size
+    for statistics, has_previous in ((first, False), (linked, True)):
+        folded = FoldedNetwork(
+            network, numbers, statistics, torch.float32, has_previous=has_previous
+        )
+        got = folded(frame, previous if has_previous else None, mask if has_previous else None)
+        given = (previous, mask) if has_previous else (previous * 0 + 0.5, mask * 0)
+        whole = network(
+            extend(frame), *(extend(x) for x in given), numbers[None], statistics
+        )
+        wanted = whole[:, :, 16 : 16 + height, 16 : 16 + width]
+        assert torch.allclose(got, wanted, atol=1e-5)
+
+
+def test_a_frame_in_bands_is_the_frame_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, numbers = make_network(), make_numbers()
+    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))])
+    folded = FoldedNetwork(network, numbers, first, torch.float32, has_previous=False)
+    frame = picture(1, (213, 30))[None]
+    whole = folded(frame, None, None)
+    monkeypatch.setattr(painter, "BAND_PIXELS", 64 * 40)
+    assert len(folded.divide(extend(frame))) > 3
+    assert torch.allclose(folded(frame, None, None), whole, atol=1e-6)
+
+
+def test_what_a_pixel_becomes_depends_on_nothing_beyond_the_reach() -> None:
+    network, numbers = make_network(), make_numbers()
+    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))])
+    folded = FoldedNetwork(network, numbers, first, torch.float32, has_previous=False)
+    one, other = picture(1, (24, 200))[None], picture(1, (24, 200))[None]
+    other[..., 120:] = 0
+    left = 120 - painter.REACH
+    assert torch.equal(
+        folded(one, None, None)[..., :left], folded(other, None, None)[..., :left]
+    )
+
+
+def test_statistics_of_several_frames_are_those_of_all_their_pixels() -> None:
+    network, numbers = make_network(), make_numbers()
+    frames = [picture(1, (32, 32)), picture(2, (32, 32)) * 0.3]
+    pooled, _ = collect_statistics(network, numbers, frames)
+    stem = [network.stem(pad(extend(frame[None]))) for frame in frames]
+    mean, variance = pooled.values[0]
+    values = torch.cat(stem).permute(1, 0, 2, 3).flatten(1)
+    assert torch.allclose(mean, values.mean(1), atol=1e-5)
+    assert torch.allclose(variance, values.var(1, unbiased=False), atol=1e-4)
+
+
+def pad(frame: Tensor) -> Tensor:
+    """What the stem sees of a frame without a previous image."""
+    nothing = torch.zeros(1, 4, *frame.shape[2:])
+    x = torch.cat([frame - 0.5, nothing], 1)
+    return torch.nn.functional.pad(x, (2, 2, 2, 2), mode="replicate")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_a_blend_lies_between_its_styles(share: float) -> None:
+    plain = NetworkStyle(torch.zeros(STYLE_NUMBERS))
+    learned = NetworkStyle(torch.ones(STYLE_NUMBERS), {"paint.bias": torch.full((4,), 2.0)})
+    blend = blend_styles([plain, learned], [1 - share, share])
+    assert torch.allclose(blend.numbers, torch.full((STYLE_NUMBERS,), share))
+    change = blend.changes.get("paint.bias", torch.zeros(4))
+    assert torch.allclose(change, torch.full((4,), 2 * share))
+
+
+def test_the_changes_of_a_style_leave_the_base_as_it_is() -> None:
+    base = make_network()
+    before = {name: x.clone() for name, x in base.state_dict().items()}
+    changes = {name: torch.ones_like(x) for name, x in before.items()}
+    adapted = adapt_network(base, NetworkStyle(make_numbers(), changes))
+    for name, x in base.state_dict().items():
+        assert torch.equal(x, before[name])
+        assert torch.allclose(adapted.state_dict()[name], x + 1)

@@ -1,0 +1,358 @@
+"""Train the body of the fast engine, and the reader that finds gains and offsets for any painting.
+
+    python -m training.feedforward --photos FOLDER ... --paintings FOLDER --work FOLDER --out
+    NEW.safetensors [--rounds N]
+
+Run from the top of the checkout; see training/README.md. Training goes in rounds of `ROUND` steps.
+Films made from the photographs are painted frame by frame, each in the style of a random part of a
+random painting; the loss is the optimiser's own objective on lite, temporal term included. After
+a round everything needed to go on lies in `--work`: the same command continues, and ends with the
+same weights as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from training.data import SUFFIXES, texture
+from training.facets import faceted
+from training.mosaics import tiled
+from vidstyle.errors import StyleError
+from vidstyle.features.extractor import STYLE_LAYERS, build_network
+from vidstyle.features.figures import FigureFinder
+from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
+from vidstyle.stylize.detail import combine, observe
+from vidstyle.stylize.feedforward.conditioning import StyleReader
+from vidstyle.stylize.feedforward.network import StyleNetwork
+from vidstyle.stylize.feedforward.objective import NetworkObjective, Sample
+from vidstyle.stylize.feedforward.synthetic_motion import SyntheticFilm, warp_bicubic
+from vidstyle.stylize.optimise.settings import LossSettings
+from vidstyle.stylize.resample import resize
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
+from vidstyle.video.read import read_image
+from vidstyle.weights.fetch import load_weights
+
+ROUND = 250
+"""Steps of a round."""
+LONGEST_SIDE = 512
+"""Pixels of a photograph."""
+LAID_PICTURES = 80
+"""Paintings laid in tiles or facets; each takes a second."""
+STYLE_AREA = 300**2
+"""Pixels of a style image at scale 1."""
+STYLE_SCALES = (0.7, 1.5)
+STYLE_POOL = 48
+"""Styles in use at once; one is replaced every `STYLE_INTERVAL` steps."""
+STYLE_INTERVAL = 2
+LAST_SHARE = 0.22
+"""The share of films that end with a frame."""
+LARGEST_LOSS = 3.0
+RATE = 1.5e-3
+READER_RATE = 0.5
+WARM_UP = 100
+MOMENT = 0.999
+LOSSES = LossSettings(
+    content_weight=0.06,
+    content_layers={"relu4_2": 1.0},
+    total_variation_weight=0.3,
+    temporal_weight=100.0,
+    detail_weight=0.12,
+)
+
+
+@dataclass
+class Chain:
+    """A film on its way, and its style."""
+
+    film: SyntheticFilm
+    style: StyleTargets
+    grams: dict[str, Tensor]
+    painted: Tensor | None = None
+
+
+class Pictures:
+    """Photographs with their detail maps, and paintings, in memory."""
+
+    def __init__(self, args: argparse.Namespace, finder: FigureFinder, cache: Path) -> None:
+        photos = [p for folder in args.photos for p in list_pictures(folder)]
+        self.photos = [p for p in photos if not p.name.startswith("style")]
+        self.paintings = list_pictures(args.paintings)
+        if cache.exists():
+            self.films: list[Tensor] = torch.load(cache)
+        else:
+            self.films = []
+            for path in self.photos:
+                image = read_image(path, StyleError)
+                side = max(image.shape[1:])
+                shape = tuple(round(n * min(1.0, LONGEST_SIDE / side)) for n in image.shape[1:])
+                image = resize(image, shape)
+                detail = resize(combine(observe(image, finder)), shape)
+                self.films.append((torch.cat([image, detail]) * 255).round().to(torch.uint8))
+            torch.save(self.films, cache)
+        self.kept: dict[int, Tensor] = {}
+        rng = random.Random(args.seed)
+        laid = cache.with_name("laid.pt")
+        if laid.exists():
+            self.laid: list[Tensor] = torch.load(laid)
+        else:
+            self.laid = [
+                (self.lay(rng) * 255).round().to(torch.uint8) for _ in range(LAID_PICTURES)
+            ]
+            torch.save(self.laid, laid)
+
+    def photo(self, rng: random.Random) -> Tensor:
+        """Draw a photograph with its detail map, (4, h, w) in [0, 1]."""
+        image = self.films[rng.randrange(len(self.films))].float() / 255
+        return image.flip(2) if rng.random() < 0.5 else image
+
+    def painting(self, rng: random.Random) -> Tensor:
+        """Draw a style image (3, h, w): mostly a part of a painting."""
+        kind = rng.choices(("painting", "photo", "laid", "texture"), (20, 2, 3, 1))[0]
+        area = STYLE_AREA * math.exp(rng.uniform(*map(math.log, STYLE_SCALES)))
+        side = round(area**0.5)
+        if kind == "texture":
+            return texture(rng, side)
+        if kind == "photo":
+            return cut(self.photo(rng)[:3], area, rng)
+        if kind == "laid":
+            return vary(cut(rng.choice(self.laid).float() / 255, area, rng), rng)
+        return vary(cut(self.whole_painting(rng), area, rng), rng)
+
+    def lay(self, rng: random.Random) -> Tensor:
+        """Lay a painting in tiles or facets: (3, 360, 360)."""
+        square = resize(self.whole_painting(rng), (360, 360))
+        return tiled(square, rng) if rng.random() < 0.7 else faceted(square, rng)
+
+    def whole_painting(self, rng: random.Random) -> Tensor:
+        """Draw a painting, (3, h, w)."""
+        at = rng.randrange(len(self.paintings))
+        if at not in self.kept:
+            image = read_image(self.paintings[at], StyleError)
+            shape = tuple(round(n * min(1.0, 800 / max(image.shape[1:]))) for n in image.shape[1:])
+            self.kept[at] = (resize(image, shape) * 255).round().to(torch.uint8)
+        return self.kept[at].float() / 255
+
+
+def vary(image: Tensor, rng: random.Random) -> Tensor:
+    """Vary direction, light and colours of a style image."""
+    if rng.random() < 0.2:
+        image = image.transpose(1, 2)
+    if rng.random() < 0.5:
+        image = image.flip(2)
+    if rng.random() < 0.3:
+        image = image * rng.uniform(0.6, 1.4) + rng.uniform(-0.2, 0.2)
+    if rng.random() < 0.25:
+        image = image[rng.sample(range(3), 3)]
+    if rng.random() < 0.05:
+        image = 1 - image
+    return image.clamp(0, 1).contiguous()
+
+
+def cut(image: Tensor, area: float, rng: random.Random) -> Tensor:
+    """Cut a random part of about half to all of a picture, at a size of `area` pixels for all."""
+    share = rng.uniform(0.6, 1.0)
+    height, width = (round(n * share) for n in image.shape[1:])
+    top, left = rng.randint(0, image.shape[1] - height), rng.randint(0, image.shape[2] - width)
+    part = image[:, top : top + height, left : left + width]
+    factor = (area / (image.shape[1] * image.shape[2])) ** 0.5
+    return resize(part, tuple(max(64, round(n * factor)) for n in part.shape[1:])).clamp(0, 1)
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """List the pictures of a folder, sorted by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+
+
+class Run:
+    """All that changes while training, and its checkpoint."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.device = resolve_device(args.device)
+        self.precision = resolve_precision("auto", self.device)
+        lite, digest = load_weights("lite", None)
+        head, head_digest = load_weights("figures", None)
+        self.extractor = build_network(
+            "lite", lite, digest, device=self.device, precision=self.precision
+        )
+        args.work.mkdir(parents=True, exist_ok=True)
+        finder = FigureFinder(lite, head, head_digest, self.device)
+        self.pictures = Pictures(args, finder, args.work / "photos.pt")
+        torch.manual_seed(args.seed)
+        self.network = StyleNetwork().to(self.device, memory_format=torch.channels_last)
+        self.reader = StyleReader().to(self.device)
+        self.objective = NetworkObjective(self.extractor, LOSSES, 1.0, LARGEST_LOSS)
+        groups = [
+            {"params": list(self.network.parameters()), "scale": 1.0},
+            {"params": list(self.reader.parameters()), "scale": READER_RATE},
+        ]
+        self.optimizer = torch.optim.Adam(groups, lr=RATE, betas=(0.9, 0.99))
+        self.round = 0
+        self.checkpoint = args.work / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self.restore()
+        else:
+            self.scale_code()
+            self.mean = {name: x.clone() for name, x in self.state().items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """The weights of both networks, as they are."""
+        return {
+            **{f"network.{name}": x for name, x in self.network.state_dict().items()},
+            **{f"reader.{name}": x for name, x in self.reader.state_dict().items()},
+        }
+
+    @torch.no_grad()
+    def scale_code(self) -> None:
+        """Bring the code of styles to a mean of 0 and a deviation of 1."""
+        rng = random.Random(self.args.seed)
+        styles = [self.draw_style(rng)[1] for _ in range(200)]
+        grams = {name: torch.cat([one[name] for one in styles]) for name in STYLE_LAYERS}
+        energies = [g.diagonal(dim1=1, dim2=2).mean() for g in grams.values()]
+        self.reader.scales.copy_(torch.stack(energies))
+        code = self.reader.code(grams)
+        self.reader.mean.copy_(code.mean(0))
+        self.reader.deviation.copy_(code.std(0) + 1e-3)
+
+    @torch.no_grad()
+    def draw_style(self, rng: random.Random) -> tuple[StyleTargets, dict[str, Tensor]]:
+        """Draw a style: its targets, and its Gram matrices (1, c, c)."""
+        image = self.pictures.painting(rng).to(self.device)
+        own = StyleImageTargets(self.extractor, image[None], StyleSettings(), None)
+        return StyleTargets([own]), {k: g[None] for k, g in own.targets["gram"].items()}
+
+    def restore(self) -> None:
+        """Go on from the checkpoint."""
+        saved: dict[str, Any] = torch.load(self.checkpoint, map_location=self.device)
+        self.network.load_state_dict(saved["network"])
+        self.reader.load_state_dict(saved["reader"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.mean = saved["mean"]
+        self.round = saved["round"]
+
+    def save(self) -> None:
+        """Write the checkpoint, and the weights as they are."""
+        saved = {
+            "network": self.network.state_dict(),
+            "reader": self.reader.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "mean": self.mean,
+            "round": self.round,
+        }
+        partial = self.checkpoint.with_suffix(".part")
+        torch.save(saved, partial)
+        partial.rename(self.checkpoint)
+        half = {name: x.to(torch.float16).contiguous() for name, x in self.mean.items()}
+        save_file(half, self.args.out)
+
+    def new_chain(self, rng: random.Random, styles: list[Any]) -> Chain:
+        """Begin a film in one of the styles."""
+        pictures = (self.pictures.photo(rng), self.pictures.photo(rng))
+        style, grams = rng.choice(styles)
+        size = self.args.size if self.round < self.args.rounds * 0.6 else self.args.last_size
+        return Chain(SyntheticFilm(pictures, size, rng), style, grams)
+
+    def train_round(self) -> None:
+        """Train for one round, and write the checkpoint."""
+        begun = time.perf_counter()
+        rng = random.Random(self.args.seed * 1_000_003 + self.round)
+        styles = [self.draw_style(rng) for _ in range(STYLE_POOL)]
+        chains = [self.new_chain(rng, styles) for _ in range(self.args.batch)]
+        sums: dict[str, list[float]] = defaultdict(list)
+        for step in range(ROUND):
+            done = self.round * ROUND + step
+            rate = RATE * min(1, (done + 1) / WARM_UP)
+            rate *= 0.5 + 0.5 * math.cos(math.pi * done / (self.args.rounds * ROUND))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
+            if step % STYLE_INTERVAL == 0:
+                styles[rng.randrange(STYLE_POOL)] = self.draw_style(rng)
+            for name, values in self.step(chains, done).items():
+                sums[name] += values
+            chains = [
+                self.new_chain(rng, styles) if rng.random() < LAST_SHARE else chain
+                for chain in chains
+            ]
+        self.round += 1
+        self.save()
+        shown = " ".join(f"{name} {sum(v) / len(v):.4f}" for name, v in sums.items())
+        seconds = time.perf_counter() - begun
+        print(f"round {self.round}: {shown} ({seconds:.0f} s)", flush=True)
+
+    def step(self, chains: list[Chain], done: int) -> dict[str, list[float]]:
+        """Paint one frame of every film, and learn from it."""
+        samples = []
+        for chain in chains:
+            made = chain.film.next()
+            image, detail = made.image[:3].to(self.device), made.image[3:].to(self.device)
+            mask = made.mask.to(self.device)
+            if chain.painted is None:
+                warped = torch.full_like(image, 0.5)
+            else:
+                warped = warp_bicubic(chain.painted, made.flow.to(self.device))
+            samples.append(Sample(image, detail, warped, mask, chain.style))
+        grams = {k: torch.cat([chain.grams[k] for chain in chains]) for k in STYLE_LAYERS}
+        half = torch.bfloat16
+        with torch.autocast(self.device.type, half, enabled=self.precision == "bf16"):
+            images = self.network(
+                torch.stack([s.frame for s in samples]),
+                torch.stack([s.warped for s in samples]),
+                torch.stack([s.mask for s in samples]),
+                self.reader(grams).float(),
+            )
+        loss, shown = self.objective(images, samples)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for module in (self.network, self.reader):
+            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        self.optimizer.step()
+        share = 1 - min(MOMENT, (done + 1) / (done + 20))
+        with torch.no_grad():
+            for name, x in self.state().items():
+                self.mean[name].lerp_(x, share)
+        values: dict[str, list[float]] = defaultdict(list)
+        for chain, image, terms in zip(chains, images.detach(), shown, strict=True):
+            chain.painted = image
+            for name, value in terms.items():
+                values[name].append(value)
+        return values
+
+
+def main() -> int:
+    """Train, round after round."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=Path, nargs="+", required=True)
+    parser.add_argument("--paintings", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=80)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--last-size", type=int, default=224)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    run = Run(args)
+    with deterministic(run.device):
+        while run.round < args.rounds:
+            run.train_round()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""`vidstyle learn PAINTING`: teach the network a painting, and keep it in a style file.
+
+stdout carries only the file's path; progress and notes go to stderr.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vidstyle.cli.display import report_to
+from vidstyle.cli.options import (
+    CommandWithPages,
+    ConfigFileOption,
+    PresetOption,
+    ProgressOption,
+    QuietOption,
+    collect_given,
+    flag,
+    layer_settings,
+    with_options,
+)
+from vidstyle.config import settings as configs
+from vidstyle.config.settings import settings_that_affect
+from vidstyle.errors import ConfigError
+from vidstyle.events import Note
+from vidstyle.machine.allocator import keep_memory
+
+UNUSED_SETTINGS = settings_that_affect("composition", "film")
+
+
+class LearnCommand(CommandWithPages):
+    """The command that teaches the network a painting."""
+
+    usage = ("[OPTIONS]", "PAINTING", "-o", "OUT.style")
+
+
+@with_options(without=(*UNUSED_SETTINGS, "engine", "input"))
+def learn_command(
+    context: typer.Context,
+    painting: Annotated[
+        Path | None, typer.Argument(metavar="PAINTING", help="Painting to learn.")
+    ] = None,
+    *,
+    film: Annotated[
+        Path | None,
+        flag("--from", metavar="INPUT", text="Video or image that it will be used on."),
+    ] = None,
+    preset: PresetOption = "standard",
+    config: ConfigFileOption = None,
+    progress: ProgressOption = "auto",
+    quiet: QuietOption = False,
+    **settings: Any,
+) -> None:
+    """Teach the network a painting, for --engine fast and balanced:
+
+    vidstyle learn munch.jpg -o munch.style
+    """
+    if painting is None:
+        hint = "vidstyle learn munch.jpg -o munch.style"
+        raise ConfigError("no painting given", "there is nothing to learn", hint)
+    given = collect_given(settings)
+    output = Path(given.pop("output", None) or painting.with_suffix(".style").name)
+    named = {"input": film or painting, "style": [painting], "engine": "fast"}
+    built = configs.build(*layer_settings(preset, config, given), named)
+    keep_memory()
+    from vidstyle.rendering.learning import learn_painting
+
+    with report_to(progress, context.obj.watch, quiet=quiet) as report:
+        learned = learn_painting(built, film, output, report, context.obj.stop_requested)
+        report(Note(learned.text()))
+    print(learned.path)

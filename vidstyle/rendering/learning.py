@@ -1,0 +1,322 @@
+"""Styles that the network learns before a render: from the painting and some frames of the film,
+once for each painting, film and settings. What was learned is kept in the cache.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+
+from vidstyle.errors import Interrupted, OutputError
+from vidstyle.events import Learning, never_stop, silent
+from vidstyle.machine.device import choose_device, deterministic
+from vidstyle.rendering.engines import feedforward_settings
+from vidstyle.rendering.models import JobNetworks, Models
+from vidstyle.rendering.sources import (
+    decode_images,
+    find_style_rims,
+    read_painting,
+    read_style_images,
+)
+from vidstyle.rendering.style_files import STYLE_SUFFIX, LearnedStyle, is_style_file, load_style, save_style
+from vidstyle.storage.record import output_exists_error
+from vidstyle.stylize.detail import combine, observe
+from vidstyle.stylize.feedforward.engine import (
+    FEATURES,
+    PAINTER,
+    build_networks,
+    measure_style,
+    read_gram_style,
+)
+from vidstyle.stylize.feedforward.fit import StyleFit
+from vidstyle.stylize.feedforward.practice import make_picture
+from vidstyle.stylize.resample import resize
+from vidstyle.stylize.style.targets import StyleTargets
+from vidstyle.video import read
+from vidstyle.video.probe import probe
+from vidstyle.video.scan import scan
+from vidstyle.weights.locate import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from vidstyle.config.settings import RenderConfig
+    from vidstyle.events import Report, Stop
+    from vidstyle.machine.device import ComputeDevice
+    from vidstyle.rendering.job import Job
+    from vidstyle.stylize.engine import Engine
+    from vidstyle.stylize.feedforward.painter import NetworkStyle
+    from vidstyle.stylize.feedforward.settings import FeedforwardSettings
+
+SAMPLES = 8
+"""Frames of the film that a style is learned on, and whose statistics stand for those of all."""
+
+TIMED_STEPS = 3
+"""Steps that are timed, after a first one, before it is decided how many there will be."""
+
+LEAST_STEPS = 8
+
+CHECKPOINT_STEPS = 25
+
+LEARNING_FORMAT = 1
+"""Raised where the same lesson teaches something else."""
+
+PRACTICE_PICTURES = 16
+
+PRACTICE_SIZE = (360, 640)
+"""(h, w) of pictures that stand for a film."""
+
+
+@runtime_checkable
+class LearningEngine(Protocol):
+    """An engine that learns styles before it is built."""
+
+    def with_styles(self, styles: Sequence[NetworkStyle], samples: Tensor) -> Engine:
+        """Return the engine with what was learned."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a style is learned from.
+
+    Args:
+        painting: (3, H, W).
+        pictures: frames, each (3, h, w), all of the size of the render.
+        settings: what is minimised, and how long.
+    """
+
+    painting: Tensor
+    pictures: Sequence[Tensor]
+    settings: FeedforwardSettings
+
+
+@dataclass(frozen=True)
+class Classroom:
+    """Where a style is learned."""
+
+    models: Models
+    device: ComputeDevice
+    weights_dir: Path | None
+    report: Report
+    stop: Stop
+
+    @property
+    def networks(self) -> JobNetworks:
+        """The networks, on the device."""
+        return JobNetworks(self.models, self.device, self.weights_dir)
+
+
+def prepare_engine(job: Job, models: Models, report: Report, stop: Stop) -> Engine:
+    """Give an engine that learns its styles; return any other as it is.
+
+    Raises Interrupted where the user wants to stop; what was learned until then is kept.
+    """
+    engine = job.engine
+    if not isinstance(engine, LearningEngine):
+        return engine
+    samples = sample_source(job)
+    paintings = read_style_images(job)
+    room = Classroom(models, job.device, job.config.weights_dir, report, stop)
+    settings = feedforward_settings(job.config)
+    styles = [
+        load_style(path).style
+        if is_style_file(path)
+        else learn_style(Lesson(painting, samples, settings), room).style
+        for path, painting in zip(job.config.style_files, paintings, strict=True)
+    ]
+    return engine.with_styles(styles, torch.stack(samples))
+
+
+def sample_source(job: Job) -> list[Tensor]:
+    """Decode frames spread over a render, each (3, H, W)."""
+    count = min(SAMPLES, job.frame_count)
+    indices = {round(i * (job.frame_count - 1) / max(1, count - 1)) for i in range(count)}
+    return [
+        job.bars.crop(image)
+        for index in sorted(indices)
+        for _, image in decode_images(job, index, index + 1)
+    ]
+
+
+def learn_style(lesson: Lesson, room: Classroom) -> LearnedStyle:
+    """Learn a style, go on learning it, or recall it."""
+    device = room.device.device
+    settings = lesson.settings
+    base, reader = build_networks(room.networks.weights(PAINTER), device)
+    extractor = room.networks.network(FEATURES)
+    painting = lesson.painting.to(device)
+    size = (int(lesson.pictures[0].shape[1]), int(lesson.pictures[0].shape[2]))
+    read = read_gram_style(extractor, reader, painting, size, settings)
+    if not settings.learn_seconds:
+        return LearnedStyle(read)
+    digests = room.models.fetch((FEATURES, PAINTER), room.weights_dir)
+    path = cache_folder() / "styles" / f"{lesson_key(lesson, digests)}{STYLE_SUFFIX}"
+    if path.exists():
+        return load_style(path)
+    search = room.models.figures(device, room.weights_dir)
+    pictures = [
+        torch.cat([image, resize(combine(observe(image, search)), tuple(image.shape[1:]))])
+        for image in lesson.pictures
+    ]
+    target = StyleTargets([measure_style(extractor, painting, size, settings)])
+    fit = StyleFit(
+        settings,
+        base,
+        read.numbers,
+        pictures,
+        target,
+        extractor,
+        room.device.precision,
+        LEAST_STEPS,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with deterministic(device):
+        run_fit(fit, settings.learn_seconds, path.with_suffix(".part"), room.report, room.stop)
+    return keep_learned(LearnedStyle(fit.style, card={"steps": fit.done}), path)
+
+
+def keep_learned(learned: LearnedStyle, path: Path) -> LearnedStyle:
+    """Write what was learned, and read it again: every run has it as its file has."""
+    save_style(path, learned)
+    path.with_suffix(".part").unlink(missing_ok=True)
+    return load_style(path)
+
+
+def run_fit(
+    fit: StyleFit,
+    seconds: float,
+    checkpoint: Path,
+    report: Report,
+    stop: Stop,
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
+    """Take the steps that fit into some seconds, with a checkpoint now and then."""
+    if checkpoint.exists():
+        fit.restore(torch.load(checkpoint, map_location=fit.device))
+    else:
+        start = copy.deepcopy(fit.state())
+        fit.advance()
+        begun = clock()
+        for _ in range(TIMED_STEPS):
+            fit.advance()
+        each = (clock() - begun) / TIMED_STEPS
+        fit.restore({**start, "steps": choose_steps(seconds / each)})
+    while fit.done < fit.steps:
+        if stop():
+            raise Interrupted(
+                "interrupted",
+                f"{fit.done} of {fit.steps} steps of learning are done, most of them kept",
+                "the same command continues",
+                130,
+            )
+        fit.advance()
+        report(Learning(fit.done, fit.steps))
+        if fit.done % CHECKPOINT_STEPS == 0:
+            # Films begin again here whether it is interrupted or not.
+            fit.films = []
+            save_checkpoint(fit, checkpoint)
+
+
+def save_checkpoint(fit: StyleFit, path: Path) -> None:
+    """Write the state of a fit, whole or not at all."""
+    partial = path.with_suffix(".writing")
+    torch.save(fit.state(), partial)
+    partial.replace(path)
+
+
+def choose_steps(count: float) -> int:
+    """Round a number of steps down to a power of the square root of 2: two runs on one machine
+    come to the same one, although their clocks differ.
+    """
+    steps = LEAST_STEPS * 1.0
+    while steps * 2**0.5 <= count:
+        steps *= 2**0.5
+    return round(steps)
+
+
+def lesson_key(lesson: Lesson, digests: dict[str, str]) -> str:
+    """Name what a style is learned from and how, in 24 hexadecimal digits."""
+    digest = hashlib.sha256()
+    words = {"settings": asdict(lesson.settings), "weights": digests, "format": LEARNING_FORMAT}
+    digest.update(json.dumps(words, sort_keys=True, default=str).encode())
+    for image in (lesson.painting, *lesson.pictures):
+        digest.update(str(tuple(image.shape)).encode())
+        digest.update((image * 255).round().to(torch.uint8).cpu().numpy().tobytes())
+    return digest.hexdigest()[:24]
+
+
+def make_pictures(size: tuple[int, int]) -> list[Tensor]:
+    """Make pictures (3, h, w) of `size` (h, w) to learn on where there is no film."""
+    return [make_picture(size, seed) for seed in range(PRACTICE_PICTURES)]
+
+
+@dataclass(frozen=True)
+class LearnedFile:
+    """A style file that was written, and what it was learned on."""
+
+    path: Path
+    size: tuple[int, int]
+    steps: int
+
+    def text(self) -> str:
+        """A line for the user."""
+        width, height = self.size
+        megabytes = self.path.stat().st_size / 1e6
+        return f"learned in {self.steps} steps at {width}x{height}, {megabytes:.1f} MB"
+
+
+def learn_painting(
+    config: RenderConfig,
+    film: Path | None,
+    output: Path,
+    report: Report = silent,
+    stop: Stop = never_stop,
+    models: Models | None = None,
+) -> LearnedFile:
+    """Learn the painting of `config.style` and write its style file.
+
+    Args:
+        film: what it will be used on; None: pictures that are made here stand for it.
+
+    Raises the errors of `vidstyle.errors`; steps that were taken are kept.
+    """
+    if output.suffix.lower() != STYLE_SUFFIX:
+        raise OutputError(f"{output} is no name of a style", "its end says what it is", "-o a.style")
+    if output.exists() and not config.overwrite:
+        raise output_exists_error(output)
+    room = Classroom(
+        models or Models(report),
+        choose_device(config.device, config.precision),
+        config.weights_dir,
+        report,
+        stop,
+    )
+    [path] = config.style_files
+    [rim] = find_style_rims(config)
+    painting = rim.crop(read_painting(path)).contiguous()
+    pictures = film_pictures(config, film) if film else make_pictures(PRACTICE_SIZE)
+    learned = learn_style(Lesson(painting, pictures, feedforward_settings(config)), room)
+    card = {**learned.card, "name": path.stem, "from": film.name if film else None}
+    save_style(output, replace(learned, painting=painting, card=card))
+    height, width = pictures[0].shape[1:]
+    return LearnedFile(output, (width, height), int(card.get("steps", 0)))
+
+
+def film_pictures(config: RenderConfig, film: Path) -> list[Tensor]:
+    """Decode frames spread over a film, at the size of a render of it."""
+    source = probe(film)
+    size = read.fit(source.width, source.height, config.size)
+    count = max(1, len(scan(source).timeline))
+    last = count - 1
+    indices = sorted({round(i * last / max(1, SAMPLES - 1)) for i in range(SAMPLES)})
+    return [frame.image for at in indices for frame in read.read(source, size, at, at + 1)]

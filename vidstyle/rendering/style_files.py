@@ -1,0 +1,118 @@
+"""Style files: what the network has learned of a painting, and the painting itself, so that every
+engine takes one wherever a painting goes.
+
+::
+
+    munch.style    safetensors: numbers, changes.NAME, painting (a JPEG)
+                   metadata: name, format, and what was measured and set while learning, as JSON
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from vidstyle.errors import StyleError
+from vidstyle.storage.atomic import write_atomically
+from vidstyle.stylize.feedforward.network import STYLE_NUMBERS, StyleNetwork
+from vidstyle.stylize.feedforward.painter import NetworkStyle
+
+STYLE_SUFFIX = ".style"
+STYLE_FORMAT = "vidstyle style 1"
+PAINTING_SIDE = 1024
+"""Pixels of the longer side of the painting in the file, at most."""
+
+PAINTING_QUALITY = 85
+
+
+@dataclass(frozen=True)
+class LearnedStyle:
+    """The content of a style file.
+
+    Args:
+        painting: (3, H, W); None where a style is kept for one render alone.
+        card: its name, and what was set and measured while it was learned.
+    """
+
+    style: NetworkStyle
+    painting: Tensor | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_style_file(path: Path) -> bool:
+    """Tell whether a file is meant to be a learned style, by its name."""
+    return path.suffix.lower() == STYLE_SUFFIX
+
+
+def save_style(path: Path, learned: LearnedStyle) -> None:
+    """Write a style file, whole or not at all."""
+    tensors = {"numbers": learned.style.numbers.float().cpu().contiguous()}
+    for name, change in learned.style.changes.items():
+        tensors[f"changes.{name}"] = change.to(torch.float16).cpu().contiguous()
+    if learned.painting is not None:
+        tensors["painting"] = torch.from_numpy(encode_painting(learned.painting))
+    metadata = {"format": STYLE_FORMAT, "card": json.dumps(dict(learned.card))}
+    write_atomically(path, save(tensors, metadata))
+
+
+def load_style(path: Path) -> LearnedStyle:
+    """Read a style file. Raises StyleError where it is none, or damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as e:
+        raise style_file_error(path, str(e)) from e
+    if metadata.get("format") != STYLE_FORMAT:
+        raise style_file_error(path, f"its format is {metadata.get('format')!r}")
+    shapes = {name: x.shape for name, x in StyleNetwork().state_dict().items()}
+    changes = {
+        name.removeprefix("changes."): x.float()
+        for name, x in tensors.items()
+        if name.startswith("changes.")
+    }
+    numbers = tensors.get("numbers")
+    fits = numbers is not None and numbers.shape == (STYLE_NUMBERS,)
+    fits = fits and all(shapes.get(name) == x.shape for name, x in changes.items())
+    if numbers is None or not fits:
+        raise style_file_error(path, "its numbers are those of another network")
+    painting = decode_painting(tensors["painting"].numpy()) if "painting" in tensors else None
+    return LearnedStyle(NetworkStyle(numbers, changes), painting, json.loads(metadata["card"]))
+
+
+def style_file_error(path: Path, why: str) -> StyleError:
+    """The error for a file that is no style file."""
+    return StyleError(
+        f"{path} is not a style that vidstyle can use", why, "learn it again: vidstyle learn"
+    )
+
+
+def encode_painting(painting: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Encode a painting (3, H, W) as JPEG bytes."""
+    pixels = (painting.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    height, width = pixels.shape[:2]
+    scale = min(1.0, PAINTING_SIDE / max(height, width))
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, PAINTING_QUALITY]
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)
+    return np.asarray(encoded, np.uint8).reshape(-1)
+
+
+def decode_painting(encoded: np.ndarray[Any, Any]) -> Tensor:
+    """Decode a painting, (3, H, W) in [0, 1]."""
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert pixels is not None
+    rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255

@@ -1,0 +1,149 @@
+"""The feed-forward network: one body for all styles (Johnson, Alahi, Fei-Fei 2016), with
+conditional instance normalisation (Dumoulin, Shlens, Kudlur 2017).
+
+It sees the frame, and the previous stylised frame along the flow with its mask (Ruder, Dosovitskiy,
+Brox 2018). It paints a picture and says for each pixel how much of the previous one stays. At full
+size there is no normalisation, and features are enlarged bilinearly before the last convolution, so
+that what is flat stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidstyle.features.padding import replicate_pad
+
+FRAME_CHANNELS = 3
+PREVIOUS_CHANNELS = 4
+"""The previous stylised frame where it can be trusted, and the mask."""
+
+STEM_WIDTH = 24
+WIDTH = 48
+BLOCKS = 5
+HEAD_WIDTHS = (24, 16)
+"""Channels at half size, before and after its second convolution."""
+
+NORM_WIDTHS = (STEM_WIDTH, *(WIDTH,) * (1 + 2 * BLOCKS), *HEAD_WIDTHS)
+"""Channels of each normalisation, in order."""
+
+STYLE_NUMBERS = 2 * sum(NORM_WIDTHS)
+"""Gains and offsets of a style."""
+
+STRIDE = 4
+"""Sides of the network's input are multiples of it."""
+
+MARGIN = 16
+"""Pixels by which a frame continues beyond each edge, repeated, while it is painted."""
+
+LEAST_VARIANCE = 1e-4
+
+KEEP_BIAS = -1.0
+"""Of the logit of what stays of the previous frame, before training."""
+
+
+class StyleNetwork(nn.Module):
+    """A stylised image from a frame, the previous stylised frame and a style.
+
+    Its convolutions pad by repeating the outermost pixels.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(FRAME_CHANNELS + PREVIOUS_CHANNELS, STEM_WIDTH, 5, stride=2)
+        self.down = nn.Conv2d(STEM_WIDTH, WIDTH, 3, stride=2)
+        self.blocks = nn.ModuleList(nn.Conv2d(WIDTH, WIDTH, 3) for _ in range(2 * BLOCKS))
+        self.rise = nn.Conv2d(WIDTH, HEAD_WIDTHS[0], 3)
+        self.mix = nn.Conv2d(HEAD_WIDTHS[0], HEAD_WIDTHS[1], 3)
+        self.paint = nn.Conv2d(HEAD_WIDTHS[1], FRAME_CHANNELS + 1, 3)
+        with torch.no_grad():
+            assert self.paint.bias is not None
+            self.paint.bias.zero_()
+            self.paint.bias[FRAME_CHANNELS] = KEEP_BIAS
+
+    def forward(
+        self,
+        frame: Tensor,
+        previous: Tensor,
+        mask: Tensor,
+        style: Tensor,
+        statistics: Statistics | None = None,
+    ) -> Tensor:
+        """Paint images (b, 3, h, w) in [0, 1].
+
+        Args:
+            frame: (b, 3, h, w) in [0, 1], sides multiples of `STRIDE`.
+            previous: (b, 3, h, w) in [0, 1], the previous stylised image along the flow.
+            mask: (b, 1, h, w) in [0, 1], where it can be trusted.
+            style: (b, `STYLE_NUMBERS`).
+            statistics: collects or gives what the normalisations divide by; None: each image has
+                its own.
+        """
+        norms = Normaliser(style, statistics)
+        x = torch.cat([frame - 0.5, (previous - 0.5) * mask, mask], 1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = F.relu(norms(self.stem(replicate_pad(replicate_pad(x)))))
+        x = F.relu(norms(self.down(replicate_pad(x))))
+        for first, second in zip(self.blocks[::2], self.blocks[1::2], strict=True):
+            y = F.relu(norms(first(replicate_pad(x))))
+            x = x + norms(second(replicate_pad(y)))
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x = F.relu(norms(self.rise(replicate_pad(x))))
+        x = F.relu(norms(self.mix(replicate_pad(x))))
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        painted = self.paint(replicate_pad(x)).float()
+        image = torch.sigmoid(painted[:, :FRAME_CHANNELS])
+        keep = torch.sigmoid(painted[:, FRAME_CHANNELS:]) * mask
+        return torch.lerp(image, previous.float(), keep)
+
+
+class Statistics:
+    """Means and variances of the normalisations, each (2, channels); collected while they are not
+    given.
+    """
+
+    def __init__(self, values: Sequence[Tensor] | None = None) -> None:
+        self.values = list(values or ())
+        self.fixed = values is not None
+
+
+class Normaliser:
+    """The normalisations of one pass, one after the other."""
+
+    def __init__(self, style: Tensor, statistics: Statistics | None) -> None:
+        self.styles = style.split([2 * width for width in NORM_WIDTHS], 1)
+        self.statistics = statistics
+        self.at = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Normalise x (b, c, h, w), then scale and shift it."""
+        known = self.statistics
+        if known is not None and known.fixed:
+            mean, variance = known.values[self.at]
+        else:
+            variance, mean = torch.var_mean(x.float(), (2, 3), unbiased=False)
+            if known is not None:
+                known.values.append(pool_moments(mean, variance))
+        factor, shift = affine(self.styles[self.at], mean, variance)
+        self.at += 1
+        return torch.addcmul(
+            shift.to(x.dtype)[:, :, None, None], x, factor.to(x.dtype)[:, :, None, None]
+        )
+
+
+def affine(style: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn a normalisation's gains and offsets (b, 2 c) and its statistics, each (b, c) or (c,),
+    into the factor and the shift of its input, each (b, c).
+    """
+    gain, offset = style.float().chunk(2, 1)
+    factor = gain * torch.rsqrt(variance + LEAST_VARIANCE)
+    return factor, offset - mean * factor
+
+
+def pool_moments(mean: Tensor, variance: Tensor) -> Tensor:
+    """Pool the means and variances (b, c) of several pictures: (2, c)."""
+    pooled = mean.mean(0)
+    return torch.stack([pooled, (variance + (mean - pooled).square()).mean(0)])

@@ -1,0 +1,207 @@
+"""The network of one style, or of a blend of several, with its normalisations fixed and folded into
+its convolutions: what it does to a pixel depends on nothing far from it, frame after frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidstyle.features.padding import replicate_pad
+from vidstyle.stylize.feedforward.network import (
+    FRAME_CHANNELS,
+    MARGIN,
+    NORM_WIDTHS,
+    STRIDE,
+    Statistics,
+    StyleNetwork,
+    affine,
+    pool_moments,
+)
+
+SAMPLED_PIXELS = 2**20
+"""Pixels of a frame whose statistics are measured."""
+
+BAND_PIXELS = 2**20
+"""Pixels of a frame that are painted at once."""
+
+REACH = 64
+"""Pixels around a pixel that its paint may depend on, a multiple of `STRIDE`: 2 of the stem, 2 of
+the next convolution, 4 of each of ten, 2 of each of two, and those of enlarging."""
+
+
+@dataclass(frozen=True)
+class NetworkStyle:
+    """A style as the network has it.
+
+    Args:
+        numbers: gains and offsets, (`STYLE_NUMBERS`,).
+        changes: {name of a weight: what is added to it}; none for a style that was not learned.
+    """
+
+    numbers: Tensor
+    changes: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def blend_styles(styles: Sequence[NetworkStyle], shares: Sequence[float]) -> NetworkStyle:
+    """Blend styles by shares that add up to 1 (Dumoulin et al. 2017, section 3.3)."""
+    used = [(share, style) for share, style in zip(shares, styles, strict=True) if share]
+    if len(used) == 1:
+        return used[0][1]
+    numbers = torch.stack([share * style.numbers for share, style in used]).sum(0)
+    names = dict.fromkeys(name for _, style in used for name in style.changes)
+    changes = {
+        name: torch.stack(
+            [share * style.changes[name] for share, style in used if name in style.changes]
+        ).sum(0)
+        for name in names
+    }
+    return NetworkStyle(numbers, changes)
+
+
+def adapt_network(base: StyleNetwork, style: NetworkStyle) -> StyleNetwork:
+    """Copy the network, with the changes of a style."""
+    network = StyleNetwork()
+    state = {name: x.clone() for name, x in base.state_dict().items()}
+    for name, change in style.changes.items():
+        state[name] += change.to(state[name])
+    network.load_state_dict(state)
+    device = next(base.parameters()).device
+    return network.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def collect_statistics(
+    network: StyleNetwork, numbers: Tensor, frames: Sequence[Tensor]
+) -> tuple[Statistics, Statistics]:
+    """Measure what the normalisations see of frames, each (3, h, w): without a previous image, and
+    with the one that they would have if nothing moved.
+    """
+    style = numbers[None].to(frames[0].device)
+    seen: tuple[list[Statistics], list[Statistics]] = ([], [])
+    for frame in frames:
+        image = extend(crop_middle(frame)[None])
+        mask = torch.zeros_like(image[:, :1])
+        first, linked = Statistics(), Statistics()
+        painted = network(image, torch.full_like(image, 0.5), mask, style, first)
+        network(image, painted, torch.ones_like(mask), style, linked)
+        seen[0].append(first)
+        seen[1].append(linked)
+    return pool_statistics(seen[0]), pool_statistics(seen[1])
+
+
+def pool_statistics(each: Sequence[Statistics]) -> Statistics:
+    """Pool the statistics of several frames, as if they were one."""
+    layers = zip(*(one.values for one in each), strict=True)
+    return Statistics(
+        [pool_moments(*torch.stack(list(layer)).unbind(1)) for layer in layers]  # (b, 2, c)
+    )
+
+
+def crop_middle(frame: Tensor) -> Tensor:
+    """Cut out of a large frame (3, h, w) the middle, of `SAMPLED_PIXELS` at most."""
+    height, width = frame.shape[1:]
+    share = min(1.0, (SAMPLED_PIXELS / (height * width)) ** 0.5)
+    h, w = (max(1, int(n * share)) for n in (height, width))
+    top, left = (height - h) // 2, (width - w) // 2
+    return frame[:, top : top + h, left : left + w]
+
+
+def extend(frames: Tensor) -> Tensor:
+    """Extend frames (b, c, h, w) by `MARGIN` and to multiples of `STRIDE`, edges repeated."""
+    height, width = frames.shape[2:]
+    below, right = -height % STRIDE, -width % STRIDE
+    return F.pad(frames, (MARGIN, MARGIN + right, MARGIN, MARGIN + below), mode="replicate")
+
+
+class FoldedNetwork:
+    """The network with fixed normalisations, as convolutions and rectifiers alone.
+
+    Args:
+        numbers: gains and offsets, (`STYLE_NUMBERS`,).
+        statistics: what the normalisations divide by.
+        has_previous: False where there is never a previous image, whose channels are left out then.
+        dtype: of weights and maps.
+    """
+
+    def __init__(
+        self,
+        network: StyleNetwork,
+        numbers: Tensor,
+        statistics: Statistics,
+        dtype: torch.dtype,
+        *,
+        has_previous: bool,
+    ) -> None:
+        self.dtype = dtype
+        self.has_previous = has_previous
+        styles = numbers[None].to(network.paint.weight.device).split(
+            [2 * width for width in NORM_WIDTHS], 1
+        )
+        layers = [network.stem, network.down, *network.blocks, network.rise, network.mix]
+        self.layers: list[tuple[Tensor, Tensor]] = []
+        for layer, style, (mean, variance) in zip(layers, styles, statistics.values, strict=True):
+            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            factor, shift = (x[0] for x in affine(style, mean, variance))
+            weight = layer.weight * factor[:, None, None, None]
+            self.layers.append(self.place(weight, layer.bias * factor + shift))
+        if not has_previous:
+            # Without a previous image its channels are 0 throughout.
+            weight, bias = self.layers[0]
+            self.layers[0] = self.place(weight[:, :FRAME_CHANNELS], bias)
+        assert network.paint.bias is not None
+        self.paint = self.place(network.paint.weight, network.paint.bias)
+
+    def place(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Bring weights to the precision and the layout of the maps."""
+        weight = weight.detach().to(self.dtype).contiguous(memory_format=torch.channels_last)
+        return weight, bias.detach().to(self.dtype)
+
+    @torch.no_grad()
+    def __call__(self, frame: Tensor, previous: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Paint images (b, 3, h, w) of frames (b, 3, h, w), both in [0, 1], in fp32.
+
+        Args:
+            previous: (b, 3, h, w), the previous image along the flow; None where there is none.
+            mask: (b, 1, h, w), where it can be trusted.
+        """
+        height, width = frame.shape[2:]
+        parts = [frame - 0.5]
+        if previous is not None and mask is not None and self.has_previous:
+            parts += [(previous - 0.5) * mask, mask]
+        x = extend(torch.cat(parts, 1).to(self.dtype))
+        x = x.contiguous(memory_format=torch.channels_last)
+        painted = [self.paint_band(x, *band) for band in self.divide(x)]
+        inside = torch.cat(painted, 2)[:, :, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
+        inside = inside.float().sigmoid_()
+        image = inside[:, :FRAME_CHANNELS]
+        if previous is None or mask is None or not self.has_previous:
+            return image.contiguous()
+        return torch.lerp(image, previous, inside[:, FRAME_CHANNELS:] * mask)
+
+    def divide(self, x: Tensor) -> list[tuple[int, int]]:
+        """Divide the rows of an input into bands that are painted one after the other."""
+        height, width = x.shape[2:]
+        rows = max(STRIDE, BAND_PIXELS // width // STRIDE * STRIDE)
+        return [(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+    def paint_band(self, whole: Tensor, first: int, stop: int) -> Tensor:
+        """Compute the logits (b, 4, stop - first, w) of some rows of the input."""
+        above = max(0, first - REACH)
+        x = whole[:, :, above : stop + REACH]
+        stem, down, *blocks, rise, mix = self.layers
+        x = F.conv2d(replicate_pad(replicate_pad(x)), *stem, stride=2).relu_()
+        x = F.conv2d(replicate_pad(x), *down, stride=2).relu_()
+        for one, other in zip(blocks[::2], blocks[1::2], strict=True):
+            y = F.conv2d(replicate_pad(x), *one).relu_()
+            x = x + F.conv2d(replicate_pad(y), *other)
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x = F.conv2d(replicate_pad(x), *rise).relu_()
+        x = F.conv2d(replicate_pad(x), *mix).relu_()
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        painted = F.conv2d(replicate_pad(x), *self.paint)
+        return painted[:, :, first - above : stop - above]
