@@ -38,7 +38,11 @@ from vidstyle.features.extractor import STYLE_LAYERS, Network
 from vidstyle.machine.allocator import keep_memory
 from vidstyle.rendering.models import load_network
 from vidstyle.stylize.resample import fit_style_image
+from vidstyle.stylize.style.rim import find_rim
 from vidstyle.video.read import read_image
+
+GREY = 1e-6
+"""The least energy of colour that a result is divided by: a painting may be grey."""
 
 CONTENT_LAYERS = ("relu4_2", "relu3_1")
 EDGE_PIXELS = 16
@@ -114,7 +118,7 @@ def judge(network: Network, source: Tensor, result: Tensor, painting: Tensor) ->
         kept = inside[name]
         change = (x[name] - p[name])[0][:, kept].square().sum()
         scores[f"content {name}"] = float(change / p[name][0][:, kept].square().sum())
-    scores["colour"] = fine_colour(result) / fine_colour(painting)
+    scores["colour"] = fine_colour(result) / max(fine_colour(painting), GREY)
     scores["edge"] = at_edge(0, EDGE_PIXELS) / at_edge(EDGE_PIXELS, 2 * EDGE_PIXELS)
     return scores
 
@@ -142,13 +146,15 @@ def main() -> None:
     for photo in args.photos:
         for size in args.sizes:
             for style in args.style:
-                key = f"{photo.stem} {size} x {style.stem}"
+                wished = "".join(f" {name}={value}" for name, value in args.wishes)
+                key = f"{photo.stem} {size} x {style.stem}{wished}"
                 if key not in scores:
                     output = args.folder / f"{photo.stem}.{size}.{style.stem}.png"
                     wishes = {"input": photo, "style": style, "output": output, "size": size}
                     render(build(wishes, {"overwrite": True, **dict(args.wishes)}))
                     result = read_image(output, StyleError)
                     painting = read_image(style, StyleError)
+                    painting = find_rim(painting).crop(painting)
                     scores[key] = judge(
                         network,
                         fit(read_image(photo, StyleError), result),

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from training.card import card_of, commit
 from vidstyle.errors import StyleError
-from vidstyle.features.figures import CHANNELS, MAP_STRIDE, FigureHead, look, read_trunk
+from vidstyle.features.figures import MAP_NAMES, MAP_STRIDE, FigureHead, look, read_trunk
 from vidstyle.features.lite import Lite
 from vidstyle.machine.device import deterministic
 from vidstyle.video.read import read_image
@@ -331,7 +331,7 @@ class Training:
                 truths[k].append(label[k][is_clear] > 0.5)
         return {
             key: average_precision(torch.cat(found[k]), torch.cat(truths[k]))
-            for k, key in enumerate(CHANNELS)
+            for k, key in enumerate(MAP_NAMES)
         }
 
 

@@ -130,3 +130,16 @@ def test_it_goes_on_from_what_was_kept_as_if_nothing_had_happened() -> None:
     for one in (tracker, other):
         one.advance(noise(2), move(0.5, 0.8), 2)
     assert torch.equal(tracker.map, other.map)
+
+
+def test_figures_are_looked_for_where_every_second_frame_repeats_the_one_before() -> None:
+    search = Search(0.9, 0.9)
+    tracker = DetailTracker(search)
+    tracker.start(noise(1))
+    before = search.calls
+    for step in range(1, 4 * FIGURE_SEARCH_INTERVAL):
+        if step % 2:
+            tracker.advance(noise(1), move(1.0), step)
+        else:
+            tracker.revisit(noise(1), step)
+    assert search.calls - before == 3

@@ -300,7 +300,7 @@ class RenderFields(BaseModel):
     )
     first_iterations: int = setting_field(
         200,
-        "Iterations of a shot's first frame.",
+        "Iterations of a shot's first frame, and of a still.",
         SettingFacts("frames", PICTURE, audience="everyday", preview="half"),
         ge=1,
     )
@@ -343,7 +343,7 @@ class RenderFields(BaseModel):
     )
     detail: float = setting_field(
         0.5,
-        "How far people and faces are kept, 0 to 1.",
+        "How far faces, figures and edges are kept, 0 to 1.",
         SettingFacts(
             "frames",
             PICTURE,

@@ -31,8 +31,8 @@ STAGES = (2, 3, 4)
 HEAD_CHANNELS = (32, 48, 64)
 """Channels that the head takes of each."""
 
-WIDTH = 64
-CHANNELS = ("figure", "face")
+JOINED_CHANNELS = 64
+MAP_NAMES = ("figure", "face")
 
 
 class FigureHead(nn.Module):
@@ -46,9 +46,9 @@ class FigureHead(nn.Module):
         self.deep = nn.Conv2d(deep, HEAD_CHANNELS[2], 1)
         self.wide = nn.Conv2d(HEAD_CHANNELS[2], HEAD_CHANNELS[2], 3)
         self.wider = nn.Conv2d(HEAD_CHANNELS[2], HEAD_CHANNELS[2], 3)
-        self.join = nn.Conv2d(sum(HEAD_CHANNELS), WIDTH, 3)
-        self.refine = nn.Conv2d(WIDTH, WIDTH, 3)
-        self.decide = nn.Conv2d(WIDTH, len(CHANNELS), 1)
+        self.join = nn.Conv2d(sum(HEAD_CHANNELS), JOINED_CHANNELS, 3)
+        self.refine = nn.Conv2d(JOINED_CHANNELS, JOINED_CHANNELS, 3)
+        self.decide = nn.Conv2d(JOINED_CHANNELS, len(MAP_NAMES), 1)
 
     def forward(self, fine: Tensor, middle: Tensor, deep: Tensor) -> Tensor:
         """Compute logits (b, 2, h / 8, w / 8) from the maps of `read_trunk`."""
@@ -116,10 +116,12 @@ def look(image: Tensor) -> Tensor:
     size = seen_size(image.shape[-2], image.shape[-1])
     if size == tuple(image.shape[-2:]):
         return image
+    # Not every torch has the antialiased filter for Apple's GPUs.
+    source = image.cpu() if image.device.type == "mps" else image
     resized = F.interpolate(
-        image[None], size=size, mode="bilinear", antialias=True, align_corners=False
+        source[None], size=size, mode="bilinear", antialias=True, align_corners=False
     )
-    return resized[0].clamp(0, 1)
+    return resized[0].clamp(0, 1).to(image.device)
 
 
 def seen_size(height: int, width: int) -> tuple[int, int]:

@@ -95,6 +95,8 @@ class FrameLinker:
                 self.resume(self.records.load(index).to(image))
         elif is_repeat and self.needs_motion:
             self.hold.start(self.hold.records[0])
+            if self.detail is not None:
+                self.detail.revisit(image, step)
             self.keep(index, direction)
         elif self.needs_motion:
             config = self.job.config

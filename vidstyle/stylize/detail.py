@@ -2,8 +2,9 @@
 recognised.
 
 Faces and figures come first (`features.figures`), then edges of things, as far as they stand out
-in the frame; sky and walls are free. The map is carried along the flow from frame to frame, so that
-it has no flicker of its own; on ground that does not move it stays as it is.
+in the frame; sky and walls are free. Where frames are linked, the map is carried along the flow
+from one to the next, so that it has no flicker of its own; on ground that does not move it stays as
+it is. In several passes, and without links, each frame has its own.
 """
 
 from __future__ import annotations
@@ -151,6 +152,17 @@ class DetailTracker:
         present = torch.cat([edges, figures])
         share = torch.where(still, 1.0, KEPT_SHARE * mask)
         self.observed = quantise(present + share * (carried - present))
+
+    def revisit(self, image: Tensor, step: int) -> None:
+        """Look at a frame (3, H, W) that repeats the one before: if a search is due, it is done on
+        it, for the next frame that moves may not have its turn.
+        """
+        assert self.observed is not None, "start or resume comes first"
+        if step % FIGURE_SEARCH_INTERVAL:
+            return
+        found = search_figures(image, self.search, self.observed)
+        present = torch.cat([self.observed[:1], found])
+        self.observed = quantise(present + KEPT_SHARE * (self.observed - present))
 
     @property
     def map(self) -> Tensor:

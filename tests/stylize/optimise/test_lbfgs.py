@@ -13,6 +13,7 @@ from vidstyle.stylize.optimise.lbfgs import (
     iterate_lbfgs,
     take_first_step,
 )
+from vidstyle.stylize.optimise.preconditioner import precondition
 
 
 def image(*pixels: float) -> Tensor:
@@ -79,3 +80,39 @@ def test_a_pair_is_used_only_where_the_step_was_accepted_and_the_loss_is_convex(
         assert bool(pairs.usable) is used
         newton = pairs.newton_step(image(3.0, 4.0))
         assert torch.equal(newton, image(-3.0, -4.0))
+
+
+def test_a_newton_step_is_that_of_bfgs_from_a_multiple_of_the_pyramid() -> None:
+    generator = torch.Generator().manual_seed(3)
+    step, gradient = (
+        torch.randn(1, 1, 16, 16, generator=generator, dtype=torch.float64) for _ in range(2)
+    )
+    change = 0.5 * step + 0.1 * torch.randn(step.shape, generator=generator, dtype=torch.float64)
+    pairs = CurvaturePairs(step)
+    pairs.add(step.clone(), change.clone(), torch.tensor(True))
+    units = torch.eye(256, dtype=torch.float64).view(256, 1, 16, 16)
+    pyramid = torch.cat([precondition(unit[None]) for unit in units]).view(256, 256)
+    assert not torch.equal(pyramid, torch.eye(256, dtype=torch.float64))
+    s, y = step.flatten(), change.flatten()
+    rho = 1 / (s @ y)
+    left = torch.eye(256, dtype=torch.float64) - rho * torch.outer(s, y)
+    start = (s @ y) / (y @ pyramid @ y) * pyramid
+    hessian = left @ start @ left.T + rho * torch.outer(s, s)  # Nocedal & Wright 2006, eq. 7.16
+    expected = -(hessian @ gradient.flatten())
+    assert torch.allclose(pairs.newton_step(gradient.clone()).flatten(), expected)
+
+
+def test_the_first_step_follows_the_pyramid_and_leaves_pixels_at_their_bounds() -> None:
+    generator = torch.Generator().manual_seed(4)
+    point = torch.rand(1, 1, 16, 16, generator=generator)
+    point[..., :4] = 0.0
+    slope = torch.randn(point.shape, generator=generator)
+    x = point.clone().requires_grad_()
+    evaluated(x, lambda y: (slope * y).sum())()
+    take_first_step(x, 1e-3)
+    moved = x.detach() - point
+    outward = (point <= 0) & (slope > 0)
+    assert bool((moved[outward] == 0).all())
+    wanted = -precondition(slope.masked_fill(outward, 0)).masked_fill(outward, 0)
+    inside = (point > 0.01) & (point < 0.99)
+    assert torch.allclose(moved[inside], (wanted * (1e-3 / wanted.abs().max()))[inside], atol=1e-6)

@@ -263,3 +263,9 @@ def test_an_image_of_the_same_at_another_size_is_cut_in_step() -> None:
 def test_only_the_sides_that_lose_something_are_named() -> None:
     assert Rim((10, 10)).describe() == ""
     assert Rim((100, 100), top=9, left=12).describe() == "12 px left, 9 px top"
+
+
+@pytest.mark.parametrize("size", [(64, 10_000), (6000, 70), (64, 64)])
+def test_a_painting_of_any_shape_is_looked_at(size: tuple[int, int]) -> None:
+    strip = torch.rand(3, *size, generator=torch.Generator().manual_seed(1))
+    assert find_rim(strip).is_empty

@@ -40,6 +40,17 @@ FEATURE_BYTES = {
 }
 """Bytes for each pixel whose features are computed at once, with their gradients."""
 
+DETAIL_BYTES = {
+    ("lite", "bf16"): 16,
+    ("lite", "fp16"): 16,
+    ("lite", "fp32"): 32,
+    ("vgg19", "bf16"): 48,
+    ("vgg19", "fp16"): 48,
+    ("vgg19", "fp32"): 96,
+}
+"""More, for each pixel of the frame, where it is held under a detail map: the maps of relu3_1 and
+relu4_2 that are its targets, of the whole frame in tiles as well."""
+
 PHOTOREALISM_BYTES = 120
 """More, for each pixel of the frame, where the matting Laplacian is stored."""
 
@@ -79,6 +90,8 @@ def estimate_memory(
         per_pixel += LBFGS_BYTES
     if settings.reach:
         per_pixel += LINKED_BYTES + LINK_BYTES * (settings.reach.bit_length() - 1)
+    if settings.losses.detail_weight and not settings.texture:
+        per_pixel += max(DETAIL_BYTES[name, precision] for name in each)
     if settings.losses.photorealism_weight:
         per_pixel += PHOTOREALISM_BYTES
     if needs_whole_maps(settings.style):

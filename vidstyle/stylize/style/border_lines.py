@@ -42,8 +42,8 @@ NEARLY_EVEN_SHARE = 0.35
 """The same of what may be a rim."""
 
 MAX_LONE_DEPTH = 0.06
-"""The part of the side that a clear rim takes which has none like it: the painted strip of board
-beside Munch's Scream has 0.05."""
+"""The part of the side that a clear rim takes which has none like it, at most: the painted strip of
+board beside Munch's Scream has 0.05."""
 
 
 class BorderLine(NamedTuple):

@@ -40,6 +40,9 @@ MIN_IMAGE_SIDE = 64
 MAX_LOOKED_AT = 1024
 """Pixels of the longer side at which it is looked for: larger images are reduced."""
 
+MIN_LOOKED_AT = 32
+"""Pixels of the shorter side then, at least."""
+
 MAX_CUT = 0.25
 """The part of its width or height that an image loses at one side, at most."""
 
@@ -50,7 +53,7 @@ MIN_LOOKED_AT_SEGMENTS = 6
 """Fewer between two other rims say nothing."""
 
 MAX_SCANNER_DEPTH = 0.2
-"""The same of a white or black one."""
+"""The part of the side that a white or black rim takes which has none like it, at most."""
 
 MIN_SCANNER_COVERAGE = 0.8
 """The part of the side along which it is seen: it has no other rims at its ends."""
@@ -126,6 +129,8 @@ def find_rim(image: Tensor) -> Rim:
     if min(height, width) < MIN_IMAGE_SIDE:
         return Rim((height, width))
     factor = -(-max(height, width) // MAX_LOOKED_AT)
+    if min(height, width) // factor < MIN_LOOKED_AT:
+        return Rim((height, width))
     small = F.avg_pool2d(image[None], factor)[0] if factor > 1 else image
     pixels = (small.detach().float().clamp(0, 1) * 255).permute(1, 2, 0).cpu().numpy()
     cuts = _find_cuts(np.ascontiguousarray(pixels))
