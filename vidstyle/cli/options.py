@@ -62,7 +62,7 @@ HelpAllOption = Annotated[
 ]
 PresetOption = Annotated[
     str,
-    flag("--preset", metavar="NAME", text="One of draft, standard, reference. Default: standard."),
+    flag("--preset", metavar="NAME", text=f"One of {', '.join(toml.PRESETS)}. Default: standard."),
 ]
 ConfigFileOption = Annotated[
     Path | None,

@@ -12,7 +12,7 @@ from vidstyle.config.facts import GROUPS, RESULT_AFFECTING
 from vidstyle.config.settings import RenderConfig, facts_of
 from vidstyle.errors import ConfigError
 
-PRESETS = ("draft", "standard", "reference")
+PRESETS = ("fast", "balanced", "draft", "standard", "reference")
 
 
 def preset_values(name: str) -> dict[str, Any]:

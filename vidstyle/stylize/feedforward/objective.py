@@ -13,8 +13,8 @@ from torch import Tensor
 from vidstyle.features.extractor import Extractor
 from vidstyle.stylize.objective import Maps, Objective, Term
 from vidstyle.stylize.optimise.settings import DETAIL_LAYERS, LossSettings
-from vidstyle.stylize.optimise.stylizer import FINE_COLOUR_SHARE
 from vidstyle.stylize.optimise.terms import (
+    FINE_COLOUR_SHARE,
     ContentTerm,
     FineColourTerm,
     TemporalTerm,

@@ -25,6 +25,7 @@ from vidstyle.stylize.optimise.scales import NamedNetwork, Scale, ScaleBuilder, 
 from vidstyle.stylize.optimise.schedule import Schedule
 from vidstyle.stylize.optimise.settings import DETAIL_LAYERS, OptimiserSettings
 from vidstyle.stylize.optimise.terms import (
+    FINE_COLOUR_SHARE,
     ContentTerm,
     FineColourTerm,
     PhotorealismTerm,
@@ -59,11 +60,6 @@ TRANSITION_TEMPORAL_SHARE = 0.1
 """The share of the temporal weight that is left while the mixture of styles changes: with all of it
 the picture stays behind by seconds, and keeps the shapes of the style that it has left. The weight
 falls and rises gradually, or the picture would jump."""
-
-FINE_COLOUR_SHARE = 0.002
-"""Weight of the energy of colour's finest octave, relative to the style image's, as a share of the
-style's weight. The grain of flat paint goes, and the style distance stays as it is
-(`benchmarks/RESULTS.md`)."""
 
 FINAL_RATE = 0.1
 """Adam's steps have the size of its rate even where nothing is left to gain; letting it fall leaves

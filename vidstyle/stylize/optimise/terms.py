@@ -13,6 +13,11 @@ from vidstyle.stylize.objective import Maps, Sums, View, normalise_weights
 from vidstyle.stylize.photoreal.matting import MattingLaplacian, matting_loss
 from vidstyle.stylize.style.regions import masks_at_positions
 
+FINE_COLOUR_SHARE = 0.002
+"""Weight of the energy of colour's finest octave, relative to the style image's, as a share of the
+style's weight. The grain of flat paint goes, and the style distance stays as it is
+(`benchmarks/RESULTS.md`)."""
+
 LEAST_COLOUR_ENERGY = 1e-5
 """Added to the energy of colour's finest octave in a style image, which may be grey."""
 

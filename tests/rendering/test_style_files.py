@@ -1,0 +1,66 @@
+"""Style files: what was learned comes back, and what is none is refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vidstyle.errors import StyleError
+from vidstyle.rendering.style_files import LearnedStyle, is_style_file, load_style, save_style
+from vidstyle.stylize.feedforward.network import STYLE_NUMBERS, StyleNetwork
+from vidstyle.stylize.feedforward.painter import NetworkStyle
+
+
+def make_style() -> NetworkStyle:
+    generator = torch.Generator().manual_seed(1)
+    changes = {
+        name: torch.randn(x.shape, generator=generator).half().float()
+        for name, x in StyleNetwork().state_dict().items()
+    }
+    return NetworkStyle(torch.randn(STYLE_NUMBERS, generator=generator), changes)
+
+
+def test_a_style_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+    style = make_style()
+    painting = torch.linspace(0, 1, 60).view(1, 1, 60).expand(3, 40, 60)
+    path = tmp_path / "sea.style"
+    save_style(path, LearnedStyle(style, painting, {"name": "sea", "steps": 3}))
+    got = load_style(path)
+    assert torch.equal(got.style.numbers, style.numbers)
+    assert got.style.changes.keys() == style.changes.keys()
+    assert all(torch.equal(got.style.changes[name], x) for name, x in style.changes.items())
+    assert got.painting is not None
+    assert float((got.painting - painting).abs().max()) < 0.05
+    assert got.card == {"name": "sea", "steps": 3}
+    assert path.stat().st_size < 10**6
+
+
+def test_a_large_painting_is_kept_small(tmp_path: Path) -> None:
+    path = tmp_path / "wall.style"
+    save_style(path, LearnedStyle(make_style(), torch.rand(3, 300, 2500)))
+    got = load_style(path)
+    assert got.painting is not None
+    assert got.painting.shape == (3, 123, 1024)
+
+
+def test_what_is_no_style_is_refused_in_words(tmp_path: Path) -> None:
+    text, other, short = (tmp_path / f"{name}.style" for name in ("text", "other", "short"))
+    text.write_text("no tensors here")
+    save_file({"numbers": torch.zeros(STYLE_NUMBERS)}, other)
+    save_style(short, LearnedStyle(NetworkStyle(torch.zeros(STYLE_NUMBERS))))
+    save_file({"numbers": torch.zeros(7)}, short, {"format": "vidstyle style 1", "card": "{}"})
+    for path in (text, other, short, tmp_path / "missing.style"):
+        with pytest.raises(StyleError) as caught:
+            load_style(path)
+        assert str(path) in caught.value.what
+        assert caught.value.why
+        assert "vidstyle learn" in caught.value.hint
+
+
+def test_a_style_file_is_told_by_its_name() -> None:
+    assert is_style_file(Path("a/munch.style"))
+    assert is_style_file(Path("MUNCH.STYLE"))
+    assert not is_style_file(Path("munch.style.jpg"))

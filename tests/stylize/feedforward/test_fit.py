@@ -1,0 +1,95 @@
+"""The fit of the network to one painting."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.features.extractor import Extractor
+from vidstyle.rendering.models import load_network
+from vidstyle.stylize.feedforward import fit as fits
+from vidstyle.stylize.feedforward.fit import StyleFit
+from vidstyle.stylize.feedforward.network import NORM_WIDTHS, StyleNetwork
+from vidstyle.stylize.feedforward.settings import FeedforwardSettings
+from vidstyle.stylize.optimise.settings import LossSettings
+from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
+
+STEPS = 8
+SIZE = (64, 80)
+
+
+@pytest.fixture(scope="module")
+def lite() -> Extractor:
+    return load_network("lite")
+
+
+@pytest.fixture(autouse=True)
+def small_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fits, "CROP", 64)
+
+
+def picture(seed: int, channels: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, channels, 6, 8, generator=generator)
+    return F.interpolate(coarse, SIZE, mode="bilinear")[0]
+
+
+def make_fit(lite: Extractor, **style: object) -> StyleFit:
+    settings = FeedforwardSettings(
+        LossSettings(0.06, {"relu4_2": 1.0}, 0.3, 100.0, detail_weight=0.12),
+        StyleSettings(**style),  # type: ignore[arg-type]
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        base = StyleNetwork().requires_grad_(False)
+    numbers = torch.cat([torch.cat([torch.ones(n), torch.zeros(n)]) for n in NORM_WIDTHS])
+    target = StyleTargets(
+        [StyleImageTargets(lite, picture(9, 3)[None], settings.style, None)]
+    )
+    pictures = [picture(seed, 4) for seed in range(3)]
+    return StyleFit(settings, base, numbers, pictures, target, lite, "fp32", STEPS)
+
+
+def mean_loss(fit: StyleFit) -> float:
+    return sum(sum(terms.values()) for terms in fit.losses) / len(fit.losses)
+
+
+@pytest.mark.parametrize("terms", [{"gram": 1.0}, {"w2": 0.5, "swd": 0.5}])
+def test_it_comes_nearer_to_the_painting_whatever_is_matched_of_it(
+    lite: Extractor, terms: dict[str, float]
+) -> None:
+    fit = make_fit(lite, terms=terms)
+    fit.advance()
+    begin = mean_loss(fit)
+    while fit.done < fit.steps:
+        fit.advance()
+    assert mean_loss(fit) < 0.9 * begin
+
+
+def test_two_fits_are_the_same_and_so_is_one_that_was_interrupted(lite: Extractor) -> None:
+    whole, first = make_fit(lite), make_fit(lite)
+    for fit in (whole, first):
+        for _ in range(3):
+            fit.advance()
+        fit.films = []
+    second = make_fit(lite)
+    second.restore(copy.deepcopy(first.state()))
+    for fit in (whole, second):
+        while fit.done < fit.steps:
+            fit.advance()
+    assert torch.equal(whole.style.numbers, second.style.numbers)
+    for name, change in whole.style.changes.items():
+        assert torch.equal(change, second.style.changes[name])
+
+
+def test_a_style_is_its_changes_to_the_base(lite: Extractor) -> None:
+    fit = make_fit(lite)
+    assert not any(change.any() for change in fit.style.changes.values())
+    fit.advance()
+    assert any(change.any() for change in fit.style.changes.values())
+    assert all(change.dtype == torch.float16 for change in fit.style.changes.values())
