@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Protocol
 
-from vidstyle.events import Composing, Download, Encoding, Event, Learning, Measured, Note, Report, Started
+from vidstyle.events import (
+    Composing,
+    Download,
+    Encoding,
+    Event,
+    Learning,
+    Measured,
+    Note,
+    Report,
+    Started,
+)
 from vidstyle.units import clock_time, counted
 
 if TYPE_CHECKING:

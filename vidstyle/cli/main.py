@@ -20,6 +20,7 @@ import typer.core
 from vidstyle.cli.evaluate import EvaluateCommand, evaluate_command
 from vidstyle.cli.grid import GridCommand, grid_command
 from vidstyle.cli.learn import LearnCommand, learn_command
+from vidstyle.cli.live import live_command
 from vidstyle.cli.render import EPILOG, RenderCommand, render_command
 from vidstyle.cli.signals import Signals
 from vidstyle.cli.weights import weights_command
@@ -68,6 +69,7 @@ app.command(DEFAULT_COMMAND, cls=RenderCommand, epilog=EPILOG)(render_command)
 app.command("evaluate", cls=EvaluateCommand)(evaluate_command)
 app.command("grid", cls=GridCommand)(grid_command)
 app.command("learn", cls=LearnCommand)(learn_command)
+app.command("live")(live_command)
 app.command("weights")(weights_command)
 
 

@@ -24,7 +24,13 @@ from vidstyle.rendering.sources import (
     read_painting,
     read_style_images,
 )
-from vidstyle.rendering.style_files import STYLE_SUFFIX, LearnedStyle, is_style_file, load_style, save_style
+from vidstyle.rendering.style_files import (
+    STYLE_SUFFIX,
+    LearnedStyle,
+    is_style_file,
+    load_style,
+    save_style,
+)
 from vidstyle.storage.record import output_exists_error
 from vidstyle.stylize.detail import combine, observe
 from vidstyle.stylize.feedforward.engine import (
@@ -291,7 +297,9 @@ def learn_painting(
     Raises the errors of `vidstyle.errors`; steps that were taken are kept.
     """
     if output.suffix.lower() != STYLE_SUFFIX:
-        raise OutputError(f"{output} is no name of a style", "its end says what it is", "-o a.style")
+        raise OutputError(
+            f"{output} is no name of a style", "its end says what it is", "-o a.style"
+        )
     if output.exists() and not config.overwrite:
         raise output_exists_error(output)
     room = Classroom(

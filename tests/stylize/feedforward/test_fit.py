@@ -48,9 +48,7 @@ def make_fit(lite: Extractor, **style: object) -> StyleFit:
         torch.manual_seed(1)
         base = StyleNetwork().requires_grad_(False)
     numbers = torch.cat([torch.cat([torch.ones(n), torch.zeros(n)]) for n in NORM_WIDTHS])
-    target = StyleTargets(
-        [StyleImageTargets(lite, picture(9, 3)[None], settings.style, None)]
-    )
+    target = StyleTargets([StyleImageTargets(lite, picture(9, 3)[None], settings.style, None)])
     pictures = [picture(seed, 4) for seed in range(3)]
     return StyleFit(settings, base, numbers, pictures, target, lite, "fp32", STEPS)
 

@@ -48,9 +48,7 @@ def test_folding_the_normalisations_changes_nothing(size: tuple[int, int]) -> No
         )
         got = folded(frame, previous if has_previous else None, mask if has_previous else None)
         given = (previous, mask) if has_previous else (previous * 0 + 0.5, mask * 0)
-        whole = network(
-            extend(frame), *(extend(x) for x in given), numbers[None], statistics
-        )
+        whole = network(extend(frame), *(extend(x) for x in given), numbers[None], statistics)
         wanted = whole[:, :, 16 : 16 + height, 16 : 16 + width]
         assert torch.allclose(got, wanted, atol=1e-5)
 
@@ -73,9 +71,7 @@ def test_what_a_pixel_becomes_depends_on_nothing_beyond_the_reach() -> None:
     one, other = picture(1, (24, 200))[None], picture(1, (24, 200))[None]
     other[..., 120:] = 0
     left = 120 - painter.REACH
-    assert torch.equal(
-        folded(one, None, None)[..., :left], folded(other, None, None)[..., :left]
-    )
+    assert torch.equal(folded(one, None, None)[..., :left], folded(other, None, None)[..., :left])
 
 
 def test_statistics_of_several_frames_are_those_of_all_their_pixels() -> None:

@@ -45,9 +45,7 @@ def test_what_comes_into_view_and_what_was_covered_is_not_trusted() -> None:
         film = SyntheticFilm((smooth_picture(1), smooth_picture(2)), SIZE, random.Random(seed))
         film.next()
         frame = film.next()
-        outside = (
-            (frame.flow + film.pixels).abs() > (SIZE - 1) / 2
-        ).any(0)
+        outside = ((frame.flow + film.pixels).abs() > (SIZE - 1) / 2).any(0)
         assert not frame.mask[0][outside].any()
         found += int(outside.any())
     assert found > 10

@@ -113,9 +113,7 @@ class FeedforwardEngine:
         if not styles:
             extractor = networks.network(FEATURES)
             styles = tuple(
-                read_gram_style(
-                    extractor, reader, image.to(device), size[::-1], self.settings
-                )
+                read_gram_style(extractor, reader, image.to(device), size[::-1], self.settings)
                 for image in style_images
             )
         return FeedforwardStylizer(
@@ -129,9 +127,7 @@ def build_networks(
     """Build the network and the reader of styles from their weight file."""
     network, reader = StyleNetwork(), StyleReader()
     for module, prefix in ((network, "network."), (reader, "reader.")):
-        own = {
-            name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)
-        }
+        own = {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}
         module.load_state_dict(own)
         module.requires_grad_(False).eval().to(device)
     return network.to(memory_format=torch.channels_last), reader

@@ -139,8 +139,10 @@ class FoldedNetwork:
     ) -> None:
         self.dtype = dtype
         self.has_previous = has_previous
-        styles = numbers[None].to(network.paint.weight.device).split(
-            [2 * width for width in NORM_WIDTHS], 1
+        styles = (
+            numbers[None]
+            .to(network.paint.weight.device)
+            .split([2 * width for width in NORM_WIDTHS], 1)
         )
         layers = [network.stem, network.down, *network.blocks, network.rise, network.mix]
         self.layers: list[tuple[Tensor, Tensor]] = []

@@ -45,7 +45,7 @@ def draw_sky(size: tuple[int, int], rng: random.Random) -> NDArray[np.float32]:
     """Draw a smooth change from one colour to another, (h, w, 3)."""
     height, width = size
     angle = rng.gauss(math.pi / 2, 0.4)
-    y, x = np.mgrid[0:1 : height * 1j, 0:1 : width * 1j].astype(np.float32)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
     along = (math.cos(angle) * (x - 0.5) + math.sin(angle) * (y - 0.5) + 0.5).clip(0, 1)[..., None]
     sky: NDArray[np.float32] = draw_colour(rng) * (1 - along) + draw_colour(rng) * along
     return sky.astype(np.float32)

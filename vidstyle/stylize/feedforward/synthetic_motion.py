@@ -92,7 +92,10 @@ class Plane:
         x, y = self.pose.apply(points)
         height, width = self.picture.shape[1:]
         grid = torch.stack(
-            [2 * (x + self.middle[0]) / (width - 1) - 1, 2 * (y + self.middle[1]) / (height - 1) - 1],
+            [
+                2 * (x + self.middle[0]) / (width - 1) - 1,
+                2 * (y + self.middle[1]) / (height - 1) - 1,
+            ],
             -1,
         )
         return F.grid_sample(

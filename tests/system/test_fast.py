@@ -1,0 +1,190 @@
+"""Renders by the network: at once, learned, blended, interrupted, and with a little optimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers import decoding
+from tests.helpers.films import video
+from tests.helpers.renders import frames_of, run
+from vidstyle.config import settings as configs
+from vidstyle.config.settings import RenderConfig
+from vidstyle.errors import ConfigError, Interrupted, StyleError
+from vidstyle.events import Learning
+from vidstyle.frames import from_uint16
+from vidstyle.rendering import learning, pipeline
+from vidstyle.rendering.engines import OPTIMISER_SETTINGS, check_engine_settings
+from vidstyle.rendering.style_files import load_style
+from vidstyle.video.read import read_image
+
+COUNT = 12
+
+Settings = Callable[..., RenderConfig]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of a test's own; eight steps are enough to see that something is learned."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(learning, "cache_folder", lambda: folder)
+    monkeypatch.setattr(learning, "choose_steps", lambda count: 8)
+    return folder
+
+
+@pytest.fixture
+def fast(tmp_path: Path, film: Path, painting: Path) -> Settings:
+    """Makes the settings of a render by the network, which learns nothing."""
+
+    def make(**changes: Any) -> RenderConfig:
+        given = {"engine": "fast", "learn": 0, "output": tmp_path / "out.mp4", "device": "cpu"}
+        return configs.build({"input": film, "style": painting}, given, changes)
+
+    return make
+
+
+@pytest.mark.parametrize("changes", [{}, {"learn": 1}, {"engine": "balanced", "iterations": 1}])
+def test_a_render_that_was_interrupted_ends_with_the_same_bytes(
+    fast: Settings, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    whole = fast(output=tmp_path / "whole.mp4", keep_frames=True, **changes)
+    run(whole)
+    assert whole.output is not None
+    assert len(decoding.frames_of(whole.output)) == COUNT
+    cut = fast(output=tmp_path / "cut.mp4", keep_frames=True, **changes)
+    for limit in (3, 4):
+        with pytest.raises(Interrupted):
+            run(cut, limit)
+    run(cut)
+    assert cut.output is not None
+    assert frames_of(cut.output) == frames_of(whole.output)
+
+
+def test_what_was_learned_is_kept_and_another_painting_is_learned_by_itself(
+    fast: Settings, own_cache: Path, tmp_path: Path, samples: Path
+) -> None:
+    def count_steps(**changes: Any) -> int:
+        watch = run(fast(learn=1, overwrite=True, **changes))
+        return sum(isinstance(event, Learning) for event in watch.events)
+
+    assert count_steps() == 8
+    assert count_steps() == 0
+    assert count_steps(style=[samples / "strokes.jpg"]) == 8
+    assert count_steps(content_weight=0.2) == 8
+    assert len(list((own_cache / "styles").glob("*.style"))) == 3
+
+
+def test_learning_that_was_interrupted_goes_on_and_ends_the_same(
+    fast: Settings, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "CHECKPOINT_STEPS", 2)
+    config = fast(learn=1, keep_frames=True, overwrite=True)
+    run(config)
+    [path] = (own_cache / "styles").glob("*.style")
+    wanted = path.read_bytes()
+    path.unlink()
+    seen: list[object] = []
+    with pytest.raises(Interrupted, match="interrupted"):
+        pipeline.render(
+            fast(learn=1, restart=True, overwrite=True), seen.append, lambda: len(seen) > 5
+        )
+    assert not path.exists()
+    run(fast(learn=1, restart=True, overwrite=True))
+    assert path.read_bytes() == wanted
+
+
+def test_a_learned_style_is_a_file_that_every_engine_takes(
+    fast: Settings, command: Callable[..., Any], painting: Path, film: Path, tmp_path: Path
+) -> None:
+    style = tmp_path / "stripes.style"
+    got = command("learn", painting, "-o", style, "--from", film, "--learn", 1)
+    assert got.code == 0, got.err
+    assert got.out.strip() == str(style)
+    assert load_style(style).card["name"] == "stripes"
+    for changes in (
+        {},
+        {"engine": "balanced", "iterations": 1},
+        {
+            "engine": "optimise",
+            "learn": 60,
+            "iterations": 1,
+            "first_iterations": 2,
+            "first_scales": 1,
+        },
+    ):
+        config = fast(style=[style], overwrite=True, **changes)
+        assert not [e for e in run(config).events if isinstance(e, Learning)]
+    again = command("learn", painting, "-o", style, "--from", film, "--learn", 1)
+    assert again.code == 2
+    assert "-f" in again.err or "overwrite" in again.err
+
+
+def test_a_blend_lies_between_its_paintings(
+    fast: Settings, painting: Path, samples: Path, film: Path, tmp_path: Path
+) -> None:
+    still = tmp_path / "still.png"
+    cv2.imwrite(str(still), decoding.frames_of(film)[0][..., ::-1])
+    pictures = []
+    for first in (1.0, 0.5, 0.0):
+        styles = [f"{painting}:{first}"] if first else []
+        styles += [f"{samples / 'strokes.jpg'}:{1 - first}"] if first < 1 else []
+        styles = [text.removesuffix(":1.0") for text in styles]
+        output = tmp_path / f"{first}.png"
+        run(fast(input=still, style=styles, output=output))
+        pictures.append(read_image(output, StyleError))
+    one, half, other = pictures
+    apart = float((one - other).abs().mean())
+    assert 0.01 < float((one - half).abs().mean()) < apart
+    assert 0.01 < float((half - other).abs().mean()) < apart
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("passes", 2),
+        ("features", "vgg19"),
+        ("iterations", 3),
+        ("photorealism", 1.0),
+        ("long_term", 4),
+        ("init", "noise"),
+        ("tile", 256),
+        ("optimizer", "adam"),
+    ],
+)
+def test_what_does_not_apply_is_refused(fast: Settings, name: str, value: object) -> None:
+    assert name in OPTIMISER_SETTINGS
+    with pytest.raises(ConfigError, match="do not fit") as caught:
+        check_engine_settings(fast(**{name: value}))
+    assert name in caught.value.why
+
+
+def test_learning_is_refused_where_nothing_learns(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="learn"):
+        settings(learn=5)
+
+
+def test_still_ground_stays_exactly_as_it_is(tmp_path: Path, painting: Path) -> None:
+    frames = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(1)).repeat(10, 1, 1, 1)
+    for i, frame in enumerate(frames):
+        frame[:, 4:12, 4 + i : 12 + i] = 1.0
+    film = video(tmp_path / "still.mkv", [*frames])
+    output = tmp_path / "out.mkv"
+    run(
+        configs.build(
+            {"input": film, "style": painting, "output": output},
+            {"engine": "fast", "learn": 0, "keep_frames": True, "device": "cpu"},
+        )
+    )
+    kept = list(frames_of(output).values())
+    assert len(kept) == 10
+    last = [
+        from_uint16(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[..., ::-1])
+        for data in kept[-3:]
+    ]
+    assert torch.equal(last[0][:, 36:, 40:], last[2][:, 36:, 40:])

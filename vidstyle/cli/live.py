@@ -1,0 +1,77 @@
+"""`vidstyle live --style munch.style`: a camera, or a film as it plays, painted at once.
+
+The pictures go to stdout as YUV4MPEG2 (`--output -`), else to a local address for a browser; what is
+said goes to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vidstyle.cli.options import WeightsDirOption, flag
+from vidstyle.errors import ConfigError
+
+LIVE_SIZE = 426
+"""Pixels of the longer side where none is given."""
+
+
+def live_command(
+    context: typer.Context,
+    style: Annotated[
+        Path | None, flag("--style", "-s", metavar="STYLE", text="Learned style, or a painting.")
+    ] = None,
+    camera: Annotated[
+        int, flag("--camera", metavar="N", text="Camera to take pictures from. Default: 0.")
+    ] = 0,
+    film: Annotated[
+        Path | None, flag("--input", metavar="FILE", text="Film to play instead of a camera.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        flag("--output", "-o", metavar="-", text="- writes YUV4MPEG2 to stdout. Default: a page."),
+    ] = None,
+    port: Annotated[
+        int, flag("--port", metavar="N", text="Port of the page. Default: any that is free.")
+    ] = 0,
+    size: Annotated[
+        int, flag("--size", metavar="N", text=f"Long side in pixels. Default: {LIVE_SIZE}.")
+    ] = LIVE_SIZE,
+    device: Annotated[
+        str, flag("--device", metavar="NAME", text="auto, cpu, cuda, cuda:N or mps.")
+    ] = "auto",
+    weights_dir: WeightsDirOption = None,
+) -> None:
+    """Paint a camera or a playing film at once:
+
+    vidstyle live --style munch.style --input clip.mp4 --output - | ffplay -
+    """
+    if style is None:
+        hint = "vidstyle live --style munch.style"
+        raise ConfigError("no style given", "live pictures are painted in one", hint)
+    if output not in (None, "-"):
+        why = "live pictures go to a pipe or a page, and nowhere else"
+        raise ConfigError(f"--output {output} is no place for them", why, "--output -, or none")
+    from vidstyle.live.player import play
+    from vidstyle.live.session import build_painter
+    from vidstyle.live.sinks import BrowserSink, PipeSink, Sink
+    from vidstyle.live.sources import LatestFrame, camera_pictures, film_pictures
+
+    painter = build_painter(style, size, device, weights_dir)
+    pictures, rate = film_pictures(film, size) if film else camera_pictures(camera, size)
+    sink: Sink
+    if output == "-":
+        sink = PipeSink(sys.stdout.buffer, rate)
+    else:
+        page = BrowserSink(port)
+        print(f"open {page.address} in a browser; Ctrl-C ends it", file=sys.stderr, flush=True)
+        sink = page
+    try:
+        with LatestFrame(pictures) as latest:
+            report = play(latest, painter, sink, context.obj.stop_requested)
+    finally:
+        sink.close()
+    print(report.text(), file=sys.stderr)
