@@ -51,7 +51,7 @@ def test_what_is_no_style_is_refused_in_words(tmp_path: Path) -> None:
     text.write_text("no tensors here")
     save_file({"numbers": torch.zeros(STYLE_NUMBERS)}, other)
     save_style(short, LearnedStyle(NetworkStyle(torch.zeros(STYLE_NUMBERS))))
-    save_file({"numbers": torch.zeros(7)}, short, {"format": "vidstyle style 1", "card": "{}"})
+    save_file({"numbers": torch.zeros(7)}, short, {"vidstyle": '{"format": "style 1", "card": {}}'})
     for path in (text, other, short, tmp_path / "missing.style"):
         with pytest.raises(StyleError) as caught:
             load_style(path)

@@ -1,4 +1,4 @@
-"""Renders by the network: at once, learned, blended, interrupted, and with a little optimisation."""
+"""Renders by the network: at once, learned, blended, interrupted, and with some optimisation."""
 
 from __future__ import annotations
 

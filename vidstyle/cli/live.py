@@ -1,7 +1,7 @@
 """`vidstyle live --style munch.style`: a camera, or a film as it plays, painted at once.
 
-The pictures go to stdout as YUV4MPEG2 (`--output -`), else to a local address for a browser; what is
-said goes to stderr.
+The pictures go to stdout as YUV4MPEG2 (`--output -`), else to a local address for a browser; what
+is said goes to stderr.
 """
 
 from __future__ import annotations

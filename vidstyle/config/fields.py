@@ -134,8 +134,8 @@ NO_TEXTURE_FOR_COMPOSITION = Need(
 THERE_IS_A_NETWORK = Need(
     "engine",
     lambda engine: engine in ("fast", "balanced"),
-    "{name} = {value} changes nothing with engine = {other}, which learns nothing: leave it out, or "
-    "set engine = fast",
+    "{name} = {value} changes nothing with engine = {other}, which learns nothing: leave it out, "
+    "or set engine = fast",
 )
 
 

@@ -77,6 +77,10 @@ class LatestFrame:
             self.is_closed = True
         self.thread.join(timeout=5)
 
+    def is_newer_than(self, index: int) -> bool:
+        """Tell whether a picture has come after the one of this index."""
+        return self.latest is not None and self.latest.index > index
+
     def __iter__(self) -> Iterator[Shown]:
         """Yield the last picture again and again, each once; those that came in between are
         dropped.
@@ -84,9 +88,8 @@ class LatestFrame:
         last = -1
         while True:
             with self.condition:
-                self.condition.wait_for(
-                    lambda: self.has_ended or (self.latest and self.latest.index > last)
-                )
+                while not (self.has_ended or self.is_newer_than(last)):
+                    self.condition.wait()
                 shown = self.latest
                 if shown is None or shown.index <= last:
                     if self.failure is not None:

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from vidstyle.rendering.job import Job
     from vidstyle.rendering.layers import Layer
-    from vidstyle.rendering.learning import prepare_engine
-from vidstyle.rendering.loop import FrameWatcher
+    from vidstyle.rendering.loop import FrameWatcher
     from vidstyle.storage.checkpoint import Checkpoint
 
 

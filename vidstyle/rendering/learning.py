@@ -297,9 +297,8 @@ def learn_painting(
     Raises the errors of `vidstyle.errors`; steps that were taken are kept.
     """
     if output.suffix.lower() != STYLE_SUFFIX:
-        raise OutputError(
-            f"{output} is no name of a style", "its end says what it is", "-o a.style"
-        )
+        why = "its end says what it is"
+        raise OutputError(f"{output} is no name of a style", why, "-o munch.style")
     if output.exists() and not config.overwrite:
         raise output_exists_error(output)
     room = Classroom(

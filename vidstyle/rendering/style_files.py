@@ -4,7 +4,7 @@ engine takes one wherever a painting goes.
 ::
 
     munch.style    safetensors: numbers, changes.NAME, painting (a JPEG)
-                   metadata: name, format, and what was measured and set while learning, as JSON
+                   metadata: the format, and the style's card, as JSON
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from vidstyle.stylize.feedforward.network import STYLE_NUMBERS, StyleNetwork
 from vidstyle.stylize.feedforward.painter import NetworkStyle
 
 STYLE_SUFFIX = ".style"
-STYLE_FORMAT = "vidstyle style 1"
+STYLE_KEY = "vidstyle"
+STYLE_FORMAT = "style 1"
 PAINTING_SIDE = 1024
 """Pixels of the longer side of the painting in the file, at most."""
 
@@ -61,7 +62,8 @@ def save_style(path: Path, learned: LearnedStyle) -> None:
         tensors[f"changes.{name}"] = change.to(torch.float16).cpu().contiguous()
     if learned.painting is not None:
         tensors["painting"] = torch.from_numpy(encode_painting(learned.painting))
-    metadata = {"format": STYLE_FORMAT, "card": json.dumps(dict(learned.card))}
+    # One key: safetensors writes several in any order.
+    metadata = {STYLE_KEY: json.dumps({"format": STYLE_FORMAT, "card": dict(learned.card)})}
     write_atomically(path, save(tensors, metadata))
 
 
@@ -70,11 +72,12 @@ def load_style(path: Path) -> LearnedStyle:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
     except (SafetensorError, OSError) as e:
         raise style_file_error(path, str(e)) from e
-    if metadata.get("format") != STYLE_FORMAT:
-        raise style_file_error(path, f"its format is {metadata.get('format')!r}")
+    about = json.loads(metadata.get(STYLE_KEY, "{}"))
+    if about.get("format") != STYLE_FORMAT:
+        raise style_file_error(path, f"its format is {about.get('format')!r}")
     shapes = {name: x.shape for name, x in StyleNetwork().state_dict().items()}
     changes = {
         name.removeprefix("changes."): x.float()
@@ -87,7 +90,7 @@ def load_style(path: Path) -> LearnedStyle:
     if numbers is None or not fits:
         raise style_file_error(path, "its numbers are those of another network")
     painting = decode_painting(tensors["painting"].numpy()) if "painting" in tensors else None
-    return LearnedStyle(NetworkStyle(numbers, changes), painting, json.loads(metadata["card"]))
+    return LearnedStyle(NetworkStyle(numbers, changes), painting, about["card"])
 
 
 def style_file_error(path: Path, why: str) -> StyleError:

@@ -73,6 +73,15 @@ REGISTRY = {
             sha256="f946d6f9af1caf8ca51d5e8a0d986d07afdf1160333633037a1305bf0e253b71",
         ),
         WeightFile(
+            name="painter",
+            filename="painter.safetensors",
+            remote="",
+            author="vidstyle, trained on lite's objective",
+            licence="MIT",
+            size=1_582_538,
+            sha256="abdf4cc1e98645c8e1192183591b1da446e24a507ee769a8c0f5750b2438fc36",
+        ),
+        WeightFile(
             name="vgg19",
             filename="vgg19_features.safetensors",
             remote="vgg19-dcbb9e9d.pth",

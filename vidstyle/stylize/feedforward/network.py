@@ -114,7 +114,7 @@ class Normaliser:
     """The normalisations of one pass, one after the other."""
 
     def __init__(self, style: Tensor, statistics: Statistics | None) -> None:
-        self.styles = style.split([2 * width for width in NORM_WIDTHS], 1)
+        self.styles = torch.split(style, [2 * width for width in NORM_WIDTHS], 1)
         self.statistics = statistics
         self.at = 0
 

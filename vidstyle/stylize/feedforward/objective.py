@@ -1,10 +1,11 @@
-"""The optimiser's own objective for the pictures of a network, so that both engines mean the same by
-every weight.
+"""The optimiser's own objective for the pictures of a network, so that both engines mean the same
+by every weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,11 @@ class Sample:
     warped: Tensor
     mask: Tensor
     style: StyleTargets
+
+
+def note_values(values: dict[str, float], _: Tensor, terms: Mapping[str, Tensor]) -> None:
+    """Note down the values of an evaluation's terms."""
+    values.update({name: float(value) for name, value in terms.items()})
 
 
 class KnownMaps:
@@ -97,15 +103,10 @@ class NetworkObjective:
         maps = split_maps(self.extractor(images, tuple(layers)))
         total = images.new_zeros(())
         shown: list[dict[str, float]] = []
-        for image, own, seen in zip(images.split(1), terms, maps, strict=True):
+        for image, own, seen in zip(torch.split(images, 1), terms, maps, strict=True):
             values: dict[str, float] = {}
-            objective = Objective(
-                KnownMaps(self.extractor, seen),
-                own,
-                on_evaluation=lambda _, parts, into=values: into.update(
-                    {name: float(x) for name, x in parts.items()}
-                ),
-            )
+            note = functools.partial(note_values, values)
+            objective = Objective(KnownMaps(self.extractor, seen), own, on_evaluation=note)
             value = objective(image)
             excess = value.detach() / self.largest
             total = total + value / excess.clamp_min(1)

@@ -71,7 +71,8 @@ def adapt_network(base: StyleNetwork, style: NetworkStyle) -> StyleNetwork:
         state[name] += change.to(state[name])
     network.load_state_dict(state)
     device = next(base.parameters()).device
-    return network.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    network.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
+    return network
 
 
 @torch.no_grad()
@@ -139,15 +140,13 @@ class FoldedNetwork:
     ) -> None:
         self.dtype = dtype
         self.has_previous = has_previous
-        styles = (
-            numbers[None]
-            .to(network.paint.weight.device)
-            .split([2 * width for width in NORM_WIDTHS], 1)
-        )
+        given = numbers[None].to(network.paint.weight.device)
+        styles = torch.split(given, [2 * width for width in NORM_WIDTHS], 1)
         layers = [network.stem, network.down, *network.blocks, network.rise, network.mix]
         self.layers: list[tuple[Tensor, Tensor]] = []
         for layer, style, (mean, variance) in zip(layers, styles, statistics.values, strict=True):
-            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
             factor, shift = (x[0] for x in affine(style, mean, variance))
             weight = layer.weight * factor[:, None, None, None]
             self.layers.append(self.place(weight, layer.bias * factor + shift))

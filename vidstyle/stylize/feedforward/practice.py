@@ -55,8 +55,7 @@ def draw_colour(rng: random.Random) -> NDArray[np.float32]:
     """Draw a colour, mostly muted."""
     hue, saturation, value = rng.uniform(0, 360), rng.betavariate(1.5, 3), rng.uniform(0.1, 1)
     pixel = np.array([[[hue, saturation, value]]], np.float32)
-    colour: NDArray[np.float32] = cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
-    return colour
+    return np.asarray(cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0], np.float32)
 
 
 def leaf_mask(
@@ -72,7 +71,7 @@ def leaf_mask(
     down = radius * stretch * np.sin(angles) + middle[1]
     points = (np.stack([across, down], 1) * 16).round().astype(np.int32)
     cv2.fillPoly(mask, [points], 255, lineType=cv2.LINE_AA, shift=4)
-    return mask.astype(np.float32) / 255
+    return np.asarray(mask / np.float32(255), np.float32)
 
 
 def texture(
@@ -81,5 +80,5 @@ def texture(
     """Draw smooth noise, (h, w), whose grain is a part of a leaf's radius."""
     cells = tuple(max(2, round(n / max(2.0, radius * 0.4))) for n in size)
     coarse = noise.standard_normal(cells).astype(np.float32)
-    fine: NDArray[np.float32] = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
-    return fine
+    fine = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.asarray(fine, np.float32)

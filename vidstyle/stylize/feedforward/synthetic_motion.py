@@ -33,6 +33,9 @@ LAYER_SHARE = 0.5
 HOLE_SHARE = 0.15
 """The share of frames in whose mask there is a hole: it is never exact."""
 
+EDGE_MARGIN = 2.5
+"""Pixels beside the outline of what moves in front that are not trusted: sampling mixes them."""
+
 NOISE = 3 / 255
 """Standard deviation of the noise of the noisiest film."""
 
@@ -102,14 +105,18 @@ class Plane:
             self.picture[None], grid[None], padding_mode="reflection", align_corners=True
         )[0]
 
-    def covers(self, points: Tensor) -> Tensor:
-        """Tell where it is seen, at points (2, h, w) of a frame: (h, w) in [0, 1]."""
+    def covers(self, points: Tensor, margin: float = 0.0) -> Tensor:
+        """Tell where it is seen, at points (2, h, w) of a frame: (h, w) in [0, 1].
+
+        Args:
+            margin: pixels by which its outline is moved outwards.
+        """
         if self.outline is None:
             return torch.ones_like(points[0])
         radius, ripple, ripples, phase = self.outline
         x, y = self.pose.apply(points)
         edge = radius * (1 + ripple * torch.sin(ripples * torch.atan2(y, x) + phase))
-        return (edge - torch.hypot(x, y) + 0.5).clamp(0, 1)
+        return (edge - torch.hypot(x, y) + margin + 0.5).clamp(0, 1)
 
     def advance(self) -> Plane:
         """One frame later."""
@@ -200,8 +207,9 @@ class SyntheticFilm:
         if len(targets) > 1:
             front = cover >= 0.5
             target = torch.where(front, targets[1], targets[0])
-            before = self.earlier[1].covers(target)
-            mask = torch.where(front, before, 1 - before)
+            seen_then = self.earlier[1].covers(target, -EDGE_MARGIN)
+            covered_then = self.earlier[1].covers(target, EDGE_MARGIN)
+            mask = torch.where(front, seen_then, 1 - covered_then)
             mask = mask * (2 * (cover - 0.5).abs())
         mask = mask * (target.abs() <= (self.size - 1) / 2).all(0)
         if self.rng.random() < HOLE_SHARE:
