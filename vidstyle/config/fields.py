@@ -300,7 +300,7 @@ class RenderFields(BaseModel):
     )
     first_iterations: int = setting_field(
         200,
-        "Iterations of a shot's first frame, and of a still.",
+        "Iterations of a first frame or a still.",
         SettingFacts("frames", PICTURE, audience="everyday", preview="half"),
         ge=1,
     )
