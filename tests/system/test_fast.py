@@ -15,12 +15,13 @@ from tests.helpers import decoding
 from tests.helpers.films import video
 from tests.helpers.renders import frames_of, run
 from vidstyle.config import settings as configs
+from vidstyle.config.engines import OPTIMISER_SETTINGS
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import ConfigError, Interrupted, StyleError
 from vidstyle.events import Learning
 from vidstyle.frames import from_uint16
 from vidstyle.rendering import learning, pipeline
-from vidstyle.rendering.engines import OPTIMISER_SETTINGS, check_engine_settings
+from vidstyle.rendering.engines import check_engine_settings
 from vidstyle.rendering.style_files import load_style
 from vidstyle.video.read import read_image
 

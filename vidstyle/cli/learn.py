@@ -5,6 +5,7 @@ stdout carries only the file's path; progress and notes go to stderr.
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,12 +24,27 @@ from vidstyle.cli.options import (
     with_options,
 )
 from vidstyle.config import settings as configs
+from vidstyle.config.engines import OPTIMISER_SETTINGS
 from vidstyle.config.settings import settings_that_affect
 from vidstyle.errors import ConfigError
 from vidstyle.events import Note
 from vidstyle.machine.allocator import keep_memory
 
-UNUSED_SETTINGS = settings_that_affect("composition", "film")
+UNUSED_SETTINGS = (
+    *settings_that_affect("composition", "film", "video"),
+    *OPTIMISER_SETTINGS,
+    "engine",
+    "flow",
+    "mask",
+    "rest",
+    "bars",
+    "start",
+    "keep_frames",
+    "restart",
+    "max_memory",
+    "keyframes",
+)
+"""The settings that are about renders, and not about what is learned."""
 
 
 class LearnCommand(CommandWithPages):
@@ -37,7 +53,7 @@ class LearnCommand(CommandWithPages):
     usage = ("[OPTIONS]", "PAINTING", "-o", "OUT.style")
 
 
-@with_options(without=(*UNUSED_SETTINGS, "engine", "input"))
+@with_options(without=UNUSED_SETTINGS)
 def learn_command(
     context: typer.Context,
     painting: Annotated[
@@ -47,6 +63,14 @@ def learn_command(
     film: Annotated[
         Path | None,
         flag("--from", metavar="INPUT", text="Video or image that it will be used on."),
+    ] = None,
+    onnx: Annotated[
+        Path | None,
+        flag(
+            "--onnx",
+            metavar="FILE",
+            text="Write the network as an ONNX model, too, for phones and browsers.",
+        ),
     ] = None,
     preset: PresetOption = "standard",
     config: ConfigFileOption = None,
@@ -61,6 +85,9 @@ def learn_command(
     if painting is None:
         hint = "vidstyle learn munch.jpg -o munch.style"
         raise ConfigError("no painting given", "there is nothing to learn", hint)
+    if onnx is not None and importlib.util.find_spec("onnx") is None:
+        hint = "pip install 'vidstyle[onnx]'"
+        raise ConfigError("--onnx needs the package onnx", "it is not installed", hint)
     given = collect_given(settings)
     output = Path(given.pop("output", None) or painting.with_suffix(".style").name)
     named = {"input": film or painting, "style": [painting], "engine": "fast"}
@@ -69,6 +96,6 @@ def learn_command(
     from vidstyle.rendering.learning import learn_painting
 
     with report_to(progress, context.obj.watch, quiet=quiet) as report:
-        learned = learn_painting(built, film, output, report, context.obj.stop_requested)
+        learned = learn_painting(built, film, output, report, context.obj.stop_requested, onnx=onnx)
         report(Note(learned.text()))
     print(learned.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from vidstyle.config.engines import BALANCED_SETTINGS, OPTIMISER_SETTINGS
 from vidstyle.config.weighted_names import parse_weights
 from vidstyle.errors import ConfigError
 from vidstyle.machine.device import choose_device
@@ -33,35 +34,6 @@ where the settings do not suit the engine."""
 ENGINES: dict[str, EngineFactory] = {}
 """By the value of the setting `engine`."""
 
-
-BALANCED_SETTINGS = (
-    "passes",
-    "long_term",
-    "init",
-    "first_scales",
-    "scales",
-    "texture",
-    "regions",
-    "photorealism",
-    "seed",
-    "trace",
-)
-"""Settings that have no place where frames are painted by a network first."""
-
-OPTIMISER_SETTINGS = (
-    *BALANCED_SETTINGS,
-    "features",
-    "pooling",
-    "polish",
-    "optimizer",
-    "learning_rate",
-    "first_iterations",
-    "iterations",
-    "budget",
-    "stop_tolerance",
-    "tile",
-)
-"""Settings of the optimiser, and what the network alone cannot do."""
 
 FULL_DETAIL_WEIGHT = 0.24
 """Weight of the content loss under the detail map at `detail` = 1. From there on figures are hardly

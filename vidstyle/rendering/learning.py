@@ -31,6 +31,7 @@ from vidstyle.rendering.style_files import (
     load_style,
     save_style,
 )
+from vidstyle.storage.atomic import write_atomically
 from vidstyle.storage.record import output_exists_error
 from vidstyle.stylize.detail import combine, observe
 from vidstyle.stylize.feedforward.engine import (
@@ -40,7 +41,13 @@ from vidstyle.stylize.feedforward.engine import (
     measure_style,
     read_gram_style,
 )
+from vidstyle.stylize.feedforward.export import export_onnx
 from vidstyle.stylize.feedforward.fit import StyleFit
+from vidstyle.stylize.feedforward.painter import (
+    FoldedNetwork,
+    adapt_network,
+    collect_statistics,
+)
 from vidstyle.stylize.feedforward.practice import make_picture
 from vidstyle.stylize.resample import resize
 from vidstyle.stylize.style.targets import StyleTargets
@@ -288,11 +295,14 @@ def learn_painting(
     report: Report = silent,
     stop: Stop = never_stop,
     models: Models | None = None,
+    *,
+    onnx: Path | None = None,
 ) -> LearnedFile:
     """Learn the painting of `config.style` and write its style file.
 
     Args:
         film: what it will be used on; None: pictures that are made here stand for it.
+        onnx: where the network goes as an ONNX model, too (it needs the package onnx).
 
     Raises the errors of `vidstyle.errors`; steps that were taken are kept.
     """
@@ -315,8 +325,21 @@ def learn_painting(
     learned = learn_style(Lesson(painting, pictures, feedforward_settings(config)), room)
     card = {**learned.card, "name": path.stem, "from": film.name if film else None}
     save_style(output, replace(learned, painting=painting, card=card))
+    if onnx is not None:
+        write_atomically(onnx, export_style(learned.style, pictures, room))
     height, width = pictures[0].shape[1:]
     return LearnedFile(output, (width, height), int(card.get("steps", 0)))
+
+
+def export_style(style: NetworkStyle, pictures: Sequence[Tensor], room: Classroom) -> bytes:
+    """Return the network of a style as an ONNX model, its statistics those of these pictures."""
+    device = room.device.device
+    base, _ = build_networks(room.networks.weights(PAINTER), device)
+    network = adapt_network(base, style)
+    first, _ = collect_statistics(network, style.numbers, [x.to(device) for x in pictures])
+    return export_onnx(
+        FoldedNetwork(network, style.numbers, first, torch.float32, has_previous=False)
+    )
 
 
 def film_pictures(config: RenderConfig, film: Path) -> list[Tensor]:
