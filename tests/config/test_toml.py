@@ -68,7 +68,9 @@ def test_a_preset_loads_and_fits(name: str) -> None:
 
 
 def test_the_presets_go_from_quick_to_thorough() -> None:
-    steps = [build(FILES, toml.preset_values(name)) for name in toml.PRESETS]
+    optimising = [name for name in toml.PRESETS if "engine" not in toml.preset_values(name)]
+    steps = [build(FILES, toml.preset_values(name)) for name in optimising]
+    assert len(steps) == 3
     assert [c.iterations for c in steps] == sorted(c.iterations for c in steps)
     assert [c.first_iterations for c in steps] == sorted(c.first_iterations for c in steps)
 

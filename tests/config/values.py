@@ -18,6 +18,7 @@ AS_BEFORE = {"bars": "paint", "detail": 0.0, "style_crop": "off"}
 NEEDS: dict[str, dict[str, Any]] = {
     # The pooling of lite cannot be chosen.
     "pooling": {"features": "vgg19"},
+    "learn": {"engine": "fast"},
     "blend": {"passes": 50},
     "temporal_from_pass": {"passes": 50},
     "texture": {"style": None},
@@ -29,6 +30,7 @@ NEEDS: dict[str, dict[str, Any]] = {
 """The other settings without which some would change nothing, and are refused."""
 
 OTHERS: dict[str, Any] = {
+    "engine": "fast",
     "style_layers": "relu1_1,relu3_1=2",
     "content_layers": "relu3_1",
     "style_terms": "gram=0.5,mrf",

@@ -129,7 +129,7 @@ def render_command(
         ),
     ] = False,
     version: Annotated[
-        bool, flag("--version", text="Show the version and what was found on this machine.")
+        bool, flag("--version", text="Show the version and what was found.")
     ] = False,
     **settings: Any,
 ) -> None:

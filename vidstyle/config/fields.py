@@ -333,7 +333,7 @@ class RenderFields(BaseModel):
     init: Literal["content", "noise", "style"] = setting_field(
         "content",
         "What a shot's first frame starts from.",
-        SettingFacts("frames", PICTURE, audience="everyday"),
+        SettingFacts("frames", PICTURE),
     )
     content_weight: float = setting_field(
         0.06,
@@ -343,7 +343,7 @@ class RenderFields(BaseModel):
     )
     detail: float = setting_field(
         0.5,
-        "How far faces, figures and edges are kept, 0 to 1.",
+        "How far faces and edges count, 0 to 1.",
         SettingFacts(
             "frames",
             PICTURE,
@@ -431,8 +431,8 @@ class RenderFields(BaseModel):
     )
     learn: float = setting_field(
         60.0,
-        "Seconds, about, that the network learns a painting with --engine fast or balanced; 0: it "
-        "paints at once. What it has learned is kept.",
+        "Time to learn a painting in. With engine fast or balanced the network learns it for about "
+        "so many seconds, and keeps it; 0: it paints at once.",
         SettingFacts(
             "frames",
             PICTURE,

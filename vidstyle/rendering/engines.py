@@ -145,6 +145,7 @@ def create_fast(config: RenderConfig, device: ComputeDevice) -> FeedforwardEngin
     are asked for.
     """
     refuse_settings(config, OPTIMISER_SETTINGS, "how a frame is optimised, and it optimises none")
+    check_learning(config)
     return FeedforwardEngine(feedforward_settings(config), device.precision)
 
 
@@ -153,8 +154,20 @@ def create_balanced(config: RenderConfig, device: ComputeDevice) -> BalancedEngi
     where settings ask for what that leaves out.
     """
     refuse_settings(config, BALANCED_SETTINGS, "what a frame that is painted already does not need")
+    check_learning(config)
     painter = FeedforwardEngine(feedforward_settings(config), device.precision)
     return BalancedEngine(painter, create_optimiser(config, device))
+
+
+def check_learning(config: RenderConfig) -> None:
+    """Raise ConfigError where there is nothing to learn, or what was learned has other colours."""
+    if not config.style or not config.style_weight:
+        why = f"engine = {config.engine} paints in the style of a painting"
+        raise ConfigError("there is no style to learn", why, "name one, or leave the engine out")
+    learned = [path.name for path in config.style_files if path.suffix == ".style"]
+    if learned and config.keep_colors == "match":
+        why = f"{learned[0]} was learned in the painting's own colours"
+        raise ConfigError("keep_colors = match comes too late", why, "name the painting itself")
 
 
 def refuse_settings(config: RenderConfig, names: Iterable[str], why: str) -> None:

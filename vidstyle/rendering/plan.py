@@ -9,6 +9,7 @@ from vidstyle.config.facts import STEERING
 from vidstyle.config.settings import settings_that_affect
 from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.machine import disk
+from vidstyle.rendering.learning import LearningEngine
 from vidstyle.rendering.models import missing_weights
 from vidstyle.rendering.prepare import check_space, disk_needed, inspect, prepare
 from vidstyle.storage.record import state_folder
@@ -35,6 +36,7 @@ class Plan:
         held_to: how many frames back the frames are that each one is linked to; none without links.
         held_from_pass: the first pass with the temporal loss; 0 where there is none.
         tile: side of the tiles that features are computed in; 0: at once.
+        learn_seconds: about how long the network learns each painting; 0: it does not.
     """
 
     input: str
@@ -61,6 +63,7 @@ class Plan:
     device: str
     precision: str
     tile: int
+    learn_seconds: float
     memory_needed: int
     memory_allowed: int
     disk_needed: int
@@ -89,6 +92,7 @@ class Plan:
             ("models", f"{features} in {self.precision} on {self.device}, {self.flow} flow"),
             ("passes", self.describe_passes()),
             ("links", self.describe_links()),
+            ("learning", self.describe_learning()),
             ("memory", memory),
             (
                 "disk",
@@ -109,6 +113,12 @@ class Plan:
             f"{self.passes}: {self.first_iterations} iterations of every frame by itself, then "
             f"{self.iterations} in each of {self.passes - 1} more; {temporal}"
         )
+
+    def describe_learning(self) -> str:
+        """Say how long the network learns; nothing where it does not."""
+        if not self.learn_seconds:
+            return ""
+        return f"about {self.learn_seconds:g} s for each painting, unless it was learned before"
 
     def describe_links(self) -> str:
         """Say which frames each one is linked to; nothing where it is the one before."""
@@ -186,6 +196,7 @@ def plan_render(config: RenderConfig) -> Plan:
         device=str(job.device.device),
         precision=job.device.precision,
         tile=job.memory.tile,
+        learn_seconds=config.learn if isinstance(job.engine, LearningEngine) else 0.0,
         memory_needed=job.memory.needed,
         memory_allowed=job.memory.allowed,
         disk_needed=disk_needed(job, missing),
