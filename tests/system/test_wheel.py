@@ -39,6 +39,7 @@ def test_the_wheel_holds_the_presets_the_network_and_the_licences(wheel: Path) -
     assert (wheel / "vidstyle" / "py.typed").is_file()
     assert (wheel / "vidstyle" / "assets" / "lite.safetensors").stat().st_size > 1_000_000
     assert (wheel / "vidstyle" / "assets" / "figures.safetensors").stat().st_size > 100_000
+    assert (wheel / "vidstyle" / "assets" / "painter.safetensors").stat().st_size < 2_000_000
     assert {p.name for p in wheel.glob("*.dist-info/licenses/*")} == {"LICENSE", "NOTICE"}
     assert not [p for p in wheel.rglob("*") if p.suffix in (".pyc", ".mp4", ".tmp")]
 

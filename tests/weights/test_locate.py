@@ -64,6 +64,7 @@ def test_the_table_says_what_is_embedded_verified_unverified_and_absent(
     assert {name: row.status for name, row in rows.items()} == {
         "lite": "embedded",
         "figures": "embedded",
+        "painter": "embedded",
         "vgg19": "unverified",
         "raft-small": "verified",
         "raft-large": "absent",
