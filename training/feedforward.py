@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.data import SUFFIXES, texture
@@ -205,7 +205,10 @@ class Run:
         if self.checkpoint.exists():
             self.restore()
         else:
-            self.scale_code()
+            if args.init:
+                self.begin_with(args.init)
+            else:
+                self.scale_code()
             self.mean = {name: x.clone() for name, x in self.state().items()}
 
     def state(self) -> dict[str, Tensor]:
@@ -214,6 +217,17 @@ class Run:
             **{f"network.{name}": x for name, x in self.network.state_dict().items()},
             **{f"reader.{name}": x for name, x in self.reader.state_dict().items()},
         }
+
+    def begin_with(self, path: Path) -> None:
+        """Begin with the weights of an earlier training."""
+        state = load_file(path)
+        for module, prefix in ((self.network, "network."), (self.reader, "reader.")):
+            own = {
+                name.removeprefix(prefix): x.float()
+                for name, x in state.items()
+                if name.startswith(prefix)
+            }
+            module.load_state_dict(own)
 
     @torch.no_grad()
     def scale_code(self) -> None:
@@ -340,6 +354,7 @@ def main() -> int:
     parser.add_argument("--paintings", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="begin with these weights")
     parser.add_argument("--rounds", type=int, default=80)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--size", type=int, default=160)

@@ -69,7 +69,15 @@ NEUTRAL = {
 
 
 def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_other_is() -> None:
-    others = {"temporal_norm", "long_term", "passes", "blend", "temporal_from_pass", "engine", "learn"}
+    others = {
+        "temporal_norm",
+        "long_term",
+        "passes",
+        "blend",
+        "temporal_from_pass",
+        "engine",
+        "learn",
+    }
     others |= {"bars", "detail", "loop"}
     assert (
         others | {name for name in SETTINGS if facts_of(name).group == STEERING} == NEUTRAL.keys()

@@ -21,7 +21,9 @@ from vidstyle.errors import ConfigError, Interrupted, StyleError
 from vidstyle.events import Learning
 from vidstyle.frames import from_uint16
 from vidstyle.rendering import learning, pipeline
+from vidstyle.rendering import preview as previews
 from vidstyle.rendering.engines import check_engine_settings
+from vidstyle.rendering.plan import plan_render
 from vidstyle.rendering.style_files import load_style
 from vidstyle.video.read import read_image
 
@@ -189,3 +191,39 @@ def test_still_ground_stays_exactly_as_it_is(tmp_path: Path, painting: Path) -> 
         for data in kept[-3:]
     ]
     assert torch.equal(last[0][:, 36:, 40:], last[2][:, 36:, 40:])
+
+
+def test_a_preview_learns_a_quarter_as_long(
+    fast: Settings, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def choose(count: float) -> int:
+        asked.append(count)
+        return 8
+
+    monkeypatch.setattr(learning, "choose_steps", choose)
+    config = fast(learn=40)
+    assert config.reduce_for_preview() == {"learn": 10}
+    result = previews.preview(config)
+    assert result.output.exists()
+    assert len(asked) == 1
+
+
+def test_a_dry_run_says_how_long_it_learns(fast: Settings) -> None:
+    assert "learning  about 40 s" in plan_render(fast(learn=40)).text()
+    assert "learning" not in plan_render(fast()).text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"style": None, "style_weight": 0}, "no style to learn"),
+        ({"style": "a.style", "keep_colors": "match"}, "comes too late"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(
+    fast: Settings, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_engine_settings(fast(**changes))

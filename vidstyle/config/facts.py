@@ -47,12 +47,14 @@ MOTION_AFFECTING: frozenset[Affects] = frozenset({"video", "links"})
 Audience = Literal["everyday", "expert"]
 """`vidstyle --help` shows the everyday settings, `--help-all` those for experts as well."""
 
-Reduction = Literal["half", "half rounded up"]
-"""A preview uses this share of a number of iterations; 1 at least where "half" is rounded down."""
+Reduction = Literal["half", "half rounded up", "quarter"]
+"""A preview uses this share of a number of iterations, or of seconds; 1 at least where "half" is
+rounded down."""
 
-REDUCTIONS: dict[Reduction, Callable[[int], int]] = {
+REDUCTIONS: dict[Reduction, Callable[[Any], Any]] = {
     "half": lambda count: max(1, count // 2),
     "half rounded up": lambda count: (count + 1) // 2,
+    "quarter": lambda seconds: seconds / 4,
 }
 
 ALWAYS = object()

@@ -440,6 +440,7 @@ class RenderFields(BaseModel):
             audience="everyday",
             needs=(THERE_IS_A_NETWORK,),
             neutral=60.0,
+            preview="quarter",
         ),
         ge=0,
         le=86400,

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
+from vidstyle.config.engines import OPTIMISER_SETTINGS
 from vidstyle.config.facts import (
     FRAME_AFFECTING,
     REDUCTIONS,
@@ -92,14 +93,18 @@ class RenderConfig(RenderFields):
             return self.loop
         return input_loops and not (self.per_frame or self.passes > 1 or self.texture)
 
-    def reduce_for_preview(self) -> dict[str, int]:
-        """Return the settings that a preview reduces, with their values in it."""
-        reductions = {name: facts_of(name).preview for name in type(self).model_fields}
-        return {
-            name: REDUCTIONS[reduction](getattr(self, name))
-            for name, reduction in reductions.items()
-            if reduction
-        }
+    def reduce_for_preview(self) -> dict[str, Any]:
+        """Return the settings that a preview reduces, with their values in it; those that have no
+        effect here stay as they are.
+        """
+        unused = OPTIMISER_SETTINGS if self.engine == "fast" else ()
+        reduced = {}
+        for name in type(self).model_fields:
+            facts = facts_of(name)
+            is_used = all(need.is_met(getattr(self, need.setting)) for need in facts.needs)
+            if facts.preview and is_used and name not in unused:
+                reduced[name] = REDUCTIONS[facts.preview](getattr(self, name))
+        return reduced
 
     def changed_settings(self, group: str) -> dict[str, Any]:
         """Return the settings of a group that are not at their defaults."""

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
+from filelock import FileLock
 
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.events import Learning, never_stop, silent
@@ -72,6 +73,9 @@ if TYPE_CHECKING:
 
 SAMPLES = 8
 """Frames of the film that a style is learned on, and whose statistics stand for those of all."""
+
+SAMPLED_PIXELS = 8 * 10**6
+"""Pixels of all of them together, about; there are two frames at least."""
 
 TIMED_STEPS = 3
 """Steps that are timed, after a first one, before it is decided how many there will be."""
@@ -152,7 +156,8 @@ def prepare_engine(job: Job, models: Models, report: Report, stop: Stop) -> Engi
 
 def sample_source(job: Job) -> list[Tensor]:
     """Decode frames spread over a render, each (3, H, W)."""
-    count = min(SAMPLES, job.frame_count)
+    width, height = job.size
+    count = min(job.frame_count, max(2, min(SAMPLES, SAMPLED_PIXELS // (width * height))))
     indices = {round(i * (job.frame_count - 1) / max(1, count - 1)) for i in range(count)}
     return [
         job.bars.crop(image)
@@ -165,7 +170,7 @@ def learn_style(lesson: Lesson, room: Classroom) -> LearnedStyle:
     """Learn a style, go on learning it, or recall it."""
     device = room.device.device
     settings = lesson.settings
-    base, reader = build_networks(room.networks.weights(PAINTER), device)
+    _, reader = build_networks(room.networks.weights(PAINTER), device)
     extractor = room.networks.network(FEATURES)
     painting = lesson.painting.to(device)
     size = (int(lesson.pictures[0].shape[1]), int(lesson.pictures[0].shape[2]))
@@ -174,14 +179,28 @@ def learn_style(lesson: Lesson, room: Classroom) -> LearnedStyle:
         return LearnedStyle(read)
     digests = room.models.fetch((FEATURES, PAINTER), room.weights_dir)
     path = cache_folder() / "styles" / f"{lesson_key(lesson, digests)}{STYLE_SUFFIX}"
-    if path.exists():
-        return load_style(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Another process may learn the same, and this one waits for it then.
+    with FileLock(path.with_suffix(".lock")):
+        if path.exists():
+            return load_style(path)
+        return learn_anew(lesson, room, read, path)
+
+
+def learn_anew(lesson: Lesson, room: Classroom, read: NetworkStyle, path: Path) -> LearnedStyle:
+    """Learn a style from where it was read, or go on learning it, and keep it in a file."""
+    device = room.device.device
+    settings = lesson.settings
+    base, _ = build_networks(room.networks.weights(PAINTER), device)
+    extractor = room.networks.network(FEATURES)
+    size = (int(lesson.pictures[0].shape[1]), int(lesson.pictures[0].shape[2]))
     search = room.models.figures(device, room.weights_dir)
     pictures = [
         torch.cat([image, resize(combine(observe(image, search)), tuple(image.shape[1:]))])
         for image in lesson.pictures
     ]
-    target = StyleTargets([measure_style(extractor, painting, size, settings)])
+    measured = measure_style(extractor, lesson.painting.to(device), size, settings)
+    target = StyleTargets([measured])
     fit = StyleFit(
         settings,
         base,
@@ -192,7 +211,6 @@ def learn_style(lesson: Lesson, room: Classroom) -> LearnedStyle:
         room.device.precision,
         LEAST_STEPS,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     with deterministic(device):
         run_fit(fit, settings.learn_seconds, path.with_suffix(".part"), room.report, room.stop)
     return keep_learned(LearnedStyle(fit.style, card={"steps": fit.done}), path)
