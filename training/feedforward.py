@@ -57,6 +57,8 @@ STYLE_SCALES = (0.7, 1.5)
 STYLE_POOL = 48
 """Styles in use at once; one is replaced every `STYLE_INTERVAL` steps."""
 STYLE_INTERVAL = 2
+CODE_STYLES = 200
+"""Styles whose codes tell the mean and the deviation of all."""
 LAST_SHARE = 0.22
 """The share of films that end with a frame."""
 LARGEST_LOSS = 3.0
@@ -233,7 +235,7 @@ class Run:
     def scale_code(self) -> None:
         """Bring the code of styles to a mean of 0 and a deviation of 1."""
         rng = random.Random(self.args.seed)
-        styles = [self.draw_style(rng)[1] for _ in range(200)]
+        styles = [self.draw_style(rng)[1] for _ in range(CODE_STYLES)]
         grams = {name: torch.cat([one[name] for one in styles]) for name in STYLE_LAYERS}
         energies = [g.diagonal(dim1=1, dim2=2).mean() for g in grams.values()]
         self.reader.scales.copy_(torch.stack(energies))
