@@ -52,7 +52,22 @@ def test_what_is_no_style_is_refused_in_words(tmp_path: Path) -> None:
     save_file({"numbers": torch.zeros(STYLE_NUMBERS)}, other)
     save_style(short, LearnedStyle(NetworkStyle(torch.zeros(STYLE_NUMBERS))))
     save_file({"numbers": torch.zeros(7)}, short, {"vidstyle": '{"format": "style 1", "card": {}}'})
-    for path in (text, other, short, tmp_path / "missing.style"):
+    damaged = []
+    about = {"vidstyle": '{"format": "style 1", "card": {}}'}
+    numbers = torch.zeros(STYLE_NUMBERS)
+    for i, (tensors, metadata) in enumerate(
+        (
+            ({"numbers": numbers}, {"vidstyle": "not JSON"}),
+            ({"numbers": numbers}, {"vidstyle": "[1]"}),
+            ({"numbers": numbers}, {"vidstyle": '{"format": "style 1"}'}),
+            ({"changes.paint.bias": torch.zeros(4)}, about),
+            ({"numbers": numbers, "painting": torch.zeros(9, dtype=torch.uint8)}, about),
+            ({"numbers": numbers, "painting": torch.zeros(0, dtype=torch.uint8)}, about),
+        )
+    ):
+        damaged.append(tmp_path / f"damaged{i}.style")
+        save_file(tensors, damaged[-1], metadata)
+    for path in (text, other, short, *damaged, tmp_path / "missing.style"):
         with pytest.raises(StyleError) as caught:
             load_style(path)
         assert str(path) in caught.value.what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,34 @@ def test_learning_that_was_interrupted_goes_on_and_ends_the_same(
             fast(learn=1, restart=True, overwrite=True), seen.append, lambda: len(seen) > 5
         )
     assert not path.exists()
-    run(fast(learn=1, restart=True, overwrite=True))
+    assert path.with_suffix(".part").exists()
+    watch = run(fast(learn=1, restart=True, overwrite=True))
+    steps = [event.done for event in watch.events if isinstance(event, Learning)]
+    assert 1 < steps[0] < 8
     assert path.read_bytes() == wanted
+
+
+def test_a_render_goes_on_with_what_it_began_with_whatever_becomes_of_the_cache(
+    fast: Settings, own_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = fast(learn=1, output=tmp_path / "whole.mp4", keep_frames=True)
+    run(whole)
+    cut = fast(learn=1, output=tmp_path / "cut.mp4", keep_frames=True)
+    with pytest.raises(Interrupted):
+        run(cut, 4)
+    shutil.rmtree(own_cache)
+    monkeypatch.setattr(learning, "choose_steps", lambda count: 9)
+    run(cut)
+    assert whole.output is not None
+    assert cut.output is not None
+    assert frames_of(cut.output) == frames_of(whole.output)
+
+
+def test_a_checkpoint_of_learning_that_is_damaged_is_left(fast: Settings, own_cache: Path) -> None:
+    run(fast(learn=1))
+    [path] = (own_cache / "styles").glob("*.style")
+    path.rename(path.with_suffix(".part"))
+    assert sum(isinstance(e, Learning) for e in run(fast(learn=1, overwrite=True)).events) == 8
 
 
 def test_a_learned_style_is_a_file_that_every_engine_takes(
@@ -219,7 +246,12 @@ def test_a_dry_run_says_how_long_it_learns(fast: Settings) -> None:
     ("changes", "words"),
     [
         ({"style": None, "style_weight": 0}, "no style to learn"),
-        ({"style": "a.style", "keep_colors": "match"}, "comes too late"),
+        ({"style": "a.STYLE", "keep_colors": "match"}, "comes too late"),
+        ({"style": "a.style", "learn": 300}, "nothing left to learn"),
+        ({"learn": 0, "content_weight": 0.5}, "do not fit"),
+        ({"style": "a.style", "learn": 60, "style_terms": "mrf"}, "do not fit"),
+        ({"learn": 5, "style_terms": "mrf", "style_layers": "relu1_1"}, "do not fit"),
+        ({"engine": "balanced", "first_iterations": 7}, "do not fit"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(

@@ -43,6 +43,9 @@ UNUSED_SETTINGS = (
     "restart",
     "max_memory",
     "keyframes",
+    "keep_colors",
+    "tileable",
+    "force",
 )
 """The settings that are about renders, and not about what is learned."""
 

@@ -25,8 +25,9 @@ def live_command(
         Path | None, flag("--style", "-s", metavar="STYLE", text="Learned style, or a painting.")
     ] = None,
     camera: Annotated[
-        int, flag("--camera", metavar="N", text="Camera to take pictures from. Default: 0.")
-    ] = 0,
+        int | None,
+        flag("--camera", metavar="N", text="Camera to take pictures from. Default: 0.", min=0),
+    ] = None,
     film: Annotated[
         Path | None, flag("--input", metavar="FILE", text="Film to play instead of a camera.")
     ] = None,
@@ -35,10 +36,24 @@ def live_command(
         flag("--output", "-o", metavar="-", text="- writes YUV4MPEG2 to stdout. Default: a page."),
     ] = None,
     port: Annotated[
-        int, flag("--port", metavar="N", text="Port of the page. Default: any that is free.")
+        int,
+        flag(
+            "--port",
+            metavar="N",
+            text="Port of the page. Default: any that is free.",
+            min=0,
+            max=65535,
+        ),
     ] = 0,
     size: Annotated[
-        int, flag("--size", metavar="N", text=f"Long side in pixels. Default: {LIVE_SIZE}.")
+        int,
+        flag(
+            "--size",
+            metavar="N",
+            text=f"Long side in pixels. Default: {LIVE_SIZE}.",
+            min=16,
+            max=4096,
+        ),
     ] = LIVE_SIZE,
     device: Annotated[
         str, flag("--device", metavar="NAME", text="auto, cpu, cuda, cuda:N or mps.")
@@ -52,6 +67,9 @@ def live_command(
     if style is None:
         hint = "vidstyle live --style munch.style"
         raise ConfigError("no style given", "live pictures are painted in one", hint)
+    if camera is not None and film is not None:
+        why = "--camera and --input are both given"
+        raise ConfigError("there is one source at a time", why, "leave one of them out")
     if output not in (None, "-"):
         why = "live pictures go to a pipe or a page, and nowhere else"
         raise ConfigError(f"--output {output} is no place for them", why, "--output -, or none")
@@ -61,7 +79,7 @@ def live_command(
     from vidstyle.live.sources import LatestFrame, camera_pictures, film_pictures
 
     painter = build_painter(style, size, device, weights_dir)
-    pictures, rate = film_pictures(film, size) if film else camera_pictures(camera, size)
+    pictures, rate = film_pictures(film, size) if film else camera_pictures(camera or 0, size)
     sink: Sink
     if output == "-":
         sink = PipeSink(sys.stdout.buffer, rate)
@@ -70,8 +88,11 @@ def live_command(
         print(f"open {page.address} in a browser; Ctrl-C ends it", file=sys.stderr, flush=True)
         sink = page
     try:
+        # The first Ctrl-C ends it in order.
+        context.obj.rendering = True
+        stop = context.obj.stop_requested
         with LatestFrame(pictures) as latest:
-            report = play(latest, painter, sink, context.obj.stop_requested)
+            report = play(latest.take(stop), painter, sink, stop)
     finally:
         sink.close()
     print(report.text(), file=sys.stderr)

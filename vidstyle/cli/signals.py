@@ -12,7 +12,7 @@ import sys
 from types import FrameType
 
 from vidstyle.errors import Interrupted
-from vidstyle.events import Event, FrameDone, Measured, Started
+from vidstyle.events import Event, FrameDone, Learning, Measured, Started
 
 
 class Signals:
@@ -37,7 +37,7 @@ class Signals:
         """Learn from the events of a render or a measurement whether there is a frame that could be
         finished.
         """
-        if isinstance(event, Started | FrameDone | Measured):
+        if isinstance(event, Started | FrameDone | Measured | Learning):
             self.rendering = event.done < event.total
 
     def handle(self, number: int, frame: FrameType | None) -> None:

@@ -13,6 +13,8 @@ BALANCED_SETTINGS = (
     "photorealism",
     "seed",
     "trace",
+    "first_iterations",
+    "budget",
 )
 """Settings that have no place where frames are painted by a network first."""
 
@@ -23,10 +25,25 @@ OPTIMISER_SETTINGS = (
     "polish",
     "optimizer",
     "learning_rate",
-    "first_iterations",
     "iterations",
-    "budget",
     "stop_tolerance",
     "tile",
 )
 """Settings of the optimiser, and what the network alone cannot do."""
+
+UNUSED_SETTINGS = {"fast": OPTIMISER_SETTINGS, "balanced": BALANCED_SETTINGS}
+"""By engine."""
+
+LESSON_SETTINGS = (
+    "content_weight",
+    "content_layers",
+    "detail",
+    "tv_weight",
+    "temporal_weight",
+    "temporal_norm",
+    "style_terms",
+    "style_layers",
+    "mrf_bidirectional",
+    "mrf_coherence",
+)
+"""Settings that say what the network learns. They change nothing where it learns nothing."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
-from vidstyle.config.engines import OPTIMISER_SETTINGS
+from vidstyle.config.engines import UNUSED_SETTINGS
 from vidstyle.config.facts import (
     FRAME_AFFECTING,
     REDUCTIONS,
@@ -97,7 +97,7 @@ class RenderConfig(RenderFields):
         """Return the settings that a preview reduces, with their values in it; those that have no
         effect here stay as they are.
         """
-        unused = OPTIMISER_SETTINGS if self.engine == "fast" else ()
+        unused = UNUSED_SETTINGS.get(self.engine, ())
         reduced = {}
         for name in type(self).model_fields:
             facts = facts_of(name)

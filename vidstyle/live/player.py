@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -31,6 +32,9 @@ STILL_SIGMA = 2.0
 ADAPTATION_SECONDS = 10.0
 """From one measurement of the statistics to the next: light and scene change."""
 
+KEPT_DELAYS = 1000
+"""Delays of the last pictures, of which the median is told."""
+
 
 @dataclass
 class LiveReport:
@@ -39,7 +43,7 @@ class LiveReport:
     shown: int = 0
     dropped: int = 0
     seconds: float = 0.0
-    delays: list[float] = field(default_factory=list)
+    delays: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_DELAYS))
 
     @property
     def rate(self) -> float:
@@ -65,6 +69,7 @@ class LivePainter:
         dtype: torch.dtype,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.device = next(base.parameters()).device
         self.network = adapt_network(base, style)
         self.style = style
         self.dtype = dtype
@@ -76,7 +81,7 @@ class LivePainter:
 
     def paint(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Paint one picture (H, W, 3)."""
-        image = torch.from_numpy(pixels).permute(2, 0, 1).float()[None] / 255
+        image = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1).float()[None] / 255
         if self.clock() - self.measured_at > ADAPTATION_SECONDS:
             self.measured_at = self.clock()
             first, linked = collect_statistics(self.network, self.style.numbers, [image[0]])
@@ -93,12 +98,12 @@ class LivePainter:
             is_still = np.abs(smoothed - self.seen).max(2) < STILL_DIFFERENCE
             # Compared with what it was painted from: what changes slowly changes in the end.
             smoothed = np.where(is_still[..., None], self.seen, smoothed)
-            mask = torch.from_numpy(is_still.astype(np.float32))[None, None]
+            mask = torch.from_numpy(is_still.astype(np.float32)).to(self.device)[None, None]
             painted = self.linked(image, self.painted, mask)
         self.painted = painted
         self.seen = smoothed
         shown: NDArray[np.uint8] = (
-            (painted[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+            (painted[0] * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
         )
         return shown
 
@@ -116,7 +121,11 @@ def play(
     for shown in pictures:
         if stop():
             break
-        sink.show(painter.paint(shown.pixels))
+        try:
+            sink.show(painter.paint(shown.pixels))
+        except BrokenPipeError:
+            # Whoever looked has gone.
+            break
         report.shown += 1
         report.dropped = shown.index + 1 - report.shown
         report.delays.append(clock() - shown.at)

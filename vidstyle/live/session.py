@@ -22,7 +22,9 @@ def build_painter(path: Path, size: int, device_name: str, weights_dir: Path | N
 
     Raises StyleError where it cannot be read, and WeightsError.
     """
-    device = choose_device(device_name, "auto")
+    given = {"input": path, "style": path, "engine": "fast", "learn": 0, "device": device_name}
+    config = build(given)
+    device = choose_device(config.device, "auto")
     room = Classroom(Models(), device, weights_dir, silent, never_stop)
     base, _ = build_networks(room.networks.weights(PAINTER), device.device)
     if is_style_file(path):
@@ -31,9 +33,7 @@ def build_painter(path: Path, size: int, device_name: str, weights_dir: Path | N
         painting = read_painting(path)
         scale = size / PRACTICE_SIZE[1]
         shape = [round(n * scale) for n in PRACTICE_SIZE]
-        settings = feedforward_settings(
-            build({"input": path, "style": path, "engine": "fast", "learn": 0})
-        )
-        lesson = Lesson(painting, [painting.new_zeros(3, *shape)], settings)
+        pictures = [painting.new_zeros(3, *shape)]
+        lesson = Lesson(painting, pictures, feedforward_settings(config))
         style = learn_style(lesson, room).style
     return LivePainter(base, style, PRECISION_DTYPES[device.precision])

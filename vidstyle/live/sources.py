@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError
+from vidstyle.events import Stop, never_stop
 from vidstyle.video import read
 from vidstyle.video.probe import probe
 
@@ -21,6 +22,9 @@ Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
 CAMERA_RATE = 30.0
+
+WAIT_SECONDS = 0.2
+"""How long a picture is waited for until it is asked whether to stop."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +85,20 @@ class LatestFrame:
         """Tell whether a picture has come after the one of this index."""
         return self.latest is not None and self.latest.index > index
 
-    def __iter__(self) -> Iterator[Shown]:
+    def take(self, stop: Stop = never_stop) -> Iterator[Shown]:
         """Yield the last picture again and again, each once; those that came in between are
         dropped.
+
+        Args:
+            stop: asked while there is none; True ends it.
         """
         last = -1
         while True:
             with self.condition:
                 while not (self.has_ended or self.is_newer_than(last)):
-                    self.condition.wait()
+                    self.condition.wait(WAIT_SECONDS)
+                    if stop():
+                        return
                 shown = self.latest
                 if shown is None or shown.index <= last:
                     if self.failure is not None:

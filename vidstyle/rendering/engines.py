@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from vidstyle.config.engines import BALANCED_SETTINGS, OPTIMISER_SETTINGS
+from vidstyle.config.engines import BALANCED_SETTINGS, LESSON_SETTINGS, OPTIMISER_SETTINGS
 from vidstyle.config.weighted_names import parse_weights
 from vidstyle.errors import ConfigError
 from vidstyle.machine.device import choose_device
+from vidstyle.rendering.style_files import is_style_file
 from vidstyle.stylize.balanced import BalancedEngine
 from vidstyle.stylize.feedforward.engine import FeedforwardEngine
 from vidstyle.stylize.feedforward.settings import FeedforwardSettings
@@ -23,6 +24,8 @@ from vidstyle.stylize.style.settings import StyleSettings
 from vidstyle.stylize.style.term import check_style_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vidstyle.config.settings import RenderConfig
     from vidstyle.machine.device import ComputeDevice
     from vidstyle.stylize.engine import Engine
@@ -142,32 +145,47 @@ def optimiser_settings(config: RenderConfig) -> OptimiserSettings:
 
 def create_fast(config: RenderConfig, device: ComputeDevice) -> FeedforwardEngine:
     """Make the engine that paints by a network. Raises ConfigError where settings of the optimiser
-    are asked for.
+    are asked for, or the style terms do not suit the layers.
     """
-    refuse_settings(config, OPTIMISER_SETTINGS, "how a frame is optimised, and it optimises none")
+    refuse_settings(config, OPTIMISER_SETTINGS, "about how a frame is optimised, and none is")
     check_learning(config)
-    return FeedforwardEngine(feedforward_settings(config), device.precision)
+    settings = feedforward_settings(config)
+    check_style_settings(settings.style, 0)
+    if not learned_paintings(config):
+        refuse_settings(config, LESSON_SETTINGS, "about what is learned, and nothing is")
+    return FeedforwardEngine(settings, device.precision)
 
 
 def create_balanced(config: RenderConfig, device: ComputeDevice) -> BalancedEngine:
     """Make the engine that paints by a network, and then optimises a little. Raises ConfigError
     where settings ask for what that leaves out.
     """
-    refuse_settings(config, BALANCED_SETTINGS, "what a frame that is painted already does not need")
+    refuse_settings(config, BALANCED_SETTINGS, "no part of what is done with a painted frame")
     check_learning(config)
     painter = FeedforwardEngine(feedforward_settings(config), device.precision)
     return BalancedEngine(painter, create_optimiser(config, device))
 
 
+def learned_paintings(config: RenderConfig) -> tuple[Path, ...]:
+    """The paintings that the network learns before a render."""
+    if not config.learn:
+        return ()
+    return tuple(path for path in config.style_files if not is_style_file(path))
+
+
 def check_learning(config: RenderConfig) -> None:
-    """Raise ConfigError where there is nothing to learn, or what was learned has other colours."""
+    """Raise ConfigError where there is nothing to learn, or it was learned with other colours."""
     if not config.style or not config.style_weight:
         why = f"engine = {config.engine} paints in the style of a painting"
         raise ConfigError("there is no style to learn", why, "name one, or leave the engine out")
-    learned = [path.name for path in config.style_files if path.suffix == ".style"]
+    learned = [path for path in config.style_files if is_style_file(path)]
     if learned and config.keep_colors == "match":
-        why = f"{learned[0]} was learned in the painting's own colours"
+        why = f"{learned[0].name} was learned in the painting's own colours"
         raise ConfigError("keep_colors = match comes too late", why, "name the painting itself")
+    default = type(config).model_fields["learn"].default
+    if len(learned) == len(config.style_files) and config.learn not in (0, default):
+        why = f"learn = {config.learn:g}, and every style is learned already"
+        raise ConfigError("there is nothing left to learn", why, "leave learn out")
 
 
 def refuse_settings(config: RenderConfig, names: Iterable[str], why: str) -> None:
@@ -177,7 +195,7 @@ def refuse_settings(config: RenderConfig, names: Iterable[str], why: str) -> Non
         if value != type(config).model_fields[name].default:
             raise ConfigError(
                 "the settings do not fit",
-                f"{name} = {value} is about {why} (engine = {config.engine})",
+                f"{name} = {value} is {why} (engine = {config.engine})",
                 f"leave {name} out, or the engine",
             )
 

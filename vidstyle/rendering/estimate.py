@@ -17,8 +17,9 @@ from vidstyle.errors import MemoryLimitError
 from vidstyle.events import Event, FrameDone, Report
 from vidstyle.frames import Frame, to_uint16
 from vidstyle.motion.correspondence import link_frames
-from vidstyle.rendering.engines import create_engine
+from vidstyle.rendering.engines import create_engine, learned_paintings
 from vidstyle.rendering.layers import FrameRange
+from vidstyle.rendering.learning import LearningEngine
 from vidstyle.rendering.models import RenderTools
 from vidstyle.rendering.prepare import fit_memory
 from vidstyle.rendering.sources import read_style_images
@@ -165,7 +166,10 @@ def estimate_render(
     except (MemoryError, MemoryLimitError, torch.OutOfMemoryError):
         return None
     amounts = count_work(replace(preview, config=config))
-    return total_seconds(amounts, costs, linked.optimised_share, device.device)
+    seconds = total_seconds(amounts, costs, linked.optimised_share, device.device)
+    if isinstance(engine, LearningEngine):
+        seconds += config.learn * len(learned_paintings(config))
+    return seconds
 
 
 def measure_costs(

@@ -51,7 +51,9 @@ def render_missing(
         check_left(job, works, store, report)
         tools = None
         if any(work.passes for work in works):
-            tools = build_tools(job, prepare_engine(job, models, report, stop), models)
+            tools = build_tools(
+                job, prepare_engine(job, models, report, stop, store.folder), models
+            )
         # The first frame's time begins here: models are no part of it.
         counter = begin_counting(job, works, report, stop)
         paints: dict[int, PaintStore] = {}

@@ -7,9 +7,10 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import pickle
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from filelock import FileLock
@@ -17,7 +18,7 @@ from filelock import FileLock
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.events import Learning, never_stop, silent
 from vidstyle.machine.device import choose_device, deterministic
-from vidstyle.rendering.engines import feedforward_settings
+from vidstyle.rendering.engines import check_engine_settings, feedforward_settings
 from vidstyle.rendering.models import JobNetworks, Models
 from vidstyle.rendering.sources import (
     decode_images,
@@ -133,8 +134,14 @@ class Classroom:
         return JobNetworks(self.models, self.device, self.weights_dir)
 
 
-def prepare_engine(job: Job, models: Models, report: Report, stop: Stop) -> Engine:
+def prepare_engine(
+    job: Job, models: Models, report: Report, stop: Stop, folder: Path | None = None
+) -> Engine:
     """Give an engine that learns its styles; return any other as it is.
+
+    Args:
+        folder: where the state of the render is. What was learned is kept there as well: all its
+            frames are painted with it, on whatever machine and whatever becomes of the cache.
 
     Raises Interrupted where the user wants to stop; what was learned until then is kept.
     """
@@ -145,25 +152,37 @@ def prepare_engine(job: Job, models: Models, report: Report, stop: Stop) -> Engi
     paintings = read_style_images(job)
     room = Classroom(models, job.device, job.config.weights_dir, report, stop)
     settings = feedforward_settings(job.config)
-    styles = [
-        load_style(path).style
-        if is_style_file(path)
-        else learn_style(Lesson(painting, samples, settings), room).style
-        for path, painting in zip(job.config.style_files, paintings, strict=True)
-    ]
+    styles = []
+    for i, (path, painting) in enumerate(zip(job.config.style_files, paintings, strict=True)):
+        kept = folder / f"learned.{i}{STYLE_SUFFIX}" if folder else None
+        if is_style_file(path):
+            styles.append(load_style(path).style)
+        elif kept is not None and kept.exists():
+            styles.append(load_style(kept).style)
+        else:
+            learned = learn_style(Lesson(painting, samples, settings), room)
+            if kept is not None and settings.learn_seconds:
+                save_style(kept, learned)
+            styles.append(learned.style)
     return engine.with_styles(styles, torch.stack(samples))
 
 
 def sample_source(job: Job) -> list[Tensor]:
     """Decode frames spread over a render, each (3, H, W)."""
-    width, height = job.size
-    count = min(job.frame_count, max(2, min(SAMPLES, SAMPLED_PIXELS // (width * height))))
-    indices = {round(i * (job.frame_count - 1) / max(1, count - 1)) for i in range(count)}
     return [
         job.bars.crop(image)
-        for index in sorted(indices)
+        for index in choose_samples(job.frame_count, job.size)
         for _, image in decode_images(job, index, index + 1)
     ]
+
+
+def choose_samples(count: int, size: tuple[int, int]) -> list[int]:
+    """Choose frames spread over `count` of them, of `size` (width, height): two, or as many more as
+    memory is for.
+    """
+    most = max(2, min(SAMPLES, SAMPLED_PIXELS // (size[0] * size[1])))
+    chosen = min(count, most)
+    return sorted({round(i * (count - 1) / max(1, chosen - 1)) for i in range(chosen)})
 
 
 def learn_style(lesson: Lesson, room: Classroom) -> LearnedStyle:
@@ -178,7 +197,7 @@ def learn_style(lesson: Lesson, room: Classroom) -> LearnedStyle:
     if not settings.learn_seconds:
         return LearnedStyle(read)
     digests = room.models.fetch((FEATURES, PAINTER), room.weights_dir)
-    path = cache_folder() / "styles" / f"{lesson_key(lesson, digests)}{STYLE_SUFFIX}"
+    path = cache_folder() / "styles" / f"{lesson_key(lesson, digests, room.device)}{STYLE_SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Another process may learn the same, and this one waits for it then.
     with FileLock(path.with_suffix(".lock")):
@@ -232,8 +251,9 @@ def run_fit(
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:
     """Take the steps that fit into some seconds, with a checkpoint now and then."""
-    if checkpoint.exists():
-        fit.restore(torch.load(checkpoint, map_location=fit.device))
+    earlier = load_checkpoint(checkpoint, fit.device)
+    if earlier is not None:
+        fit.restore(earlier)
     else:
         start = copy.deepcopy(fit.state())
         fit.advance()
@@ -265,6 +285,15 @@ def save_checkpoint(fit: StyleFit, path: Path) -> None:
     partial.replace(path)
 
 
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """Read the state of a fit; None where there is none, or it is damaged."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+        return None
+    return state
+
+
 def choose_steps(count: float) -> int:
     """Round a number of steps down to a power of the square root of 2: two runs on one machine
     come to the same one, although their clocks differ.
@@ -275,10 +304,16 @@ def choose_steps(count: float) -> int:
     return round(steps)
 
 
-def lesson_key(lesson: Lesson, digests: dict[str, str]) -> str:
+def lesson_key(lesson: Lesson, digests: dict[str, str], device: ComputeDevice) -> str:
     """Name what a style is learned from and how, in 24 hexadecimal digits."""
     digest = hashlib.sha256()
-    words = {"settings": asdict(lesson.settings), "weights": digests, "format": LEARNING_FORMAT}
+    words = {
+        "settings": asdict(lesson.settings),
+        "weights": digests,
+        "format": LEARNING_FORMAT,
+        "device": device.device.type,
+        "precision": device.precision,
+    }
     digest.update(json.dumps(words, sort_keys=True, default=str).encode())
     for image in (lesson.painting, *lesson.pictures):
         digest.update(str(tuple(image.shape)).encode())
@@ -286,9 +321,15 @@ def lesson_key(lesson: Lesson, digests: dict[str, str]) -> str:
     return digest.hexdigest()[:24]
 
 
-def make_pictures(size: tuple[int, int]) -> list[Tensor]:
-    """Make pictures (3, h, w) of `size` (h, w) to learn on where there is no film."""
-    return [make_picture(size, seed) for seed in range(PRACTICE_PICTURES)]
+def make_pictures(long_side: int | None = None) -> list[Tensor]:
+    """Make pictures (3, h, w) to learn on where there is no film.
+
+    Args:
+        long_side: in pixels; None: that of `PRACTICE_SIZE`.
+    """
+    height, width = PRACTICE_SIZE
+    fitted = read.fit(width, height, long_side)
+    return [make_picture(fitted[::-1], seed) for seed in range(PRACTICE_PICTURES)]
 
 
 @dataclass(frozen=True)
@@ -327,8 +368,10 @@ def learn_painting(
     if output.suffix.lower() != STYLE_SUFFIX:
         why = "its end says what it is"
         raise OutputError(f"{output} is no name of a style", why, "-o munch.style")
-    if output.exists() and not config.overwrite:
-        raise output_exists_error(output)
+    for file in (output, onnx):
+        if file is not None and file.exists() and not config.overwrite:
+            raise output_exists_error(file)
+    check_engine_settings(config)
     room = Classroom(
         models or Models(report),
         choose_device(config.device, config.precision),
@@ -339,7 +382,7 @@ def learn_painting(
     [path] = config.style_files
     [rim] = find_style_rims(config)
     painting = rim.crop(read_painting(path)).contiguous()
-    pictures = film_pictures(config, film) if film else make_pictures(PRACTICE_SIZE)
+    pictures = film_pictures(config, film) if film else make_pictures(config.size)
     learned = learn_style(Lesson(painting, pictures, feedforward_settings(config)), room)
     card = {**learned.card, "name": path.stem, "from": film.name if film else None}
     save_style(output, replace(learned, painting=painting, card=card))
@@ -364,7 +407,7 @@ def film_pictures(config: RenderConfig, film: Path) -> list[Tensor]:
     """Decode frames spread over a film, at the size of a render of it."""
     source = probe(film)
     size = read.fit(source.width, source.height, config.size)
-    count = max(1, len(scan(source).timeline))
-    last = count - 1
-    indices = sorted({round(i * last / max(1, SAMPLES - 1)) for i in range(SAMPLES)})
-    return [frame.image for at in indices for frame in read.read(source, size, at, at + 1)]
+    scanned = scan(source)
+    indices = choose_samples(max(1, len(scanned.timeline)), size)
+    seek = scanned.seek_index
+    return [frame.image for at in indices for frame in read.read(source, size, at, at + 1, seek)]

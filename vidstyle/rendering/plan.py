@@ -9,6 +9,7 @@ from vidstyle.config.facts import STEERING
 from vidstyle.config.settings import settings_that_affect
 from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 from vidstyle.machine import disk
+from vidstyle.rendering.engines import learned_paintings
 from vidstyle.rendering.learning import LearningEngine
 from vidstyle.rendering.models import missing_weights
 from vidstyle.rendering.prepare import check_space, disk_needed, inspect, prepare
@@ -158,6 +159,7 @@ def plan_render(config: RenderConfig) -> Plan:
     stored = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
     missing = max(0, frames - stored)
     check_space(job, missing)
+    is_learning = isinstance(job.engine, LearningEngine) and bool(learned_paintings(config))
     are_linked = job.engine.needs_motion and frames > len(job.layers)
     first_work = job.engine.work(job.size, first=True)
     other_work = job.engine.work(job.size, first=False)
@@ -196,7 +198,7 @@ def plan_render(config: RenderConfig) -> Plan:
         device=str(job.device.device),
         precision=job.device.precision,
         tile=job.memory.tile,
-        learn_seconds=config.learn if isinstance(job.engine, LearningEngine) else 0.0,
+        learn_seconds=config.learn if is_learning else 0.0,
         memory_needed=job.memory.needed,
         memory_allowed=job.memory.allowed,
         disk_needed=disk_needed(job, missing),

@@ -71,26 +71,30 @@ def load_style(path: Path) -> LearnedStyle:
     """Read a style file. Raises StyleError where it is none, or damaged."""
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            about = json.loads((file.metadata() or {}).get(STYLE_KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-    except (SafetensorError, OSError) as e:
-        raise style_file_error(path, str(e)) from e
-    about = json.loads(metadata.get(STYLE_KEY, "{}"))
-    if about.get("format") != STYLE_FORMAT:
-        raise style_file_error(path, f"its format is {about.get('format')!r}")
+        if about.get("format") != STYLE_FORMAT:
+            raise ValueError(f"its format is {about.get('format')!r}")
+        return unpack_style(tensors, dict(about["card"]))
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError, cv2.error) as e:
+        raise style_file_error(path, str(e) or type(e).__name__) from e
+
+
+def unpack_style(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> LearnedStyle:
+    """Take the tensors of a style file apart. Raises ValueError and KeyError."""
     shapes = {name: x.shape for name, x in StyleNetwork().state_dict().items()}
     changes = {
         name.removeprefix("changes."): x.float()
         for name, x in tensors.items()
         if name.startswith("changes.")
     }
-    numbers = tensors.get("numbers")
-    fits = numbers is not None and numbers.shape == (STYLE_NUMBERS,)
-    fits = fits and all(shapes.get(name) == x.shape for name, x in changes.items())
-    if numbers is None or not fits:
-        raise style_file_error(path, "its numbers are those of another network")
+    numbers = tensors["numbers"]
+    if numbers.shape != (STYLE_NUMBERS,) or any(
+        shapes.get(name) != x.shape for name, x in changes.items()
+    ):
+        raise ValueError("its numbers are those of another network")
     painting = decode_painting(tensors["painting"].numpy()) if "painting" in tensors else None
-    return LearnedStyle(NetworkStyle(numbers, changes), painting, about["card"])
+    return LearnedStyle(NetworkStyle(numbers, changes), painting, card)
 
 
 def style_file_error(path: Path, why: str) -> StyleError:
@@ -114,8 +118,9 @@ def encode_painting(painting: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def decode_painting(encoded: np.ndarray[Any, Any]) -> Tensor:
-    """Decode a painting, (3, H, W) in [0, 1]."""
-    pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    assert pixels is not None
+    """Decode a painting, (3, H, W) in [0, 1]. Raises ValueError."""
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    if pixels is None:
+        raise ValueError("its painting is damaged")
     rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255

@@ -46,6 +46,11 @@ class NetworkStyle:
     numbers: Tensor
     changes: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def to(self, device: torch.device) -> NetworkStyle:
+        """Copy it to a device."""
+        changes = {name: x.to(device) for name, x in self.changes.items()}
+        return NetworkStyle(self.numbers.to(device), changes)
+
 
 def blend_styles(styles: Sequence[NetworkStyle], shares: Sequence[float]) -> NetworkStyle:
     """Blend styles by shares that add up to 1 (Dumoulin et al. 2017, section 3.3)."""

@@ -52,7 +52,7 @@ class FeedforwardStylizer:
     ) -> None:
         self.settings = settings
         self.base = base
-        self.styles = styles
+        self.styles = [style.to(device) for style in styles]
         self.samples = None if samples is None else samples.to(device)
         self.device = device
         self.dtype = dtype

@@ -153,7 +153,8 @@ class SyntheticFilm:
         speed = 0.0 if still else rng.uniform(0.2, 2.0)
         self.planes = [place(pictures[0], size, rng, draw_velocity(rng, speed))]
         if rng.random() < LAYER_SHARE:
-            layer = place(pictures[1], size, rng, draw_velocity(rng, rng.uniform(0.2, 2.0)))
+            speed = 0.0 if still else rng.uniform(0.2, 2.0)
+            layer = place(pictures[1], size, rng, draw_velocity(rng, speed))
             outline = (
                 size * rng.uniform(0.12, 0.35),
                 rng.uniform(0, 0.35),
