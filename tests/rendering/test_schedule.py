@@ -194,7 +194,7 @@ def test_every_frame_of_a_pass_is_made_from_its_last_image_and_the_neighbour_jus
     built = brief(**changes)
     job = prepare(inspect(built))
     models = Models()
-    tools = build_tools(job, models)
+    tools = build_tools(job, job.engine, models)
     assert isinstance(tools.stylizer, MultiPassStylizer)
     spy = Spy(tools.stylizer, temporal_from, passes=built.passes)
 

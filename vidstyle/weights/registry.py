@@ -79,7 +79,7 @@ REGISTRY = {
             author="vidstyle, trained on lite's objective",
             licence="MIT",
             size=1_582_538,
-            sha256="abdf4cc1e98645c8e1192183591b1da446e24a507ee769a8c0f5750b2438fc36",
+            sha256="9441ccec32f1dc3dd7e5f9f4af2bb11f5a5221380b1f4001f9d49b4f5cb16f80",
         ),
         WeightFile(
             name="vgg19",
