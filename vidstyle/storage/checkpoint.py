@@ -127,6 +127,8 @@ class Checkpoint:
         traced = {**(old.get("traced") or {}), **(old.get("trace") or {})}
         if restart or is_changed:
             old = {}
+            for path in self.folder.glob("learned.*"):
+                path.unlink()
         now = {
             "fingerprint": self.fingerprint,
             "parts": self.parts,

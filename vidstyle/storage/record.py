@@ -16,7 +16,7 @@ PAINT_FOLDERS = ("frames", "paint")
 LAYER_FOLDERS = (*PAINT_FOLDERS, "source", "hold")
 """The same of all folders that a layer may have."""
 
-RENDER_FILES = frozenset({*LAYER_FOLDERS, "trace", "pairs", "log"})
+RENDER_FILES = frozenset({*LAYER_FOLDERS, "trace", "pairs", "log", "learned"})
 """The names, before their first dot, of all that a render leaves in its state directory except the
 record and the locks. A grid keeps its images in a folder of that name too.
 """
