@@ -93,7 +93,7 @@ def export_onnx(folded: FoldedNetwork) -> bytes:
     x = graph.add("Sigmoid", graph.cut(x, 0, FRAME_CHANNELS, (1,)))
     last = graph.cut(x, MARGIN, -MARGIN, (2, 3))
     nodes = [*graph.nodes, helper.make_node("Identity", [last], ["image"])]
-    shape = [1, FRAME_CHANNELS, "height", "width"]
+    shape: list[str | int | None] = [1, FRAME_CHANNELS, "height", "width"]
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("frame", "image")
     ]
