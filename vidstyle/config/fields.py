@@ -427,7 +427,7 @@ class RenderFields(BaseModel):
         "optimise",
         "Way of stylising frames: optimise, the best picture; fast, a network that learns the "
         "painting first; balanced, the network and then a few iterations.",
-        SettingFacts("frames", PICTURE, neutral="optimise", audience="everyday"),
+        SettingFacts("frames", PICTURE, neutral="optimise"),
     )
     learn: float = setting_field(
         60.0,
@@ -437,7 +437,6 @@ class RenderFields(BaseModel):
             "frames",
             PICTURE,
             metavar="SECONDS",
-            audience="everyday",
             needs=(THERE_IS_A_NETWORK,),
             neutral=60.0,
             preview="quarter",
