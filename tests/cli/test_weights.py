@@ -20,6 +20,7 @@ def test_weights_lists_every_file_and_tells_where_one_lies(command: Command) -> 
     assert re.findall(r"^([\w-]+): ", listed.out, re.M) == [
         "lite",
         "figures",
+        "painter",
         "vgg19",
         "raft-small",
         "raft-large",
@@ -33,7 +34,7 @@ def test_weights_lists_every_file_and_tells_where_one_lies(command: Command) -> 
 def test_a_name_without_weights_is_refused(command: Command) -> None:
     got = command("weights", "vgg16")
     assert (got.code, got.out) == (2, "")
-    assert "there are lite, figures, vgg19, raft-small, raft-large" in got.err
+    assert "there are lite, figures, painter, vgg19, raft-small, raft-large" in got.err
 
 
 def test_a_download_is_shown_like_other_progress(

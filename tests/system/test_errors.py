@@ -101,7 +101,7 @@ REFUSALS = {
         2,
         "taken.preview.png would be replaced",
     ),
-    "unknown weights": ("weights none", 2, "there are lite, figures, vgg19"),
+    "unknown weights": ("weights none", 2, "there are lite, figures, painter, vgg19"),
 }
 
 
