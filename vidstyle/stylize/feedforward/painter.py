@@ -26,6 +26,9 @@ from vidstyle.stylize.feedforward.network import (
 SAMPLED_PIXELS = 2**20
 """Pixels of a frame whose statistics are measured."""
 
+NEW_SHARE = 0.15
+"""The share of a frame that has no past while its statistics are measured."""
+
 BAND_PIXELS = 2**20
 """Pixels of a frame that are painted at once."""
 
@@ -85,7 +88,7 @@ def collect_statistics(
     network: StyleNetwork, numbers: Tensor, frames: Sequence[Tensor]
 ) -> tuple[Statistics, Statistics]:
     """Measure what the normalisations see of frames, each (3, h, w): without a previous image, and
-    with the one that they would have if nothing moved.
+    with the one that they would have if nothing moved and a part of them were new.
     """
     style = numbers[None].to(frames[0].device)
     seen: tuple[list[Statistics], list[Statistics]] = ([], [])
@@ -94,10 +97,19 @@ def collect_statistics(
         mask = torch.zeros_like(image[:, :1])
         first, linked = Statistics(), Statistics()
         painted = network(image, torch.full_like(image, 0.5), mask, style, first)
-        network(image, painted, torch.ones_like(mask), style, linked)
+        network(image, painted, partial_mask(mask), style, linked)
         seen[0].append(first)
         seen[1].append(linked)
     return pool_statistics(seen[0]), pool_statistics(seen[1])
+
+
+def partial_mask(like: Tensor) -> Tensor:
+    """Return a mask (1, 1, h, w) of a frame of which a part is new, as of most frames: where all is
+    trusted the mask has no variance, and a pixel without a past would be far off.
+    """
+    mask = torch.ones_like(like)
+    mask[..., : round(NEW_SHARE * like.shape[3])] = 0
+    return mask
 
 
 def pool_statistics(each: Sequence[Statistics]) -> Statistics:
