@@ -96,7 +96,7 @@ def learn_command(
     named = {"input": film or painting, "style": [painting], "engine": "fast"}
     built = configs.build(*layer_settings(preset, config, given), named)
     keep_memory()
-    from vidstyle.rendering.learning import learn_painting
+    from vidstyle.rendering.learned_files import learn_painting
 
     with report_to(progress, context.obj.watch, quiet=quiet) as report:
         learned = learn_painting(built, film, output, report, context.obj.stop_requested, onnx=onnx)

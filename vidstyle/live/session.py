@@ -10,7 +10,8 @@ from vidstyle.features.extractor import PRECISION_DTYPES
 from vidstyle.live.player import LivePainter
 from vidstyle.machine.device import choose_device
 from vidstyle.rendering.engines import feedforward_settings
-from vidstyle.rendering.learning import PRACTICE_SIZE, Classroom, Lesson, learn_style
+from vidstyle.rendering.learned_files import PRACTICE_SIZE
+from vidstyle.rendering.learning import Classroom, Lesson, learn_style
 from vidstyle.rendering.models import Models
 from vidstyle.rendering.sources import read_painting
 from vidstyle.rendering.style_files import is_style_file, load_style
