@@ -10,6 +10,7 @@ that what is flat stays flat.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -121,17 +122,64 @@ class Normaliser:
     def __call__(self, x: Tensor) -> Tensor:
         """Normalise x (b, c, h, w), then scale and shift it."""
         known = self.statistics
-        if known is not None and known.fixed:
-            mean, variance = known.values[self.at]
-        else:
-            variance, mean = torch.var_mean(x.float(), (2, 3), unbiased=False)
-            if known is not None:
-                known.values.append(pool_moments(mean, variance))
-        factor, shift = affine(self.styles[self.at], mean, variance)
+        style = self.styles[self.at]
         self.at += 1
-        return torch.addcmul(
-            shift.to(x.dtype)[:, :, None, None], x, factor.to(x.dtype)[:, :, None, None]
-        )
+        if known is None:
+            gain, offset = style.float().chunk(2, 1)
+            normalised: Tensor = InstanceNorm.apply(x, gain, offset)
+            return normalised
+        if known.fixed:
+            mean, variance = known.values[self.at - 1]
+        else:
+            mean, variance = measure_moments(x)
+            known.values.append(pool_moments(mean, variance))
+        factor, shift = affine(style, mean, variance)
+        return scale_channels(x, factor, shift)
+
+
+class InstanceNorm(torch.autograd.Function):
+    """(x - mean) / deviation * gain + offset over each map, for x (b, c, h, w), gain and offset (b,
+    c): with the gradient, from x itself, in half as many passes over the maps as torch takes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
+        mean, variance = measure_moments(x)
+        scale = torch.rsqrt(variance + LEAST_VARIANCE)
+        ctx.save_for_backward(x, mean, scale, gain)
+        factor = gain * scale
+        return scale_channels(x, factor, offset - mean * factor)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, mean, scale, gain = ctx.saved_tensors
+        positions = x.shape[2] * x.shape[3]
+        to_offset = grad.sum((2, 3), dtype=torch.float32)
+        to_gain = ((grad * x).sum((2, 3), dtype=torch.float32) - mean * to_offset) * scale
+        # gain scale (grad - mean of grad - normalised x times mean of (grad normalised x))
+        factor = gain * scale
+        slope = -factor * scale * to_gain / positions
+        constant = -factor * to_offset / positions - slope * mean
+        to_x = torch.addcmul(scale_channels(x, slope, constant), grad, spread(factor, x))
+        return to_x, to_gain, to_offset
+
+
+def measure_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure the means and the variances of the maps x (b, c, h, w), each (b, c), in fp32."""
+    positions = x.shape[2] * x.shape[3]
+    mean = x.sum((2, 3), dtype=torch.float32) / positions
+    norm = torch.linalg.vector_norm(x, dim=(2, 3), dtype=torch.float32)
+    return mean, (norm.square() / positions - mean.square()).clamp_min(0)
+
+
+def scale_channels(x: Tensor, factor: Tensor, shift: Tensor) -> Tensor:
+    """Scale and shift the maps x (b, c, h, w) by factor and shift, each (b, c) or (c,)."""
+    return torch.addcmul(spread(shift, x), x, spread(factor, x))
+
+
+def spread(values: Tensor, x: Tensor) -> Tensor:
+    """Shape values (b, c) to go with the maps x (b, c, h, w)."""
+    return values.to(x.dtype)[..., :, None, None]
 
 
 def affine(style: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
