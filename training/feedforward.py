@@ -1,13 +1,14 @@
 """Train the body of the fast engine, and the reader that finds gains and offsets for any painting.
 
     python -m training.feedforward --photos FOLDER ... --paintings FOLDER --work FOLDER --out
-    NEW.safetensors [--rounds N]
+    NEW.safetensors [--rounds N] [--processes N]
 
 Run from the top of the checkout; see training/README.md. Training goes in rounds of `ROUND` steps.
 Films made from the photographs are painted frame by frame, each in the style of a random part of a
 random painting; the loss is the optimiser's own objective on lite, temporal term included. After
 a round everything needed to go on lies in `--work`: the same command continues, and ends with the
-same weights as if it had never stopped.
+same weights as if it had never stopped. Processes paint different films and average their
+gradients: on a CPU a step's operations are too small to be divided among cores.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ import random
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.multiprocessing.spawn import start_processes
 
 from training.data import SUFFIXES, texture
 from training.facets import faceted
@@ -32,6 +37,7 @@ from training.mosaics import tiled
 from vidstyle.errors import StyleError
 from vidstyle.features.extractor import STYLE_LAYERS, build_network
 from vidstyle.features.figures import FigureFinder
+from vidstyle.machine.allocator import keep_memory
 from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
 from vidstyle.stylize.detail import combine, observe
 from vidstyle.stylize.feedforward.conditioning import StyleReader
@@ -62,6 +68,8 @@ CODE_STYLES = 200
 LAST_SHARE = 0.22
 """The share of films that end with a frame."""
 LARGEST_LOSS = 3.0
+MEETING_TIMEOUT = timedelta(hours=2)
+"""How long a process waits for another."""
 RATE = 1.5e-3
 READER_RATE = 0.5
 WARM_UP = 100
@@ -179,10 +187,15 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 class Run:
-    """All that changes while training, and its checkpoint."""
+    """All that changes while training, and its checkpoint.
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    Args:
+        process: the number of this process, from 0 on; they differ in what they draw alone.
+    """
+
+    def __init__(self, args: argparse.Namespace, process: int = 0) -> None:
         self.args = args
+        self.process = process
         self.device = resolve_device(args.device)
         self.precision = resolve_precision("auto", self.device)
         lite, digest = load_weights("lite", None)
@@ -192,7 +205,12 @@ class Run:
         )
         args.work.mkdir(parents=True, exist_ok=True)
         finder = FigureFinder(lite, head, head_digest, self.device)
+        if process:
+            # The first one makes what they all read.
+            dist.barrier()
         self.pictures = Pictures(args, finder, args.work / "photos.pt")
+        if args.processes > 1 and not process:
+            dist.barrier()
         torch.manual_seed(args.seed)
         self.network = StyleNetwork().to(self.device, memory_format=torch.channels_last)
         self.reader = StyleReader().to(self.device)
@@ -284,7 +302,8 @@ class Run:
     def train_round(self) -> None:
         """Train for one round, and write the checkpoint."""
         begun = time.perf_counter()
-        rng = random.Random(self.args.seed * 1_000_003 + self.round)
+        number = self.round * self.args.processes + self.process
+        rng = random.Random(self.args.seed * 1_000_003 + number)
         styles = [self.draw_style(rng) for _ in range(STYLE_POOL)]
         chains = [self.new_chain(rng, styles) for _ in range(self.args.batch)]
         sums: dict[str, list[float]] = defaultdict(list)
@@ -303,6 +322,8 @@ class Run:
                 for chain in chains
             ]
         self.round += 1
+        if self.process:
+            return
         self.save()
         shown = " ".join(f"{name} {sum(v) / len(v):.4f}" for name, v in sums.items())
         seconds = time.perf_counter() - begun
@@ -332,6 +353,8 @@ class Run:
         loss, shown = self.objective(images, samples)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.args.processes > 1:
+            average_gradients((self.network, self.reader))
         for module in (self.network, self.reader):
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         self.optimizer.step()
@@ -347,8 +370,36 @@ class Run:
         return values
 
 
+def average_gradients(modules: Iterable[nn.Module]) -> None:
+    """Average the gradients of all processes."""
+    own = [p.grad for module in modules for p in module.parameters() if p.grad is not None]
+    flat = torch.cat([grad.flatten() for grad in own])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for grad, mean in zip(own, flat.split([grad.numel() for grad in own]), strict=True):
+        grad.copy_(mean.view_as(grad))
+
+
+def train(process: int, args: argparse.Namespace) -> None:
+    """Train in one of the processes, round after round."""
+    keep_memory()
+    if args.processes > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // args.processes))
+        dist.init_process_group(
+            "gloo",
+            init_method=(args.work / "meeting").absolute().as_uri(),
+            rank=process,
+            world_size=args.processes,
+            timeout=MEETING_TIMEOUT,
+        )
+    run = Run(args, process)
+    with deterministic(run.device):
+        while run.round < args.rounds:
+            run.train_round()
+
+
 def main() -> int:
-    """Train, round after round."""
+    """Train, in one process or several."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -358,16 +409,20 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--init", type=Path, help="begin with these weights")
     parser.add_argument("--rounds", type=int, default=80)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=4, help="films of a process")
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--last-size", type=int, default=224)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
-    run = Run(args)
-    with deterministic(run.device):
-        while run.round < args.rounds:
-            run.train_round()
+    if args.processes == 1:
+        train(0, args)
+        return 0
+    args.work.mkdir(parents=True, exist_ok=True)
+    (args.work / "meeting").unlink(missing_ok=True)
+    # Forked, for torch has no threads yet.
+    start_processes(train, (args,), args.processes, start_method="fork")
     return 0
 
 

@@ -76,3 +76,11 @@ def test_it_begins_with_earlier_weights_where_they_are_given(
     later = train("later", 1, "--init", tmp_path / "earlier.safetensors")
     for name, x in earlier.items():
         assert torch.allclose(x.float(), later[name].float(), atol=1e-3), name
+
+
+def test_processes_differ_in_what_they_paint_and_agree_on_the_weights(train: Train) -> None:
+    two = train("two", 2, "--processes", 2)
+    again = train("again", 2, "--processes", 2)
+    alone = train("alone", 2)
+    assert all(torch.equal(x, again[name]) for name, x in two.items())
+    assert not all(torch.equal(x, alone[name]) for name, x in two.items())
