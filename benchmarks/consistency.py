@@ -140,7 +140,13 @@ class CachedFlow:
 
 
 def render_variant(
-    clip: Path, style: Path, frames: int, size: int, changes: Mapping[str, Any], folder: Path
+    clip: Path,
+    style: Path,
+    frames: int,
+    size: int,
+    changes: Mapping[str, Any],
+    folder: Path,
+    preset: str = "standard",
 ) -> Path:
     """Render a variant where it is not there yet, and return its state directory with the frames.
     The iterations of each frame are written to a file next to it.
@@ -154,13 +160,13 @@ def render_variant(
         "duration": float(end),
         "overwrite": True,
     }
-    name = "-".join(
-        [clip.stem, style.stem, f"{size}px", str(frames), *(f"{k}={v}" for k, v in changes.items())]
-    )
+    words = [clip.stem, style.stem, f"{size}px", str(frames)]
+    words += [] if preset == "standard" else [preset]
+    name = "-".join([*words, *(f"{k}={v}" for k, v in changes.items())])
     output = folder / f"{name.replace('/', '_')}.mkv"
     folder.mkdir(parents=True, exist_ok=True)
     config = build(
-        preset_values("standard"), {**wishes, "output": output, "keep_frames": True, **changes}
+        preset_values(preset), {**wishes, "output": output, "keep_frames": True, **changes}
     )
     done: list[int] = []
 

@@ -57,15 +57,17 @@ LONGEST_SIDE = 512
 """Pixels of a photograph."""
 LAID_PICTURES = 80
 """Paintings laid in tiles or facets; each takes a second."""
-STYLE_AREA = 300**2
-"""Pixels of a style image at scale 1."""
-STYLE_SCALES = (0.7, 1.5)
+STYLE_AREA = 400**2
+"""Pixels of a whole style image at scale 1: those of a frame of 480x320."""
+STYLE_SCALES = (0.4, 2.5)
+STYLE_PIXELS = 300**2
+"""Of the part of it that is looked at."""
 STYLE_POOL = 48
 """Styles in use at once; one is replaced every `STYLE_INTERVAL` steps."""
 STYLE_INTERVAL = 2
 CODE_STYLES = 200
 """Styles whose codes tell the mean and the deviation of all."""
-LAST_SHARE = 0.22
+LAST_SHARE = 0.3
 """The share of films that end with a frame."""
 LARGEST_LOSS = 3.0
 MEETING_TIMEOUT = timedelta(hours=2)
@@ -172,8 +174,10 @@ def vary(image: Tensor, rng: random.Random) -> Tensor:
 
 
 def cut(image: Tensor, area: float, rng: random.Random) -> Tensor:
-    """Cut a random part of about half to all of a picture, at a size of `area` pixels for all."""
-    share = rng.uniform(0.6, 1.0)
+    """Cut a random part of a picture, at a size of `area` pixels for all: about half to all of it,
+    or `STYLE_PIXELS`.
+    """
+    share = min(rng.uniform(0.6, 1.0), (STYLE_PIXELS / area) ** 0.5)
     height, width = (round(n * share) for n in image.shape[1:])
     top, left = rng.randint(0, image.shape[1] - height), rng.randint(0, image.shape[2] - width)
     part = image[:, top : top + height, left : left + width]

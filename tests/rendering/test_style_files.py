@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from vidstyle.errors import StyleError
-from vidstyle.rendering.style_files import LearnedStyle, is_style_file, load_style, save_style
+from vidstyle.rendering import style_files
+from vidstyle.rendering.style_files import (
+    LearnedStyle,
+    is_style_file,
+    load_painting,
+    load_style,
+    read_card,
+    save_style,
+)
 from vidstyle.stylize.feedforward.network import STYLE_NUMBERS, StyleNetwork
 from vidstyle.stylize.feedforward.painter import NetworkStyle
 
@@ -51,9 +60,10 @@ def test_what_is_no_style_is_refused_in_words(tmp_path: Path) -> None:
     text.write_text("no tensors here")
     save_file({"numbers": torch.zeros(STYLE_NUMBERS)}, other)
     save_style(short, LearnedStyle(NetworkStyle(torch.zeros(STYLE_NUMBERS))))
-    save_file({"numbers": torch.zeros(7)}, short, {"vidstyle": '{"format": "style 1", "card": {}}'})
+    with safe_open(short, "pt") as file:
+        about = file.metadata()
+    save_file({"numbers": torch.zeros(7)}, short, about)
     damaged = []
-    about = {"vidstyle": '{"format": "style 1", "card": {}}'}
     numbers = torch.zeros(STYLE_NUMBERS)
     for i, (tensors, metadata) in enumerate(
         (
@@ -73,6 +83,21 @@ def test_what_is_no_style_is_refused_in_words(tmp_path: Path) -> None:
         assert str(path) in caught.value.what
         assert caught.value.why
         assert "vidstyle learn" in caught.value.hint
+
+
+def test_a_style_of_another_network_is_refused_but_its_painting_can_be_learned_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sea.style"
+    monkeypatch.setattr(style_files, "base_digest", lambda: "0" * 16)
+    save_style(path, LearnedStyle(make_style(), torch.rand(3, 20, 30), {"name": "sea"}))
+    assert load_style(path).card == {"name": "sea"}
+    monkeypatch.undo()
+    with pytest.raises(StyleError) as caught:
+        load_style(path)
+    assert "another version" in caught.value.why
+    assert load_painting(path).shape == (3, 20, 30)
+    assert read_card(path) == {"name": "sea"}
 
 
 def test_a_style_file_is_told_by_its_name() -> None:

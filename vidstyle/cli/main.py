@@ -23,6 +23,7 @@ from vidstyle.cli.learn import LearnCommand, learn_command
 from vidstyle.cli.live import live_command
 from vidstyle.cli.render import EPILOG, RenderCommand, render_command
 from vidstyle.cli.signals import Signals
+from vidstyle.cli.styles import styles_command
 from vidstyle.cli.weights import weights_command
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
 from vidstyle.machine.allocator import share_cores
@@ -70,6 +71,7 @@ app.command("evaluate", cls=EvaluateCommand)(evaluate_command)
 app.command("grid", cls=GridCommand)(grid_command)
 app.command("learn", cls=LearnCommand)(learn_command)
 app.command("live")(live_command)
+app.command("styles")(styles_command)
 app.command("weights")(weights_command)
 
 

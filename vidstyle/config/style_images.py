@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.config.key_times import NUMBER, find_interval
+from vidstyle.config.shipped_styles import find_shipped_style
 
 ORIGINAL = Path("original")
 """The path that stands for the source itself, where there is no file of this name."""
@@ -82,12 +83,14 @@ def parse_style_image(text: str) -> StyleImage:
 
 
 def prefer_file(style: StyleImage) -> StyleImage:
-    """Return a style image that does not stand for the source where a file is called `original`:
-    its path is absolute then, so that what it stands for depends on no folder from now on.
+    """Return a style image with the path of a file: where one is called `original`, the image does
+    not stand for the source, and its path is absolute then, so that what it stands for depends on
+    no folder from now on. Where there is none, the path may be the name of a style that comes with
+    the package.
     """
-    if style.is_original and path_exists(str(style.path)):
-        return replace(style, path=style.path.absolute())
-    return style
+    if path_exists(str(style.path)):
+        return replace(style, path=style.path.absolute()) if style.is_original else style
+    return replace(style, path=find_shipped_style(style.path))
 
 
 def path_exists(path: str) -> bool:

@@ -19,7 +19,7 @@ from vidstyle.events import Note
 from vidstyle.frames import Frame, FrameStyle
 from vidstyle.motion.separation import separate_dissolve
 from vidstyle.rendering.layers import LEAST_GAIN
-from vidstyle.rendering.style_files import is_style_file, load_style, style_file_error
+from vidstyle.rendering.style_files import is_style_file, load_painting
 from vidstyle.stylize import oklab
 from vidstyle.stylize.composition import undo_fade
 from vidstyle.stylize.resample import resize
@@ -91,12 +91,7 @@ def read_painting(path: Path) -> Tensor:
 
     Raises StyleError when it cannot be read.
     """
-    if not is_style_file(path):
-        return read.read_image(path, StyleError)
-    painting = load_style(path).painting
-    if painting is None:
-        raise style_file_error(path, "its painting is not in it")
-    return painting
+    return load_painting(path) if is_style_file(path) else read.read_image(path, StyleError)
 
 
 def find_style_rims(config: RenderConfig) -> tuple[Rim, ...]:

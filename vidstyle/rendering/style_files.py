@@ -4,13 +4,14 @@ engine takes one wherever a painting goes.
 ::
 
     munch.style    safetensors: numbers, changes.NAME, painting (a JPEG)
-                   metadata: the format, and the style's card, as JSON
+                   metadata: the format, the network that it changes, and the style's card, as JSON
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from torch import Tensor
 
 from vidstyle.errors import StyleError
 from vidstyle.storage.atomic import write_atomically
+from vidstyle.stylize.feedforward.engine import PAINTER
 from vidstyle.stylize.feedforward.network import STYLE_NUMBERS, StyleNetwork
 from vidstyle.stylize.feedforward.painter import NetworkStyle
+from vidstyle.weights.registry import REGISTRY
 
 STYLE_SUFFIX = ".style"
 STYLE_KEY = "vidstyle"
@@ -34,6 +37,8 @@ PAINTING_SIDE = 1024
 """Pixels of the longer side of the painting in the file, at most."""
 
 PAINTING_QUALITY = 85
+
+DIGEST_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -63,21 +68,54 @@ def save_style(path: Path, learned: LearnedStyle) -> None:
     if learned.painting is not None:
         tensors["painting"] = torch.from_numpy(encode_painting(learned.painting))
     # One key: safetensors writes several in any order.
-    metadata = {STYLE_KEY: json.dumps({"format": STYLE_FORMAT, "card": dict(learned.card)})}
+    about = {"format": STYLE_FORMAT, "base": base_digest(), "card": dict(learned.card)}
+    metadata = {STYLE_KEY: json.dumps(about)}
     write_atomically(path, save(tensors, metadata))
 
 
 def load_style(path: Path) -> LearnedStyle:
-    """Read a style file. Raises StyleError where it is none, or damaged."""
+    """Read a style file. Raises StyleError where it is none, is damaged, or changes a network that
+    this version has no more.
+    """
+    with opened(path) as (file, about):
+        if about.get("base") != base_digest():
+            raise ValueError("it was learned with the network of another version of vidstyle")
+        tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+        return unpack_style(tensors, dict(about["card"]))
+
+
+def load_painting(path: Path) -> Tensor:
+    """Read the painting (3, H, W) of a style file, whatever version learned it. Raises StyleError
+    where there is none.
+    """
+    with opened(path) as (file, _):
+        if "painting" not in list(file.keys()):
+            raise ValueError("its painting is not in it")
+        return decode_painting(file.get_tensor("painting").numpy())
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Read the card of a style file. Raises StyleError where it is none, or damaged."""
+    with opened(path) as (_, about):
+        return dict(about["card"])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a style file, and read its metadata; what goes wrong with it becomes a StyleError."""
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get(STYLE_KEY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-        if about.get("format") != STYLE_FORMAT:
-            raise ValueError(f"its format is {about.get('format')!r}")
-        return unpack_style(tensors, dict(about["card"]))
+            if about.get("format") != STYLE_FORMAT:
+                raise ValueError(f"its format is {about.get('format')!r}")
+            yield file, about
     except (SafetensorError, OSError, ValueError, KeyError, AttributeError, cv2.error) as e:
         raise style_file_error(path, str(e) or type(e).__name__) from e
+
+
+def base_digest() -> str:
+    """Name the network that learned styles are changes of."""
+    return REGISTRY[PAINTER].sha256[:DIGEST_DIGITS]
 
 
 def unpack_style(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> LearnedStyle:
