@@ -57,6 +57,10 @@ def test_the_maps_have_the_size_that_the_aspect_gives(
     assert 0 <= float(maps.min()) <= float(maps.max()) <= 1
 
 
+def test_a_tiny_picture_is_enlarged_no_more_than_there_is_in_it() -> None:
+    assert seen_size(64, 96) == (192, 288)
+
+
 def test_the_same_picture_gives_the_same_maps_and_is_left_as_it_is(finder: FigureFinder) -> None:
     image = torch.rand(3, 288, 512, generator=torch.Generator().manual_seed(0))
     before = image.clone()

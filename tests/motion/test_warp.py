@@ -5,26 +5,26 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from vidstyle.motion.warp import warp, warp_sharp
+from vidstyle.motion.warp import warp, warp_quick, warp_sharp
 
 Warp = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 SIZES = [(16, 16), (33, 47), (1080, 1920)]
-both = pytest.mark.parametrize("warp", [warp, warp_sharp])
+each = pytest.mark.parametrize("warp", [warp, warp_sharp, warp_quick])
 
 
 def constant_flow(dx: float, dy: float, h: int, w: int) -> torch.Tensor:
     return torch.tensor([dx, dy], dtype=torch.float32).view(2, 1, 1).expand(2, h, w).clone()
 
 
-@both
+@each
 @pytest.mark.parametrize(("h", "w"), SIZES)
 def test_zero_flow_returns_the_image_bit_for_bit(warp: Warp, h: int, w: int) -> None:
     image = torch.rand(3, h, w, generator=torch.Generator().manual_seed(0))
     assert torch.equal(warp(image, torch.zeros(2, h, w)), image)
 
 
-@both
+@each
 @pytest.mark.parametrize(("h", "w"), SIZES)
 @pytest.mark.parametrize(("dx", "dy"), [(1, 0), (0, 1), (-3, 2), (7, -5)])
 def test_an_integer_translation_is_exact(warp: Warp, h: int, w: int, dx: int, dy: int) -> None:
@@ -57,7 +57,7 @@ def test_a_linear_ramp_is_reproduced_at_any_subpixel_position() -> None:
     assert torch.allclose(warp(ramp, flow), torch.stack([tx, ty, 2 * tx - 3 * ty]), atol=1e-10)
 
 
-@both
+@each
 def test_a_flow_of_another_size_is_refused(warp: Warp) -> None:
     with pytest.raises(ValueError, match="cannot warp"):
         warp(torch.zeros(3, 8, 8), torch.zeros(2, 8, 9))

@@ -19,6 +19,9 @@ LONG_SIDE = 512
 """Pixels of the longer side of the picture that the finder looks at, whatever that of the frame:
 so its cost is bounded, and a figure is as large to it in a small render as in a large one."""
 
+MOST_ENLARGED = 3.0
+"""How much a tiny frame is enlarged for it, at most: there is little to find in one."""
+
 SIDE_STEP = 16
 """Sides of that picture are multiples of it, so that the maps of all stages lie over each other."""
 
@@ -102,8 +105,8 @@ class FigureFinder:
 
         Returns:
             (2, h', w') in [0, 1] on the finder's device: how sure it is of a figure, and of a face,
-            at each position. h' and w' depend on the aspect alone: the longer one is
-            `LONG_SIDE` / `MAP_STRIDE`.
+            at each position. The longer of h' and w' is `LONG_SIDE` / `MAP_STRIDE`, less only for
+            a picture that would be enlarged by more than `MOST_ENLARGED`.
         """
         seen = look(image.to(self.device))
         maps = read_trunk(self.lite, seen[None])
@@ -128,7 +131,7 @@ def seen_size(height: int, width: int) -> tuple[int, int]:
     """Return the size (h, w) of the picture that the finder looks at, its sides the multiples of
     `SIDE_STEP` that keep the aspect best.
     """
-    scale = LONG_SIDE / max(height, width)
+    scale = min(LONG_SIDE / max(height, width), MOST_ENLARGED)
     rows, columns = (max(2, round(n * scale / SIDE_STEP)) * SIDE_STEP for n in (height, width))
     return rows, columns
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import Frame, Motion, quantise
+from vidstyle.motion.warp import warp_quick
 from vidstyle.stylize import oklab
 from vidstyle.stylize.engine import FrameCost, Observer, State, Step
 from vidstyle.stylize.feedforward.network import StyleNetwork
@@ -20,7 +21,7 @@ from vidstyle.stylize.feedforward.painter import (
     collect_statistics,
 )
 from vidstyle.stylize.feedforward.settings import FeedforwardSettings
-from vidstyle.stylize.temporal import LinkedImage, keep_static_pixels, start_image
+from vidstyle.stylize.temporal import keep_static_pixels
 
 TRANSITION_TRUST = 0.3
 """How far the previous frame is trusted while the mixture of styles changes: in full, the picture
@@ -79,17 +80,17 @@ class FeedforwardStylizer:
             image = first(source[None], None, None)[0]
             return self._finish(self._in_colour(image, frame.image), state, 1)
         motion = motion.to(self.device)
-        links = [
-            LinkedImage(state.images[j].to(self.device), link)
-            for j, link in {1: motion, **motion.farther}.items()
-        ]
-        start, targets = start_image(frame.image, links)
-        mask = torch.stack([mask for _, mask in targets]).sum(0).clamp(0, 1)  # (1, H, W)
+        previous, mask = merge_links(
+            [
+                (warp_quick(state.images[j].to(self.device), link.flow_t_to_prev), link.mask)
+                for j, link in {1: motion, **motion.farther}.items()
+            ]
+        )
         mask = mask * frame.temporal_strength
         mask = mask * (1 - (1 - TRANSITION_TRUST) * frame.style.transition)
-        image = linked(source[None], self._matched(start)[None], mask[None])[0]
+        image = linked(source[None], self._matched(previous)[None], mask[None])[0]
         image = self._in_colour(image, frame.image)
-        image = keep_static_pixels(image, targets[0].image, motion)
+        image = keep_static_pixels(image, previous, motion)
         return self._finish(image, state, 1)
 
     def cost(self, frame: Frame, linked_iterations: float | None = None) -> FrameCost:
@@ -144,3 +145,14 @@ class FeedforwardStylizer:
         image = quantise(image)
         reach = int(self.settings.is_linked)
         return Step(image, state.followed_by(image, reach), iterations)
+
+
+def merge_links(links: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Merge earlier stylised frames along their flows, each (3, H, W) with its mask (1, H, W),
+    closest first: each pixel is that of the first one that can be trusted there.
+    """
+    image, mask = links[0]
+    for farther, its_mask in links[1:]:
+        image = torch.where((mask <= 0) & (its_mask > 0), farther, image)
+        mask = mask + its_mask
+    return image, mask.clamp(0, 1)
