@@ -73,6 +73,7 @@ class NegativeEngine:
     networks: tuple[str, ...] = ()
     needs_motion: bool = False
     needs_detail: bool = False
+    motion_side: int | None = None
     multi_pass: bool = False
     tileable: bool = False
 

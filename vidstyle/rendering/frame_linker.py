@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vidstyle.motion.coarse import enlarge_motion, shrink_frame
 from vidstyle.motion.correspondence import link_earlier_frames
 from vidstyle.motion.hold import HoldTracker, record_source
 from vidstyle.motion.static import StaticTracker
@@ -45,11 +46,15 @@ class FrameLinker:
         self.distances = config.distances
         self.reach = config.distances[-1]
         self.needs_motion = job.engine.needs_motion
+        self.longest = job.engine.motion_side
         self.track_static = config.rest == "hold" and self.needs_motion
         self.static = StaticTracker(config.frames_until_static)
         self.hold = HoldTracker(self.reach)
         self.detail = None if search is None else DetailTracker(search)
-        self.earlier: deque[Tensor] = deque(maxlen=self.reach)  # source frames, the last one first
+        self.before: Tensor | None = None
+        """The last source frame, (3, H, W)."""
+        self.earlier: deque[Tensor] = deque(maxlen=self.reach)
+        """The last source frames, at the size at which motion is seen, the last one first."""
         self.known: set[int] = set()
         """Frames whose records are on the disk, so that their links are not needed."""
 
@@ -68,13 +73,15 @@ class FrameLinker:
 
     def start(self, index: int, image: Tensor) -> None:
         """Take the first frame."""
+        self.before = image
+        seen = shrink_frame(image, self.longest)
         if self.track_static:
-            self.static.track(image)
-        self.earlier.appendleft(image)
+            self.static.track(seen)
+        self.earlier.appendleft(seen)
         if self.detail is not None:
             self.detail.start(image)
         if self.needs_motion:
-            self.hold.start(record_source(image))
+            self.hold.start(record_source(seen))
             self.keep(index, 0)
 
     def link(
@@ -86,10 +93,11 @@ class FrameLinker:
         Args:
             step: how many frames it is from the first one.
         """
-        before = self.earlier[0] if self.earlier else None
-        is_repeat = repeats(self.job, index, image, before, direction)
+        is_repeat = repeats(self.job, index, image, self.before, direction)
+        self.before = image
+        seen = shrink_frame(image, self.longest)
         motion = None
-        regions = self.static.track(image) if self.track_static and not is_repeat else None
+        regions = self.static.track(seen) if self.track_static and not is_repeat else None
         if index in self.known:
             if not self.records.missing_frames([index]):
                 self.resume(self.records.load(index).to(image))
@@ -101,14 +109,15 @@ class FrameLinker:
         elif self.needs_motion:
             config = self.job.config
             motion = link_earlier_frames(
-                image, self.earlier, self.flow, self.distances, config.mask, regions, self.hold
+                seen, self.earlier, self.flow, self.distances, config.mask, regions, self.hold
             )
+            motion = enlarge_motion(motion, (int(image.shape[1]), int(image.shape[2])))
             if self.detail is not None:
                 self.detail.advance(image, motion, step)
             self.keep(index, direction)
         elif self.detail is not None:
             self.detail.start(image)
-        self.earlier.appendleft(image)
+        self.earlier.appendleft(seen)
         return motion, is_repeat
 
     @property

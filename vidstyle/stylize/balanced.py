@@ -43,6 +43,11 @@ class BalancedEngine:
         return self.optimiser.needs_detail
 
     @property
+    def motion_side(self) -> int | None:
+        """Motion is seen at full size, as by the optimiser."""
+        return None
+
+    @property
     def multi_pass(self) -> bool:
         """A frame is made once."""
         return False

@@ -190,6 +190,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def motion_side(self) -> int | None:
+        """Pixels of the longer side, at most, at which motion is seen; None: at full size."""
+        ...
+
+    @property
     def multi_pass(self) -> bool:
         """True where its stylizer is a `MultiPassStylizer`."""
         ...

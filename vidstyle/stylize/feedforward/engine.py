@@ -31,6 +31,9 @@ PAINTER = "painter"
 FRAME_BYTES = 420
 """For each pixel of a frame: the maps of the network, the frame and the images around it."""
 
+MOTION_SIDE = 480
+"""Pixels of the longer side, at most, at which motion is seen."""
+
 LEARNING_BYTES = 10**9
 """What learning a style takes, at any size."""
 
@@ -67,6 +70,11 @@ class FeedforwardEngine:
         return False
 
     @property
+    def motion_side(self) -> int | None:
+        """At full size the flow would take longer than the paint."""
+        return MOTION_SIDE
+
+    @property
     def multi_pass(self) -> bool:
         """A frame is painted once."""
         return False
@@ -82,7 +90,11 @@ class FeedforwardEngine:
         Args:
             digests: {name of a network: sha256 of its weights}.
         """
-        return {"weights": digests[FEATURES], "painter_weights": digests[PAINTER]}
+        return {
+            "weights": digests[FEATURES],
+            "painter_weights": digests[PAINTER],
+            "motion_side": MOTION_SIDE,
+        }
 
     def memory(self, size: tuple[int, int], tile: int = 0) -> int:
         """Estimate the bytes that a frame of `size` (width, height) takes at most."""

@@ -52,6 +52,11 @@ class OptimisingEngine:
         return self.settings.losses.detail_weight > 0 and not self.settings.texture
 
     @property
+    def motion_side(self) -> int | None:
+        """Motion is seen at full size."""
+        return None
+
+    @property
     def multi_pass(self) -> bool:
         """Its stylizer can revise frames."""
         return True
