@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.stylize.feedforward import painter
+from vidstyle.frames import Frame, FrameStyle
+from vidstyle.stylize.engine import State
+from vidstyle.stylize.feedforward import painter, stylizer
 from vidstyle.stylize.feedforward.network import NORM_WIDTHS, STYLE_NUMBERS, StyleNetwork
 from vidstyle.stylize.feedforward.painter import (
     FoldedNetwork,
@@ -16,6 +21,10 @@ from vidstyle.stylize.feedforward.painter import (
     collect_statistics,
     extend,
 )
+from vidstyle.stylize.feedforward.settings import FeedforwardSettings
+from vidstyle.stylize.feedforward.stylizer import FeedforwardStylizer
+from vidstyle.stylize.optimise.settings import LossSettings
+from vidstyle.stylize.style.settings import StyleSettings
 
 SIZES = [(48, 64), (37, 50), (16, 17)]
 
@@ -110,3 +119,36 @@ def test_the_changes_of_a_style_leave_the_base_as_it_is() -> None:
     for name, x in base.state_dict().items():
         assert torch.equal(x, before[name])
         assert torch.allclose(adapted.state_dict()[name], x + 1)
+
+
+def test_one_style_turns_into_another_evenly_and_is_measured_at_few_of_the_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = []
+
+    def count(*given: Any) -> Any:
+        measured.append(given)
+        return collect_statistics(*given)
+
+    monkeypatch.setattr(stylizer, "collect_statistics", count)
+    network = make_network()
+    styles = [NetworkStyle(make_numbers(seed)) for seed in (1, 2)]
+    samples = picture(9, (40, 56))[None]
+    settings = FeedforwardSettings(
+        LossSettings(0.06, {"relu4_2": 1.0}, 0.3, 100.0), StyleSettings()
+    )
+    painter_of_both = FeedforwardStylizer(
+        settings, network, styles, samples, torch.device("cpu"), torch.float32
+    )
+    image = picture(3, (40, 56))
+
+    def paint(mixture: tuple[float, ...]) -> Tensor:
+        frame = Frame(0, image, style=FrameStyle(mixture))
+        return painter_of_both.step(State(), frame, None).image
+
+    pictures = [paint((1 - k / 40, k / 40)) for k in range(41)]
+    assert len(measured) <= 9
+    steps = [float((a - b).abs().mean()) for a, b in itertools.pairwise(pictures)]
+    assert max(steps) < 2 * sorted(steps)[20]
+    for mixture, found in (((1.0, 0.0), pictures[0]), ((0.0, 1.0), pictures[-1])):
+        assert torch.equal(paint(mixture), found)

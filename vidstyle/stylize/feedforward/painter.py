@@ -120,6 +120,13 @@ def pool_statistics(each: Sequence[Statistics]) -> Statistics:
     )
 
 
+def mix_statistics(one: Statistics, other: Statistics, share: float) -> Statistics:
+    """Mix the statistics of two styles, by the share of the other in [0, 1]."""
+    return Statistics(
+        [torch.lerp(a, b, share) for a, b in zip(one.values, other.values, strict=True)]
+    )
+
+
 def crop_middle(frame: Tensor) -> Tensor:
     """Cut out of a large frame (3, h, w) the middle, of `SAMPLED_PIXELS` at most."""
     height, width = frame.shape[1:]

@@ -12,13 +12,14 @@ from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.motion.warp import warp_quick
 from vidstyle.stylize import oklab
 from vidstyle.stylize.engine import FrameCost, Observer, State, Step
-from vidstyle.stylize.feedforward.network import StyleNetwork
+from vidstyle.stylize.feedforward.network import Statistics, StyleNetwork
 from vidstyle.stylize.feedforward.painter import (
     FoldedNetwork,
     NetworkStyle,
     adapt_network,
     blend_styles,
     collect_statistics,
+    mix_statistics,
 )
 from vidstyle.stylize.feedforward.settings import FeedforwardSettings
 from vidstyle.stylize.temporal import keep_static_pixels
@@ -26,6 +27,9 @@ from vidstyle.stylize.temporal import keep_static_pixels
 TRANSITION_TRUST = 0.3
 """How far the previous frame is trusted while the mixture of styles changes: in full, the picture
 keeps the shapes of the style that it has left."""
+
+MEASURED_MIXTURES = 8
+"""Steps from one style to another at whose ends the statistics are measured."""
 
 TIMED_FRAMES = 3
 
@@ -58,6 +62,7 @@ class FeedforwardStylizer:
         self.device = device
         self.dtype = dtype
         self.clock = clock
+        self._measured: dict[tuple[float, ...], tuple[Statistics, Statistics]] = {}
         self._painters: tuple[tuple[float, ...], FoldedNetwork, FoldedNetwork] | None = None
 
     def step(
@@ -119,8 +124,7 @@ class FeedforwardStylizer:
         if self._painters is None or self._painters[0] != shares:
             style = blend_styles(self.styles, shares)
             network = adapt_network(self.base, style)
-            seen = [self._matched(image) for image in samples]
-            first, linked = collect_statistics(network, style.numbers, seen)
+            first, linked = self._blend_statistics(shares, samples)
             folded = [
                 FoldedNetwork(
                     network, style.numbers, known, self.dtype, has_previous=known is linked
@@ -129,6 +133,39 @@ class FeedforwardStylizer:
             ]
             self._painters = (shares, folded[0], folded[1])
         return self._painters[1], self._painters[2]
+
+    def _blend_statistics(
+        self, shares: tuple[float, ...], samples: Tensor
+    ) -> tuple[Statistics, Statistics]:
+        """Return the statistics of a mixture. Those of two styles are measured at a few of their
+        mixtures, and lie between these else: where one changes into the other, every frame has a
+        mixture of its own.
+        """
+        used = [i for i, share in enumerate(shares) if share]
+        if len(used) != 2:
+            return self._measure(shares, samples)
+        position = shares[used[1]] * MEASURED_MIXTURES
+        before = min(int(position), MEASURED_MIXTURES - 1)
+        around = []
+        for step in (before, before + 1):
+            share = step / MEASURED_MIXTURES
+            mixture = [0.0] * len(shares)
+            mixture[used[0]], mixture[used[1]] = 1 - share, share
+            around.append(self._measure(tuple(mixture), samples))
+        first, linked = (
+            mix_statistics(one, other, position - before)
+            for one, other in zip(*around, strict=True)
+        )
+        return first, linked
+
+    def _measure(self, shares: tuple[float, ...], samples: Tensor) -> tuple[Statistics, Statistics]:
+        """Measure the statistics of a mixture, once."""
+        if shares not in self._measured:
+            style = blend_styles(self.styles, shares)
+            network = adapt_network(self.base, style)
+            seen = [self._matched(image) for image in samples]
+            self._measured[shares] = collect_statistics(network, style.numbers, seen)
+        return self._measured[shares]
 
     def _matched(self, image: Tensor) -> Tensor:
         """Return what the network sees of an image (3, H, W)."""
