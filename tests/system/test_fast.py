@@ -251,7 +251,7 @@ def test_a_dry_run_says_how_long_it_learns(fast: Settings) -> None:
         ({"learn": 0, "content_weight": 0.5}, "do not fit"),
         ({"style": "a.style", "learn": 60, "style_terms": "mrf"}, "do not fit"),
         ({"learn": 5, "style_terms": "mrf", "style_layers": "relu1_1"}, "do not fit"),
-        ({"engine": "balanced", "first_iterations": 7}, "do not fit"),
+        ({"engine": "balanced", "long_term": 8}, "do not fit"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(

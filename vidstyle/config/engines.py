@@ -13,7 +13,6 @@ BALANCED_SETTINGS = (
     "photorealism",
     "seed",
     "trace",
-    "first_iterations",
     "budget",
 )
 """Settings that have no place where frames are painted by a network first."""
@@ -25,6 +24,7 @@ OPTIMISER_SETTINGS = (
     "polish",
     "optimizer",
     "learning_rate",
+    "first_iterations",
     "iterations",
     "stop_tolerance",
     "tile",

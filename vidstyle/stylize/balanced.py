@@ -73,8 +73,11 @@ class BalancedEngine:
         return max(self.painter.memory(size), self.optimiser.memory(size, tile))
 
     def work(self, size: tuple[int, int], *, first: bool) -> FrameWork:
-        """Count the iterations of a frame after it was painted."""
-        return self.optimiser.work(size, first=False)
+        """Count the iterations of a frame after it was painted, all of them at full size."""
+        settings = self.optimiser.settings
+        pyramid = settings.pyramid
+        iterations = pyramid.first_iterations if first else pyramid.iterations
+        return FrameWork(iterations, min(iterations, settings.refinement_iterations))
 
     def with_styles(self, styles: Sequence[NetworkStyle], samples: Tensor) -> BalancedEngine:
         """Return the engine with styles that were learned, and frames of its source."""
@@ -123,5 +126,8 @@ class BalancedStylizer:
         """Measure what frames cost, on one of the source."""
         painting = self.painter.cost(frame)
         optimising = self.optimiser.cost(frame, linked_iterations)
-        linked = painting.linked + optimising.linked
-        return FrameCost(painting.first + optimising.linked, linked)
+        pyramid = self.optimiser.settings.pyramid
+        more = pyramid.first_iterations / max(1.0, linked_iterations or pyramid.iterations)
+        return FrameCost(
+            painting.first + optimising.linked * more, painting.linked + optimising.linked
+        )

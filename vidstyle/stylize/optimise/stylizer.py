@@ -223,7 +223,7 @@ class OptimisingStylizer:
         return Step(revised, State(revised), iterations)
 
     def refine(self, state: State, frame: Frame, motion: Motion | None, image: Tensor) -> Step:
-        """Optimise a frame as a linked one, from a picture that something else has made of it.
+        """Optimise a frame at full size alone, from a picture that something else has made of it.
 
         Args:
             state: what the frame before it left.
@@ -241,7 +241,7 @@ class OptimisingStylizer:
                 for j, link in links.items()
             ]
         task = FrameTask(frame, image.to(self.device), targets=targets)
-        refined, iterations = self._optimise(task, self._plan_stages(task))
+        refined, iterations = self._optimise(task, self._plan_refinement(first=motion is None))
         if motion is not None and targets:
             refined = keep_static_pixels(refined, targets[0].image, motion)
         refined = quantise(refined)
@@ -313,6 +313,19 @@ class OptimisingStylizer:
             refined = self.settings.refinement_iterations if scale is self.scales[-1] else 0
             stages += self._split_stages(scale, schedule, refined)
         return stages
+
+    def _plan_refinement(self, *, first: bool) -> list[Stage]:
+        """Plan the iterations of a frame that is painted already: all of them at full size."""
+        settings = self.settings
+        pyramid, minimiser = settings.pyramid, settings.minimiser
+        schedule = Schedule(
+            pyramid.first_iterations if first else pyramid.iterations,
+            minimiser.method,
+            minimiser.learning_rate * VISIBLE_RATE,
+            FINAL_RATE,
+            minimiser.stop_tolerance,
+        )
+        return self._split_stages(self.scales[-1], schedule, settings.refinement_iterations)
 
     def _split_stages(self, scale: Scale, schedule: Schedule, refined: int) -> list[Stage]:
         """Do the last `refined` iterations of a scale on the refinement network, if there is one.
