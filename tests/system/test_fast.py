@@ -136,7 +136,10 @@ def test_a_learned_style_is_a_file_that_every_engine_takes(
     got = command("learn", painting, "-o", style, "--from", film, "--learn", 1)
     assert got.code == 0, got.err
     assert got.out.strip() == str(style)
-    assert load_style(style).card["name"] == "stripes"
+    card = load_style(style).card
+    assert card["name"] == "stripes"
+    assert 0 < card["loss"] < card["loss_before"]
+    assert f"{card['loss_before']:.3f} to {card['loss']:.3f}" in got.err
     for changes in (
         {},
         {"engine": "balanced", "iterations": 1},

@@ -30,8 +30,9 @@ from vidstyle.video.probe import probe
 from vidstyle.video.scan import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from torch import Tensor
 
@@ -58,17 +59,28 @@ def make_pictures(long_side: int | None = None) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class LearnedFile:
-    """A style file that was written, and what it was learned on."""
+    """A style file that was written.
+
+    Args:
+        size: (width, height) of the pictures that it was learned on.
+        card: the style's card.
+    """
 
     path: Path
     size: tuple[int, int]
-    steps: int
+    card: Mapping[str, Any]
 
     def text(self) -> str:
         """A line for the user."""
         width, height = self.size
         megabytes = self.path.stat().st_size / 1e6
-        return f"learned in {self.steps} steps at {width}x{height}, {megabytes:.1f} MB"
+        if "steps" not in self.card:
+            return f"read off the painting for {width}x{height}, {megabytes:.1f} MB"
+        before, now = self.card["loss_before"], self.card["loss"]
+        return (
+            f"learned in {self.card['steps']} steps at {width}x{height}: "
+            f"the style's loss went from {before:.3f} to {now:.3f}; {megabytes:.1f} MB"
+        )
 
 
 def learn_painting(
@@ -113,7 +125,7 @@ def learn_painting(
     if onnx is not None:
         write_atomically(onnx, export_style(learned.style, pictures, room))
     height, width = pictures[0].shape[1:]
-    return LearnedFile(output, (width, height), int(card.get("steps", 0)))
+    return LearnedFile(output, (width, height), card)
 
 
 def export_style(style: NetworkStyle, pictures: Sequence[Tensor], room: Classroom) -> bytes:

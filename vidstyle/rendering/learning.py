@@ -70,7 +70,7 @@ LEAST_STEPS = 8
 
 CHECKPOINT_STEPS = 25
 
-LEARNING_FORMAT = 1
+LEARNING_FORMAT = 2
 """Raised where the same lesson teaches something else."""
 
 
@@ -212,7 +212,9 @@ def learn_anew(lesson: Lesson, room: Classroom, read: NetworkStyle, path: Path) 
     )
     with deterministic(device):
         run_fit(fit, settings.learn_seconds, path.with_suffix(".part"), room.report, room.stop)
-    return keep_learned(LearnedStyle(fit.style, card={"steps": fit.done}), path)
+        before, now = fit.measure()
+    card = {"steps": fit.done, "loss_before": round(before, 4), "loss": round(now, 4)}
+    return keep_learned(LearnedStyle(fit.style, card=card), path)
 
 
 def keep_learned(learned: LearnedStyle, path: Path) -> LearnedStyle:

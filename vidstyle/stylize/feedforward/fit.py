@@ -72,7 +72,8 @@ class StyleFit:
     ) -> None:
         self.base = base
         self.network = copy.deepcopy(base).requires_grad_(True)
-        self.numbers = numbers.detach().clone()[None].requires_grad_(True)
+        self.read = numbers.detach().clone()[None]
+        self.numbers = self.read.clone().requires_grad_(True)
         self.pictures = pictures
         self.target = target
         self.steps = steps
@@ -140,6 +141,28 @@ class StyleFit:
             )
         warped = warp_bicubic(one.painted, made.flow.to(self.device))
         return Sample(image, detail, warped, mask, self.target)
+
+    @torch.no_grad()
+    def measure(self) -> tuple[float, float]:
+        """Measure the style's loss on the middle of each picture, painted as a first frame: before
+        anything was learned, and now. Means.
+        """
+        before, now = (
+            [self.measure_picture(picture, *pair) for picture in self.pictures]
+            for pair in ((self.base, self.read), (self.network, self.numbers))
+        )
+        return sum(before) / len(before), sum(now) / len(now)
+
+    def measure_picture(self, picture: Tensor, network: StyleNetwork, numbers: Tensor) -> float:
+        """Measure the style's loss on the middle of a picture (4, H, W), painted by a network."""
+        top, left = ((n - self.size) // 2 for n in picture.shape[1:])
+        part = picture[:, top : top + self.size, left : left + self.size].to(self.device)
+        image, detail = part[:3], part[3:]
+        nothing = torch.full_like(image, 0.5)
+        sample = Sample(image, detail, nothing, torch.zeros_like(detail), self.target)
+        painted = network(image[None], nothing[None], sample.mask[None], numbers)
+        _, [values] = self.objective(painted, [sample])
+        return sum(values[name] for name in {term.name for term in self.target.terms()})
 
     @property
     def style(self) -> NetworkStyle:
