@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from vidstyle.motion.estimators import load_flow
-
 from benchmarks.consistency import CachedFlow, measure_renders, render_variant
 from vidstyle.config.settings import build
 from vidstyle.config.toml import preset_values
@@ -27,7 +25,7 @@ from vidstyle.evaluation.scorecard import Scores, mean_defined
 from vidstyle.machine.allocator import keep_memory
 from vidstyle.machine.device import deterministic, resolve_device
 from vidstyle.rendering.learned_files import learn_painting
-from vidstyle.rendering.models import load_network
+from vidstyle.rendering.models import load_flow, load_network
 from vidstyle.video.read import read_image
 
 FLOW = "dis"

@@ -195,7 +195,7 @@ def test_the_full_help_of_a_measurement_names_every_flag() -> None:
         ("output", ["--output", "-o"], "FILE", "Result. Default: in.STYLE.mp4 next to the input."),
         ("crf", ["--crf"], "N", "lower is better. Default: 17 for h264."),
         ("tv_weight", ["--tv-weight"], "X", "Default: 0.3."),
-        ("flow", ["--flow"], "NAME", "One of dis, raft-small, raft-large. Default: dis."),
+        ("flow", ["--flow"], "NAME", "One of dis, raft-small, raft-large, none. Default: dis."),
         ("weights_dir", ["--weights-dir"], "DIR", "looked for first"),
         ("regions", ["--regions"], "IMAGE IMAGE", "Two label images"),
         ("force", ["--force"], "", "Start although"),

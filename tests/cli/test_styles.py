@@ -39,6 +39,7 @@ def test_they_are_listed_with_title_artist_and_year(
 def test_a_name_stands_for_its_file_with_weight_and_time_too(sea: Path) -> None:
     assert parse_style_image("sea") == StyleImage(sea)
     assert parse_style_image("sea:0.3@2s") == StyleImage(sea, 0.3, 2)
+    assert parse_style_image("./sea") == StyleImage(Path("sea"))
     assert parse_style_image("land") == StyleImage(Path("land"))
 
 

@@ -173,6 +173,7 @@ def test_a_setting_whose_need_is_not_met_is_refused_by_its_own_words(name: str) 
         "passes": 1 if name in ("blend", "temporal_from_pass") else 3,
         "style_terms": "gram",
         "engine": "optimise",
+        "flow": "none",
     }
     for need in facts_of(name).needs:
         value = need.values[0] if need.values else other_value(name)

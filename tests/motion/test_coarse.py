@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vidstyle.frames import Motion
-from vidstyle.motion.coarse import enlarge_motion, shrink_frame
+from vidstyle.motion.coarse import enlarge_motion, notice_small_changes, shrink_frame
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,18 @@ def test_flow_is_in_pixels_of_the_large_frame_and_what_rests_stays_exact() -> No
 def test_motion_of_that_size_stays_as_it_is() -> None:
     motion = Motion(torch.rand(2, 5, 7), torch.rand(1, 5, 7))
     assert enlarge_motion(motion, (5, 7)) is motion
+
+
+def test_what_changes_on_still_ground_is_painted_however_small_it_is() -> None:
+    before = torch.full((3, 40, 60), 0.2)
+    frame = before.clone()
+    frame[:, 20, 30] = 0.9
+    still = torch.ones(1, 40, 60, dtype=torch.bool)
+    motion = Motion(torch.zeros(2, 40, 60), torch.ones(1, 40, 60), static=still)
+    noticed = notice_small_changes(motion, frame, before)
+    assert noticed.static is not None
+    assert not noticed.static[0, 18:23, 28:33].any()
+    assert not noticed.mask[0, 18:23, 28:33].any()
+    assert bool(noticed.static[0, :, :20].all())
+    assert bool((noticed.mask[0, :, :20] == 1).all())
+    assert torch.equal(notice_small_changes(motion, before, before).mask, motion.mask)

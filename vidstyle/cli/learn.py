@@ -94,7 +94,10 @@ def learn_command(
     given = collect_given(settings)
     output = Path(given.pop("output", None) or painting.with_suffix(".style").name)
     named = {"input": film or painting, "style": [painting], "engine": "fast"}
-    built = configs.build(*layer_settings(preset, config, given), named)
+    *layers, given = layer_settings(preset, config, given)
+    # What a preset or a file says of the optimiser is for renders.
+    layers = [{k: v for k, v in one.items() if k not in OPTIMISER_SETTINGS} for one in layers]
+    built = configs.build(*layers, given, named)
     keep_memory()
     from vidstyle.rendering.learned_files import learn_painting
 

@@ -6,6 +6,7 @@ is said goes to stderr.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -95,4 +96,16 @@ def live_command(
             report = play(latest.take(stop), painter, sink, stop)
     finally:
         sink.close()
+        if output == "-":
+            forget_stdout()
     print(report.text(), file=sys.stderr)
+
+
+def forget_stdout() -> None:
+    """Lead what is still on its way to stdout nowhere, where its reader has gone: at the end of the
+    process it would fail again.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

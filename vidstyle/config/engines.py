@@ -41,6 +41,7 @@ LESSON_SETTINGS = (
     "tv_weight",
     "temporal_weight",
     "temporal_norm",
+    "style_weight",
     "style_terms",
     "style_layers",
     "mrf_bidirectional",

@@ -131,6 +131,15 @@ NO_TEXTURE_FOR_COMPOSITION = Need(
 )
 
 
+FLOW_FOR_PLAIN = Need(
+    "flow",
+    lambda flow: flow != "none",
+    "{name} = {value} does not go with flow = {other}: it would trust every pixel; leave one of "
+    "them out",
+    values=("plain",),
+)
+
+
 THERE_IS_A_NETWORK = Need(
     "engine",
     lambda engine: engine in ("fast", "balanced"),
@@ -269,16 +278,16 @@ class RenderFields(BaseModel):
         ),
         ge=0,
     )
-    flow: Literal["dis", "raft-small", "raft-large"] = setting_field(
+    flow: Literal["dis", "raft-small", "raft-large", "none"] = setting_field(
         "dis",
-        "Optical flow.",
+        "Optical flow. none: what moves is painted new, and what stays in place is kept.",
         SettingFacts("links", PICTURE, audience="everyday"),
     )
     mask: Literal["photometric", "plain"] = setting_field(
         "photometric",
         "Where the flow is trusted: plain is Ruder's formula, photometric lets agreeing colours "
         "overrule it.",
-        SettingFacts("links", PICTURE),
+        SettingFacts("links", PICTURE, needs=(FLOW_FOR_PLAIN,)),
     )
     rest: Literal["hold", "follow"] = setting_field(
         "hold",

@@ -15,5 +15,5 @@ def list_shipped_styles() -> dict[str, Path]:
 
 
 def find_shipped_style(path: Path) -> Path:
-    """Return the style file that a path names, where there is one of this name; else the path."""
+    """Return the style file that a name without a folder stands for; else the path."""
     return list_shipped_styles().get(str(path), path)

@@ -79,7 +79,8 @@ def parse_style_image(text: str) -> StyleImage:
     if style.is_original and path != str(ORIGINAL):
         # ./original is a file, whether it is there or not.
         return replace(style, path=style.path.absolute())
-    return prefer_file(style)
+    # ./scream is a file, too.
+    return prefer_file(style) if path == str(style.path) else style
 
 
 def prefer_file(style: StyleImage) -> StyleImage:

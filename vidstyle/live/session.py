@@ -25,6 +25,8 @@ def build_painter(path: Path, size: int, device_name: str, weights_dir: Path | N
     """
     given = {"input": path, "style": path, "engine": "fast", "learn": 0, "device": device_name}
     config = build(given)
+    # A style that comes with the package is named without a path.
+    [path] = config.style_files
     device = choose_device(config.device, "auto")
     room = Classroom(Models(), device, weights_dir, silent, never_stop)
     base, _ = build_networks(room.networks.weights(PAINTER), device.device)

@@ -74,6 +74,9 @@ class BrowserSink:
             """Sends one picture after the other until either side ends it."""
 
             def do_GET(self) -> None:
+                if self.path != "/":
+                    self.send_error(404)
+                    return
                 self.send_response(200)
                 kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
                 self.send_header("Content-Type", kind)
@@ -110,7 +113,7 @@ class BrowserSink:
         """Wait for a picture after number `last`; None at the end."""
         with self.condition:
             self.condition.wait_for(lambda: self.is_closed or self.number > last)
-            return None if self.is_closed else (self.number, self.jpeg)
+            return (self.number, self.jpeg) if self.number > last else None
 
     def show(self, pixels: Pixels) -> None:
         """Show one picture."""

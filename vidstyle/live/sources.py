@@ -147,7 +147,9 @@ def camera_pictures(number: int, size: int | None) -> tuple[Generator[Pixels, No
             while True:
                 there, picture = camera.read()
                 if not there:
-                    return
+                    why = "it gives no more pictures"
+                    hint = "plug it in again, then the same command"
+                    raise InputError(f"camera {number} has gone", why, hint)
                 height, width = picture.shape[:2]
                 fitted = read.fit(width, height, size)
                 if fitted != (width, height):

@@ -5,12 +5,19 @@ estimated.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.frames import Motion
+
+SMALL_CHANGE = 0.15
+"""Of a pixel, beyond what noise does."""
+
+AROUND = 4
+"""Pixels around such a change that are painted with it."""
 
 
 def shrink_frame(image: Tensor, longest: int | None) -> Tensor:
@@ -46,3 +53,17 @@ def enlarge_motion(motion: Motion, size: tuple[int, int]) -> Motion:
 def enlarge(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge (c, h, w) bilinearly."""
     return F.interpolate(x[None], size, mode="bilinear", align_corners=False)[0]
+
+
+def notice_small_changes(motion: Motion, frame: Tensor, before: Tensor) -> Motion:
+    """Take from what rests what changes in a frame (3, H, W) of full size since the one before, and
+    is too small to be seen in small ones: snow, a star, a letter.
+    """
+    if motion.static is None:
+        return motion
+    changed = ((frame - before).abs().amax(0, keepdim=True) > SMALL_CHANGE).float()
+    around = F.max_pool2d(changed[None], 2 * AROUND + 1, stride=1, padding=AROUND)[0] > 0
+    changed_here = motion.static & around
+    return replace(
+        motion, static=motion.static & ~around, mask=motion.mask.masked_fill(changed_here, 0.0)
+    )

@@ -28,6 +28,15 @@ class Flow(Protocol):
         ...
 
 
+class NoFlow:
+    """Says that nothing moves: only what stays in place is trusted then, by its colours."""
+
+    digest = ""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return a.new_zeros(2, *a.shape[1:])
+
+
 class DIS:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset continued to the finest
     scale: accurate below ~5 px.

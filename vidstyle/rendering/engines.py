@@ -182,6 +182,9 @@ def check_learning(config: RenderConfig) -> None:
     if learned and config.keep_colors == "match":
         why = f"{learned[0].name} was learned in the painting's own colours"
         raise ConfigError("keep_colors = match comes too late", why, "name the painting itself")
+    if learned and len(learned) == len(config.style_files):
+        why = "fixed with a style that was learned: learn it again with it"
+        refuse_settings(config, ["style_scale"], why)
     default = type(config).model_fields["learn"].default
     if len(learned) == len(config.style_files) and config.learn not in (0, default):
         why = f"learn = {config.learn:g}, and every style is learned already"

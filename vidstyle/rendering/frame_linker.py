@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vidstyle.motion.coarse import enlarge_motion, shrink_frame
+from vidstyle.motion.coarse import enlarge_motion, notice_small_changes, shrink_frame
 from vidstyle.motion.correspondence import link_earlier_frames
 from vidstyle.motion.hold import HoldTracker, record_source
 from vidstyle.motion.static import StaticTracker
@@ -93,7 +93,8 @@ class FrameLinker:
         Args:
             step: how many frames it is from the first one.
         """
-        is_repeat = repeats(self.job, index, image, self.before, direction)
+        before = self.before
+        is_repeat = repeats(self.job, index, image, before, direction)
         self.before = image
         seen = shrink_frame(image, self.longest)
         motion = None
@@ -111,7 +112,10 @@ class FrameLinker:
             motion = link_earlier_frames(
                 seen, self.earlier, self.flow, self.distances, config.mask, regions, self.hold
             )
-            motion = enlarge_motion(motion, (int(image.shape[1]), int(image.shape[2])))
+            if seen is not image:
+                motion = enlarge_motion(motion, (int(image.shape[1]), int(image.shape[2])))
+                if before is not None:
+                    motion = notice_small_changes(motion, image, before)
             if self.detail is not None:
                 self.detail.advance(image, motion, step)
             self.keep(index, direction)

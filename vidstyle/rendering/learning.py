@@ -4,6 +4,7 @@ once for each painting, film and settings. What was learned is kept in the cache
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 from filelock import FileLock
 
-from vidstyle.errors import Interrupted
+from vidstyle.errors import Interrupted, StyleError
 from vidstyle.events import Learning
 from vidstyle.machine.device import deterministic
 from vidstyle.rendering.engines import feedforward_settings
@@ -31,6 +32,7 @@ from vidstyle.rendering.style_files import (
     load_style,
     save_style,
 )
+from vidstyle.stylize import oklab
 from vidstyle.stylize.detail import combine, observe
 from vidstyle.stylize.feedforward.engine import (
     FEATURES,
@@ -62,6 +64,9 @@ SAMPLES = 8
 
 SAMPLED_PIXELS = 8 * 10**6
 """Pixels of all of them together, about; there are two frames at least."""
+
+FIGURES = "figures"
+"""The weights of what finds figures, for the detail maps."""
 
 TIMED_STEPS = 3
 """Steps that are timed, after a first one, before it is decided how many there will be."""
@@ -134,17 +139,23 @@ def prepare_engine(
     settings = feedforward_settings(job.config)
     styles = []
     for i, (path, painting) in enumerate(zip(job.config.style_files, paintings, strict=True)):
-        kept = folder / f"learned.{i}{STYLE_SUFFIX}" if folder else None
+        lesson = Lesson(painting, samples, settings)
         if is_style_file(path):
             styles.append(load_style(path).style)
-        elif kept is not None and kept.exists():
-            styles.append(load_style(kept).style)
+        elif folder is not None and settings.learn_seconds:
+            styles.append(learn_for_render(lesson, room, folder / f"learned.{i}{STYLE_SUFFIX}"))
         else:
-            learned = learn_style(Lesson(painting, samples, settings), room)
-            if kept is not None and settings.learn_seconds:
-                save_style(kept, learned)
-            styles.append(learned.style)
+            styles.append(learn_style(lesson, room).style)
     return engine.with_styles(styles, torch.stack(samples))
+
+
+def learn_for_render(lesson: Lesson, room: Classroom, kept: Path) -> NetworkStyle:
+    """Learn a style, and keep it in this file of a render's state, unless it is there already."""
+    # Machines that share the render do not share the cache.
+    with FileLock(kept.with_suffix(".lock")):
+        if not kept.exists():
+            save_style(kept, learn_style(lesson, room))
+        return load_style(kept).style
 
 
 def sample_source(job: Job) -> list[Tensor]:
@@ -176,13 +187,14 @@ def learn_style(lesson: Lesson, room: Classroom) -> LearnedStyle:
     read = read_gram_style(extractor, reader, painting, size, settings)
     if not settings.learn_seconds:
         return LearnedStyle(read)
-    digests = room.models.fetch((FEATURES, PAINTER), room.weights_dir)
+    digests = room.models.fetch((FEATURES, PAINTER, FIGURES), room.weights_dir)
     path = cache_folder() / "styles" / f"{lesson_key(lesson, digests, room.device)}{STYLE_SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Another process may learn the same, and this one waits for it then.
     with FileLock(path.with_suffix(".lock")):
         if path.exists():
-            return load_style(path)
+            with contextlib.suppress(StyleError):  # It is damaged.
+                return load_style(path)
         return learn_anew(lesson, room, read, path)
 
 
@@ -193,11 +205,7 @@ def learn_anew(lesson: Lesson, room: Classroom, read: NetworkStyle, path: Path) 
     base, _ = build_networks(room.networks.weights(PAINTER), device)
     extractor = room.networks.network(FEATURES)
     size = (int(lesson.pictures[0].shape[1]), int(lesson.pictures[0].shape[2]))
-    search = room.models.figures(device, room.weights_dir)
-    pictures = [
-        torch.cat([image, resize(combine(observe(image, search)), tuple(image.shape[1:]))])
-        for image in lesson.pictures
-    ]
+    pictures = [prepare_picture(image, settings, room) for image in lesson.pictures]
     measured = measure_style(extractor, lesson.painting.to(device), size, settings)
     target = StyleTargets([measured])
     fit = StyleFit(
@@ -215,6 +223,18 @@ def learn_anew(lesson: Lesson, room: Classroom, read: NetworkStyle, path: Path) 
         before, now = fit.measure()
     card = {"steps": fit.done, "loss_before": round(before, 4), "loss": round(now, 4)}
     return keep_learned(LearnedStyle(fit.style, card=card), path)
+
+
+def prepare_picture(image: Tensor, settings: FeedforwardSettings, room: Classroom) -> Tensor:
+    """Prepare a picture (3, h, w) to learn on: as the network sees it, with its detail map, (4, h,
+    w).
+    """
+    detail = torch.zeros_like(image[:1])
+    if settings.losses.detail_weight:
+        search = room.models.figures(room.device.device, room.weights_dir)
+        detail = resize(combine(observe(image, search)), tuple(image.shape[1:]))
+    seen = oklab.to_grey(image) if settings.luminance_only else image
+    return torch.cat([seen, detail])
 
 
 def keep_learned(learned: LearnedStyle, path: Path) -> LearnedStyle:

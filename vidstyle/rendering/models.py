@@ -13,7 +13,7 @@ from vidstyle.events import Download, Report, silent
 from vidstyle.features.extractor import Network, build_network
 from vidstyle.features.figures import FigureFinder
 from vidstyle.machine.device import ComputeDevice, Precision
-from vidstyle.motion.flow import DIS, RAFT, Flow
+from vidstyle.motion.flow import DIS, Flow, NoFlow, RAFT
 from vidstyle.rendering.sources import read_style_images
 from vidstyle.weights.fetch import fetch_weights, load_weights
 from vidstyle.weights.locate import locate_weights
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vidstyle.stylize.detail import FigureSearch
     from vidstyle.stylize.engine import Engine, Stylizer
 
-FLOWS = ("dis", "raft-small", "raft-large")
+FLOWS = ("dis", "raft-small", "raft-large", "none")
 
 
 class Models:
@@ -168,7 +168,7 @@ def load_network(
 def load_flow(
     name: str, device: torch.device | str = "cpu", weights_dir: Path | None = None
 ) -> Flow:
-    """Load the flow estimator called `name` (dis, raft-small, raft-large).
+    """Load the flow estimator called `name`, one of `FLOWS`.
 
     Raises WeightsError when its weights cannot be had.
     """
@@ -176,5 +176,7 @@ def load_flow(
         raise ValueError(f"no optical flow called {name!r}: {', '.join(FLOWS)}")
     if name == "dis":
         return DIS()
+    if name == "none":
+        return NoFlow()
     state, digest = load_weights(name, weights_dir)
     return RAFT(name, state, digest, torch.device(device))

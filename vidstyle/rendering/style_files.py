@@ -106,10 +106,13 @@ def opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get(STYLE_KEY, "{}"))
-            if about.get("format") != STYLE_FORMAT:
-                raise ValueError(f"its format is {about.get('format')!r}")
+            if not isinstance(about, dict) or about.get("format") != STYLE_FORMAT:
+                raise ValueError("its metadata are not those of a style")
             yield file, about
-    except (SafetensorError, OSError, ValueError, KeyError, AttributeError, cv2.error) as e:
+    except FileNotFoundError as e:
+        hint = "vidstyle learn makes one of a painting, and vidstyle styles lists ready ones"
+        raise StyleError(f"there is no style {path}", "no file has this name", hint) from e
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, cv2.error) as e:
         raise style_file_error(path, str(e) or type(e).__name__) from e
 
 

@@ -66,6 +66,7 @@ class BalancedEngine:
         return {
             **self.painter.fingerprint_parts(digests),
             **self.optimiser.fingerprint_parts(digests),
+            "motion_side": self.motion_side,
         }
 
     def memory(self, size: tuple[int, int], tile: int = 0) -> int:

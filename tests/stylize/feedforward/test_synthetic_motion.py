@@ -31,12 +31,15 @@ def test_the_frame_before_along_the_flow_is_the_frame_wherever_the_mask_trusts_i
     film = SyntheticFilm((smooth_picture(1), smooth_picture(2)), SIZE, random.Random(seed))
     before = film.next()
     assert not before.mask.any()
+    shares = []
     for _ in range(4):
         frame = film.next()
         trusted = frame.mask[0] > 0.99
         error = (warp(before.image, frame.flow) - frame.image).abs().amax(0)
         assert not trusted.any() or float(error[trusted].max()) < 0.02
+        shares.append(float(trusted.float().mean()))
         before = frame
+    assert max(shares) > 0.3
 
 
 def test_what_comes_into_view_and_what_was_covered_is_not_trusted() -> None:

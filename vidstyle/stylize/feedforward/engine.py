@@ -91,7 +91,7 @@ class FeedforwardEngine:
             digests: {name of a network: sha256 of its weights}.
         """
         return {
-            "weights": digests[FEATURES],
+            "style_weights": digests[FEATURES],
             "painter_weights": digests[PAINTER],
             "motion_side": MOTION_SIDE,
         }

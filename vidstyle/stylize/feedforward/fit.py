@@ -162,7 +162,8 @@ class StyleFit:
         sample = Sample(image, detail, nothing, torch.zeros_like(detail), self.target)
         painted = network(image[None], nothing[None], sample.mask[None], numbers)
         _, [values] = self.objective(painted, [sample])
-        return sum(values[name] for name in {term.name for term in self.target.terms()})
+        names = dict.fromkeys(term.name for term in self.target.terms())
+        return sum(values[name] for name in names)
 
     @property
     def style(self) -> NetworkStyle:

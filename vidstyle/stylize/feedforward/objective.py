@@ -94,7 +94,8 @@ class NetworkObjective:
             images: (b, 3, h, w), what the network made of the samples.
         """
         losses = self.losses
-        content_layers = tuple(dict.fromkeys((*losses.content_layers, *DETAIL_LAYERS)))
+        detail_layers = DETAIL_LAYERS if losses.detail_weight else {}
+        content_layers = tuple(dict.fromkeys((*losses.content_layers, *detail_layers)))
         frames = torch.stack([sample.frame for sample in samples])
         with torch.no_grad():
             targets = split_maps(self.extractor(frames, content_layers))
@@ -125,14 +126,11 @@ class NetworkObjective:
                 {name: maps[name] for name in losses.content_layers},
                 losses.content_layers,
             ),
-            ContentTerm(
-                losses.detail_weight,
-                {name: maps[name] for name in DETAIL_LAYERS},
-                DETAIL_LAYERS,
-                sample.detail,
-            ),
             TotalVariationTerm(losses.total_variation_weight),
         ]
+        if losses.detail_weight:
+            targets = {name: maps[name] for name in DETAIL_LAYERS}
+            terms.append(ContentTerm(losses.detail_weight, targets, DETAIL_LAYERS, sample.detail))
         if bool((sample.mask > 0).any()):
             terms.append(
                 TemporalTerm(

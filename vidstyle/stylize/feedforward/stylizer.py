@@ -85,13 +85,8 @@ class FeedforwardStylizer:
             image = first(source[None], None, None)[0]
             return self._finish(self._in_colour(image, frame.image), state, 1)
         motion = motion.to(self.device)
-        previous, mask = merge_links(
-            [
-                (warp_quick(state.images[j].to(self.device), link.flow_t_to_prev), link.mask)
-                for j, link in {1: motion, **motion.farther}.items()
-            ]
-        )
-        mask = mask * frame.temporal_strength
+        previous = warp_quick(state.image.to(self.device), motion.flow_t_to_prev)
+        mask = motion.mask * frame.temporal_strength
         mask = mask * (1 - (1 - TRANSITION_TRUST) * frame.style.transition)
         image = linked(source[None], self._matched(previous)[None], mask[None])[0]
         image = self._in_colour(image, frame.image)
@@ -143,7 +138,8 @@ class FeedforwardStylizer:
         """
         used = [i for i, share in enumerate(shares) if share]
         if len(used) != 2:
-            return self._measure(shares, samples)
+            # Those of more styles are rare: rounded, they are few.
+            return self._measure(round_shares(shares), samples)
         position = shares[used[1]] * MEASURED_MIXTURES
         before = min(int(position), MEASURED_MIXTURES - 1)
         around = []
@@ -184,12 +180,7 @@ class FeedforwardStylizer:
         return Step(image, state.followed_by(image, reach), iterations)
 
 
-def merge_links(links: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Merge earlier stylised frames along their flows, each (3, H, W) with its mask (1, H, W),
-    closest first: each pixel is that of the first one that can be trusted there.
-    """
-    image, mask = links[0]
-    for farther, its_mask in links[1:]:
-        image = torch.where((mask <= 0) & (its_mask > 0), farther, image)
-        mask = mask + its_mask
-    return image, mask.clamp(0, 1)
+def round_shares(shares: tuple[float, ...]) -> tuple[float, ...]:
+    """Round the shares of a mixture to those of a few, 1 together."""
+    rounded = [round(share * MEASURED_MIXTURES) for share in shares]
+    return tuple(share / sum(rounded) for share in rounded) if sum(rounded) else shares
