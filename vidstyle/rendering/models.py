@@ -13,7 +13,7 @@ from vidstyle.events import Download, Report, silent
 from vidstyle.features.extractor import Network, build_network
 from vidstyle.features.figures import FigureFinder
 from vidstyle.machine.device import ComputeDevice, Precision
-from vidstyle.motion.flow import DIS, Flow, NoFlow, RAFT
+from vidstyle.motion.flow import DIS, RAFT, Flow, NoFlow
 from vidstyle.rendering.sources import read_style_images
 from vidstyle.weights.fetch import fetch_weights, load_weights
 from vidstyle.weights.locate import locate_weights
