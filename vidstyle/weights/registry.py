@@ -79,7 +79,7 @@ REGISTRY = {
             author="vidstyle, trained on lite's objective",
             licence="MIT",
             size=1_582_538,
-            sha256="9441ccec32f1dc3dd7e5f9f4af2bb11f5a5221380b1f4001f9d49b4f5cb16f80",
+            sha256="5ed3d05018c3917740976df347567b35a152e45e7f542089b3d3ea12b968dbff",
         ),
         WeightFile(
             name="vgg19",
