@@ -79,7 +79,7 @@ REGISTRY = {
             author="vidstyle, trained on lite's objective",
             licence="MIT",
             size=1_582_538,
-            sha256="5ed3d05018c3917740976df347567b35a152e45e7f542089b3d3ea12b968dbff",
+            sha256="445bc432a2556f69a5d57e1c424af41896525e1ef61844dcf7a2242636cdcff2",
         ),
         WeightFile(
             name="vgg19",
