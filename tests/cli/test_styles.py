@@ -10,7 +10,7 @@ import torch
 from vidstyle.cli.main import main
 from vidstyle.config import shipped_styles
 from vidstyle.config.style_images import StyleImage, parse_style_image
-from vidstyle.rendering.style_files import LearnedStyle, save_style
+from vidstyle.rendering.style_files import LearnedStyle, load_style, save_style
 from vidstyle.stylize.feedforward.network import STYLE_NUMBERS
 from vidstyle.stylize.feedforward.painter import NetworkStyle
 
@@ -46,3 +46,13 @@ def test_a_name_stands_for_its_file_with_weight_and_time_too(sea: Path) -> None:
 def test_a_file_of_that_name_comes_first(sea: Path) -> None:
     Path("sea").touch()
     assert parse_style_image("sea") == StyleImage(Path("sea"))
+
+
+def test_all_that_come_with_the_package_fit_its_network_and_say_what_they_are() -> None:
+    shipped = shipped_styles.list_shipped_styles()
+    assert shipped
+    for name, path in shipped.items():
+        learned = load_style(path)
+        assert learned.painting is not None
+        assert learned.card["name"] == name
+        assert {"title", "artist", "year", "loss"} <= learned.card.keys()
