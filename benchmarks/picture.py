@@ -11,6 +11,8 @@ inside    the same from those positions alone where the source has structure
 content   the relative content distance there, at relu4_2 and at relu3_1
 colour    the energy of colour's finest octave (a and b of Lab), over the painting's
 edge      the style distance of the outermost 16 pixels, over that of the 16 next to them
+cut       the same of the middle of the picture, cut out 48 pixels from each edge: where no edge is,
+          this is what the judge's own padding and the picture's content make of it
 
 The source has structure where Sobel magnitudes of the luminance at three scales, blurred over 1/64
 of the long side, reach 0.6 of their 90th percentile; the detail map of a render is another one.
@@ -46,6 +48,7 @@ GREY = 1e-6
 
 CONTENT_LAYERS = ("relu4_2", "relu3_1")
 EDGE_PIXELS = 16
+CUT_PIXELS = 48
 STRUCTURE = 0.6
 """From this value of `structure_map` on the source has structure."""
 
@@ -89,6 +92,17 @@ def ring(features: Tensor, height: int, first: int, last: int) -> Tensor:
     return (away >= first) & (away < last)
 
 
+def style_distance(
+    x: dict[str, Tensor], target: dict[str, Tensor], kept: dict[str, Tensor] | None = None
+) -> float:
+    """Measure features against Gram matrices, in the mean over the layers, where `kept` is True."""
+    terms = []
+    for name, a in target.items():
+        g = gram(x[name], None if kept is None else kept[name])
+        terms.append(float((g - a).square().sum() / a.square().sum()))
+    return float(np.mean(terms))
+
+
 @torch.no_grad()
 def judge(network: Network, source: Tensor, result: Tensor, painting: Tensor) -> dict[str, float]:
     """Measure one picture, all (3, H, W); the painting as large as its style is taken."""
@@ -102,25 +116,29 @@ def judge(network: Network, source: Tensor, result: Tensor, painting: Tensor) ->
         for name, f in p.items()
     }
 
-    def distance(kept: dict[str, Tensor] | None = None) -> float:
-        terms = []
-        for name, a in target.items():
-            g = gram(x[name], None if kept is None else kept[name])
-            terms.append(float((g - a).square().sum() / a.square().sum()))
-        return float(np.mean(terms))
-
-    def at_edge(first: int, last: int) -> float:
-        height = int(source.shape[1])
-        return distance({name: ring(f, height, first, last) for name, f in x.items()})
-
-    scores = {"style": distance(), "inside": distance(inside)}
+    scores = {"style": style_distance(x, target), "inside": style_distance(x, target, inside)}
     for name in CONTENT_LAYERS:
         kept = inside[name]
         change = (x[name] - p[name])[0][:, kept].square().sum()
         scores[f"content {name}"] = float(change / p[name][0][:, kept].square().sum())
     scores["colour"] = fine_colour(result) / max(fine_colour(painting), GREY)
-    scores["edge"] = at_edge(0, EDGE_PIXELS) / at_edge(EDGE_PIXELS, 2 * EDGE_PIXELS)
+    scores["edge"] = compare_edge(network, result, target)
+    middle = slice(CUT_PIXELS, -CUT_PIXELS)
+    scores["cut"] = compare_edge(network, result[:, middle, middle], target)
     return scores
+
+
+@torch.no_grad()
+def compare_edge(network: Network, image: Tensor, target: dict[str, Tensor]) -> float:
+    """Compare the style distance of the outermost pixels of (3, H, W) with that of the next."""
+    x = network(image[None], STYLE_LAYERS)
+    height = int(image.shape[1])
+
+    def distance(first: int, last: int) -> float:
+        kept = {name: ring(f, height, first, last) for name, f in x.items()}
+        return style_distance(x, target, kept)
+
+    return distance(0, EDGE_PIXELS) / distance(EDGE_PIXELS, 2 * EDGE_PIXELS)
 
 
 def main() -> None:
@@ -164,7 +182,7 @@ def main() -> None:
                     file.write_text(json.dumps(scores, indent=1))
                 row = scores[key]
                 if before:
-                    absolute = ("colour", "edge")
+                    absolute = ("colour", "edge", "cut")
                     row = {n: v if n in absolute else v / before[key][n] for n, v in row.items()}
                 if not header:
                     header = list(row)
