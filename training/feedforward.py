@@ -50,6 +50,7 @@ from vidstyle.stylize.style.settings import StyleSettings
 from vidstyle.stylize.style.targets import StyleImageTargets, StyleTargets
 from vidstyle.video.read import read_image
 from vidstyle.weights.fetch import load_weights
+from vidstyle.weights.int8 import pack, unpack
 
 ROUND = 250
 """Steps of a round."""
@@ -244,12 +245,10 @@ class Run:
 
     def begin_with(self, path: Path) -> None:
         """Begin with the weights of an earlier training."""
-        state = load_file(path)
+        state = unpack(load_file(path))
         for module, prefix in ((self.network, "network."), (self.reader, "reader.")):
             own = {
-                name.removeprefix(prefix): x.float()
-                for name, x in state.items()
-                if name.startswith(prefix)
+                name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)
             }
             module.load_state_dict(own)
 
@@ -293,8 +292,7 @@ class Run:
         partial = self.checkpoint.with_suffix(".part")
         torch.save(saved, partial)
         partial.rename(self.checkpoint)
-        half = {name: x.to(torch.float16).contiguous() for name, x in self.mean.items()}
-        save_file(half, self.args.out)
+        save_file(pack(self.mean), self.args.out)
 
     def new_chain(self, rng: random.Random, styles: list[Any]) -> Chain:
         """Begin a film in one of the styles."""

@@ -26,7 +26,7 @@ from vidstyle.stylize.feedforward.painter import NetworkStyle
 def make_style() -> NetworkStyle:
     generator = torch.Generator().manual_seed(1)
     changes = {
-        name: torch.randn(x.shape, generator=generator).half().float()
+        name: torch.randn(x.shape, generator=generator)
         for name, x in StyleNetwork().state_dict().items()
     }
     return NetworkStyle(torch.randn(STYLE_NUMBERS, generator=generator), changes)
@@ -40,11 +40,17 @@ def test_a_style_comes_back_as_it_was_kept(tmp_path: Path) -> None:
     got = load_style(path)
     assert torch.equal(got.style.numbers, style.numbers)
     assert got.style.changes.keys() == style.changes.keys()
-    assert all(torch.equal(got.style.changes[name], x) for name, x in style.changes.items())
+    for name, x in style.changes.items():
+        assert float((got.style.changes[name] - x).abs().max()) <= float(x.abs().max()) / 250
     assert got.painting is not None
     assert float((got.painting - painting).abs().max()) < 0.05
     assert got.card == {"name": "sea", "steps": 3}
     assert path.stat().st_size < 10**6
+    again = tmp_path / "again.style"
+    save_style(again, got)
+    assert all(
+        torch.equal(load_style(again).style.changes[k], x) for k, x in got.style.changes.items()
+    )
 
 
 def test_a_large_painting_is_kept_small(tmp_path: Path) -> None:

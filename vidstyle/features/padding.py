@@ -53,12 +53,13 @@ class RectifyPad(torch.autograd.Function):
         return out
 
 
-def replicate_pad(x: Tensor) -> Tensor:
-    """Pad x (b, c, h, w) to (b, c, h + 2, w + 2) by repeating the outermost pixels; keeps the
-    memory format.
+def replicate_pad(x: Tensor, pixels: int = 1) -> Tensor:
+    """Pad x (b, c, h, w) to (b, c, h + 2, w + 2), for `pixels` 1, by repeating the outermost
+    pixels; keeps the memory format.
     """
-    out: Tensor = ReplicatePad.apply(x)
-    return out
+    for _ in range(pixels):
+        x = ReplicatePad.apply(x)
+    return x
 
 
 def rectify_pad(x: Tensor) -> Tensor:

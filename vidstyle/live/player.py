@@ -84,7 +84,9 @@ class LivePainter:
         image = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1).float()[None] / 255
         if self.clock() - self.measured_at > ADAPTATION_SECONDS:
             self.measured_at = self.clock()
-            first, linked = collect_statistics(self.network, self.style.numbers, [image[0]])
+            first, linked = collect_statistics(
+                self.network, self.style.numbers, [image[0]], self.dtype
+            )
             self.first, self.linked = (
                 FoldedNetwork(
                     self.network, self.style.numbers, known, self.dtype, has_previous=has_previous

@@ -133,7 +133,8 @@ def export_style(style: NetworkStyle, pictures: Sequence[Tensor], room: Classroo
     device = room.device.device
     base, _ = build_networks(room.networks.weights(PAINTER), device)
     network = adapt_network(base, style)
-    first, _ = collect_statistics(network, style.numbers, [x.to(device) for x in pictures])
+    shown = [picture.to(device) for picture in pictures]
+    first, _ = collect_statistics(network, style.numbers, shown, torch.float32)
     return export_onnx(
         FoldedNetwork(network, style.numbers, first, torch.float32, has_previous=False)
     )

@@ -3,7 +3,7 @@ engine takes one wherever a painting goes.
 
 ::
 
-    munch.style    safetensors: numbers, changes.NAME, painting (a JPEG)
+    munch.style    safetensors: numbers, changes.NAME (8 bits), painting (a JPEG)
                    metadata: the format, the network that it changes, and the style's card, as JSON
 """
 
@@ -28,11 +28,15 @@ from vidstyle.storage.atomic import write_atomically
 from vidstyle.stylize.feedforward.engine import PAINTER
 from vidstyle.stylize.feedforward.network import STYLE_NUMBERS, StyleNetwork
 from vidstyle.stylize.feedforward.painter import NetworkStyle
+from vidstyle.weights.int8 import pack, unpack
 from vidstyle.weights.registry import REGISTRY
 
 STYLE_SUFFIX = ".style"
 STYLE_KEY = "vidstyle"
 STYLE_FORMAT = "style 1"
+CHANGES = "changes."
+"""What the names of changes begin with."""
+
 PAINTING_SIDE = 1024
 """Pixels of the longer side of the painting in the file, at most."""
 
@@ -63,8 +67,8 @@ def is_style_file(path: Path) -> bool:
 def save_style(path: Path, learned: LearnedStyle) -> None:
     """Write a style file, whole or not at all."""
     tensors = {"numbers": learned.style.numbers.float().cpu().contiguous()}
-    for name, change in learned.style.changes.items():
-        tensors[f"changes.{name}"] = change.to(torch.float16).cpu().contiguous()
+    for name, change in pack(learned.style.changes).items():
+        tensors[CHANGES + name] = change.cpu().contiguous()
     if learned.painting is not None:
         tensors["painting"] = torch.from_numpy(encode_painting(learned.painting))
     # One key: safetensors writes several in any order.
@@ -124,11 +128,10 @@ def base_digest() -> str:
 def unpack_style(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> LearnedStyle:
     """Take the tensors of a style file apart. Raises ValueError and KeyError."""
     shapes = {name: x.shape for name, x in StyleNetwork().state_dict().items()}
-    changes = {
-        name.removeprefix("changes."): x.float()
-        for name, x in tensors.items()
-        if name.startswith("changes.")
+    packed = {
+        name.removeprefix(CHANGES): x for name, x in tensors.items() if name.startswith(CHANGES)
     }
+    changes = {name: x.float() for name, x in unpack(packed).items()}
     numbers = tensors["numbers"]
     if numbers.shape != (STYLE_NUMBERS,) or any(
         shapes.get(name) != x.shape for name, x in changes.items()

@@ -78,8 +78,8 @@ REGISTRY = {
             remote="",
             author="vidstyle, trained on lite's objective",
             licence="MIT",
-            size=1_582_538,
-            sha256="445bc432a2556f69a5d57e1c424af41896525e1ef61844dcf7a2242636cdcff2",
+            size=1_351_234,
+            sha256="be8883a7b695986cb5450548dd8fe5ba69feae7f2d9d3dfb7392477d4d06f18d",
         ),
         WeightFile(
             name="vgg19",

@@ -49,7 +49,7 @@ def picture(seed: int, size: tuple[int, int], channels: int = 3) -> Tensor:
 def test_folding_the_normalisations_changes_nothing(size: tuple[int, int]) -> None:
     network, numbers = make_network(), make_numbers()
     frame, previous, mask = (picture(k, size, n)[None] for k, n in enumerate((3, 3, 1)))
-    first, linked = collect_statistics(network, numbers, [picture(9, (40, 56))])
+    first, linked = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32)
     height, width = size
     for statistics, has_previous in ((first, False), (linked, True)):
         folded = FoldedNetwork(
@@ -64,29 +64,30 @@ def test_folding_the_normalisations_changes_nothing(size: tuple[int, int]) -> No
 
 def test_a_frame_in_bands_is_the_frame_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     network, numbers = make_network(), make_numbers()
-    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))])
+    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32)
     folded = FoldedNetwork(network, numbers, first, torch.float32, has_previous=False)
-    frame = picture(1, (213, 30))[None]
+    frame = picture(1, (853, 14))[None]
     whole = folded(frame, None, None)
-    monkeypatch.setattr(painter, "BAND_PIXELS", 64 * 40)
+    monkeypatch.setattr(painter, "BAND_PIXELS", 64 * 48)
     assert len(folded.divide(extend(frame))) > 3
     assert torch.allclose(folded(frame, None, None), whole, atol=1e-6)
 
 
 def test_what_a_pixel_becomes_depends_on_nothing_beyond_the_reach() -> None:
     network, numbers = make_network(), make_numbers()
-    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))])
+    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32)
     folded = FoldedNetwork(network, numbers, first, torch.float32, has_previous=False)
-    one, other = picture(1, (24, 200))[None], picture(1, (24, 200))[None]
-    other[..., 120:] = 0
-    left = 120 - painter.REACH
+    one, other = picture(1, (24, 400))[None], picture(1, (24, 400))[None]
+    other[..., 300:] = 0
+    left = 300 - painter.REACH
+    assert left > 0
     assert torch.equal(folded(one, None, None)[..., :left], folded(other, None, None)[..., :left])
 
 
 def test_statistics_of_several_frames_are_those_of_all_their_pixels() -> None:
     network, numbers = make_network(), make_numbers()
     frames = [picture(1, (32, 32)), picture(2, (32, 32)) * 0.3]
-    pooled, _ = collect_statistics(network, numbers, frames)
+    pooled, _ = collect_statistics(network, numbers, frames, torch.float32)
     stem = [network.stem(pad(extend(frame[None]))) for frame in frames]
     mean, variance = pooled.values[0]
     values = torch.cat(stem).permute(1, 0, 2, 3).flatten(1)

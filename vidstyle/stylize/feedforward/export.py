@@ -5,11 +5,18 @@ It needs the package `onnx` (`pip install 'vidstyle[onnx]'`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vidstyle.stylize.feedforward.network import FRAME_CHANNELS, MARGIN
+from vidstyle.stylize.feedforward.network import (
+    BLOCKS,
+    BLOCKS_BEFORE_CONTEXT,
+    CONTEXT_DILATIONS,
+    FRAME_CHANNELS,
+    MARGIN,
+)
 from vidstyle.stylize.feedforward.painter import FoldedNetwork
 
 if TYPE_CHECKING:
@@ -48,12 +55,19 @@ class Graph:
         amounts = np.array([0, 0, pixels, pixels, 0, 0, pixels, pixels], np.int64)
         return self.add("Pad", x, self.constant(amounts), mode="edge")
 
-    def convolve(self, x: str, layer: tuple[Tensor, Tensor], stride: int = 1) -> str:
+    def convolve(
+        self, x: str, layer: tuple[Tensor, Tensor], stride: int = 1, dilation: int = 1
+    ) -> str:
         """Pad and convolve a map."""
         weight, bias = (x.detach().float().cpu().contiguous().numpy() for x in layer)
-        padded = self.pad(x, weight.shape[2] // 2)
+        padded = self.pad(x, dilation * (weight.shape[2] // 2))
         names = (self.constant(weight), self.constant(bias))
-        return self.add("Conv", padded, *names, strides=[stride, stride])
+        return self.add("Conv", padded, *names, strides=[stride] * 2, dilations=[dilation] * 2)
+
+    def add_block(self, x: str, layers: Iterator[tuple[Tensor, Tensor]], dilation: int = 1) -> str:
+        """Add to a map what a residual block of the next two layers makes of it."""
+        y = self.add("Relu", self.convolve(x, next(layers), dilation=dilation))
+        return self.add("Add", x, self.convolve(y, next(layers), dilation=dilation))
 
     def enlarge(self, x: str, mode: str) -> str:
         """Make a map twice as large."""
@@ -71,7 +85,7 @@ class Graph:
 
 def export_onnx(folded: FoldedNetwork) -> bytes:
     """Return the ONNX model of a network without a previous image: input `frame` (1, 3, h, w) in
-    [0, 1], output `image`, the same, for any h and w that are multiples of 4.
+    [0, 1], output `image`, the same, for any h and w that are multiples of 8.
 
     Raises ImportError where the package onnx is missing.
     """
@@ -79,16 +93,20 @@ def export_onnx(folded: FoldedNetwork) -> bytes:
 
     assert not folded.has_previous, "a model paints each frame by itself"
     graph = Graph()
-    stem, down, *blocks, rise, mix = folded.layers
+    layers = iter(folded.layers)
     x = graph.add("Sub", "frame", graph.constant(np.float32(0.5)))
     x = graph.pad(x, MARGIN)
-    x = graph.add("Relu", graph.convolve(x, stem, 2))
-    x = graph.add("Relu", graph.convolve(x, down, 2))
-    for first, second in zip(blocks[::2], blocks[1::2], strict=True):
-        y = graph.add("Relu", graph.convolve(x, first))
-        x = graph.add("Add", x, graph.convolve(y, second))
-    x = graph.add("Relu", graph.convolve(graph.enlarge(x, "nearest"), rise))
-    x = graph.add("Relu", graph.convolve(x, mix))
+    x = graph.add("Relu", graph.convolve(x, next(layers), 2))
+    x = graph.add("Relu", graph.convolve(x, next(layers), 2))
+    for i in range(BLOCKS):
+        if i == BLOCKS_BEFORE_CONTEXT:
+            y = graph.add("Relu", graph.convolve(x, next(layers), 2))
+            for dilation in CONTEXT_DILATIONS:
+                y = graph.add_block(y, layers, dilation)
+            x = graph.add("Add", x, graph.enlarge(graph.convolve(y, next(layers)), "linear"))
+        x = graph.add_block(x, layers)
+    x = graph.add("Relu", graph.convolve(graph.enlarge(x, "nearest"), next(layers)))
+    x = graph.add("Relu", graph.convolve(x, next(layers)))
     x = graph.convolve(graph.enlarge(x, "linear"), folded.paint)
     x = graph.add("Sigmoid", graph.cut(x, 0, FRAME_CHANNELS, (1,)))
     last = graph.cut(x, MARGIN, -MARGIN, (2, 3))

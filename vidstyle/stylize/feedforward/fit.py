@@ -167,12 +167,9 @@ class StyleFit:
 
     @property
     def style(self) -> NetworkStyle:
-        """The style as it is learned so far, in the precision that its file keeps."""
+        """The style as it is learned so far."""
         base = self.base.state_dict()
-        changes = {
-            name: (x.detach() - base[name]).to(torch.float16)
-            for name, x in self.network.state_dict().items()
-        }
+        changes = {name: x.detach() - base[name] for name, x in self.network.state_dict().items()}
         return NetworkStyle(self.numbers.detach()[0].clone(), changes)
 
     def state(self) -> dict[str, Any]:

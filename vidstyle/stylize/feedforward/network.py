@@ -2,9 +2,10 @@
 conditional instance normalisation (Dumoulin, Shlens, Kudlur 2017).
 
 It sees the frame, and the previous stylised frame along the flow with its mask (Ruder, Dosovitskiy,
-Brox 2018). It paints a picture and says for each pixel how much of the previous one stays. At full
-size there is no normalisation, and features are enlarged bilinearly before the last convolution, so
-that what is flat stays flat.
+Brox 2018). It paints a picture and says for each pixel how much of the previous one stays. A branch
+at an eighth of the size sees far around: large strokes are made of what lies there. At full size
+there is no normalisation, and features are enlarged bilinearly before the last convolution, so that
+what is flat stays flat.
 """
 
 from __future__ import annotations
@@ -28,13 +29,29 @@ BLOCKS = 5
 HEAD_WIDTHS = (24, 16)
 """Channels at half size, before and after its second convolution."""
 
-NORM_WIDTHS = (STEM_WIDTH, *(WIDTH,) * (1 + 2 * BLOCKS), *HEAD_WIDTHS)
+CONTEXT_WIDTH = 64
+CONTEXT_DILATIONS = (1, 2, 4)
+"""Of the blocks at an eighth of the size."""
+
+BLOCKS_BEFORE_CONTEXT = 2
+"""Blocks at a quarter of the size after which the branch leaves and comes back."""
+
+NORM_WIDTHS = (
+    STEM_WIDTH,
+    *(WIDTH,) * (1 + 2 * BLOCKS_BEFORE_CONTEXT),
+    *(CONTEXT_WIDTH,) * (1 + 2 * len(CONTEXT_DILATIONS)),
+    *(WIDTH,) * (1 + 2 * (BLOCKS - BLOCKS_BEFORE_CONTEXT)),
+    *HEAD_WIDTHS,
+)
 """Channels of each normalisation, in order."""
+
+CONTEXT_NORM = 3 + 2 * BLOCKS_BEFORE_CONTEXT + 2 * len(CONTEXT_DILATIONS)
+"""The normalisation through which the branch comes back."""
 
 STYLE_NUMBERS = 2 * sum(NORM_WIDTHS)
 """Gains and offsets of a style."""
 
-STRIDE = 4
+STRIDE = 8
 """Sides of the network's input are multiples of it."""
 
 MARGIN = 16
@@ -57,6 +74,13 @@ class StyleNetwork(nn.Module):
         self.stem = nn.Conv2d(FRAME_CHANNELS + PREVIOUS_CHANNELS, STEM_WIDTH, 5, stride=2)
         self.down = nn.Conv2d(STEM_WIDTH, WIDTH, 3, stride=2)
         self.blocks = nn.ModuleList(nn.Conv2d(WIDTH, WIDTH, 3) for _ in range(2 * BLOCKS))
+        self.context_down = nn.Conv2d(WIDTH, CONTEXT_WIDTH, 3, stride=2)
+        self.context_blocks = nn.ModuleList(
+            nn.Conv2d(CONTEXT_WIDTH, CONTEXT_WIDTH, 3, dilation=dilation)
+            for dilation in CONTEXT_DILATIONS
+            for _ in range(2)
+        )
+        self.context_up = nn.Conv2d(CONTEXT_WIDTH, WIDTH, 3)
         self.rise = nn.Conv2d(WIDTH, HEAD_WIDTHS[0], 3)
         self.mix = nn.Conv2d(HEAD_WIDTHS[0], HEAD_WIDTHS[1], 3)
         self.paint = nn.Conv2d(HEAD_WIDTHS[1], FRAME_CHANNELS + 1, 3)
@@ -86,11 +110,12 @@ class StyleNetwork(nn.Module):
         norms = Normaliser(style, statistics)
         x = torch.cat([frame - 0.5, (previous - 0.5) * mask, mask], 1)
         x = x.contiguous(memory_format=torch.channels_last)
-        x = F.relu(norms(self.stem(replicate_pad(replicate_pad(x)))))
+        x = F.relu(norms(self.stem(replicate_pad(x, 2))))
         x = F.relu(norms(self.down(replicate_pad(x))))
-        for first, second in zip(self.blocks[::2], self.blocks[1::2], strict=True):
-            y = F.relu(norms(first(replicate_pad(x))))
-            x = x + norms(second(replicate_pad(y)))
+        for i, pair in enumerate(zip(self.blocks[::2], self.blocks[1::2], strict=True)):
+            if i == BLOCKS_BEFORE_CONTEXT:
+                x = x + self._see_context(x, norms)
+            x = x + apply_block(x, pair, norms)
         x = F.interpolate(x, scale_factor=2, mode="nearest")
         x = F.relu(norms(self.rise(replicate_pad(x))))
         x = F.relu(norms(self.mix(replicate_pad(x))))
@@ -99,6 +124,40 @@ class StyleNetwork(nn.Module):
         image = torch.sigmoid(painted[:, :FRAME_CHANNELS])
         keep = torch.sigmoid(painted[:, FRAME_CHANNELS:]) * mask
         return torch.lerp(image, previous.float(), keep)
+
+    def normalised_layers(self) -> list[nn.Conv2d]:
+        """List the convolutions that are followed by a normalisation, in the order of these."""
+        before = 2 * BLOCKS_BEFORE_CONTEXT
+        return [
+            self.stem,
+            self.down,
+            *self.blocks[:before],
+            self.context_down,
+            *self.context_blocks,
+            self.context_up,
+            *self.blocks[before:],
+            self.rise,
+            self.mix,
+        ]
+
+    def _see_context(self, x: Tensor, norms: Normaliser) -> Tensor:
+        """Compute what the branch adds to the maps x (b, c, h, w)."""
+        y = F.relu(norms(self.context_down(replicate_pad(x))))
+        pairs = zip(self.context_blocks[::2], self.context_blocks[1::2], strict=True)
+        for dilation, pair in zip(CONTEXT_DILATIONS, pairs, strict=True):
+            y = y + apply_block(y, pair, norms, dilation)
+        y = norms(self.context_up(replicate_pad(y)))
+        return F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def apply_block(
+    x: Tensor, pair: tuple[nn.Module, nn.Module], norms: Normaliser, dilation: int = 1
+) -> Tensor:
+    """Compute what a residual block of two convolutions adds to the maps x (b, c, h, w)."""
+    first, second = pair
+    y = F.relu(norms(first(replicate_pad(x, dilation))))
+    added: Tensor = norms(second(replicate_pad(y, dilation)))
+    return added
 
 
 class Statistics:

@@ -4,15 +4,18 @@ its convolutions: what it does to a pixel depends on nothing far from it, frame 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vidstyle.features.padding import replicate_pad
 from vidstyle.stylize.feedforward.network import (
+    BLOCKS,
+    BLOCKS_BEFORE_CONTEXT,
+    CONTEXT_DILATIONS,
     FRAME_CHANNELS,
     MARGIN,
     NORM_WIDTHS,
@@ -29,12 +32,13 @@ SAMPLED_PIXELS = 2**20
 NEW_SHARE = 0.15
 """The share of a frame that has no past while its statistics are measured."""
 
-BAND_PIXELS = 2**20
+BAND_PIXELS = 2**22
 """Pixels of a frame that are painted at once."""
 
-REACH = 64
+REACH = 192
 """Pixels around a pixel that its paint may depend on, a multiple of `STRIDE`: 2 of the stem, 2 of
-the next convolution, 4 of each of ten, 2 of each of two, and those of enlarging."""
+the next convolution, 4 of each of ten, 4 + 112 + 8 of the branch, 2 of each of two, and those of
+enlarging."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,13 @@ def adapt_network(base: StyleNetwork, style: NetworkStyle) -> StyleNetwork:
 
 @torch.no_grad()
 def collect_statistics(
-    network: StyleNetwork, numbers: Tensor, frames: Sequence[Tensor]
+    network: StyleNetwork, numbers: Tensor, frames: Sequence[Tensor], dtype: torch.dtype
 ) -> tuple[Statistics, Statistics]:
     """Measure what the normalisations see of frames, each (3, h, w): without a previous image, and
     with the one that they would have if nothing moved and a part of them were new.
+
+    Args:
+        dtype: of the convolutions.
     """
     style = numbers[None].to(frames[0].device)
     seen: tuple[list[Statistics], list[Statistics]] = ([], [])
@@ -96,8 +103,9 @@ def collect_statistics(
         image = extend(crop_middle(frame)[None])
         mask = torch.zeros_like(image[:, :1])
         first, linked = Statistics(), Statistics()
-        painted = network(image, torch.full_like(image, 0.5), mask, style, first)
-        network(image, painted, partial_mask(mask), style, linked)
+        with torch.autocast(frame.device.type, dtype, enabled=dtype != torch.float32):
+            painted = network(image, torch.full_like(image, 0.5), mask, style, first)
+            network(image, painted, partial_mask(mask), style, linked)
         seen[0].append(first)
         seen[1].append(linked)
     return pool_statistics(seen[0]), pool_statistics(seen[1])
@@ -166,10 +174,9 @@ class FoldedNetwork:
         self.has_previous = has_previous
         given = numbers[None].to(network.paint.weight.device)
         styles = torch.split(given, [2 * width for width in NORM_WIDTHS], 1)
-        layers = [network.stem, network.down, *network.blocks, network.rise, network.mix]
         self.layers: list[tuple[Tensor, Tensor]] = []
+        layers = network.normalised_layers()
         for layer, style, (mean, variance) in zip(layers, styles, statistics.values, strict=True):
-            assert isinstance(layer, nn.Conv2d)
             assert layer.bias is not None
             factor, shift = (x[0] for x in affine(style, mean, variance))
             weight = layer.weight * factor[:, None, None, None]
@@ -218,15 +225,26 @@ class FoldedNetwork:
         """Compute the logits (b, 4, stop - first, w) of some rows of the input."""
         above = max(0, first - REACH)
         x = whole[:, :, above : stop + REACH]
-        stem, down, *blocks, rise, mix = self.layers
-        x = F.conv2d(replicate_pad(replicate_pad(x)), *stem, stride=2).relu_()
-        x = F.conv2d(replicate_pad(x), *down, stride=2).relu_()
-        for one, other in zip(blocks[::2], blocks[1::2], strict=True):
-            y = F.conv2d(replicate_pad(x), *one).relu_()
-            x = x + F.conv2d(replicate_pad(y), *other)
+        layers = iter(self.layers)
+        x = F.conv2d(replicate_pad(x, 2), *next(layers), stride=2).relu_()
+        x = F.conv2d(replicate_pad(x), *next(layers), stride=2).relu_()
+        for i in range(BLOCKS):
+            if i == BLOCKS_BEFORE_CONTEXT:
+                y = F.conv2d(replicate_pad(x), *next(layers), stride=2).relu_()
+                for dilation in CONTEXT_DILATIONS:
+                    y = y + apply_folded(y, layers, dilation)
+                y = F.conv2d(replicate_pad(y), *next(layers))
+                x = x + F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
+            x = x + apply_folded(x, layers)
         x = F.interpolate(x, scale_factor=2, mode="nearest")
-        x = F.conv2d(replicate_pad(x), *rise).relu_()
-        x = F.conv2d(replicate_pad(x), *mix).relu_()
+        x = F.conv2d(replicate_pad(x), *next(layers)).relu_()
+        x = F.conv2d(replicate_pad(x), *next(layers)).relu_()
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         painted = F.conv2d(replicate_pad(x), *self.paint)
         return painted[:, :, first - above : stop - above]
+
+
+def apply_folded(x: Tensor, layers: Iterator[tuple[Tensor, Tensor]], dilation: int = 1) -> Tensor:
+    """Compute what a residual block of the next two layers adds to the maps x (b, c, h, w)."""
+    y = F.conv2d(replicate_pad(x, dilation), *next(layers), dilation=dilation).relu_()
+    return F.conv2d(replicate_pad(y, dilation), *next(layers), dilation=dilation)

@@ -160,7 +160,7 @@ class FeedforwardStylizer:
             style = blend_styles(self.styles, shares)
             network = adapt_network(self.base, style)
             seen = [self._matched(image) for image in samples]
-            self._measured[shares] = collect_statistics(network, style.numbers, seen)
+            self._measured[shares] = collect_statistics(network, style.numbers, seen, self.dtype)
         return self._measured[shares]
 
     def _matched(self, image: Tensor) -> Tensor:
