@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.helpers import decoding
+from tests.helpers.clips import Clips
 from tests.helpers.films import video
 from tests.helpers.renders import frames_of, run
 from vidstyle.config import settings as configs
@@ -156,6 +157,13 @@ def test_a_learned_style_is_a_file_that_every_engine_takes(
     again = command("learn", painting, "-o", style, "--from", film, "--learn", 1)
     assert again.code == 2
     assert "-f" in again.err or "overwrite" in again.err
+
+
+def test_bars_teach_nothing(command: Callable[..., Any], painting: Path, tmp_path: Path) -> None:
+    letterbox = Clips(tmp_path).pattern("letterbox.mp4", "-vf", "pad=iw:ih+24:0:12", size=(128, 96))
+    style = tmp_path / "stripes.style"
+    given = ("learn", painting, "-o", style, "--from", letterbox, "--learn", 1, "--overwrite")
+    assert "at 128x96" in command(*given).err
 
 
 def test_a_blend_lies_between_its_paintings(

@@ -10,7 +10,10 @@ import torch
 from vidstyle.errors import OutputError
 from vidstyle.events import never_stop, silent
 from vidstyle.machine.device import choose_device
+from vidstyle.motion.bars import Bars
 from vidstyle.rendering.engines import check_engine_settings, feedforward_settings
+from vidstyle.rendering.film import decode_single_frame, find_film_bars
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.learning import Classroom, Lesson, choose_samples, learn_style
 from vidstyle.rendering.models import Models
 from vidstyle.rendering.sources import find_style_rims, read_painting
@@ -141,10 +144,15 @@ def export_style(style: NetworkStyle, pictures: Sequence[Tensor], room: Classroo
 
 
 def film_pictures(config: RenderConfig, film: Path) -> list[Tensor]:
-    """Decode frames spread over a film, at the size of a render of it."""
+    """Decode frames spread over a film, at the size of a render of it, without its bars."""
     source = probe(film)
     size = read.fit(source.width, source.height, config.size)
     scanned = scan(source)
-    indices = choose_samples(max(1, len(scanned.timeline)), size)
-    seek = scanned.seek_index
-    return [frame.image for at in indices for frame in read.read(source, size, at, at + 1, seek)]
+    part = FrameRange(0, max(1, len(scanned.timeline)))
+    bars = Bars()
+    if config.bars == "keep" and source.kind != "image":
+        bars = find_film_bars(source, size, scanned, part)
+    return [
+        bars.crop(decode_single_frame(source, size, scanned, at))
+        for at in choose_samples(len(part), size)
+    ]
