@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training import feedforward
+from training import feedforward, pictures
 from training.data import texture
+from vidstyle.weights.int8 import unpack
 
 Train = Callable[..., dict[str, torch.Tensor]]
 
@@ -27,14 +28,10 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         for i in range(2):
             pixels = (texture(rng, 96) * 255).byte().permute(1, 2, 0).numpy()
             cv2.imwrite(str(tmp_path / name / f"{i}.png"), pixels)
-    for name, value in {
-        "ROUND": 2,
-        "STYLE_POOL": 2,
-        "LAID_PICTURES": 1,
-        "STYLE_AREA": 64**2,
-    }.items():
+    for name, value in {"ROUND": 2, "STYLE_POOL": 2, "CODE_STYLES": 4}.items():
         monkeypatch.setattr(feedforward, name, value)
-    monkeypatch.setattr(feedforward, "CODE_STYLES", 4)
+    for name, value in {"LAID_PICTURES": 1, "STYLE_AREA": 64**2}.items():
+        monkeypatch.setattr(pictures, name, value)
 
     def run(work: str, rounds: int, *more: object) -> dict[str, torch.Tensor]:
         out = tmp_path / f"{work}.safetensors"
@@ -43,7 +40,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         words += ["--size", 64, "--last-size", 64, *more]
         monkeypatch.setattr(sys, "argv", ["feedforward", *map(str, words)])
         assert feedforward.main() == 0
-        return load_file(out)
+        return unpack(load_file(out))
 
     return run
 
@@ -75,7 +72,7 @@ def test_it_begins_with_earlier_weights_where_they_are_given(
     monkeypatch.setattr(feedforward, "RATE", 0.0)
     later = train("later", 1, "--init", tmp_path / "earlier.safetensors")
     for name, x in earlier.items():
-        assert torch.allclose(x.float(), later[name].float(), atol=1e-3), name
+        assert torch.allclose(x, later[name], atol=1e-3), name
 
 
 def test_processes_differ_in_what_they_paint_and_agree_on_the_weights(train: Train) -> None:
