@@ -75,7 +75,7 @@ LEAST_STEPS = 8
 
 CHECKPOINT_STEPS = 25
 
-LEARNING_FORMAT = 2
+LEARNING_FORMAT = 3
 """Raised where the same lesson teaches something else."""
 
 
