@@ -11,141 +11,22 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from vidstyle.config import weighted_names
+from vidstyle.config import needs, weighted_names
 from vidstyle.config.facts import (
     DELIVERY,
     PICTURE,
     RUN,
     STEERING,
-    Need,
     SettingFacts,
     setting_field,
 )
 from vidstyle.config.keyframes import Keyframe, parse_keyframes
 from vidstyle.config.opacity import OpacityKey, parse_opacities
 from vidstyle.config.style_images import StyleImage, parse_style_images
-from vidstyle.config.weighted_names import REFINEMENT_NETWORK
 
 NEUTRAL_STYLE_LAYERS = "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1"
 NEUTRAL_CONTENT_LAYERS = "relu4_2"
 """The layers of every render before they could be chosen."""
-
-STYLE_IS_ASKED = Need(
-    "style_weight",
-    lambda weight: weight > 0,
-    "{name} changes nothing with style_weight = 0: leave one of them out",
-)
-STYLE_IS_ASKED_FOR_MATCH = Need(
-    "style_weight",
-    lambda weight: weight > 0,
-    "{name} = {value} changes nothing with style_weight = 0: leave one of them out",
-    values=("match",),
-)
-CONTENT_IS_OF_THE_INPUT = Need(
-    "texture",
-    lambda texture: not texture,
-    "{name} changes nothing with texture: leave one of them out",
-)
-CONTENT_IS_ASKED = Need(
-    "content_weight",
-    lambda weight: weight > 0,
-    "{name} changes nothing with content_weight = 0: leave one of them out",
-)
-PATCHES_ARE_MATCHED = Need(
-    "style_terms",
-    lambda terms: "mrf" in weighted_names.parse_weights(terms),
-    "{name} changes nothing where style_terms = {other} have no mrf: add it",
-)
-TEXTURE_IS_MADE = Need("texture", bool, "tileable is for a texture: set texture = true")
-ANOTHER_NETWORK_GOES_FIRST = Need(
-    "features",
-    lambda network: network != REFINEMENT_NETWORK,
-    "{name} = {value} changes nothing where features = {other} does every iteration on VGG-19: "
-    "set polish = 0, or features = lite",
-)
-TEMPORAL_LOSS_IS_ON = Need(
-    "temporal_weight",
-    lambda weight: weight > 0,
-    "{name} = {value} changes nothing where temporal_weight = 0 leaves the temporal loss out: set "
-    "only one of them",
-)
-THERE_ARE_PASSES = Need(
-    "passes",
-    lambda passes: passes > 1,
-    "{name} = {value} changes nothing where there is one pass: set passes = 2 or more",
-)
-ONE_PASS_FOR_REST = Need(
-    "passes",
-    lambda passes: passes == 1,
-    "{name} = {value} changes nothing where passes = {other} let everything follow its flow: set "
-    "only one of them",
-)
-ONE_PASS_FOR_BUDGET = Need(
-    "passes",
-    lambda passes: passes == 1,
-    "{name} = {value} changes nothing where passes = {other} give every frame as many iterations: "
-    "set only one of them",
-)
-ONE_PASS_FOR_LOOP = Need(
-    "passes",
-    lambda passes: passes == 1,
-    "loop does not go with passes = {other}: the ends are joined where there is one pass; set only "
-    "one of them",
-    values=(True,),
-)
-LINKS_FOR_LOOP = Need(
-    "per_frame",
-    lambda per_frame: not per_frame,
-    "loop does not go with per_frame: there are no links between frames, with which the ends would "
-    "be joined; leave one of them out",
-    values=(True,),
-)
-NO_TEXTURE_FOR_LOOP = Need(
-    "texture",
-    lambda texture: not texture,
-    "loop does not go with texture: one picture has no ends to join; leave one of them out",
-    values=(True,),
-)
-ONE_PASS_FOR_KEYFRAMES = Need(
-    "passes",
-    lambda passes: passes == 1,
-    "{name} do not go with passes = {other}: each pass goes over every frame again, given ones as "
-    "well; set only one of them",
-)
-LINKS_FOR_KEYFRAMES = Need(
-    "per_frame",
-    lambda per_frame: not per_frame,
-    "{name} do not go with per_frame: there are no links between frames, with which the others "
-    "would go on from those given; leave one of them out",
-)
-NO_TEXTURE_FOR_KEYFRAMES = Need(
-    "texture",
-    lambda texture: not texture,
-    "{name} do not go with texture: it is one picture, which has no frames; leave one of them out",
-)
-NO_TEXTURE_FOR_COMPOSITION = Need(
-    "texture",
-    lambda texture: not texture,
-    "{name} does not go with texture: nothing of the input is to be seen in one; leave one of them "
-    "out",
-)
-
-
-FLOW_FOR_PLAIN = Need(
-    "flow",
-    lambda flow: flow != "none",
-    "{name} = {value} does not go with flow = {other}: it would trust every pixel; leave one of "
-    "them out",
-    values=("plain",),
-)
-
-
-THERE_IS_A_NETWORK = Need(
-    "engine",
-    lambda engine: engine in ("fast", "balanced"),
-    "{name} = {value} changes nothing with engine = {other}, which learns nothing: leave it out, "
-    "or set engine = fast",
-)
 
 
 def round_to_power_of_two(reach: int) -> int:
@@ -223,7 +104,7 @@ class RenderFields(BaseModel):
         SettingFacts(
             "video",
             PICTURE,
-            needs=(ONE_PASS_FOR_LOOP, LINKS_FOR_LOOP, NO_TEXTURE_FOR_LOOP),
+            needs=(needs.ONE_PASS_FOR_LOOP, needs.LINKS_FOR_LOOP, needs.NO_TEXTURE_FOR_LOOP),
             neutral=None,
         ),
     )
@@ -236,7 +117,7 @@ class RenderFields(BaseModel):
     keep_titles: bool = setting_field(
         False,
         "Titles and logos that stay while the picture moves behind them are left as in the video.",
-        SettingFacts("composition", PICTURE, needs=(NO_TEXTURE_FOR_COMPOSITION,)),
+        SettingFacts("composition", PICTURE, needs=(needs.NO_TEXTURE_FOR_COMPOSITION,)),
     )
     opacity: OpacityKeys = setting_field(
         (),
@@ -247,7 +128,7 @@ class RenderFields(BaseModel):
             PICTURE,
             metavar="X",
             audience="everyday",
-            needs=(NO_TEXTURE_FOR_COMPOSITION,),
+            needs=(needs.NO_TEXTURE_FOR_COMPOSITION,),
         ),
     )
     keyframes: Keyframes = setting_field(
@@ -260,7 +141,11 @@ class RenderFields(BaseModel):
             long_flag="--keyframe",
             metavar="N=FILE",
             audience="everyday",
-            needs=(ONE_PASS_FOR_KEYFRAMES, LINKS_FOR_KEYFRAMES, NO_TEXTURE_FOR_KEYFRAMES),
+            needs=(
+                needs.ONE_PASS_FOR_KEYFRAMES,
+                needs.LINKS_FOR_KEYFRAMES,
+                needs.NO_TEXTURE_FOR_KEYFRAMES,
+            ),
         ),
     )
     features: Literal["lite", "vgg19"] = setting_field(
@@ -274,7 +159,7 @@ class RenderFields(BaseModel):
         "Last N iterations of every frame, at most those at full size, on VGG-19 instead (with "
         "--features lite).",
         SettingFacts(
-            "frames", PICTURE, needs=(ANOTHER_NETWORK_GOES_FIRST,), preview="half rounded up"
+            "frames", PICTURE, needs=(needs.ANOTHER_NETWORK_GOES_FIRST,), preview="half rounded up"
         ),
         ge=0,
     )
@@ -287,13 +172,13 @@ class RenderFields(BaseModel):
         "photometric",
         "Where the flow is trusted: plain is Ruder's formula, photometric lets agreeing colours "
         "overrule it.",
-        SettingFacts("links", PICTURE, needs=(FLOW_FOR_PLAIN,)),
+        SettingFacts("links", PICTURE, needs=(needs.FLOW_FOR_PLAIN,)),
     )
     rest: Literal["hold", "follow"] = setting_field(
         "hold",
         "What does not move: hold keeps it where it is, follow lets it follow its flow, which "
         "is never quite zero.",
-        SettingFacts("links", PICTURE, needs=(ONE_PASS_FOR_REST,)),
+        SettingFacts("links", PICTURE, needs=(needs.ONE_PASS_FOR_REST,)),
     )
     optimizer: Literal["lbfgs", "adam"] = setting_field(
         "lbfgs",
@@ -323,7 +208,7 @@ class RenderFields(BaseModel):
         "adaptive",
         "adaptive gives a frame more iterations the more of it is new, at most two fifths of "
         "what a first frame has more; fixed does not.",
-        SettingFacts("links", PICTURE, needs=(ONE_PASS_FOR_BUDGET,)),
+        SettingFacts("links", PICTURE, needs=(needs.ONE_PASS_FOR_BUDGET,)),
     )
     first_scales: int = setting_field(
         6,
@@ -357,7 +242,7 @@ class RenderFields(BaseModel):
             "frames",
             PICTURE,
             audience="everyday",
-            needs=(CONTENT_IS_OF_THE_INPUT, CONTENT_IS_ASKED),
+            needs=(needs.CONTENT_IS_OF_THE_INPUT, needs.CONTENT_IS_ASKED),
             neutral=0.0,
         ),
         ge=0,
@@ -381,7 +266,7 @@ class RenderFields(BaseModel):
     temporal_norm: Literal["squared", "smooth-l1"] = setting_field(
         "squared",
         "Temporal loss; smooth-l1 pulls less where the flow is wrong.",
-        SettingFacts("links", PICTURE, needs=(TEMPORAL_LOSS_IS_ON,), neutral="squared"),
+        SettingFacts("links", PICTURE, needs=(needs.TEMPORAL_LOSS_IS_ON,), neutral="squared"),
     )
     long_term: Annotated[int, AfterValidator(round_to_power_of_two)] = setting_field(
         0,
@@ -401,7 +286,7 @@ class RenderFields(BaseModel):
     blend: float = setting_field(
         0.5,
         "Share of its neighbour in what a frame of a later pass starts from.",
-        SettingFacts("video", PICTURE, needs=(THERE_ARE_PASSES,), neutral=0.5),
+        SettingFacts("video", PICTURE, needs=(needs.THERE_ARE_PASSES,), neutral=0.5),
         ge=0,
         le=1,
     )
@@ -411,7 +296,7 @@ class RenderFields(BaseModel):
         SettingFacts(
             "video",
             PICTURE,
-            needs=(THERE_ARE_PASSES, TEMPORAL_LOSS_IS_ON),
+            needs=(needs.THERE_ARE_PASSES, needs.TEMPORAL_LOSS_IS_ON),
             neutral=0,
         ),
         ge=0,
@@ -446,7 +331,7 @@ class RenderFields(BaseModel):
             "frames",
             PICTURE,
             metavar="SECONDS",
-            needs=(THERE_IS_A_NETWORK,),
+            needs=(needs.THERE_IS_A_NETWORK,),
             neutral=60.0,
             preview="quarter",
         ),
@@ -456,7 +341,9 @@ class RenderFields(BaseModel):
     style_layers: WeightedNames = setting_field(
         NEUTRAL_STYLE_LAYERS,
         "Layers whose style is matched, with weights: relu1_1,relu4_1=2.",
-        SettingFacts("style", STEERING, needs=(STYLE_IS_ASKED,), neutral=NEUTRAL_STYLE_LAYERS),
+        SettingFacts(
+            "style", STEERING, needs=(needs.STYLE_IS_ASKED,), neutral=NEUTRAL_STYLE_LAYERS
+        ),
     )
     content_layers: WeightedNames = setting_field(
         NEUTRAL_CONTENT_LAYERS,
@@ -464,7 +351,7 @@ class RenderFields(BaseModel):
         SettingFacts(
             "style",
             STEERING,
-            needs=(CONTENT_IS_OF_THE_INPUT, CONTENT_IS_ASKED),
+            needs=(needs.CONTENT_IS_OF_THE_INPUT, needs.CONTENT_IS_ASKED),
             neutral=NEUTRAL_CONTENT_LAYERS,
         ),
     )
@@ -473,17 +360,17 @@ class RenderFields(BaseModel):
         "What of the style is matched, with weights: gram=0.5,w2=0.5. gram: what occurs "
         "together; w2: mean and covariance; swd: sliced Wasserstein distance; histogram: of "
         "each channel; mrf: patches.",
-        SettingFacts("style", STEERING, needs=(STYLE_IS_ASKED,), neutral="gram"),
+        SettingFacts("style", STEERING, needs=(needs.STYLE_IS_ASKED,), neutral="gram"),
     )
     mrf_bidirectional: bool = setting_field(
         False,
         "mrf: every patch of the painting must be found in the picture, too.",
-        SettingFacts("style", STEERING, needs=(PATCHES_ARE_MATCHED,), neutral=False),
+        SettingFacts("style", STEERING, needs=(needs.PATCHES_ARE_MATCHED,), neutral=False),
     )
     mrf_coherence: float = setting_field(
         0.0,
         "mrf: bonus for patches that lie side by side in the painting, 0.05 for example.",
-        SettingFacts("style", STEERING, needs=(PATCHES_ARE_MATCHED,), neutral=0.0),
+        SettingFacts("style", STEERING, needs=(needs.PATCHES_ARE_MATCHED,), neutral=0.0),
         ge=0,
         le=1,
     )
@@ -495,12 +382,14 @@ class RenderFields(BaseModel):
     tileable: bool = setting_field(
         False,
         "texture: what leaves it on one side comes in on the other, so that it can be laid out.",
-        SettingFacts("style", STEERING, needs=(TEXTURE_IS_MADE,), neutral=False),
+        SettingFacts("style", STEERING, needs=(needs.TEXTURE_IS_MADE,), neutral=False),
     )
     style_scale: float = setting_field(
         1.0,
         "Size of the painting, and of its strokes, in relation to the frame.",
-        SettingFacts("style", STEERING, audience="everyday", needs=(STYLE_IS_ASKED,), neutral=1.0),
+        SettingFacts(
+            "style", STEERING, audience="everyday", needs=(needs.STYLE_IS_ASKED,), neutral=1.0
+        ),
         ge=0.1,
         le=4,
     )
@@ -514,7 +403,9 @@ class RenderFields(BaseModel):
         None,
         "Two label images, of the source and of the painting. What has one colour in both "
         "belongs together; the first may be a video, or a folder of images, for every frame.",
-        SettingFacts("style", STEERING, audience="everyday", needs=(STYLE_IS_ASKED,), neutral=None),
+        SettingFacts(
+            "style", STEERING, audience="everyday", needs=(needs.STYLE_IS_ASKED,), neutral=None
+        ),
     )
     keep_colors: Literal["none", "luminance", "match"] = setting_field(
         "none",
@@ -524,7 +415,7 @@ class RenderFields(BaseModel):
             "style",
             STEERING,
             audience="everyday",
-            needs=(STYLE_IS_ASKED_FOR_MATCH,),
+            needs=(needs.STYLE_IS_ASKED_FOR_MATCH,),
             neutral="none",
         ),
     )

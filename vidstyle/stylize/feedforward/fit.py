@@ -28,8 +28,8 @@ CROP = 192
 """Pixels of a crop, a side."""
 
 LAST_SHARE = 0.85
-"""The share of films that end with a frame. How to follow one frame with the next the network knows;
-a frame that follows teaches little about the style.
+"""The share of films that end with a frame. The network knows how one frame follows another, and a
+frame that follows teaches little about the style.
 """
 
 RATE = 4e-3
