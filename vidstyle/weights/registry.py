@@ -79,7 +79,7 @@ REGISTRY = {
             author="vidstyle, trained on lite's objective",
             licence="MIT",
             size=1_351_234,
-            sha256="be8883a7b695986cb5450548dd8fe5ba69feae7f2d9d3dfb7392477d4d06f18d",
+            sha256="00b2dc0d72d79ef5cdf95dad2b11927f221f4c8e0e96be87a642e08babd552fb",
         ),
         WeightFile(
             name="vgg19",

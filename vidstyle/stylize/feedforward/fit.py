@@ -23,8 +23,8 @@ from vidstyle.stylize.feedforward.settings import FeedforwardSettings
 from vidstyle.stylize.feedforward.synthetic_motion import SyntheticFilm, warp_bicubic
 from vidstyle.stylize.style.targets import StyleTargets
 
-BATCH = 2
-CROP = 192
+BATCH = 1
+CROP = 256
 """Pixels of a crop, a side."""
 
 LAST_SHARE = 0.85
