@@ -49,6 +49,7 @@ GREY = 1e-6
 CONTENT_LAYERS = ("relu4_2", "relu3_1")
 EDGE_PIXELS = 16
 CUT_PIXELS = 48
+LEAST_SIZE = 320
 STRUCTURE = 0.6
 """From this value of `structure_map` on the source has structure."""
 
@@ -122,20 +123,24 @@ def judge(network: Network, source: Tensor, result: Tensor, painting: Tensor) ->
         change = (x[name] - p[name])[0][:, kept].square().sum()
         scores[f"content {name}"] = float(change / p[name][0][:, kept].square().sum())
     scores["colour"] = fine_colour(result) / max(fine_colour(painting), GREY)
-    scores["edge"] = compare_edge(network, result, target)
+    height = int(result.shape[1])
+    scores["edge"] = compare_edge(x, height, target)
     middle = slice(CUT_PIXELS, -CUT_PIXELS)
-    scores["cut"] = compare_edge(network, result[:, middle, middle], target)
+    inner = network(result[None, :, middle, middle], STYLE_LAYERS)
+    scores["cut"] = compare_edge(inner, height - 2 * CUT_PIXELS, target)
     return scores
 
 
-@torch.no_grad()
-def compare_edge(network: Network, image: Tensor, target: dict[str, Tensor]) -> float:
-    """Compare the style distance of the outermost pixels of (3, H, W) with that of the next."""
-    x = network(image[None], STYLE_LAYERS)
-    height = int(image.shape[1])
+def compare_edge(x: dict[str, Tensor], height: int, target: dict[str, Tensor]) -> float:
+    """Compare the style distance of the outermost pixels of a picture with that of the next.
+
+    Args:
+        x: {layer: its maps (1, c, h, w)}.
+        height: of the picture.
+    """
 
     def distance(first: int, last: int) -> float:
-        kept = {name: ring(f, height, first, last) for name, f in x.items()}
+        kept = {name: ring(x[name], height, first, last) for name in target}
         return style_distance(x, target, kept)
 
     return distance(0, EDGE_PIXELS) / distance(EDGE_PIXELS, 2 * EDGE_PIXELS)
@@ -153,6 +158,8 @@ def main() -> None:
     parser.add_argument("--against", type=Path)
     parser.add_argument("--weights-dir", type=Path)
     args = parser.parse_args()
+    if min(args.sizes) < LEAST_SIZE:
+        parser.error(f"--sizes below {LEAST_SIZE} leave no middle to compare the edge with")
     keep_memory()
     args.folder.mkdir(parents=True, exist_ok=True)
     network = load_network("vgg19", weights_dir=args.weights_dir)
@@ -166,7 +173,7 @@ def main() -> None:
             for style in args.style:
                 wished = "".join(f" {name}={value}" for name, value in args.wishes)
                 key = f"{photo.stem} {size} x {style.stem}{wished}"
-                if key not in scores:
+                if "cut" not in scores.get(key, {}):
                     output = args.folder / f"{photo.stem}.{size}.{style.stem}.png"
                     wishes = {"input": photo, "style": style, "output": output, "size": size}
                     render(build(wishes, {"overwrite": True, **dict(args.wishes)}))

@@ -37,7 +37,7 @@ from vidstyle.features.figures import FigureFinder
 from vidstyle.machine.allocator import keep_memory
 from vidstyle.machine.device import deterministic, resolve_device, resolve_precision
 from vidstyle.stylize.feedforward.conditioning import StyleReader
-from vidstyle.stylize.feedforward.network import StyleNetwork
+from vidstyle.stylize.feedforward.network import STRIDE, StyleNetwork
 from vidstyle.stylize.feedforward.objective import NetworkObjective, Sample
 from vidstyle.stylize.feedforward.synthetic_motion import SyntheticFilm, warp_bicubic
 from vidstyle.stylize.optimise.settings import LossSettings
@@ -301,7 +301,7 @@ def main() -> int:
     parser.add_argument("--paintings", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--init", type=Path, help="begin with these weights")
+    parser.add_argument("--init", type=Path, help="begin with these weights, of the same network")
     parser.add_argument("--rounds", type=int, default=80)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--batch", type=int, default=4, help="films of a process")
@@ -310,6 +310,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
+    if args.size % STRIDE or args.last_size % STRIDE:
+        parser.error(f"--size and --last-size must be multiples of {STRIDE}")
     if args.processes == 1:
         train(0, args)
         return 0

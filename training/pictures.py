@@ -38,7 +38,9 @@ class Pictures:
     Args:
         photos: folders of photographs.
         paintings: a folder of paintings.
-        cache: the file that keeps the photographs, with their maps; laid paintings are kept beside.
+        finder: finds the figures of the photographs.
+        cache: the file that keeps the photographs, with their maps; laid paintings go
+            into `laid.pt` next to it.
     """
 
     def __init__(
@@ -49,8 +51,8 @@ class Pictures:
         cache: Path,
         seed: int,
     ) -> None:
-        found = [p for folder in photos for p in list_pictures(folder)]
-        self.photos = [p for p in found if not p.name.startswith("style")]
+        photo_files = [p for folder in photos for p in list_pictures(folder)]
+        self.photos = [p for p in photo_files if not p.name.startswith("style")]
         self.paintings = list_pictures(paintings)
         if cache.exists():
             self.films: list[Tensor] = torch.load(cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.picture import fine_colour, gram, ring, structure_map
+from benchmarks.picture import compare_edge, fine_colour, gram, ring, structure_map
 
 
 def test_structure_is_where_edges_are() -> None:
@@ -44,3 +44,14 @@ def test_a_gram_matrix_of_some_positions_is_that_of_a_map_of_them_alone() -> Non
     kept = torch.zeros(6, 8, dtype=torch.bool)
     kept[:, :3] = True
     assert torch.allclose(gram(maps, kept), gram(maps[..., :3].contiguous()))
+
+
+def test_an_edge_is_compared_with_what_lies_next_to_it() -> None:
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.rand(1, 4, 128, 160, generator=generator)
+    target = {"relu1_1": gram(maps) * 1.5}
+    assert compare_edge({"relu1_1": maps}, 128, target) == pytest.approx(1, abs=0.1)
+    spoiled = maps.clone()
+    spoiled[:, :, :16] = 0
+    assert compare_edge({"relu1_1": spoiled}, 128, target) > 1.5
+    assert compare_edge({"relu1_1": spoiled[:, :, 32:]}, 96, target) == pytest.approx(1, abs=0.1)

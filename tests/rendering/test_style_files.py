@@ -71,12 +71,22 @@ def test_what_is_no_style_is_refused_in_words(tmp_path: Path) -> None:
     save_file({"numbers": torch.zeros(7)}, short, about)
     damaged = []
     numbers = torch.zeros(STYLE_NUMBERS)
+    scaleless = torch.zeros(4, 16, 3, 3, dtype=torch.int8)
     for i, (tensors, metadata) in enumerate(
         (
             ({"numbers": numbers}, {"vidstyle": "not JSON"}),
             ({"numbers": numbers}, {"vidstyle": "[1]"}),
             ({"numbers": numbers}, {"vidstyle": '{"format": "style 1"}'}),
             ({"changes.paint.bias": torch.zeros(4)}, about),
+            ({"numbers": numbers, "changes.paint.weight": scaleless}, about),
+            (
+                {
+                    "numbers": numbers,
+                    "changes.paint.weight": scaleless,
+                    "changes.paint.weight.scale": torch.ones(1),
+                },
+                about,
+            ),
             ({"numbers": numbers, "painting": torch.zeros(9, dtype=torch.uint8)}, about),
             ({"numbers": numbers, "painting": torch.zeros(0, dtype=torch.uint8)}, about),
         )

@@ -164,6 +164,7 @@ def test_bars_teach_nothing(command: Callable[..., Any], painting: Path, tmp_pat
     style = tmp_path / "stripes.style"
     given = ("learn", painting, "-o", style, "--from", letterbox, "--learn", 1, "--overwrite")
     assert "at 128x96" in command(*given).err
+    assert "at 128x120" in command(*given, "--bars", "paint").err
 
 
 def test_a_blend_lies_between_its_paintings(

@@ -37,7 +37,6 @@ UNUSED_SETTINGS = (
     "flow",
     "mask",
     "rest",
-    "bars",
     "start",
     "keep_frames",
     "restart",
@@ -72,7 +71,7 @@ def learn_command(
         flag(
             "--onnx",
             metavar="FILE",
-            text="Write the network as an ONNX model, too, for phones and browsers.",
+            text="Write the network as an ONNX model, too. Sides of frames are multiples of 8.",
         ),
     ] = None,
     preset: PresetOption = "standard",

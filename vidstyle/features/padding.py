@@ -54,8 +54,8 @@ class RectifyPad(torch.autograd.Function):
 
 
 def replicate_pad(x: Tensor, pixels: int = 1) -> Tensor:
-    """Pad x (b, c, h, w) to (b, c, h + 2, w + 2), for `pixels` 1, by repeating the outermost
-    pixels; keeps the memory format.
+    """Pad x (b, c, h, w) to (b, c, h + 2 pixels, w + 2 pixels) by repeating the outermost pixels,
+    one after the other; keeps the memory format.
     """
     for _ in range(pixels):
         x = ReplicatePad.apply(x)

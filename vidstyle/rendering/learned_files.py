@@ -10,7 +10,7 @@ import torch
 from vidstyle.errors import OutputError
 from vidstyle.events import never_stop, silent
 from vidstyle.machine.device import choose_device
-from vidstyle.motion.bars import Bars
+from vidstyle.motion.bars import BarPrecheck, Bars
 from vidstyle.rendering.engines import check_engine_settings, feedforward_settings
 from vidstyle.rendering.film import decode_single_frame, find_film_bars
 from vidstyle.rendering.layers import FrameRange
@@ -136,8 +136,8 @@ def export_style(style: NetworkStyle, pictures: Sequence[Tensor], room: Classroo
     device = room.device.device
     base, _ = build_networks(room.networks.weights(PAINTER), device)
     network = adapt_network(base, style)
-    shown = [picture.to(device) for picture in pictures]
-    first, _ = collect_statistics(network, style.numbers, shown, torch.float32)
+    frames = [picture.to(device) for picture in pictures]
+    first, _ = collect_statistics(network, style.numbers, frames, torch.float32)
     return export_onnx(
         FoldedNetwork(network, style.numbers, first, torch.float32, has_previous=False)
     )
@@ -147,10 +147,11 @@ def film_pictures(config: RenderConfig, film: Path) -> list[Tensor]:
     """Decode frames spread over a film, at the size of a render of it, without its bars."""
     source = probe(film)
     size = read.fit(source.width, source.height, config.size)
-    scanned = scan(source)
+    bar_check = BarPrecheck()
+    scanned = scan(source, bar_check.add)
     part = FrameRange(0, max(1, len(scanned.timeline)))
     bars = Bars()
-    if config.bars == "keep" and source.kind != "image":
+    if config.bars == "keep" and source.kind != "image" and bar_check.may_have_bars:
         bars = find_film_bars(source, size, scanned, part)
     return [
         bars.crop(decode_single_frame(source, size, scanned, at))

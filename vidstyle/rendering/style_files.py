@@ -3,7 +3,8 @@ engine takes one wherever a painting goes.
 
 ::
 
-    munch.style    safetensors: numbers, changes.NAME (8 bits), painting (a JPEG)
+    munch.style    safetensors: numbers, changes.NAME (as `weights/int8.py` packs it), painting (a
+                   JPEG)
                    metadata: the format, the network that it changes, and the style's card, as JSON
 """
 
@@ -34,9 +35,7 @@ from vidstyle.weights.registry import REGISTRY
 STYLE_SUFFIX = ".style"
 STYLE_KEY = "vidstyle"
 STYLE_FORMAT = "style 1"
-CHANGES = "changes."
-"""What the names of changes begin with."""
-
+CHANGES_PREFIX = "changes."
 PAINTING_SIDE = 1024
 """Pixels of the longer side of the painting in the file, at most."""
 
@@ -68,7 +67,7 @@ def save_style(path: Path, learned: LearnedStyle) -> None:
     """Write a style file, whole or not at all."""
     tensors = {"numbers": learned.style.numbers.float().cpu().contiguous()}
     for name, change in pack(learned.style.changes).items():
-        tensors[CHANGES + name] = change.cpu().contiguous()
+        tensors[CHANGES_PREFIX + name] = change.cpu().contiguous()
     if learned.painting is not None:
         tensors["painting"] = torch.from_numpy(encode_painting(learned.painting))
     # One key: safetensors writes several in any order.
@@ -128,10 +127,12 @@ def base_digest() -> str:
 def unpack_style(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> LearnedStyle:
     """Take the tensors of a style file apart. Raises ValueError and KeyError."""
     shapes = {name: x.shape for name, x in StyleNetwork().state_dict().items()}
-    packed = {
-        name.removeprefix(CHANGES): x for name, x in tensors.items() if name.startswith(CHANGES)
+    int8_changes = {
+        name.removeprefix(CHANGES_PREFIX): x
+        for name, x in tensors.items()
+        if name.startswith(CHANGES_PREFIX)
     }
-    changes = {name: x.float() for name, x in unpack(packed).items()}
+    changes = {name: x.float() for name, x in unpack(int8_changes).items()}
     numbers = tensors["numbers"]
     if numbers.shape != (STYLE_NUMBERS,) or any(
         shapes.get(name) != x.shape for name, x in changes.items()

@@ -35,8 +35,8 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state that was packed, its weights in fp32, and a state that never was as it is.
 
     Raises:
-        ValueError: a scale is missing. As they are, the integers would load, and mean something
-            else.
+        ValueError: a scale is missing, or of another shape. As they are, the integers would load,
+            and mean something else.
     """
     import torch
 
@@ -45,7 +45,10 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if x.dtype == torch.int8:
             if name + SCALE_SUFFIX not in packed:
                 raise ValueError(f"{name} has 8 bits and no scale")
-            state[name] = (x.flatten(1).float() * packed[name + SCALE_SUFFIX][:, None]).view_as(x)
+            scale = packed[name + SCALE_SUFFIX]
+            if scale.shape != x.shape[:1]:
+                raise ValueError(f"{name} has {len(x)} channels and a scale of another shape")
+            state[name] = (x.flatten(1).float() * scale[:, None]).view_as(x)
         elif not name.endswith(SCALE_SUFFIX):
             state[name] = x
     return state

@@ -12,7 +12,13 @@ from torch import Tensor
 from vidstyle.frames import Frame, FrameStyle
 from vidstyle.stylize.engine import State
 from vidstyle.stylize.feedforward import painter, stylizer
-from vidstyle.stylize.feedforward.network import NORM_WIDTHS, STYLE_NUMBERS, StyleNetwork
+from vidstyle.stylize.feedforward.conditioning import StyleReader
+from vidstyle.stylize.feedforward.network import (
+    CONTEXT_NORM_INDEX,
+    NORM_WIDTHS,
+    STYLE_NUMBERS,
+    StyleNetwork,
+)
 from vidstyle.stylize.feedforward.painter import (
     FoldedNetwork,
     NetworkStyle,
@@ -93,6 +99,29 @@ def test_statistics_of_several_frames_are_those_of_all_their_pixels() -> None:
     values = torch.cat(stem).permute(1, 0, 2, 3).flatten(1)
     assert torch.allclose(mean, values.mean(1), atol=1e-5)
     assert torch.allclose(variance, values.var(1, unbiased=False), atol=1e-4)
+
+
+def test_statistics_in_half_precision_are_about_the_same() -> None:
+    network, numbers = make_network(), make_numbers()
+    exact, about = (
+        collect_statistics(network, numbers, [picture(9, (40, 56))], dtype)[0].values
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert not any(torch.equal(a, b) for a, b in zip(exact, about, strict=True))
+    for a, b in zip(exact, about, strict=True):
+        assert b.dtype == torch.float32
+        deviation = a[1].clamp_min(1e-4).sqrt()
+        assert float(((a[0] - b[0]).abs() / deviation).mean()) < 0.05
+        assert float((a[1].sqrt() / b[1].clamp_min(1e-6).sqrt()).log().abs().mean()) < 0.05
+
+
+def test_before_any_training_the_branch_adds_nothing() -> None:
+    network = make_network()
+    assert network.normalised_layers()[CONTEXT_NORM_INDEX] is network.context_up
+    neutral = StyleReader().layers[-1].bias
+    parts = torch.split(neutral, [2 * width for width in NORM_WIDTHS])
+    assert not parts[CONTEXT_NORM_INDEX].any()
+    assert all(part.any() for i, part in enumerate(parts) if i != CONTEXT_NORM_INDEX)
 
 
 def pad(frame: Tensor) -> Tensor:

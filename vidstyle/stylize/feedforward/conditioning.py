@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vidstyle.features.extractor import STYLE_LAYERS
 from vidstyle.features.lite import RANKS
-from vidstyle.stylize.feedforward.network import CONTEXT_NORM, NORM_WIDTHS, STYLE_NUMBERS
+from vidstyle.stylize.feedforward.network import CONTEXT_NORM_INDEX, NORM_WIDTHS, STYLE_NUMBERS
 
 PROJECTED = 16
 """Directions of each layer whose correlations are looked at."""
@@ -51,8 +51,8 @@ class StyleReader(nn.Module):
         with torch.no_grad():
             last.weight.mul_(0.3)
             neutral = [torch.cat([torch.ones(n), torch.zeros(n)]) for n in NORM_WIDTHS]
-            # What the branch adds is learned from nothing on.
-            neutral[CONTEXT_NORM].zero_()
+            # The branch adds nothing at first.
+            neutral[CONTEXT_NORM_INDEX].zero_()
             last.bias.copy_(torch.cat(neutral))
 
     def code(self, grams: Mapping[str, Tensor]) -> Tensor:

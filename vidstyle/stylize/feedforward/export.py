@@ -116,6 +116,7 @@ def export_onnx(folded: FoldedNetwork) -> bytes:
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("frame", "image")
     ]
     made = helper.make_graph(nodes, "vidstyle", ends[:1], ends[1:], graph.constants)
+    made.doc_string = "height and width must be multiples of 8"
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = IR_VERSION
     checker.check_model(model)

@@ -45,7 +45,7 @@ NORM_WIDTHS = (
 )
 """Channels of each normalisation, in order."""
 
-CONTEXT_NORM = 3 + 2 * BLOCKS_BEFORE_CONTEXT + 2 * len(CONTEXT_DILATIONS)
+CONTEXT_NORM_INDEX = 3 + 2 * BLOCKS_BEFORE_CONTEXT + 2 * len(CONTEXT_DILATIONS)
 """The normalisation through which the branch comes back."""
 
 STYLE_NUMBERS = 2 * sum(NORM_WIDTHS)
@@ -156,8 +156,8 @@ def apply_block(
     """Compute what a residual block of two convolutions adds to the maps x (b, c, h, w)."""
     first, second = pair
     y = F.relu(norms(first(replicate_pad(x, dilation))))
-    added: Tensor = norms(second(replicate_pad(y, dilation)))
-    return added
+    residual: Tensor = norms(second(replicate_pad(y, dilation)))
+    return residual
 
 
 class Statistics:
