@@ -125,6 +125,12 @@ def print_row(pair: str, name: str, row: dict[str, float]) -> None:
 
 def write_sheet(path: Path, lines: list[list[Tensor]]) -> None:
     """Write the pictures of each line side by side."""
+    pixels = (lay_out(lines).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    cv2.imwrite(str(path), pixels[..., ::-1])
+
+
+def lay_out(lines: list[list[Tensor]]) -> Tensor:
+    """Lay out the pictures (3, h, w) of each line side by side, (3, H, W)."""
     rows = []
     for line in lines:
         tiles = [
@@ -132,9 +138,7 @@ def write_sheet(path: Path, lines: list[list[Tensor]]) -> None:
         ]
         rows.append(torch.cat(tiles, 2))
     width = max(row.shape[2] for row in rows)
-    padded = [torch.nn.functional.pad(row, (0, width - row.shape[2])) for row in rows]
-    pixels = (torch.cat(padded, 1).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    cv2.imwrite(str(path), pixels[..., ::-1])
+    return torch.cat([torch.nn.functional.pad(row, (0, width - row.shape[2])) for row in rows], 1)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Make the README's pictures again: after new embedded weights, or other defaults.
 
-    python -m docs.pictures [--only hero|film|lite] [--weights-dir DIR] [--cache DIR]
+    python -m docs.pictures [--only hero|film|lite|fast] [--weights-dir DIR] [--cache DIR]
 
 Run from the top of the checkout. hero.jpg: three frames of a clip, above their render with the
 default settings, next to the painting. film.jpg: a film that fades in, flashes and dissolves, made
 from both sample clips, above its render. lite.jpg: two frames in two styles, by VGG-19 and by the
 embedded features; made by `benchmarks/lite_vs_vgg19.py`, which has the last two arguments too.
+fast.jpg: two frames in two styles, by each way of `benchmarks/fast.py`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ import torch
 from torch import Tensor
 
 import vidstyle
+from benchmarks.fast import lay_out, list_ways
 from benchmarks.lite_vs_vgg19 import compare_networks, parse_arguments, side_by_side
+from vidstyle.config.settings import build
+from vidstyle.config.toml import preset_values
 from vidstyle.errors import StyleError, VidstyleError
+from vidstyle.rendering.models import Models
 from vidstyle.stylize.resample import resize
 from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
@@ -38,6 +43,7 @@ DISSOLVE_FRAMES = 12
 FILM_SIZE = (180, 320)
 """(h, w) of the film that is cut and lit."""
 FILM_FRAMES = (0, 3, 6, 15, 16, 17, 25, 29, 33, 37)
+LEARN_SECONDS = 60
 HEIGHT = 225
 GAP = 10
 
@@ -132,6 +138,24 @@ def make_lite(folder: Path, more: list[str]) -> None:
     write_picture(DOCS / "lite.jpg", read_image(folder / "contact_sheet.png", StyleError))
 
 
+def make_fast(folder: Path) -> None:
+    """Make fast.jpg: each row a frame, and what each way makes of it."""
+    models = Models()
+    rows = []
+    for name in ("balloon", "cut"):
+        still = folder / f"{name}.png"
+        write_picture(still, read_frames(SAMPLES / f"{name}.mp4", SHOWN_FRAMES[1:2])[0])
+        for style in ("strokes", "mosaic"):
+            row = [read_image(still, StyleError)]
+            for way, (preset, wishes) in list_ways(LEARN_SECONDS).items():
+                output = folder / f"{name}-{style}-{way}.png"
+                files = {"input": still, "style": SAMPLES / f"{style}.jpg", "output": output}
+                vidstyle.render(build(preset_values(preset), files, wishes), models=models)
+                row.append(read_image(output, StyleError))
+            rows.append(row)
+    write_picture(DOCS / "fast.jpg", lay_out(rows))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -140,7 +164,7 @@ def main() -> None:
         "--weights-dir", type=Path, help="where VGG-19's weights lie; default: as for a render"
     )
     parser.add_argument("--cache", type=Path, help="keeps VGG-19's results")
-    parser.add_argument("--only", choices=("hero", "film", "lite"))
+    parser.add_argument("--only", choices=("hero", "film", "lite", "fast"))
     args = parser.parse_args()
     given = [("--weights-dir", args.weights_dir), ("--cache", args.cache)]
     try:
@@ -153,6 +177,8 @@ def main() -> None:
                 make_hero(Path(name))
             if args.only in (None, "film"):
                 make_film(Path(name))
+            if args.only in (None, "fast"):
+                make_fast(Path(name))
     except VidstyleError as e:
         sys.exit(f"{e.what}: {e.why}\n{e.hint}")
 
