@@ -129,13 +129,11 @@ def write_sheet(path: Path, lines: list[list[Tensor]]) -> None:
     cv2.imwrite(str(path), pixels[..., ::-1])
 
 
-def lay_out(lines: list[list[Tensor]]) -> Tensor:
-    """Lay out the pictures (3, h, w) of each line side by side, (3, H, W)."""
+def lay_out(lines: list[list[Tensor]], height: int = SHEET_HEIGHT) -> Tensor:
+    """Lay out the pictures (3, h, w) of each line side by side at one height, (3, H, W)."""
     rows = []
     for line in lines:
-        tiles = [
-            resize(x, (SHEET_HEIGHT, round(x.shape[2] * SHEET_HEIGHT / x.shape[1]))) for x in line
-        ]
+        tiles = [resize(x, (height, round(x.shape[2] * height / x.shape[1]))) for x in line]
         rows.append(torch.cat(tiles, 2))
     width = max(row.shape[2] for row in rows)
     return torch.cat([torch.nn.functional.pad(row, (0, width - row.shape[2])) for row in rows], 1)

@@ -44,6 +44,8 @@ FILM_SIZE = (180, 320)
 """(h, w) of the film that is cut and lit."""
 FILM_FRAMES = (0, 3, 6, 15, 16, 17, 25, 29, 33, 37)
 LEARN_SECONDS = 60
+TILE_HEIGHT = 150
+"""Of a tile of fast.jpg."""
 HEIGHT = 225
 GAP = 10
 
@@ -153,7 +155,7 @@ def make_fast(folder: Path) -> None:
                 vidstyle.render(build(preset_values(preset), files, wishes), models=models)
                 row.append(read_image(output, StyleError))
             rows.append(row)
-    write_picture(DOCS / "fast.jpg", lay_out(rows))
+    write_picture(DOCS / "fast.jpg", lay_out(rows, TILE_HEIGHT))
 
 
 def main() -> None:
