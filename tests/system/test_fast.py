@@ -15,7 +15,7 @@ import torch
 from tests.helpers import decoding
 from tests.helpers.clips import Clips
 from tests.helpers.films import video
-from tests.helpers.renders import frames_of, run
+from tests.helpers.renders import frames_of, run, state_folder
 from vidstyle.config import settings as configs
 from vidstyle.config.engines import OPTIMISER_SETTINGS
 from vidstyle.config.settings import RenderConfig
@@ -26,6 +26,7 @@ from vidstyle.rendering import learning, pipeline
 from vidstyle.rendering import preview as previews
 from vidstyle.rendering.engines import check_engine_settings
 from vidstyle.rendering.plan import plan_render
+from vidstyle.rendering.shot_list import list_shots
 from vidstyle.rendering.style_files import load_style
 from vidstyle.video.read import read_image
 
@@ -52,6 +53,12 @@ def fast(tmp_path: Path, film: Path, painting: Path) -> Settings:
         return configs.build({"input": film, "style": painting}, given, changes)
 
     return make
+
+
+def kept_frames(output: Path) -> list[Any]:
+    """The pixels of the frames that a render to `output` has kept."""
+    files = sorted((state_folder(output) / "frames").iterdir())
+    return [cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files]
 
 
 @pytest.mark.parametrize("changes", [{}, {"learn": 1}, {"engine": "balanced", "iterations": 1}])
@@ -271,3 +278,22 @@ def test_what_cannot_be_learned_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         check_engine_settings(fast(**changes))
+
+
+def test_a_shot_of_a_film_is_painted_as_if_it_were_alone(
+    fast: Settings, samples: Path, tmp_path: Path
+) -> None:
+    cut = samples / "cut.mp4"
+    [_, (first, begin)] = [
+        (one.first, one.seconds) for one in list_shots(cut).stretches if one.kind == "shot"
+    ]
+    wishes = {"input": cut, "size": 96, "per_frame": True, "keep_frames": True}
+    whole = fast(**wishes, output=tmp_path / "whole.mp4")
+    alone = fast(**wishes, output=tmp_path / "alone.mp4", start=begin)
+    pictures = []
+    for one in (whole, alone):
+        run(one)
+        assert one.output is not None
+        pictures.append(kept_frames(one.output))
+    assert len(pictures[1]) == len(pictures[0]) - first
+    assert all(np.array_equal(*pair) for pair in zip(pictures[0][first:], pictures[1], strict=True))

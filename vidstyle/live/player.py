@@ -21,8 +21,8 @@ from vidstyle.stylize.feedforward.painter import (
     FoldedNetwork,
     NetworkStyle,
     adapt_network,
-    collect_statistics,
 )
+from vidstyle.stylize.feedforward.statistics import collect_statistics
 
 STILL_DIFFERENCE = 6
 """Levels of 255 by which a smoothed pixel may change and still counts as at rest."""

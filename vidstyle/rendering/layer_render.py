@@ -19,7 +19,9 @@ from vidstyle.rendering.paint_store import PaintStore
 from vidstyle.rendering.prefetch import prefetch_for
 from vidstyle.rendering.prepare import check_space
 from vidstyle.rendering.schedule import LayerWork, goes_back, plan_layer, schedule_pass
+from vidstyle.rendering.sources import LayerSources
 from vidstyle.storage.lock import lock_shot
+from vidstyle.stylize.engine import ShotStylizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,6 +159,9 @@ def render_layer(
             back = "frames of earlier passes are missing or damaged: it goes back to pass "
             text = f"{back}{work.passes[0].number}, and comes to the same result"
             counter.report(Note(text, warning=True))
+        if isinstance(tools.stylizer, ShotStylizer):
+            sources = LayerSources(job, work.layer, work.files.sources, tools.flow)
+            tools.stylizer.begin_shot(sources.samples())
         for one in work.passes:
             if passes > 1:
                 counter.report(Note(describe_pass(job, work.layer, one.number, one.description)))

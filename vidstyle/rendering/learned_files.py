@@ -25,9 +25,9 @@ from vidstyle.stylize.feedforward.export import export_onnx
 from vidstyle.stylize.feedforward.painter import (
     FoldedNetwork,
     adapt_network,
-    collect_statistics,
 )
 from vidstyle.stylize.feedforward.practice import make_picture
+from vidstyle.stylize.feedforward.statistics import collect_statistics
 from vidstyle.video import read
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import scan

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from vidstyle.rendering.job import Job
     from vidstyle.rendering.layers import KeyframeImage, Layer
     from vidstyle.storage.frame_store import FrameStore
+    from vidstyle.stylize.engine import ShotSamples
+
+SAMPLE_DISTANCE = 96
+"""Frames from one sample of a shot to the next, at most: decoding one costs as much as many frames
+in a row."""
 
 TRANSITION_SHARE = 5
 """A frame counts as fully in transition where the mixture has changed in a fifth of the frames
@@ -276,6 +281,19 @@ class LayerSources:
                         self.store.save(index, self.restore(index, image))
         for dissolve in dissolves.values():
             self.separate(dissolve, refuse_stopped)
+
+    def samples(self) -> ShotSamples:
+        """Choose frames spread over the layer that show its shot alone and in enough light, and are
+        decoded when they are asked for.
+        """
+        usable = [
+            index
+            for index in self.layer.frames.indices
+            if self.plan.is_usable(index) and self.plan.dissolve_at(index) is None
+        ]
+        count = -(-len(usable) // SAMPLE_DISTANCE)
+        chosen = (usable[(2 * i + 1) * len(usable) // (2 * count)] for i in range(count))
+        return {index: functools.partial(self.decode, index) for index in chosen}
 
     def decode(self, index: int) -> Tensor:
         """Decode a single frame."""

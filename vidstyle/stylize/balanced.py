@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import Frame, Motion
-from vidstyle.stylize.engine import FrameCost, FrameWork, NetworkSource, Observer, State, Step
+from vidstyle.stylize.engine import (
+    FrameCost,
+    FrameWork,
+    NetworkSource,
+    Observer,
+    ShotSamples,
+    State,
+    Step,
+)
 from vidstyle.stylize.feedforward.engine import FeedforwardEngine
 from vidstyle.stylize.feedforward.painter import NetworkStyle
 from vidstyle.stylize.feedforward.stylizer import FeedforwardStylizer
@@ -108,6 +116,10 @@ class BalancedStylizer:
         self.painter = painter
         self.optimiser = optimiser
         self.device = painter.device
+
+    def begin_shot(self, samples: ShotSamples) -> None:
+        """Take frames of the shot whose frames come next."""
+        self.painter.begin_shot(samples)
 
     def step(
         self,

@@ -7,7 +7,7 @@ style images in place: it makes one frame after the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -86,6 +86,11 @@ class NetworkSource(Protocol):
     def weights(self, name: str) -> Mapping[str, Tensor]:
         """Read the tensors of the weight file of `name`, floats in fp32."""
         ...
+
+
+ShotSamples = Mapping[int, Callable[[], "Tensor"]]
+"""{index of a frame of a shot: makes its source (3, H, W)}, spread over the shot; none where no
+frame shows the shot alone and in full light."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,15 @@ class MultiPassStylizer(Stylizer, Protocol):
             image: (3, H, W), the frame as the pass before left it.
             temporal_loss: whether the frame is also held to its neighbour by the temporal loss.
         """
+        ...
+
+
+@runtime_checkable
+class ShotStylizer(Stylizer, Protocol):
+    """A stylizer that looks at a shot before it paints its frames."""
+
+    def begin_shot(self, samples: ShotSamples) -> None:
+        """Take frames of the shot whose frames come next."""
         ...
 
 

@@ -7,7 +7,8 @@ import torch
 
 from tests.stylize.feedforward.test_painter import make_network, make_numbers, picture
 from vidstyle.stylize.feedforward.export import OPSET, export_onnx
-from vidstyle.stylize.feedforward.painter import FoldedNetwork, collect_statistics
+from vidstyle.stylize.feedforward.painter import FoldedNetwork
+from vidstyle.stylize.feedforward.statistics import collect_statistics
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from vidstyle.frames import Frame, FrameStyle
 from vidstyle.stylize.engine import State
-from vidstyle.stylize.feedforward import painter, stylizer
+from vidstyle.stylize.feedforward import painter, statistics
 from vidstyle.stylize.feedforward.conditioning import StyleReader
 from vidstyle.stylize.feedforward.network import (
     CONTEXT_NORM_INDEX,
@@ -24,10 +26,10 @@ from vidstyle.stylize.feedforward.painter import (
     NetworkStyle,
     adapt_network,
     blend_styles,
-    collect_statistics,
     extend,
 )
 from vidstyle.stylize.feedforward.settings import FeedforwardSettings
+from vidstyle.stylize.feedforward.statistics import collect_statistics
 from vidstyle.stylize.feedforward.stylizer import FeedforwardStylizer
 from vidstyle.stylize.optimise.settings import LossSettings
 from vidstyle.stylize.style.settings import StyleSettings
@@ -57,10 +59,8 @@ def test_folding_the_normalisations_changes_nothing(size: tuple[int, int]) -> No
     frame, previous, mask = (picture(k, size, n)[None] for k, n in enumerate((3, 3, 1)))
     first, linked = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32)
     height, width = size
-    for statistics, has_previous in ((first, False), (linked, True)):
-        folded = FoldedNetwork(
-            network, numbers, statistics, torch.float32, has_previous=has_previous
-        )
+    for known, has_previous in ((first, False), (linked, True)):
+        folded = FoldedNetwork(network, numbers, known, torch.float32, has_previous=has_previous)
         got = folded(frame, previous if has_previous else None, mask if has_previous else None)
         given = (previous, mask) if has_previous else (previous * 0 + 0.5, mask * 0)
         whole = network(extend(frame), *(extend(x) for x in given), numbers[None], statistics)
@@ -160,16 +160,10 @@ def test_one_style_turns_into_another_evenly_and_is_measured_at_few_of_the_steps
         measured.append(given)
         return collect_statistics(*given)
 
-    monkeypatch.setattr(stylizer, "collect_statistics", count)
+    monkeypatch.setattr(statistics, "collect_statistics", count)
     network = make_network()
     styles = [NetworkStyle(make_numbers(seed)) for seed in (1, 2)]
-    samples = picture(9, (40, 56))[None]
-    settings = FeedforwardSettings(
-        LossSettings(0.06, {"relu4_2": 1.0}, 0.3, 100.0), StyleSettings()
-    )
-    painter_of_both = FeedforwardStylizer(
-        settings, network, styles, samples, torch.device("cpu"), torch.float32
-    )
+    painter_of_both = make_stylizer(network, styles, picture(9, (40, 56))[None])
     image = picture(3, (40, 56))
 
     def paint(mixture: tuple[float, ...]) -> Tensor:
@@ -182,3 +176,52 @@ def test_one_style_turns_into_another_evenly_and_is_measured_at_few_of_the_steps
     assert max(steps) < 2 * sorted(steps)[20]
     for mixture, found in (((1.0, 0.0), pictures[0]), ((0.0, 1.0), pictures[-1])):
         assert torch.equal(paint(mixture), found)
+
+
+def make_stylizer(
+    network: StyleNetwork, styles: Sequence[NetworkStyle], samples: Tensor | None = None
+) -> FeedforwardStylizer:
+    """Make a stylizer of frames."""
+    losses = LossSettings(0.06, {"relu4_2": 1.0}, 0.3, 100.0)
+    settings = FeedforwardSettings(losses, StyleSettings())
+    return FeedforwardStylizer(
+        settings, network, styles, samples, torch.device("cpu"), torch.float32
+    )
+
+
+def test_a_shot_is_painted_by_its_own_light_whatever_was_painted_before() -> None:
+    dark, bright = picture(3, (40, 56)) * 0.3, picture(4, (40, 56)) * 0.3 + 0.7
+    network, styles = make_network(), [NetworkStyle(make_numbers(1))]
+
+    def paint(samples: Tensor | None, *shots: Tensor) -> Tensor:
+        one = make_stylizer(network, styles, samples)
+        for i, image in enumerate(shots):
+            one.begin_shot({i: functools.partial(torch.Tensor.clone, image)})
+            painted = one.step(State(), Frame(i, image), None).image
+        return painted
+
+    alone = paint(None, bright)
+    assert torch.equal(paint(None, dark, bright), alone)
+    assert torch.equal(paint(torch.stack([dark, bright]), bright), alone)
+    of_both = make_stylizer(network, styles, torch.stack([dark, bright]))
+    assert not torch.equal(of_both.step(State(), Frame(0, bright), None).image, alone)
+
+
+def test_the_light_of_a_shot_is_followed_evenly_and_each_sample_is_decoded_once() -> None:
+    first, last = picture(3, (40, 56)) * 0.4, picture(4, (40, 56)) * 0.4 + 0.6
+    decoded = []
+
+    def decode(index: int) -> Tensor:
+        decoded.append(index)
+        return first if index < 20 else last
+
+    one = make_stylizer(make_network(), [NetworkStyle(make_numbers(1))])
+    one.begin_shot({index: functools.partial(decode, index) for index in (10, 30)})
+    image = picture(5, (40, 56))
+    pictures = [one.step(State(), Frame(i, image), None).image for i in range(41)]
+    assert decoded == [10, 30]
+    for frames in (pictures[:11], pictures[30:]):
+        assert all(torch.equal(frames[0], other) for other in frames)
+    assert not torch.equal(pictures[10], pictures[30])
+    steps = [float((a - b).abs().mean()) for a, b in itertools.pairwise(pictures[10:31])]
+    assert max(steps) < 3 * min(steps)

@@ -23,14 +23,7 @@ from vidstyle.stylize.feedforward.network import (
     Statistics,
     StyleNetwork,
     affine,
-    pool_moments,
 )
-
-SAMPLED_PIXELS = 2**20
-"""Pixels of a frame whose statistics are measured."""
-
-NEW_SHARE = 0.15
-"""The share of a frame that has no past while its statistics are measured."""
 
 BAND_PIXELS = 2**22
 """Pixels of a frame that are painted at once."""
@@ -85,63 +78,6 @@ def adapt_network(base: StyleNetwork, style: NetworkStyle) -> StyleNetwork:
     device = next(base.parameters()).device
     network.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
     return network
-
-
-@torch.no_grad()
-def collect_statistics(
-    network: StyleNetwork, numbers: Tensor, frames: Sequence[Tensor], dtype: torch.dtype
-) -> tuple[Statistics, Statistics]:
-    """Measure what the normalisations see of frames, each (3, h, w): without a previous image, and
-    with the one that they would have if nothing moved and a part of them were new.
-
-    Args:
-        dtype: of the convolutions.
-    """
-    style = numbers[None].to(frames[0].device)
-    seen: tuple[list[Statistics], list[Statistics]] = ([], [])
-    for frame in frames:
-        image = extend(crop_middle(frame)[None])
-        mask = torch.zeros_like(image[:, :1])
-        first, linked = Statistics(), Statistics()
-        with torch.autocast(frame.device.type, dtype, enabled=dtype != torch.float32):
-            painted = network(image, torch.full_like(image, 0.5), mask, style, first)
-            network(image, painted, partial_mask(mask), style, linked)
-        seen[0].append(first)
-        seen[1].append(linked)
-    return pool_statistics(seen[0]), pool_statistics(seen[1])
-
-
-def partial_mask(like: Tensor) -> Tensor:
-    """Return a mask (1, 1, h, w) of a frame of which a part is new, as of most frames: where all is
-    trusted the mask has no variance, and a pixel without a past would be far off.
-    """
-    mask = torch.ones_like(like)
-    mask[..., : round(NEW_SHARE * like.shape[3])] = 0
-    return mask
-
-
-def pool_statistics(each: Sequence[Statistics]) -> Statistics:
-    """Pool the statistics of several frames, as if they were one."""
-    layers = zip(*(one.values for one in each), strict=True)
-    return Statistics(
-        [pool_moments(*torch.stack(list(layer)).unbind(1)) for layer in layers]  # (b, 2, c)
-    )
-
-
-def mix_statistics(one: Statistics, other: Statistics, share: float) -> Statistics:
-    """Mix the statistics of two styles, by the share of the other in [0, 1]."""
-    return Statistics(
-        [torch.lerp(a, b, share) for a, b in zip(one.values, other.values, strict=True)]
-    )
-
-
-def crop_middle(frame: Tensor) -> Tensor:
-    """Cut out of a large frame (3, h, w) the middle, of `SAMPLED_PIXELS` at most."""
-    height, width = frame.shape[1:]
-    share = min(1.0, (SAMPLED_PIXELS / (height * width)) ** 0.5)
-    h, w = (max(1, int(n * share)) for n in (height, width))
-    top, left = (height - h) // 2, (width - w) // 2
-    return frame[:, top : top + h, left : left + w]
 
 
 def extend(frames: Tensor) -> Tensor:

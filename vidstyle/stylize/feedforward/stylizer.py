@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,25 +13,22 @@ from torch import Tensor
 from vidstyle.frames import Frame, Motion, quantise
 from vidstyle.motion.warp import warp_quick
 from vidstyle.stylize import oklab
-from vidstyle.stylize.engine import FrameCost, Observer, State, Step
-from vidstyle.stylize.feedforward.network import Statistics, StyleNetwork
-from vidstyle.stylize.feedforward.painter import (
-    FoldedNetwork,
-    NetworkStyle,
-    adapt_network,
-    blend_styles,
-    collect_statistics,
+from vidstyle.stylize.engine import FrameCost, Observer, ShotSamples, State, Step
+from vidstyle.stylize.feedforward.painter import FoldedNetwork, NetworkStyle
+from vidstyle.stylize.feedforward.settings import FeedforwardSettings
+from vidstyle.stylize.feedforward.statistics import (
+    SampleSource,
+    StatisticsSource,
     mix_statistics,
 )
-from vidstyle.stylize.feedforward.settings import FeedforwardSettings
 from vidstyle.stylize.temporal import keep_static_pixels
+
+if TYPE_CHECKING:
+    from vidstyle.stylize.feedforward.network import StyleNetwork
 
 TRANSITION_TRUST = 0.3
 """How far the previous frame is trusted while the mixture of styles changes: in full, the picture
 keeps the shapes of the style that it has left."""
-
-MEASURED_MIXTURES = 8
-"""Steps from one style to another at whose ends the statistics are measured."""
 
 TIMED_FRAMES = 3
 
@@ -40,8 +39,8 @@ class FeedforwardStylizer:
     Args:
         base: the network before anything was learned.
         styles: in the order of a frame's mixture.
-        samples: (b, 3, h, w), frames of the source, whose statistics stand for those of all; None:
-            those of the first frame that is painted do.
+        samples: (b, 3, h, w), frames of the source, whose statistics stand for those of all while
+            no shot has begun; None: those of the first frame that is painted do.
         dtype: of weights and maps.
     """
 
@@ -56,14 +55,23 @@ class FeedforwardStylizer:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.settings = settings
-        self.base = base
         self.styles = [style.to(device) for style in styles]
-        self.samples = None if samples is None else samples.to(device)
         self.device = device
         self.dtype = dtype
         self.clock = clock
-        self._measured: dict[tuple[float, ...], tuple[Statistics, Statistics]] = {}
-        self._painters: tuple[tuple[float, ...], FoldedNetwork, FoldedNetwork] | None = None
+        self.statistics = StatisticsSource(base, self.styles, dtype)
+        self._film = None if samples is None else [self._seen(image) for image in samples]
+        self._shot: ShotSamples = {}
+        self._adapted: tuple[tuple[float, ...], StyleNetwork, Tensor] | None = None
+        self._painters: tuple[tuple[Any, ...], FoldedNetwork, FoldedNetwork] | None = None
+
+    def begin_shot(self, samples: ShotSamples) -> None:
+        """Take frames of the shot whose frames come next: their statistics stand for those of the
+        frames around them.
+        """
+        self._shot = dict(sorted(samples.items()))
+        self.statistics.forget()
+        self._painters = None
 
     def step(
         self,
@@ -76,9 +84,7 @@ class FeedforwardStylizer:
         frame = frame.to(self.device)
         if motion is not None and state.image is not None and motion.all_static:
             return self._finish(state.image.to(self.device), state, 0)
-        if self.samples is None:
-            self.samples = frame.image[None]
-        first, linked = self._prepare(frame.style.mixture, self.samples)
+        first, linked = self._prepare(frame)
         source = self._matched(frame.image)
         if motion is None or state.image is None:
             state = State()
@@ -110,58 +116,58 @@ class FeedforwardStylizer:
 
         return FrameCost(measure(State(), None), measure(first.state, motion))
 
-    def _prepare(
-        self, mixture: tuple[float, ...], samples: Tensor
-    ) -> tuple[FoldedNetwork, FoldedNetwork]:
-        """Return the networks of a mixture of styles: for first frames, and for linked ones."""
+    def _prepare(self, frame: Frame) -> tuple[FoldedNetwork, FoldedNetwork]:
+        """Return the networks for a frame that is the first of its shot, and for one that is
+        linked.
+        """
         count = len(self.styles)
-        shares = mixture or (1 / count,) * count
-        if self._painters is None or self._painters[0] != shares:
-            style = blend_styles(self.styles, shares)
-            network = adapt_network(self.base, style)
-            first, linked = self._blend_statistics(shares, samples)
+        shares = frame.style.mixture or (1 / count,) * count
+        around = self._samples_around(frame)
+        key = (shares, *((position, share) for position, _, share in around))
+        if self._painters is None or self._painters[0] != key:
+            network, numbers = self._adapt(shares)
+            each = [(self.statistics.of(shares, at, seen), share) for at, seen, share in around]
+            pairs, weights = zip(*each, strict=True)
+            first, linked = (mix_statistics(known, weights) for known in zip(*pairs, strict=True))
             folded = [
-                FoldedNetwork(
-                    network, style.numbers, known, self.dtype, has_previous=known is linked
-                )
+                FoldedNetwork(network, numbers, known, self.dtype, has_previous=known is linked)
                 for known in (first, linked)
             ]
-            self._painters = (shares, folded[0], folded[1])
+            self._painters = (key, folded[0], folded[1])
         return self._painters[1], self._painters[2]
 
-    def _blend_statistics(
-        self, shares: tuple[float, ...], samples: Tensor
-    ) -> tuple[Statistics, Statistics]:
-        """Return the statistics of a mixture. Those of two styles are measured at a few of their
-        mixtures, and lie between these else: where one changes into the other, every frame has a
-        mixture of its own.
+    def _samples_around(self, frame: Frame) -> list[tuple[int, SampleSource, float]]:
+        """Choose the samples whose statistics stand for a frame's: the number of each, what gives
+        its images, and its share; together the shares are 1.
         """
-        used = [i for i, share in enumerate(shares) if share]
-        if len(used) != 2:
-            # Those of more styles are rare: rounded, they are few.
-            return self._measure(round_shares(shares), samples)
-        position = shares[used[1]] * MEASURED_MIXTURES
-        before = min(int(position), MEASURED_MIXTURES - 1)
-        around = []
-        for step in (before, before + 1):
-            share = step / MEASURED_MIXTURES
-            mixture = [0.0] * len(shares)
-            mixture[used[0]], mixture[used[1]] = 1 - share, share
-            around.append(self._measure(tuple(mixture), samples))
-        first, linked = (
-            mix_statistics(one, other, position - before)
-            for one, other in zip(*around, strict=True)
-        )
-        return first, linked
+        if not self._shot:
+            if self._film is None:
+                self._film = [self._seen(frame.image)]
+            film = self._film
+            return [(-1, lambda: film, 1.0)]
+        indices = list(self._shot)
+        position = bisect.bisect_right(indices, frame.index)
+        if position in (0, len(indices)):
+            at = indices[min(position, len(indices) - 1)]
+            return [(at, self._sample_source(at), 1.0)]
+        before, after = indices[position - 1 : position + 1]
+        share = (frame.index - before) / (after - before)
+        both = [(before, self._sample_source(before), 1 - share)]
+        return [*both, (after, self._sample_source(after), share)] if share else both
 
-    def _measure(self, shares: tuple[float, ...], samples: Tensor) -> tuple[Statistics, Statistics]:
-        """Measure the statistics of a mixture, once."""
-        if shares not in self._measured:
-            style = blend_styles(self.styles, shares)
-            network = adapt_network(self.base, style)
-            seen = [self._matched(image) for image in samples]
-            self._measured[shares] = collect_statistics(network, style.numbers, seen, self.dtype)
-        return self._measured[shares]
+    def _sample_source(self, index: int) -> SampleSource:
+        """Return what gives a sample of the shot."""
+        return lambda: [self._seen(self._shot[index]())]
+
+    def _adapt(self, shares: tuple[float, ...]) -> tuple[StyleNetwork, Tensor]:
+        """Return the network of a mixture, and its gains and offsets."""
+        if self._adapted is None or self._adapted[0] != shares:
+            self._adapted = (shares, *self.statistics.adapt(shares))
+        return self._adapted[1], self._adapted[2]
+
+    def _seen(self, image: Tensor) -> Tensor:
+        """Return what the network sees of a frame of the source (3, H, W), on its device."""
+        return self._matched(image.to(self.device))
 
     def _matched(self, image: Tensor) -> Tensor:
         """Return what the network sees of an image (3, H, W)."""
@@ -178,9 +184,3 @@ class FeedforwardStylizer:
         image = quantise(image)
         reach = int(self.settings.is_linked)
         return Step(image, state.followed_by(image, reach), iterations)
-
-
-def round_shares(shares: tuple[float, ...]) -> tuple[float, ...]:
-    """Round the shares of a mixture to those of a few, 1 together."""
-    rounded = [round(share * MEASURED_MIXTURES) for share in shares]
-    return tuple(share / sum(rounded) for share in rounded) if sum(rounded) else shares
