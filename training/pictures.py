@@ -15,6 +15,7 @@ from torch import Tensor
 from training.data import SUFFIXES, texture
 from training.facets import faceted
 from training.mosaics import tiled
+from training.palettes import repainted, strengthened
 from vidstyle.errors import StyleError
 from vidstyle.features.figures import FigureFinder
 from vidstyle.stylize.detail import combine, observe
@@ -23,7 +24,7 @@ from vidstyle.video.read import read_image
 
 LONGEST_SIDE = 512
 """Pixels of a photograph."""
-LAID_PICTURES = 80
+LAID_PICTURES = 240
 """Paintings laid in tiles or facets; each takes a second."""
 STYLE_AREA = 400**2
 """Pixels of a whole style image at scale 1: those of a frame of 480x320."""
@@ -84,7 +85,8 @@ class Pictures:
 
     def painting(self, rng: random.Random) -> Tensor:
         """Draw a style image (3, h, w): mostly a part of a painting."""
-        kind = rng.choices(("painting", "photo", "laid", "texture"), (20, 2, 3, 1))[0]
+        kinds = ("painting", "repainted", "laid", "photo", "texture")
+        kind = rng.choices(kinds, (12, 6, 5, 1, 1))[0]
         area = STYLE_AREA * math.exp(rng.uniform(*map(math.log, STYLE_SCALES)))
         side = round(area**0.5)
         if kind == "texture":
@@ -93,7 +95,10 @@ class Pictures:
             return cut(self.photo(rng)[:3], area, rng)
         if kind == "laid":
             return vary(cut(rng.choice(self.laid).float() / 255, area, rng), rng)
-        return vary(cut(self.whole_painting(rng), area, rng), rng)
+        image = cut(self.whole_painting(rng), area, rng)
+        if kind == "repainted":
+            image = repainted(image, rng)
+        return vary(image, rng)
 
     def lay(self, rng: random.Random) -> Tensor:
         """Lay a painting in tiles or facets: (3, 360, 360)."""
@@ -117,6 +122,8 @@ def vary(image: Tensor, rng: random.Random) -> Tensor:
     if rng.random() < 0.5:
         image = image.flip(2)
     if rng.random() < 0.3:
+        image = strengthened(image, rng)
+    if rng.random() < 0.2:
         image = image * rng.uniform(0.6, 1.4) + rng.uniform(-0.2, 0.2)
     if rng.random() < 0.25:
         image = image[rng.sample(range(3), 3)]
