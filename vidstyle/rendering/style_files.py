@@ -76,6 +76,12 @@ def save_style(path: Path, learned: LearnedStyle) -> None:
     write_atomically(path, save(tensors, metadata))
 
 
+def as_kept(style: NetworkStyle) -> NetworkStyle:
+    """Round a style to what its file holds."""
+    changes = {name: x.float() for name, x in unpack(pack(style.changes)).items()}
+    return NetworkStyle(style.numbers.float(), changes)
+
+
 def load_style(path: Path) -> LearnedStyle:
     """Read a style file. Raises StyleError where it is none, is damaged, or changes a network that
     this version has no more.

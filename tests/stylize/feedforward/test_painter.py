@@ -63,7 +63,7 @@ def test_folding_the_normalisations_changes_nothing(size: tuple[int, int]) -> No
         folded = FoldedNetwork(network, numbers, known, torch.float32, has_previous=has_previous)
         got = folded(frame, previous if has_previous else None, mask if has_previous else None)
         given = (previous, mask) if has_previous else (previous * 0 + 0.5, mask * 0)
-        whole = network(extend(frame), *(extend(x) for x in given), numbers[None], statistics)
+        whole = network(extend(frame), *(extend(x) for x in given), numbers[None], known)
         wanted = whole[:, :, 16 : 16 + height, 16 : 16 + width]
         assert torch.allclose(got, wanted, atol=1e-5)
 

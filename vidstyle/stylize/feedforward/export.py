@@ -69,13 +69,11 @@ class Graph:
         y = self.add("Relu", self.convolve(x, next(layers), dilation=dilation))
         return self.add("Add", x, self.convolve(y, next(layers), dilation=dilation))
 
-    def enlarge(self, x: str, mode: str) -> str:
+    def enlarge(self, x: str) -> str:
         """Make a map twice as large."""
         scales = self.constant(np.array([1, 1, 2, 2], np.float32))
-        how = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
-        if mode == "linear":
-            how = {"coordinate_transformation_mode": "half_pixel"}
-        return self.add("Resize", x, "", scales, mode=mode, **how)
+        how = {"coordinate_transformation_mode": "half_pixel"}
+        return self.add("Resize", x, "", scales, mode="linear", **how)
 
     def cut(self, x: str, first: int, stop: int, axes: tuple[int, ...]) -> str:
         """Cut the same range out of some axes."""
@@ -103,11 +101,11 @@ def export_onnx(folded: FoldedNetwork) -> bytes:
             y = graph.add("Relu", graph.convolve(x, next(layers), 2))
             for dilation in CONTEXT_DILATIONS:
                 y = graph.add_block(y, layers, dilation)
-            x = graph.add("Add", x, graph.enlarge(graph.convolve(y, next(layers)), "linear"))
+            x = graph.add("Add", x, graph.enlarge(graph.convolve(y, next(layers))))
         x = graph.add_block(x, layers)
-    x = graph.add("Relu", graph.convolve(graph.enlarge(x, "nearest"), next(layers)))
+    x = graph.add("Relu", graph.convolve(graph.enlarge(x), next(layers)))
     x = graph.add("Relu", graph.convolve(x, next(layers)))
-    x = graph.convolve(graph.enlarge(x, "linear"), folded.paint)
+    x = graph.convolve(graph.enlarge(x), folded.paint)
     x = graph.add("Sigmoid", graph.cut(x, 0, FRAME_CHANNELS, (1,)))
     last = graph.cut(x, MARGIN, -MARGIN, (2, 3))
     nodes = [*graph.nodes, helper.make_node("Identity", [last], ["image"])]

@@ -18,7 +18,7 @@ from vidstyle.features.extractor import Extractor
 from vidstyle.machine.device import Precision
 from vidstyle.stylize.feedforward.network import StyleNetwork
 from vidstyle.stylize.feedforward.objective import NetworkObjective, Sample
-from vidstyle.stylize.feedforward.painter import NetworkStyle
+from vidstyle.stylize.feedforward.painter import NetworkStyle, adapt_network
 from vidstyle.stylize.feedforward.settings import FeedforwardSettings
 from vidstyle.stylize.feedforward.synthetic_motion import SyntheticFilm, warp_bicubic
 from vidstyle.stylize.style.targets import StyleTargets
@@ -145,13 +145,14 @@ class StyleFit:
         return Sample(image, detail, warped, mask, self.target)
 
     @torch.no_grad()
-    def measure(self) -> tuple[float, float]:
+    def measure(self, learned: NetworkStyle) -> tuple[float, float]:
         """Measure the style's loss on the middle of each picture, painted as a first frame: before
-        anything was learned, and now. Means.
+        anything was learned, and with what was. Means.
         """
+        changed = adapt_network(self.base, learned)
         before, now = (
             [self.measure_picture(picture, *pair) for picture in self.pictures]
-            for pair in ((self.base, self.read), (self.network, self.numbers))
+            for pair in ((self.base, self.read), (changed, learned.numbers[None]))
         )
         return sum(before) / len(before), sum(now) / len(now)
 

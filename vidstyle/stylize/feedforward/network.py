@@ -4,8 +4,8 @@ conditional instance normalisation (Dumoulin, Shlens, Kudlur 2017).
 It sees the frame, and the previous stylised frame along the flow with its mask (Ruder, Dosovitskiy,
 Brox 2018). It paints a picture and says for each pixel how much of the previous one stays. A branch
 at an eighth of the size sees far around: large strokes are made of what lies there. At full size
-there is no normalisation, and features are enlarged bilinearly before the last convolution, so that
-what is flat stays flat.
+there is no normalisation, and features are enlarged bilinearly before a convolution: by repeated
+pixels, what is flat got a weave of four pixels.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class StyleNetwork(nn.Module):
             if i == BLOCKS_BEFORE_CONTEXT:
                 x = x + self._see_context(x, norms)
             x = x + apply_block(x, pair, norms)
-        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         x = F.relu(norms(self.rise(replicate_pad(x))))
         x = F.relu(norms(self.mix(replicate_pad(x))))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

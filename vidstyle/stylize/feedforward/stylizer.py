@@ -30,6 +30,11 @@ TRANSITION_TRUST = 0.3
 """How far the previous frame is trusted while the mixture of styles changes: in full, the picture
 keeps the shapes of the style that it has left."""
 
+MASK_GAIN = 2.0
+"""The factor of the mask where it falls off: as the weight of a loss a soft edge is careful, as the
+share of two pictures it makes both pale. With it the warping error of bedroom x munch fell by a
+fifth (`benchmarks/RESULTS.md`)."""
+
 TIMED_FRAMES = 3
 
 
@@ -92,8 +97,8 @@ class FeedforwardStylizer:
             return self._finish(self._in_colour(image, frame.image), state, 1)
         motion = motion.to(self.device)
         previous = warp_quick(state.image.to(self.device), motion.flow_t_to_prev)
-        mask = motion.mask * frame.temporal_strength
-        mask = mask * (1 - (1 - TRANSITION_TRUST) * frame.style.transition)
+        mask = firm_mask(motion) * frame.temporal_strength
+        mask = mask.clamp(max=1) * (1 - (1 - TRANSITION_TRUST) * frame.style.transition)
         image = linked(source[None], self._matched(previous)[None], mask[None])[0]
         image = self._in_colour(image, frame.image)
         image = keep_static_pixels(image, previous, motion)
@@ -184,3 +189,9 @@ class FeedforwardStylizer:
         image = quantise(image)
         reach = int(self.settings.is_linked)
         return Step(image, state.followed_by(image, reach), iterations)
+
+
+def firm_mask(motion: Motion) -> Tensor:
+    """Return the mask of a link (1, H, W) with `MASK_GAIN`; what fades away, fades as before."""
+    hold = 1.0 if motion.hold is None else motion.hold.clamp_min(1e-3)
+    return (MASK_GAIN * motion.mask / hold).clamp(max=1) * hold
