@@ -53,6 +53,14 @@ def pytest_configure() -> None:
         os.environ.setdefault("TORCH_HOME", str(SHARED / "torch_home"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache that is empty at first, and is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real clips, paintings, weights and ground truth."""

@@ -84,6 +84,14 @@ class Learning:
 
 
 @dataclass(frozen=True)
+class Scanning:
+    """The scan has decoded `done` of about `total` frames of the input."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Download:
     """A download has brought `done` of `total` bytes of the weights of `name`."""
 
@@ -92,7 +100,9 @@ class Download:
     total: int
 
 
-Event = Started | FrameDone | Composing | Encoding | Measured | Download | Learning | Note
+Event = (
+    Started | FrameDone | Composing | Encoding | Measured | Download | Learning | Scanning | Note
+)
 
 Report = Callable[[Event], None]
 """Receives every event of a render or a measurement."""

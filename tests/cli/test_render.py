@@ -74,6 +74,7 @@ def test_verbose_says_every_setting(command: Command, line: list[object]) -> Non
             "keep_frames = ",
             "restart = ",
             "force = ",
+            "no_cache = ",
             "allow_damaged = ",
             "trace = ",
         ),  # switches that are off

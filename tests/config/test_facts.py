@@ -25,7 +25,7 @@ LISTS: dict[tuple[Affects, ...], str] = {
     ("style",): "content_layers keep_colors mrf_bidirectional mrf_coherence photorealism regions "
     "style style_crop style_layers style_scale style_terms style_weight texture tileable",
     ("delivery",): "keep_frames output overwrite",
-    ("run",): "device force max_memory precision restart tile weights_dir",
+    ("run",): "device force max_memory no_cache precision restart tile weights_dir",
 }
 
 

@@ -21,12 +21,35 @@ from vidstyle.events import (
     Measured,
     Note,
     Report,
+    Scanning,
     Started,
 )
 from vidstyle.units import clock_time, counted
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+
+COUNTED = Scanning | Learning | Composing | Encoding | Measured
+"""Events that count something other than rendered frames."""
+
+LINES = {
+    Scanning: "looking through the input: frame",
+    Learning: "learning the painting: step",
+    Composing: "put together",
+    Encoding: "encoded",
+    Measured: "measured",
+}
+"""What a line says of each."""
+
+BARS = {
+    Scanning: "looking through the input",
+    Learning: "learning the painting",
+    Composing: "putting together",
+    Encoding: "encoding",
+    Measured: "measuring",
+}
+"""The names of their bars."""
 
 
 class Display(Protocol):
@@ -78,14 +101,8 @@ class Lines:
             )
         elif event.done == event.total or self.clock() - self.last_line_at >= self.every:
             self.last_line_at = self.clock()
-            if isinstance(event, Encoding):
-                self.print_line(f"encoded {event.done}/{event.total}")
-            elif isinstance(event, Composing):
-                self.print_line(f"put together {event.done}/{event.total}")
-            elif isinstance(event, Measured):
-                self.print_line(f"measured {event.done}/{event.total}")
-            elif isinstance(event, Learning):
-                self.print_line(f"learning the painting: step {event.done}/{event.total}")
+            if isinstance(event, COUNTED):
+                self.print_line(f"{LINES[type(event)]} {event.done}/{event.total}")
             elif isinstance(event, Download):
                 self.print_line(
                     f"downloading {event.name}: {event.done / 1e6:.0f}/{event.total / 1e6:.0f} MB"
@@ -156,14 +173,8 @@ class Bar:
             )
         elif isinstance(event, Download):
             self.show_progress(f"downloading {event.name}", event.done, event.total)
-        elif isinstance(event, Learning):
-            self.show_progress("learning the painting", event.done, event.total)
-        elif isinstance(event, Encoding):
-            self.show_progress("encoding", event.done, event.total)
-        elif isinstance(event, Composing):
-            self.show_progress("putting together", event.done, event.total)
-        elif isinstance(event, Measured):
-            self.show_progress("measuring", event.done, event.total)
+        elif isinstance(event, COUNTED):
+            self.show_progress(BARS[type(event)], event.done, event.total)
         else:
             self.show_progress(
                 "rendering", event.done, event.total, getattr(event, "seconds", None)

@@ -486,6 +486,11 @@ class RenderFields(BaseModel):
     force: bool = setting_field(
         False, "Start although disk or memory seem too small.", SettingFacts("run", RUN)
     )
+    no_cache: bool = setting_field(
+        False,
+        "Look through the input again, whatever earlier commands have seen of it.",
+        SettingFacts("run", RUN),
+    )
     allow_damaged: bool = setting_field(
         False, "Render what a damaged input still holds.", SettingFacts("film", RUN)
     )

@@ -10,7 +10,7 @@ import torch
 from vidstyle.errors import OutputError
 from vidstyle.events import never_stop, silent
 from vidstyle.machine.device import choose_device
-from vidstyle.motion.bars import BarPrecheck, Bars
+from vidstyle.motion.bars import Bars
 from vidstyle.rendering.engines import check_engine_settings, feedforward_settings
 from vidstyle.rendering.film import decode_single_frame, find_film_bars
 from vidstyle.rendering.layers import FrameRange
@@ -18,6 +18,7 @@ from vidstyle.rendering.learning import Classroom, Lesson, choose_samples, learn
 from vidstyle.rendering.models import Models
 from vidstyle.rendering.sources import find_style_rims, read_painting
 from vidstyle.rendering.style_files import STYLE_SUFFIX, save_style
+from vidstyle.rendering.survey import survey_film
 from vidstyle.storage.atomic import write_atomically
 from vidstyle.storage.record import output_exists_error
 from vidstyle.stylize.feedforward.engine import PAINTER, build_networks
@@ -30,7 +31,6 @@ from vidstyle.stylize.feedforward.practice import make_picture
 from vidstyle.stylize.feedforward.statistics import collect_statistics
 from vidstyle.video import read
 from vidstyle.video.probe import probe
-from vidstyle.video.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,11 +147,11 @@ def film_pictures(config: RenderConfig, film: Path) -> list[Tensor]:
     """Decode frames spread over a film, at the size of a render of it, without its bars."""
     source = probe(film)
     size = read.fit(source.width, source.height, config.size)
-    bar_check = BarPrecheck()
-    scanned = scan(source, bar_check.add)
+    seen = survey_film(source, is_cached=not config.no_cache)
+    scanned = seen.scanned
     part = FrameRange(0, max(1, len(scanned.timeline)))
     bars = Bars()
-    if config.bars == "keep" and source.kind != "image" and bar_check.may_have_bars:
+    if config.bars == "keep" and source.kind != "image" and seen.may_have_bars:
         bars = find_film_bars(source, size, scanned, part)
     return [
         bars.crop(decode_single_frame(source, size, scanned, at))

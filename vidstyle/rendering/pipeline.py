@@ -71,7 +71,7 @@ def render(
     request = inspect(config)
     refuse_promised_size(request)
     with lock_output(request.output):
-        job = prepare(request)
+        job = prepare(request, report)
         return run_job(job, report, stop, models or Models(report), deliver)
 
 

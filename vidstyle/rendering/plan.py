@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vidstyle.config.facts import STEERING
 from vidstyle.config.settings import settings_that_affect
 from vidstyle.config.weighted_names import REFINEMENT_NETWORK
+from vidstyle.events import Report, silent
 from vidstyle.machine import disk
 from vidstyle.rendering.engines import learned_paintings
 from vidstyle.rendering.learning import LearningEngine
@@ -148,13 +149,13 @@ def format_setting(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def plan_render(config: RenderConfig) -> Plan:
+def plan_render(config: RenderConfig, report: Report = silent) -> Plan:
     """Plan the render of `config`.
 
     Raises what speaks against the input, the style, the output, the device and the disk. Whether
     older frames fit is known in full only once the weights are at hand.
     """
-    job = prepare(inspect(config))
+    job = prepare(inspect(config), report)
     frames = job.frame_count
     stored = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
     missing = max(0, frames - stored)

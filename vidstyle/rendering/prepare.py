@@ -12,22 +12,19 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import torch
-
 from vidstyle.config import style_images
 from vidstyle.errors import ConfigError, DecodeError
-from vidstyle.events import Note
+from vidstyle.events import Note, Report, silent
 from vidstyle.machine import disk
 from vidstyle.machine.device import choose_device
-from vidstyle.motion.bars import BarPrecheck, Bars
-from vidstyle.motion.edit import Edit
-from vidstyle.motion.transitions import EditDetector
+from vidstyle.motion.bars import Bars
 from vidstyle.rendering import film, fingerprint_parts, memory, sources, trace
 from vidstyle.rendering.composition import is_plain
 from vidstyle.rendering.engines import create_engine
 from vidstyle.rendering.job import Job, Request
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.rendering.layers import FrameRange
+from vidstyle.rendering.survey import survey_film
 from vidstyle.storage.checkpoint import refuse_changed_settings
 from vidstyle.storage.record import (
     count_frame_files,
@@ -35,19 +32,15 @@ from vidstyle.storage.record import (
     output_exists_error,
     read_started_parts,
 )
-from vidstyle.stylize import oklab
 from vidstyle.units import disk_space
 from vidstyle.video import delivery as deliveries
 from vidstyle.video import read
 from vidstyle.video.probe import Source, probe
-from vidstyle.video.scan import count_packets, scan
+from vidstyle.video.scan import count_packets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from vidstyle.config.settings import RenderConfig
     from vidstyle.frames import Timeline
@@ -106,26 +99,20 @@ def inspect(config: RenderConfig) -> Request:
     return request
 
 
-def prepare(request: Request) -> Job:
-    """Decode the input once, and decide what is rendered of it.
+def prepare(request: Request, report: Report = silent) -> Job:
+    """Decode the input once, or recall what that told, and decide what is rendered of it.
 
     Raises DecodeError when it is damaged and the user does not allow that, and what only its exact
     times can refuse.
     """
     config = request.config
-    detector = EditDetector()
-    bar_check = BarPrecheck()
-    colours = oklab.StatisticsCollector()
-
-    def look(thumbnail: NDArray[np.uint8]) -> None:
-        if request.source.kind != "image":
-            detector.add(thumbnail)
-            bar_check.add(thumbnail)
-        if config.keep_colors == "match":
-            colours.add(torch.tensor(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
-
-    scanned = scan(request.source, look)
-    edit = detector.finish() if request.source.kind != "image" else Edit((0,))
+    seen = survey_film(
+        request.source,
+        needs_colours=config.keep_colors == "match",
+        is_cached=not config.no_cache,
+        report=report,
+    )
+    scanned, edit = seen.scanned, seen.edit
     notes = list(request.notes)
     if scanned.missing:
         there = len(scanned.timeline)
@@ -141,7 +128,7 @@ def prepare(request: Request) -> Job:
     delivery = plan_output(config, request.source, request.size, scanned.timeline)
     notes += note_unseen_styles(config.style, scanned.timeline, part)
     bars = Bars()
-    if config.bars == "keep" and bar_check.may_have_bars and is_film(request):
+    if config.bars == "keep" and seen.may_have_bars and is_film(request):
         bars = film.find_film_bars(request.source, request.size, scanned, part)
     is_loop = film.leads_to_first(request, scanned, part)
     notes += film.note_transitions(edit, part) + film.note_bars(bars)
@@ -149,7 +136,7 @@ def prepare(request: Request) -> Job:
         config=config,
         source=request.source,
         delivery=delivery,
-        source_colours=colours.statistics() if config.keep_colors == "match" else None,
+        source_colours=seen.statistics if config.keep_colors == "match" else None,
         timeline=scanned.timeline,
         edit=edit,
         seek=scanned.seek_index,

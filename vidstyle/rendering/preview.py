@@ -101,7 +101,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_st
     clip = named_after.with_name(f"{named_after.stem}.preview.mp4")
     sheet = clip.with_suffix(".png")
     refuse_foreign(clip, sheet, overwrite=config.overwrite)
-    job, full_output = reduce_job(config, clip)
+    job, full_output = reduce_job(config, clip, report)
     is_still = job.source.kind == "image"
     models = Models(report)
     linked = LinkedFrames(job, report)
@@ -147,7 +147,7 @@ def refuse_foreign(clip: Path, sheet: Path, *, overwrite: bool) -> None:
         )
 
 
-def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
+def reduce_job(config: RenderConfig, clip: Path, report: Report = silent) -> tuple[Job, Path]:
     """Prepare the render of a part of the input: never larger than the full render, with half its
     iterations, and everything else as it will be.
 
@@ -177,7 +177,7 @@ def reduce_job(config: RenderConfig, clip: Path) -> tuple[Job, Path]:
         "keyframes": (),
         "restart": True,
     }
-    job = prepare(inspect(small.model_copy(update=whole)))
+    job = prepare(inspect(small.model_copy(update=whole)), report)
     start, duration = choose_seconds(job, config.start, config.duration)
     part = choose_part(job.timeline, start, duration)
     label_maps = None

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidstyle.motion.transitions import EditDetector
+from vidstyle.rendering.survey import survey_film
 from vidstyle.units import counted
 from vidstyle.video.probe import probe
-from vidstyle.video.scan import scan
 
 if TYPE_CHECKING:
     from vidstyle.frames import Timeline
@@ -59,12 +58,12 @@ class ShotList:
 def list_shots(path: Path) -> ShotList:
     """Decode a film and list its shots. Raises InputError when it cannot be read."""
     source = probe(path)
-    detector = EditDetector()
-    scanned = scan(source, detector.add)
+    seen = survey_film(source)
+    scanned = seen.scanned
     warnings = list(source.warnings)
     if scanned.missing:
         warnings.append(f"{path} is damaged: {scanned.missing} frames are missing")
-    stretches = list_stretches(detector.finish(), scanned.timeline)
+    stretches = list_stretches(seen.edit, scanned.timeline)
     return ShotList(str(path), len(scanned.timeline), stretches, tuple(warnings))
 
 

@@ -1,0 +1,144 @@
+"""What decoding a film once has told, and where it is found again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vidstyle.events import Scanning
+from vidstyle.rendering import survey
+from vidstyle.rendering.survey import survey_film
+from vidstyle.video.probe import probe
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of a test's own."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(survey, "cache_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def decodes(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are decoded from now on."""
+    seen: list[Path] = []
+    real = survey.scan
+
+    def count(source: Any, look: Any) -> Any:
+        seen.append(source.path)
+        return real(source, look)
+
+    monkeypatch.setattr(survey, "scan", count)
+    return seen
+
+
+@pytest.mark.parametrize("name", ["cut.mp4", "balloon.mp4"])
+def test_a_film_is_decoded_once_and_recalled_the_same(
+    name: str, samples: Path, decodes: list[Path]
+) -> None:
+    source = probe(samples / name)
+    first = survey_film(source)
+    assert first == survey_film(source) == survey_film(probe(samples / name))
+    assert len(decodes) == 1
+    assert first == survey_film(source, is_cached=False)
+    assert len(decodes) == 2
+
+
+def rewrite(film: Path) -> None:
+    data = bytearray(film.read_bytes())
+    data[len(data) // 2] ^= 1
+    stat = film.stat()
+    film.write_bytes(data)
+    os.utime(film, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def lengthen(film: Path) -> None:
+    stat = film.stat()
+    with film.open("ab") as file:
+        file.write(b"\0" * 8)
+    os.utime(film, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def touch(film: Path) -> None:
+    os.utime(film, ns=(0, 0))
+
+
+@pytest.mark.parametrize("change", [rewrite, lengthen, touch])
+def test_a_file_that_changed_is_decoded_again(
+    change: Callable[[Path], None], samples: Path, tmp_path: Path, decodes: list[Path]
+) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes((samples / "cut.mp4").read_bytes())
+    before = probe(film)
+    survey_film(before)
+    change(film)
+    survey_film(before)
+    assert len(decodes) == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"not gzip", None])
+def test_what_was_kept_and_is_damaged_is_made_again(
+    damage: bytes | None, samples: Path, cache: Path, decodes: list[Path]
+) -> None:
+    source = probe(samples / "cut.mp4")
+    wanted = survey_film(source)
+    [kept] = (cache / "films").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-40] if damage is None else damage)
+    assert survey_film(source) == wanted
+    assert survey_film(source) == wanted
+    assert len(decodes) == 2
+
+
+def test_colours_are_looked_at_when_somebody_asks(samples: Path, decodes: list[Path]) -> None:
+    source = probe(samples / "cut.mp4")
+    assert survey_film(source).statistics is None
+    first, again = (survey_film(source, needs_colours=True).statistics for _ in range(2))
+    assert first is not None
+    assert again is not None
+    assert torch.equal(first.mean, again.mean)
+    assert torch.equal(first.covariance, again.covariance)
+    assert survey_film(source).statistics is not None
+    assert len(decodes) == 2
+
+
+def test_the_cache_is_bounded_and_what_was_asked_for_lately_stays(
+    samples: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = [tmp_path / f"{i}.mp4" for i in range(3)]
+    for i, film in enumerate(films):
+        film.write_bytes((samples / "cut.mp4").read_bytes() + bytes(i))
+        survey_film(probe(film))
+        for kept in (cache / "films").iterdir():
+            stat = kept.stat()
+            os.utime(kept, ns=(stat.st_atime_ns, stat.st_mtime_ns - 10**9))
+    sizes = [kept.stat().st_size for kept in (cache / "films").iterdir()]
+    assert len(sizes) == 3
+    survey_film(probe(films[0]))
+    monkeypatch.setattr(survey, "MOST_CACHED_BYTES", max(sizes) * 5 // 2)
+    new = tmp_path / "new.mp4"
+    new.write_bytes((samples / "cut.mp4").read_bytes() + bytes(9))
+    survey_film(probe(new))
+    kept_paths = {survey.survey_path(probe(film)) for film in (films[0], new)}
+    assert set((cache / "films").iterdir()) == kept_paths
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(
+    samples: Path, cache: Path, decodes: list[Path]
+) -> None:
+    cache.write_text("no folder")
+    source = probe(samples / "cut.mp4")
+    assert survey_film(source) == survey_film(source)
+    assert len(decodes) == 2
+
+
+def test_a_scan_reports_how_far_it_has_come(samples: Path) -> None:
+    events: list[Any] = []
+    survey_film(probe(samples / "cut.mp4"), report=events.append)
+    assert [(event.done, event.total) for event in events] == [(25, 48)]
+    assert all(isinstance(event, Scanning) for event in events)
