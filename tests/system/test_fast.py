@@ -16,6 +16,7 @@ from tests.helpers import decoding
 from tests.helpers.clips import Clips
 from tests.helpers.films import video
 from tests.helpers.renders import frames_of, run, state_folder
+from vidstyle import evaluate
 from vidstyle.config import settings as configs
 from vidstyle.config.engines import OPTIMISER_SETTINGS
 from vidstyle.config.settings import RenderConfig
@@ -297,3 +298,30 @@ def test_a_shot_of_a_film_is_painted_as_if_it_were_alone(
         pictures.append(kept_frames(one.output))
     assert len(pictures[1]) == len(pictures[0]) - first
     assert all(np.array_equal(*pair) for pair in zip(pictures[0][first:], pictures[1], strict=True))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.webm", "a.avi", "a.ts", "a.png"])
+def test_it_paints_into_every_kind_of_file(
+    fast: Settings, film: Path, tmp_path: Path, name: str
+) -> None:
+    source = film
+    if name.endswith(".png"):
+        source = tmp_path / "still.png"
+        cv2.imwrite(str(source), decoding.frames_of(film)[0][..., ::-1])
+    config = fast(input=source, output=tmp_path / name)
+    run(config)
+    assert config.output is not None
+    assert len(decoding.frames_of(config.output)) == (1 if name.endswith(".png") else COUNT)
+    card = evaluate(config.output, source, flow="dis", features="lite", device="cpu")
+    assert "content" in card.text()
+
+
+def test_its_pictures_can_be_laid_out_in_a_grid(
+    command: Callable[..., Any], painting: Path, film: Path, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    words = ["grid", film, "--style", painting, "--engine", "fast", "--learn", 0]
+    words += ["--vary", "style_scale=0.5,2", "-o", sheet]
+    got = command(*words)
+    assert got.code == 0, got.err
+    assert sheet.exists()
