@@ -8,7 +8,7 @@ import contextlib
 import re
 import struct
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ from vidstyle.errors import InputError
 from vidstyle.frames import from_uint16
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import sha256
-from vidstyle.storage.record import read_record
+from vidstyle.storage.frame_store import FrameStore
+from vidstyle.storage.record import PACKED_FOLDER, read_record
+from vidstyle.video import packed_frames
+from vidstyle.video.packed_frames import PackedFrames
 from vidstyle.video.probe import Source, probe
 from vidstyle.video.read import read
 from vidstyle.video.scan import scan
@@ -114,11 +117,14 @@ def open_kept_frames(folder: Path) -> Clip:
             "give the folder OUTPUT.vidstyle that --keep-frames leaves",
         )
     count = parts["frame_count"]
-    files = [folder / "frames" / f"{i:06d}.png" for i in range(count)]
-    size = read_png_size(folder / "frames" / f"{0:06d}.png")
-    for i, file in enumerate(files):
-        label = read_label(file, fingerprint)
-        if label is None or not png16.is_sound(file, label, i, size):
+    packed = PackedFrames.found_in(folder / PACKED_FOLDER)
+    is_packed = bool(packed.card(0))
+    size = packed.size if is_packed else read_png_size(folder / "frames" / f"{0:06d}.png")
+    store = FrameStore(folder / "frames", fingerprint, size, packed=packed)
+    labels = [read_label(store, i) for i in range(count)]
+    store = replace(store, labels={i: label for i, label in enumerate(labels) if label})
+    for i, label in enumerate(labels):
+        if label is None or store.missing_frames([i]):
             raise InputError(
                 f"{folder} is not complete",
                 f"frame {i} of {count} is missing or damaged",
@@ -128,24 +134,41 @@ def open_kept_frames(folder: Path) -> Clip:
         path=folder,
         count=count,
         size=size,
-        read=lambda wanted: (from_uint16(png16.decode_frame(file)) for file in files[:wanted]),
+        read=lambda wanted: read_kept(store, packed, wanted),
         digests={"fingerprint": fingerprint},
         first=parts.get("first_frame"),
         source_digest=parts.get("input"),
     )
 
 
-def read_label(frame: Path, fingerprint: str) -> str | None:
-    """Read the label of a finished frame; None where the frame is not of the render with this
-    fingerprint.
+def read_kept(
+    store: FrameStore, packed: PackedFrames, wanted: int
+) -> Generator[Tensor, None, None]:
+    """Read the first frames of a render, each (3, H, W)."""
+    for first in range(0, wanted, packed_frames.BLOCK_FRAMES):
+        indices = range(first, min(first + packed_frames.BLOCK_FRAMES, wanted))
+        if all(store.is_packed(i) for i in indices):
+            # One decoder for all of them.
+            with contextlib.closing(packed.decode(first)) as decoded:
+                yield from (from_uint16(next(decoded)) for _ in indices)
+        else:
+            yield from (store.load(i) for i in indices)
+
+
+def read_label(store: FrameStore, index: int) -> str | None:
+    """Read the label of a finished frame; None where the frame is not of the render with the
+    store's fingerprint.
 
     The label is the fingerprint alone where the frame was painted as a whole. Where the frame was
     put together from layers, bars or titles, or stands for a picture of the user's, 16 hex digits
     for these come after it.
     """
-    label, _, _ = png16.label_of(frame).rpartition(" ")
-    belongs = re.fullmatch(rf"{re.escape(fingerprint)}(-[0-9a-f]{{16}})?", label)
-    return label if belongs else None
+    own, _, _ = png16.label_of(store.frame_path(index)).rpartition(" ")
+    in_block = "" if store.packed is None else store.packed.label_of(index)
+    for label in (own, in_block):
+        if re.fullmatch(rf"{re.escape(store.label)}(-[0-9a-f]{{16}})?", label):
+            return label
+    return None
 
 
 def read_png_size(png: Path) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import Interrupted
 from vidstyle.events import Encoding, Report, Stop
+from vidstyle.rendering.packing import list_finished
 from vidstyle.video.write import FinishedFilm, encode_film
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def encode_frames(
         report(Encoding(done, store.count))
 
     film = FinishedFilm(
-        pictures or [store.frame_path(i) for i in range(store.count)],
+        pictures or list_finished(job, store),
         job.rendered_timeline,
         job.delivery,
         job.source,

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidstyle.frames import from_uint16
 from vidstyle.motion.hold import record_size
 from vidstyle.rendering.composition import is_plain, layer_label
 from vidstyle.rendering.paint_store import PaintStore
@@ -87,9 +88,15 @@ class LayerFiles:
             if self.is_finished(index):
                 if own_path.exists() and png16.has_label(own_path, self.label, index):
                     misplaced.append(index)
-            elif not own_path.exists() and png16.has_label(final_path, self.label, index):
+            elif not own_path.exists() and (
+                png16.has_label(final_path, self.label, index) or self.is_packed_paint(index)
+            ):
                 misplaced.append(index)
         return misplaced
+
+    def is_packed_paint(self, index: int) -> bool:
+        """Tell whether the paint of a frame is among the packed frames."""
+        return self.final.packed is not None and self.final.packed.label_of(index) == self.label
 
     def adopt(self) -> None:
         """Move them to where they belong."""
@@ -99,9 +106,13 @@ class LayerFiles:
             own_path = own.frame_path(index)
             if self.is_finished(index):
                 own_path.replace(final_path)
-            else:
-                own.open()
+                continue
+            own.open()
+            if png16.has_label(final_path, self.label, index):
                 final_path.replace(own_path)
+            else:
+                assert self.final.packed is not None
+                own.save(index, from_uint16(self.final.packed.load(index)))
 
     def delete_passes(self, numbers: Iterable[int]) -> None:
         """Remove the frames of these passes before the last one."""

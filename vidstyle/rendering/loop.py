@@ -15,10 +15,12 @@ from vidstyle.events import FrameDone, Report, Stop
 from vidstyle.machine.allocator import return_memory
 from vidstyle.rendering.prefetch import hand_over
 from vidstyle.stylize.engine import MultiPassStylizer, State, Step, Stylizer
+from vidstyle.video import packed_frames
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vidstyle.rendering.packing import Packer
     from vidstyle.rendering.paint_store import PaintStore
     from vidstyle.rendering.schedule import Work
     from vidstyle.stylize.engine import Observer
@@ -58,6 +60,10 @@ class FrameCounter:
         self.report = report
         self.stop = stop
         self.passes = passes
+        self.packer: Packer | None = None
+        """Packs finished frames now and then."""
+        self.unpacked = 0
+        """Frames that were made since then."""
         self.seconds: list[float] = []
         self.begun = time.perf_counter()
 
@@ -76,6 +82,10 @@ class FrameCounter:
         self.report(
             FrameDone(event.index, self.done, self.total, event.iterations, event.seconds, path)
         )
+        self.unpacked += 1
+        if self.packer is not None and self.unpacked >= packed_frames.BLOCK_FRAMES:
+            self.unpacked = 0
+            self.packer.pack_finished()
 
     def refuse_stopped(self) -> None:
         """Raise Interrupted where the user wants to stop."""

@@ -37,6 +37,14 @@ class PaintStore:
         """Return those of the wanted frames that must be made, in order."""
         return [index for index in wanted if self.store_of(index).missing_frames([index])]
 
+    def missing_at_full_depth(self, wanted: Iterable[int]) -> list[int]:
+        """Return those of the wanted frames of which there is no sound 16-bit file, in order."""
+        return [i for i in wanted if self.store_of(i).missing_at_full_depth([i])]
+
+    def is_packed(self, index: int) -> bool:
+        """Tell whether frame `index` is among the packed ones."""
+        return self.store_of(index).is_packed(index)
+
     def open(self) -> None:
         """Make the folders."""
         self.finished.open()

@@ -21,6 +21,7 @@ from vidstyle.rendering.composition import frame_labels
 from vidstyle.rendering.encoding import deliver, delivery_settings
 from vidstyle.rendering.layer_render import render_missing
 from vidstyle.rendering.models import Models, weight_files
+from vidstyle.rendering.packing import Packer, packed_frames
 from vidstyle.rendering.prepare import inspect, prepare, refuse_promised_size
 from vidstyle.rendering.trace import Trace
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
@@ -106,6 +107,9 @@ def run_job(
     seconds: list[float] = []
     if not store.is_delivered(settings):
         seconds = render_missing(job, job.layers, store, report, stop, models, tracer)
+        packer = Packer.of(job, store)
+        while packer is not None and packer.discard_damaged(report):
+            seconds += render_missing(job, job.layers, store, report, stop, models, tracer)
         deliver_frames(job, store, report, stop)
     if tracer:
         tracer.warn_if_nothing()
@@ -145,7 +149,12 @@ def open_store(job: Job, parts: dict[str, Any], report: Report, *, restart: bool
     """
     config = job.config
     store = Checkpoint(job.delivery.path, parts, job.size, job.frame_count)
-    store.final = replace(store.final, labels=frame_labels(job, store.fingerprint))
+    # Blocks may be there although no more are to be made: a render with `keep_frames` goes on.
+    store.final = replace(
+        store.final,
+        labels=frame_labels(job, store.fingerprint),
+        packed=packed_frames(job, store),
+    )
     if job.discards_other_frames:
         restart |= store.has_changed()
     for warning in store.begin(

@@ -14,7 +14,7 @@ from vidstyle.rendering.engines import learned_paintings
 from vidstyle.rendering.learning import LearningEngine
 from vidstyle.rendering.models import missing_weights
 from vidstyle.rendering.prepare import check_space, disk_needed, inspect, prepare
-from vidstyle.storage.record import state_folder
+from vidstyle.storage.record import count_finished_frames
 from vidstyle.units import counted, disk_space
 from vidstyle.weights.registry import REGISTRY
 
@@ -157,7 +157,7 @@ def plan_render(config: RenderConfig, report: Report = silent) -> Plan:
     """
     job = prepare(inspect(config), report)
     frames = job.frame_count
-    stored = sum(1 for _ in (state_folder(job.delivery.path) / "frames").glob("*.png"))
+    stored = count_finished_frames(job.delivery.path)
     missing = max(0, frames - stored)
     check_space(job, missing)
     is_learning = isinstance(job.engine, LearningEngine) and bool(learned_paintings(config))

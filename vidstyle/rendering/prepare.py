@@ -24,9 +24,16 @@ from vidstyle.rendering.engines import create_engine
 from vidstyle.rendering.job import Job, Request
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.rendering.layers import FrameRange
+from vidstyle.rendering.packing import (
+    choose_bits,
+    count_deep_frames,
+    may_pack,
+    packs_frames,
+)
 from vidstyle.rendering.survey import survey_film
 from vidstyle.storage.checkpoint import refuse_changed_settings
 from vidstyle.storage.record import (
+    count_finished_frames,
     count_frame_files,
     is_own_output,
     output_exists_error,
@@ -289,15 +296,27 @@ def disk_needed(job: Job, missing: int, uncomposed: int = 0) -> int:
     """
     passes = job.config.passes
     longest = max(len(layer.frames) for layer in job.layers)
-    written = missing + uncomposed
-    if missing and passes > 1:  # earlier passes and the source come as well
+    written = finished = missing + uncomposed
+    packs = packs_frames(job)
+    if packs:
+        written = count_deep_frames(job.config, finished)
+    elif missing and passes > 1:  # earlier passes and the source come as well
         most = disk.max_checkpoints(job.frame_count, passes, longest)
         written = max(missing, most - count_frame_files(job.delivery.path)) + uncomposed
     if missing:
         written += count_working_frames(job)
+        # Of one shot, in two passes and its source; not those that the last pass will pack.
+        written += 2 * longest if packs and passes > 1 else 0
     # The traced frame has a picture for its start, and one for the result.
     traced = job.config.first_iterations + 2 if missing and job.config.trace else 0
-    return disk.needed_bytes(job.size, job.frame_count, written + traced, job.delivery.codec)
+    return disk.needed_bytes(
+        job.size,
+        job.frame_count,
+        written + traced,
+        job.delivery.codec,
+        packed=finished if packs else 0,
+        bits=choose_bits(job.delivery),
+    )
 
 
 def count_working_frames(job: Job) -> int:
@@ -337,13 +356,21 @@ def refuse_promised_size(request: Request) -> None:
     if config.force or source.kind == "image" or source.duration is None:
         return
     folder = request.output.parent
-    stored = count_frame_files(request.output)
+    stored = max(count_frame_files(request.output), count_finished_frames(request.output))
     if is_own_output(request.output):
         return
 
     def needed_bytes(frames: int) -> int:
         missing = max(0, frames - stored)
-        return disk.needed_bytes(request.size, frames, missing, request.delivery.codec)
+        packs = may_pack(config, request.delivery, frames)
+        return disk.needed_bytes(
+            request.size,
+            frames,
+            count_deep_frames(config, missing) if packs else missing,
+            request.delivery.codec,
+            packed=missing if packs else 0,
+            bits=choose_bits(request.delivery),
+        )
 
     promised = count_promised_frames(source, config.start, config.duration)
     if needed_bytes(promised) > disk.free_bytes(folder):

@@ -23,6 +23,7 @@ from vidstyle.rendering.film import check_keyframe_files, find_keyframes
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.models import Models
+from vidstyle.rendering.packing import choose_bits, count_deep_frames, may_pack
 from vidstyle.rendering.pipeline import render_job
 from vidstyle.rendering.prepare import choose_part, inspect, prepare
 from vidstyle.rendering.sources import decode_images, read_style_images
@@ -124,6 +125,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_st
     whole = replace(job, part=FrameRange(0, frame_count), keyframes=())
     longest_shot = max(len(layer.frames) for layer in whole.layers)
     stored = disk.max_checkpoints(frame_count, config.passes, longest_shot)
+    packs = may_pack(config, job.delivery, frame_count)
     return Preview(
         output=sheet if is_still else clip,
         sheet=sheet,
@@ -131,7 +133,14 @@ def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_st
         seconds_per_frame=seconds_each,
         full_frames=frame_count,
         full_seconds=seconds,
-        full_bytes=disk.needed_bytes(size, frame_count, stored, config.codec or "h264"),
+        full_bytes=disk.needed_bytes(
+            size,
+            frame_count,
+            count_deep_frames(config, stored) if packs else stored,
+            config.codec or "h264",
+            packed=frame_count if packs else 0,
+            bits=choose_bits(job.delivery),
+        ),
     )
 
 

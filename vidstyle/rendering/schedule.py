@@ -173,9 +173,10 @@ def plan_single_pass(job: Job, files: LayerFiles, wanted: Sequence[int]) -> tupl
     """
     layer = files.layer
     target = files.target(1)
-    missing = set(target.missing_frames({*layer.frames.indices, layer.anchor}))
+    # A link needs full depth, and a frame that is packed has none.
+    missing = set(target.missing_at_full_depth({*layer.frames.indices, layer.anchor}))
     needed: set[int] = set()
-    waiting = [index for index in wanted if index in missing]
+    waiting = [i for i in wanted if i in missing and not target.is_packed(i)]
     while waiting:
         index = waiting.pop()
         if index in needed:
@@ -208,7 +209,9 @@ def plan_passes(job: Job, files: LayerFiles, final: Sequence[int]) -> tuple[Pass
         needed = set(wanted)
         for index in wanted:
             other = neighbour_of(index, number, files.layer)
-            while other is not None and other not in needed and target.missing_frames([other]):
+            while (
+                other is not None and other not in needed and target.missing_at_full_depth([other])
+            ):
                 needed.add(other)
                 other = neighbour_of(other, number, files.layer)
         frames = tuple(sorted(needed, reverse=direction_of(number) < 0))

@@ -25,11 +25,16 @@ def sha256(path: Path) -> str:
     stay.
     """
     stat = path.stat()
-    return _hash_file(path, stat.st_size, stat.st_mtime_ns)
+    return _hash_once(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache
-def _hash_file(path: Path, _size: int, _mtime_ns: int) -> str:
+def _hash_once(path: Path, _size: int, _mtime_ns: int) -> str:
+    return hash_file(path)
+
+
+def hash_file(path: Path) -> str:
+    """Compute the digest of a file as it is now."""
     digest = hashlib.sha256()
     with path.open("rb") as f:
         while block := f.read(HASHED_BLOCK_BYTES):
@@ -52,6 +57,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def flush_to_disk(path: Path) -> None:
+    """Force a file to disk before it is renamed, or a power cut may leave the final name on an
+    empty one.
+    """
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -6,14 +6,32 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vidstyle.frames import from_uint16, to_uint16
 from vidstyle.storage import atomic, png16
 from vidstyle.storage.atomic import disk_errors
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
+
+
+class Packed(Protocol):
+    """Frames that are kept together, at less depth."""
+
+    def label_of(self, index: int) -> str:
+        """Return the label of a frame; "" where it is not there."""
+        ...
+
+    def load(self, index: int) -> NDArray[np.uint16]:
+        """Read a frame, (H, W, 3) uint16 RGB."""
+        ...
+
+    def delete(self) -> None:
+        """Remove all frames."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,12 +44,14 @@ class FrameStore:
             them.
         size: (width, height) of every frame.
         labels: {index: label} of the frames that have one of their own.
+        packed: those that nothing needs at full depth any more; None: all are files.
     """
 
     path: Path
     label: str
     size: tuple[int, int]
     labels: Mapping[int, str] = field(default_factory=dict)
+    packed: Packed | None = None
 
     def label_of(self, index: int) -> str:
         """Return the label that frame `index` must have."""
@@ -45,11 +65,19 @@ class FrameStore:
         """Return those of the wanted frames that must be made, in order: torn, foreign, empty and
         wrong-sized files count as missing.
         """
+        return [i for i in self.missing_at_full_depth(wanted) if not self.is_packed(i)]
+
+    def missing_at_full_depth(self, wanted: Iterable[int]) -> list[int]:
+        """Return those of the wanted frames of which there is no sound file, in order."""
         return [
             index
             for index in wanted
             if not png16.is_sound(self.frame_path(index), self.label_of(index), index, self.size)
         ]
+
+    def is_packed(self, index: int) -> bool:
+        """Tell whether frame `index` is among the packed ones, with the label that it must have."""
+        return self.packed is not None and self.packed.label_of(index) == self.label_of(index)
 
     def open(self) -> None:
         """Make the folder."""
@@ -63,12 +91,19 @@ class FrameStore:
             atomic.write_atomically(self.frame_path(index), data)
 
     def load(self, index: int) -> Tensor:
-        """Read frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it."""
-        return from_uint16(png16.decode_frame(self.frame_path(index)))
+        """Read frame `index` as (3, H, W) in [0, 1], exactly as `frames.quantise` gave it, or where
+        it is packed at the depth of those.
+        """
+        path = self.frame_path(index)
+        if self.packed is not None and not path.exists() and self.is_packed(index):
+            return from_uint16(self.packed.load(index))
+        return from_uint16(png16.decode_frame(path))
 
     def delete(self) -> None:
         """Remove the folder and all its frames."""
         shutil.rmtree(self.path, ignore_errors=True)
+        if self.packed is not None:
+            self.packed.delete()
 
     def delete_frames(self, indices: Iterable[int]) -> None:
         """Remove some frames. The folder stays: another process may be about to write to it."""

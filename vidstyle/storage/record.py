@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,10 @@ PAINT_FOLDERS = ("frames", "paint")
 LAYER_FOLDERS = (*PAINT_FOLDERS, "source", "hold")
 """The same of all folders that a layer may have."""
 
-RENDER_FILES = frozenset({*LAYER_FOLDERS, "trace", "pairs", "log", "learned"})
+PACKED_FOLDER = "packed"
+"""The name of the folder of the frames that nothing needs at full depth any more."""
+
+RENDER_FILES = frozenset({*LAYER_FOLDERS, PACKED_FOLDER, "trace", "pairs", "log", "learned"})
 """The names, before their first dot, of all that a render leaves in its state directory except the
 record and the locks. A grid keeps its images in a folder of that name too.
 """
@@ -61,7 +65,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def has_frames(folder: Path) -> bool:
     """Tell whether painted frames lie in a state directory, of whatever layer and pass."""
-    return any(
+    return any((folder / PACKED_FOLDER).glob("*.json")) or any(
         any(path.glob("*.png"))
         for kind in PAINT_FOLDERS
         for path in (folder / kind, *folder.glob(f"{kind}.*"))
@@ -75,6 +79,17 @@ def count_frame_files(output: Path) -> int:
         for path in state_folder(output).glob("*/*.png")
         if path.parent.name.partition(".")[0] in LAYER_FOLDERS
     )
+
+
+def count_finished_frames(output: Path) -> int:
+    """Count the finished frames in the state directory, packed ones included."""
+    folder = state_folder(output)
+    files = {int(path.stem) for path in (folder / "frames").glob("*.png")}
+    for card in (folder / PACKED_FOLDER).glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            first = int(card.stem)
+            files |= set(range(first, first + len(json.loads(card.read_text())["labels"])))
+    return len(files)
 
 
 def read_started_parts(output: Path) -> dict[str, Any] | None:

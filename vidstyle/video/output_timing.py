@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 from vidstyle.frames import Timeline
+from vidstyle.video.packed_frames import FrameFile, list_frame
 
 _MAX_SHIFT_SECONDS = Fraction(1, 2000)
 """A frame may be moved by as much to lie on a constant rate."""
@@ -81,7 +81,7 @@ def _common_unit(a: Fraction, b: Fraction) -> Fraction:
     )
 
 
-def concat_script(frames: Sequence[Path], clock: FrameClock) -> Iterator[str]:
+def concat_script(frames: Sequence[FrameFile], clock: FrameClock) -> Iterator[str]:
     """Yield the lines of an ffconcat script that begins at 0, in which a tick lasts as long as a
     frame of `clock.rate`.
 
@@ -92,12 +92,9 @@ def concat_script(frames: Sequence[Path], clock: FrameClock) -> Iterator[str]:
     yield "ffconcat version 1.0\n"
     microseconds = [round((time - clock.times[0]) * 1_000_000 / clock.rate) for time in clock.times]
     for frame, begin, end in zip(frames, microseconds, microseconds[1:], strict=False):
-        name = f"file:{frame.absolute()}".replace("'", "'\\''")
         duration = end - begin
-        yield f"file '{name}'\noption framerate {clock.rate}\n"
-        # Or `%03d` and `*` in a path would be taken for a series of files.
-        seconds = f"{duration // 1_000_000}.{duration % 1_000_000:06d}"
-        yield f"option pattern_type none\nduration {seconds}\n"
+        yield from list_frame(frame, clock.rate)
+        yield f"duration {duration // 1_000_000}.{duration % 1_000_000:06d}\n"
 
 
 def restore_filters(clock: FrameClock) -> str:

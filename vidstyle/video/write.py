@@ -13,11 +13,12 @@ from pathlib import Path
 
 from vidstyle.errors import DiskFullError, EncodeError
 from vidstyle.frames import Timeline
-from vidstyle.storage.atomic import is_disk_full
+from vidstyle.storage.atomic import flush_to_disk, is_disk_full
 from vidstyle.video import ffmpeg
 from vidstyle.video.delivery import Delivery
 from vidstyle.video.loops import gif_repetitions
 from vidstyle.video.output_timing import FrameClock, build_clock, concat_script, restore_filters
+from vidstyle.video.packed_frames import FrameFile, PackedFrame
 from vidstyle.video.probe import Source
 
 _FREE_SPACE_HINT = "free some space and run the same command again: the frames are kept"
@@ -45,7 +46,7 @@ class FinishedFilm:
     """The finished frames of a film, or one of a still, and everything else that its file holds.
 
     Args:
-        frames: 16-bit RGB PNGs, one per frame in order.
+        frames: one per frame in order: a 16-bit RGB PNG, or one of a block; a still is a PNG.
         timeline: their times, counted from `source.start`.
         source: the file that sound and the rest come from; None: there are pictures alone.
         sar: pixel aspect ratio.
@@ -53,7 +54,7 @@ class FinishedFilm:
             rendered; None for the whole.
     """
 
-    frames: Sequence[Path]
+    frames: Sequence[FrameFile]
     timeline: Timeline
     delivery: Delivery
     source: Source | None = None
@@ -87,12 +88,14 @@ def encode_film(
         with _disk_errors(what):
             if delivery.kind == "image":
                 bits = film.source.bits if film.source else 16
-                _write_image(film.frames[0], temporary, delivery, bits)
+                still = film.frames[0]
+                assert not isinstance(still, PackedFrame), "a still is never packed"
+                _write_image(still, temporary, delivery, bits)
             else:
                 args = _encode_arguments(film, scratch)
                 _run_encoder([*args, ffmpeg.local(temporary)], what, temporary, on_start, on_frame)
                 _check_frame_count(temporary, len(film.frames), what)
-            _flush_to_disk(temporary)
+            flush_to_disk(temporary)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -147,14 +150,6 @@ def _check_frame_count(path: Path, expected: int, what: str) -> None:
         raise EncodeError(
             what, f"the file decodes to {found} frames instead of {expected}", _TRY_AGAIN_HINT
         )
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Force a file to disk before it is renamed, or a power cut may leave the final name on an
-    empty one.
-    """
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _encode_arguments(film: FinishedFilm, scratch: Path) -> list[str]:
@@ -217,7 +212,7 @@ def _picture_arguments(times: FrameClock, delivery: Delivery, sar: Fraction) -> 
         restore_filters(times),
         # The matrix by zscale: ffmpeg's own scaler takes 65280 for white in 16 bits, and makes it
         # 236, not 235. The chroma by that scaler: zscale refuses odd sizes.
-        "format=gbrp16le,zscale=matrixin=gbr:rangein=full:matrix=709:range=limited,format=yuv444p16le",
+        "format=gbrp|gbrp12le|gbrp16le,zscale=matrixin=gbr:rangein=full:matrix=709:range=limited,format=yuv444p16le",
         f"scale=flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact,format={delivery.pix_fmt}",
         f"setparams={color}",
         f"setsar={sar.numerator}/{sar.denominator}:max={max(sar.numerator, sar.denominator, 100)}",

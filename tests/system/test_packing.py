@@ -1,0 +1,214 @@
+"""Finished frames of long renders: packed block by block, and everything as without."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers import decoding
+from tests.helpers.renders import Watch, frames_of, quick_settings, run, state_folder
+from vidstyle import evaluate
+from vidstyle.config.settings import RenderConfig
+from vidstyle.errors import Interrupted
+from vidstyle.events import Encoding, Event, FrameDone, Note
+from vidstyle.rendering import pipeline
+from vidstyle.rendering.plan import plan_render
+from vidstyle.video import packed_frames
+
+BLOCK = 5
+COUNT = 12
+
+Make = Callable[..., RenderConfig]
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed_frames, "BLOCK_FRAMES", BLOCK)
+
+
+@pytest.fixture
+def make(film: Path, painting: Path, tmp_path: Path) -> Make:
+    """Makes the settings of a render of 12 frames."""
+
+    def settings(name: str = "out.mkv", **changes: Any) -> RenderConfig:
+        given = {"codec": "ffv1", **changes}
+        return quick_settings(given.pop("input", film), painting, tmp_path / name, **given)
+
+    return settings
+
+
+def encoding_stopped(built: RenderConfig) -> Watch:
+    """Render, and stop as soon as frames are encoded."""
+    watch = Watch(COUNT)
+    with pytest.raises(Interrupted, match="encoding"):
+        pipeline.render(built, watch, watch.stop)
+    return watch
+
+
+def output_of(built: RenderConfig) -> Path:
+    assert built.output is not None
+    return built.output
+
+
+def files_in(built: RenderConfig, name: str) -> list[str]:
+    return sorted(path.name for path in (state_folder(output_of(built)) / name).iterdir())
+
+
+@pytest.mark.parametrize("changes", [{}, {"engine": "fast", "learn": 0}, {"passes": 2}])
+def test_a_packed_render_is_that_of_the_files_and_goes_on_after_every_stop(
+    make: Make, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if changes.get("engine"):
+        changes = {**{name: RenderConfig.model_fields[name].default for name in QUICK}, **changes}
+    whole = make("whole.mkv", **changes)
+    run(whole)
+    for limit in (3, 6, 9):
+        cut = make(f"cut{limit}.mkv", **changes)
+        with pytest.raises(Interrupted):
+            run(cut, limit)
+        run(cut)
+        assert output_of(cut).read_bytes() == output_of(whole).read_bytes()
+        assert not state_folder(output_of(cut)).exists()
+    monkeypatch.setattr(packed_frames, "BLOCK_FRAMES", 100)
+    plain = make("plain.mkv", **changes)
+    run(plain)
+    pairs = zip(*(decoding.frames_of(output_of(one)) for one in (whole, plain)), strict=True)
+    for packed, unpacked in pairs:
+        assert np.abs(packed.astype(int) - unpacked.astype(int)).max() <= 1
+
+
+QUICK = ("first_iterations", "first_scales", "iterations")
+
+
+def test_blocks_are_packed_on_the_way_and_few_files_stay(make: Make) -> None:
+    built = make("out.mp4", codec=None)
+    with pytest.raises(Interrupted):
+        run(built, 11)
+    assert files_in(built, "packed") == [
+        f"{first:06d}.{kind}" for first in (0, 5) for kind in ("json", "mkv")
+    ]
+    kept = [0, 4, 5, 9, 10]
+    assert files_in(built, "frames") == [f"{index:06d}.png" for index in kept]
+    assert run(built).frames == [11]
+
+
+def test_another_codec_costs_no_painting(make: Make) -> None:
+    stopped = make("out.mkv", codec="h264")
+    assert len(encoding_stopped(stopped).frames) == COUNT
+    assert run(make("out.mkv", codec="hevc")).frames == []
+    assert len(decoding.frames_of(output_of(stopped))) == COUNT
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def damage_card(path: Path) -> None:
+    path.with_suffix(".json").write_text("{")
+
+
+def take_foreign(path: Path) -> None:
+    card = json.loads(path.with_suffix(".json").read_text())
+    card["labels"] = ["f" * 64] * len(card["labels"])
+    path.with_suffix(".json").write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize("harm", [flip, remove, damage_card, take_foreign])
+@pytest.mark.parametrize("first", [0, 5])
+def test_a_block_that_is_damaged_is_painted_again_alone(
+    make: Make, harm: Callable[[Path], None], first: int
+) -> None:
+    whole = make("whole.mkv")
+    run(whole)
+    built = make("out.mkv")
+    encoding_stopped(built)
+    harm(state_folder(output_of(built)) / "packed" / f"{first:06d}.mkv")
+    watch = run(built)
+    # Those at the ends of blocks have files of their own.
+    again = set(range(first, first + BLOCK)) - {0, 4, 5, 9, 10}
+    assert set(watch.frames) == again
+    assert output_of(built).read_bytes() == output_of(whole).read_bytes()
+    if harm is flip:
+        [note] = [e for e in watch.events if isinstance(e, Note) and e.warning]
+        assert f"frames {first} to {first + BLOCK - 1} are made again" in note.text
+
+
+def test_what_is_done_with_painted_frames_may_change_afterwards(make: Make) -> None:
+    encoding_stopped(make("out.mkv"))
+    half = make("out.mkv", opacity=0.5)
+    assert run(half).frames == []
+    wanted = make("half.mkv", opacity=0.5)
+    run(wanted)
+    pairs = zip(*(decoding.frames_of(output_of(one)) for one in (half, wanted)), strict=True)
+    for got, expected in pairs:
+        assert np.abs(got.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_frames_that_are_kept_are_never_packed(make: Make) -> None:
+    built = make("out.mkv", keep_frames=True)
+    run(built)
+    assert len(frames_of(output_of(built))) == COUNT
+    assert not (state_folder(output_of(built)) / "packed").exists()
+
+
+def test_a_render_that_shall_keep_its_frames_goes_on_with_packed_ones(make: Make) -> None:
+    with pytest.raises(Interrupted):
+        run(make("out.mkv"), 8)
+    built = make("out.mkv", keep_frames=True)
+    assert len(run(built).frames) == COUNT - 8
+    assert len(decoding.frames_of(output_of(built))) == COUNT
+
+
+def test_a_shot_list_of_many_cuts_is_packed_as_well(make: Make, samples: Path) -> None:
+    whole, cut = (make(name, input=samples / "cut.mp4", size=48) for name in ("a.mkv", "b.mkv"))
+    run(whole)
+    with pytest.raises(Interrupted):
+        run(cut, 31)
+    seen = state_folder(output_of(cut))
+    assert (seen / "packed" / "000015.mkv").exists()
+    shutil.rmtree(seen / "packed")
+    run(cut)
+    assert output_of(cut).read_bytes() == output_of(whole).read_bytes()
+
+
+def test_events_are_those_of_every_render(make: Make) -> None:
+    events: list[Event] = []
+    pipeline.render(make("out.mkv"), events.append)
+    assert [e.done for e in events if isinstance(e, FrameDone)] == list(range(1, COUNT + 1))
+    assert [e.total for e in events if isinstance(e, Encoding)][-1:] == [COUNT]
+
+
+def test_the_score_card_reads_packed_frames_as_it_reads_files(make: Make, film: Path) -> None:
+    kept, packed = make("kept.mkv", keep_frames=True), make("packed.mkv")
+    run(kept)
+    encoding_stopped(packed)
+    cards = [
+        evaluate(state_folder(output_of(one)), film, flow="dis", features="lite", device="cpu")
+        for one in (kept, packed)
+    ]
+    means = [card.result.means() for card in cards]
+    for name, value in means[0].items():
+        assert means[1][name] == (value if value is None else pytest.approx(value, abs=0.02))
+
+
+def test_the_disk_that_is_asked_for_is_that_of_packed_frames(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [4096, 3]
+    needs = []
+    for frames in many:
+        monkeypatch.setattr(packed_frames, "BLOCK_FRAMES", frames)
+        needs.append(plan_render(make("out.mp4", codec=None)).disk_needed)
+    assert needs[1] < needs[0]

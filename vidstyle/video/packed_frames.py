@@ -1,0 +1,239 @@
+"""Finished frames that nothing needs at full depth any more: blocks of them in one file each,
+losslessly compressed at the depth of the output.
+
+::
+
+    000240.mkv    frames 240 .. 479: FFV1, every frame by itself, frame i of the block at i / 25 s
+    000240.json   its card: labels of the frames, size and digest of the file
+
+A block is decoded and compared before its card is written. One without a card is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vidstyle.errors import RenderError
+from vidstyle.storage.atomic import disk_errors, flush_to_disk, hash_file, write_atomically
+from vidstyle.video import ffmpeg
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK_FRAMES = 240
+"""Frames of a block; the last one of a film may have fewer."""
+
+FRAME_SECONDS = Fraction(1, 25)
+"""Whole milliseconds, the unit of Matroska."""
+
+PIXEL_FORMATS = {8: "gbrp", 12: "gbrp12le", 16: "gbrp16le"}
+"""By depth in bits."""
+
+
+@dataclass(frozen=True)
+class PackedFrame:
+    """A frame in a block.
+
+    Args:
+        path: the file of the block.
+        position: of the frame in it, from 0.
+    """
+
+    path: Path
+    position: int
+
+    @property
+    def span(self) -> tuple[Fraction, Fraction]:
+        """The seconds of the file at which it begins and ends."""
+        return self.position * FRAME_SECONDS, (self.position + 1) * FRAME_SECONDS
+
+
+FrameFile = Path | PackedFrame
+"""A finished frame: a 16-bit RGB PNG, or one of a block."""
+
+
+@dataclass(frozen=True)
+class PackedFrames:
+    """The blocks of a render.
+
+    Args:
+        folder: where they lie.
+        size: (width, height) of the frames.
+        bits: 8, 12 or 16, the depth that they are kept at.
+    """
+
+    folder: Path
+    size: tuple[int, int]
+    bits: int = 8
+    _cards: dict[Path, tuple[int, dict[str, Any]]] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def found_in(cls, folder: Path) -> PackedFrames:
+        """The blocks in a folder, of the size and the depth that the first of them has."""
+        for path in sorted(folder.glob("*.json")):
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+                card = json.loads(path.read_text(encoding="ascii"))
+                width, height = card["size"]
+                return cls(folder, (width, height), card["bits"])
+        return cls(folder, (0, 0))
+
+    def path(self, first: int) -> Path:
+        """Return the place of the block that begins with frame `first`."""
+        return self.folder / f"{first:06d}.mkv"
+
+    def blocks(self) -> list[int]:
+        """List the first frames of the blocks that are there."""
+        return sorted(int(card.stem) for card in self.folder.glob("*.json"))
+
+    def card(self, first: int) -> dict[str, Any]:
+        """Read the card of a block; empty where it is not there, damaged, or of another size or
+        depth, or the file is gone or has another length.
+        """
+        path = self.path(first).with_suffix(".json")
+        try:
+            time = path.stat().st_mtime_ns
+            if self._cards.get(path, (None,))[0] != time:
+                self._cards[path] = (time, json.loads(path.read_text(encoding="ascii")))
+            card = self._cards[path][1]
+            is_there = self.path(first).stat().st_size == card["bytes"]
+            fits = (tuple(card["size"]), card["bits"]) == (self.size, self.bits)
+        except (OSError, ValueError, LookupError, TypeError):
+            return {}
+        return card if is_there and fits else {}
+
+    def label_of(self, index: int) -> str:
+        """Return the label of a frame; "" where it is in no block."""
+        first = index // BLOCK_FRAMES * BLOCK_FRAMES
+        labels = self.card(first).get("labels", [])
+        return str(labels[index - first]) if index - first < len(labels) else ""
+
+    def frame(self, index: int) -> PackedFrame:
+        """Return a frame that is in a block."""
+        first = index // BLOCK_FRAMES * BLOCK_FRAMES
+        return PackedFrame(self.path(first), index - first)
+
+    def load(self, index: int) -> NDArray[np.uint16]:
+        """Decode a frame, (H, W, 3) uint16 RGB. Raises RenderError."""
+        frame = self.frame(index)
+        first = index - frame.position
+        with contextlib.closing(self.decode(first, frame.position)) as decoded:
+            return next(decoded)
+
+    def decode(self, first: int, position: int = 0) -> Generator[NDArray[np.uint16], None, None]:
+        """Decode the frames of a block from the one at `position` on, each (H, W, 3) uint16 RGB.
+        Closing the generator ends the decoder. Raises RenderError where one is missing.
+        """
+        path = self.path(first)
+        width, height = self.size
+        kind = np.dtype(np.uint8 if self.bits == 8 else "<u2")
+        levels = 2**self.bits - 1
+        args = [*ffmpeg.ONLY_LOCAL, "-ss", f"{float(position * FRAME_SECONDS):.6f}"]
+        args += ["-i", ffmpeg.local(path), "-f", "rawvideo"]
+        args += ["-pix_fmt", PIXEL_FORMATS[self.bits], "pipe:1"]
+        with ffmpeg.running(args, stdout=True) as child:
+            for _ in self.card(first)["labels"][position:]:
+                data = child.stdout.read(3 * width * height * kind.itemsize)
+                if len(data) < 3 * width * height * kind.itemsize:
+                    why, hint = f"{path} is damaged", "run the same command again"
+                    raise RenderError(f"cannot read back the frames from {first} on", why, hint)
+                green, blue, red = np.frombuffer(data, kind).reshape(3, height, width)
+                rgb = np.stack([red, green, blue], 2).astype(np.uint32)
+                yield ((rgb * 65535 + levels // 2) // levels).astype(np.uint16)
+
+    def write(self, first: int, frames: Sequence[Path], labels: Sequence[str]) -> None:
+        """Write a block from the files of its frames: whole, compared with them, and on the disk
+        when this returns.
+
+        Raises DiskFullError and RenderError; what was there before is kept then.
+        """
+        path = self.path(first)
+        what = f"cannot pack the frames from {first} on"
+        with disk_errors(self.folder.parent):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial, listing = (path.with_suffix(f".{kind}.tmp") for kind in ("mkv", "ffconcat"))
+            try:
+                listing.write_text("".join(list_frames(frames)), "utf-8", "surrogateescape", "\n")
+                wanted = self._encode(listing, partial, what)
+                if len(wanted) != len(frames) or wanted != self._checksums(partial, what):
+                    why = "what was written does not decode to the same"
+                    raise RenderError(what, why, "run the same command again")
+                flush_to_disk(partial)
+                card = {
+                    "labels": list(labels),
+                    "size": self.size,
+                    "bits": self.bits,
+                    "bytes": partial.stat().st_size,
+                    "sha256": hash_file(partial),
+                }
+                partial.replace(path)
+                write_atomically(path.with_suffix(".json"), json.dumps(card).encode())
+            finally:
+                partial.unlink(missing_ok=True)
+                listing.unlink(missing_ok=True)
+
+    def is_whole(self, first: int) -> bool:
+        """Tell whether the file of a block is, byte for byte, what was written."""
+        card = self.card(first)
+        return bool(card) and hash_file(self.path(first)) == card["sha256"]
+
+    def discard(self, first: int) -> None:
+        """Remove a block."""
+        self.path(first).with_suffix(".json").unlink(missing_ok=True)
+        self.path(first).unlink(missing_ok=True)
+
+    def delete(self) -> None:
+        """Remove all blocks."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _encode(self, listing: Path, path: Path, what: str) -> list[bytes]:
+        """Encode the frames of a listing; return the checksums of what was encoded."""
+        kept = PIXEL_FORMATS[self.bits]
+        # zscale rounds; ffmpeg's own scaler cuts off.
+        graph = f"[0:v]format=gbrp|gbrp12le|gbrp16le,zscale=dither=none,format={kept},split[a][b]"
+        args = ["-y", *ffmpeg.ONLY_LOCAL, "-safe", "0", "-f", "concat", "-i", ffmpeg.local(listing)]
+        args += ["-filter_complex", graph, "-map", "[a]", "-c:v", "ffv1", "-level", "3", "-g", "1"]
+        args += ["-slices", "4", "-slicecrc", "1", "-r", str(1 / FRAME_SECONDS)]
+        args += ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-f", "matroska"]
+        args += [ffmpeg.local(path), "-map", "[b]", "-c:v", "rawvideo", "-f", "framecrc", "pipe:1"]
+        return read_checksums(ffmpeg.run(args, what)[0])
+
+    def _checksums(self, path: Path, what: str) -> list[bytes]:
+        """Decode a block, and return the checksums of its frames."""
+        output = ["-c:v", "rawvideo", "-pix_fmt", PIXEL_FORMATS[self.bits], "-f", "framecrc"]
+        args = [*ffmpeg.ONLY_LOCAL, "-i", ffmpeg.local(path), *output, "pipe:1"]
+        return read_checksums(ffmpeg.run(args, what)[0])
+
+
+def read_checksums(lines: bytes) -> list[bytes]:
+    """Read the checksums of a framecrc report."""
+    return [line.split(b",")[5] for line in lines.splitlines() if not line.startswith(b"#")]
+
+
+def list_frames(frames: Sequence[Path]) -> Iterator[str]:
+    """Yield the lines of an ffconcat script that shows each frame for `FRAME_SECONDS`."""
+    yield "ffconcat version 1.0\n"
+    for frame in frames:
+        yield from list_frame(frame, 1 / FRAME_SECONDS)
+        yield f"duration {float(FRAME_SECONDS):.6f}\n"
+
+
+def list_frame(frame: FrameFile, rate: Fraction) -> Iterator[str]:
+    """Yield the lines of an ffconcat script that name a frame, all but that of its duration."""
+    path = frame.path if isinstance(frame, PackedFrame) else frame
+    name = f"file:{path.absolute()}".replace("'", "'\\''")
+    yield f"file '{name}'\n"
+    if isinstance(frame, PackedFrame):
+        begin, end = (f"{float(seconds):.6f}" for seconds in frame.span)
+        yield f"inpoint {begin}\noutpoint {end}\n"
+    else:
+        # Or `%03d` and `*` in a path would be taken for a series of files.
+        yield f"option framerate {rate}\noption pattern_type none\n"
