@@ -17,8 +17,8 @@ from vidstyle import evaluate
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import Interrupted
 from vidstyle.events import Encoding, Event, FrameDone, Note
-from vidstyle.rendering import pipeline
-from vidstyle.rendering.plan import plan_render
+from vidstyle.machine import disk
+from vidstyle.rendering import packing, pipeline
 from vidstyle.video import packed_frames
 
 BLOCK = 5
@@ -203,12 +203,12 @@ def test_the_score_card_reads_packed_frames_as_it_reads_files(make: Make, film: 
         assert means[1][name] == (value if value is None else pytest.approx(value, abs=0.02))
 
 
-def test_the_disk_that_is_asked_for_is_that_of_packed_frames(
+def test_a_film_takes_a_quarter_of_the_disk_that_its_files_would(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = [4096, 3]
-    needs = []
-    for frames in many:
-        monkeypatch.setattr(packed_frames, "BLOCK_FRAMES", frames)
-        needs.append(plan_render(make("out.mp4", codec=None)).disk_needed)
-    assert needs[1] < needs[0]
+    monkeypatch.undo()
+    count, size = 36_722, (1280, 720)
+    files = disk.needed_bytes(size, count, count)
+    deep = packing.count_deep_frames(make(), count)
+    assert disk.needed_bytes(size, count, deep, packed=count) < 0.3 * files
+    assert packing.count_deep_frames(make(), 100) == 100

@@ -4,7 +4,7 @@
 
     render.json         the record: fingerprint and its parts, versions, how far the delivery got
     frames/000000.png   16-bit frames, see `png16`; a frame is done when its file says so
-    packed/000240.mkv   240 finished frames that nothing needs at full depth any more, and their card
+    packed/000240.mkv   240 finished frames that nothing needs at full depth any more
     paint.000012/       painted frames that are not yet finished ones, of the layer from frame 12 on
     source.000012/      its source frames that are needed twice, hold.000012/ what it holds
     frames.2.000012/    its frames of an earlier pass, here the second, until the next is complete
