@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from vidstyle.config.settings import build
 from vidstyle.events import Scanning
 from vidstyle.rendering import survey
+from vidstyle.rendering.plan import plan_render
 from vidstyle.rendering.survey import survey_film
 from vidstyle.video.probe import probe
 
@@ -142,3 +145,21 @@ def test_a_scan_reports_how_far_it_has_come(samples: Path) -> None:
     survey_film(probe(samples / "cut.mp4"), report=events.append)
     assert [(event.done, event.total) for event in events] == [(25, 48)]
     assert all(isinstance(event, Scanning) for event in events)
+
+
+def test_a_plan_of_a_long_film_decodes_nothing_and_knows_what_was_seen_before(
+    samples: Path, decodes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"input": samples / "cut.mp4", "style": samples / "mosaic.jpg"}
+    config = build({**files, "output": tmp_path / "out.mp4"})
+    exact = plan_render(config)
+    assert len(decodes) == 1
+    again = build({**files, "output": tmp_path / "out.mp4", "no_cache": True})
+    monkeypatch.setattr(survey, "LONG_FILM_PIXELS", 1)
+    quick = plan_render(again)
+    assert len(decodes) == 1
+    assert quick.shots is None
+    assert "shots not looked for yet" in quick.text()
+    assert replace(quick, shots=exact.shots) == exact
+    assert plan_render(config) == exact
+    assert len(decodes) == 1

@@ -14,6 +14,7 @@ from vidstyle.rendering.engines import learned_paintings
 from vidstyle.rendering.learning import LearningEngine
 from vidstyle.rendering.models import missing_weights
 from vidstyle.rendering.prepare import check_space, disk_needed, inspect, prepare
+from vidstyle.rendering.survey import glance_at_film
 from vidstyle.storage.record import count_finished_frames
 from vidstyle.units import counted, disk_space
 from vidstyle.weights.registry import REGISTRY
@@ -27,7 +28,7 @@ class Plan:
     """The plan of a render: sizes in pixels, times in seconds, space in bytes.
 
     Args:
-        shots: first frames of shots.
+        shots: first frames of shots; None: the render will look for them.
         repeats: frames that are the one before once more.
         styles: as they were given, with weights and times.
         steering: the settings that steer the style, where they are not the usual ones.
@@ -47,7 +48,7 @@ class Plan:
     seconds: float
     width: int
     height: int
-    shots: tuple[int, ...]
+    shots: tuple[int, ...] | None
     repeats: int
     codec: str
     styles: tuple[str, ...]
@@ -74,7 +75,9 @@ class Plan:
 
     def text(self) -> str:
         """The plan in lines for a terminal."""
-        shots = counted(len(self.shots), "shot")
+        shots = "shots not looked for yet"
+        if self.shots is not None:
+            shots = counted(len(self.shots), "shot")
         frames = counted(self.frames, "frame")
         repeats = f" ({self.repeats} of them repeats)" if self.repeats else ""
         features = f"{self.features} features{self.describe_polish()}"
@@ -153,9 +156,12 @@ def plan_render(config: RenderConfig, report: Report = silent) -> Plan:
     """Plan the render of `config`.
 
     Raises what speaks against the input, the style, the output, the device and the disk. Whether
-    older frames fit is known in full only once the weights are at hand.
+    older frames fit is known in full only once the weights are at hand, and whether a long film is
+    damaged once it is looked through.
     """
-    job = prepare(inspect(config), report)
+    request = inspect(config)
+    seen = glance_at_film(request.source, is_cached=not config.no_cache)
+    job = prepare(request, report, seen=seen)
     frames = job.frame_count
     stored = count_finished_frames(job.delivery.path)
     missing = max(0, frames - stored)
@@ -175,7 +181,7 @@ def plan_render(config: RenderConfig, report: Report = silent) -> Plan:
         seconds=float(job.rendered_timeline.duration),
         width=job.size[0],
         height=job.size[1],
-        shots=tuple(shot.first for shot in job.shots),
+        shots=tuple(shot.first for shot in job.shots) if seen is None or seen.is_exact else None,
         repeats=len(job.repeats),
         codec=job.delivery.codec,
         styles=tuple(map(str, config.style)),

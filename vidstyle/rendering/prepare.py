@@ -30,7 +30,7 @@ from vidstyle.rendering.packing import (
     may_pack,
     packs_frames,
 )
-from vidstyle.rendering.survey import survey_film
+from vidstyle.rendering.survey import Survey, survey_film
 from vidstyle.storage.checkpoint import refuse_changed_settings
 from vidstyle.storage.record import (
     count_finished_frames,
@@ -106,19 +106,23 @@ def inspect(config: RenderConfig) -> Request:
     return request
 
 
-def prepare(request: Request, report: Report = silent) -> Job:
+def prepare(request: Request, report: Report = silent, *, seen: Survey | None = None) -> Job:
     """Decode the input once, or recall what that told, and decide what is rendered of it.
+
+    Args:
+        seen: what is known of the input already.
 
     Raises DecodeError when it is damaged and the user does not allow that, and what only its exact
     times can refuse.
     """
     config = request.config
-    seen = survey_film(
-        request.source,
-        needs_colours=config.keep_colors == "match",
-        is_cached=not config.no_cache,
-        report=report,
-    )
+    if seen is None:
+        seen = survey_film(
+            request.source,
+            needs_colours=config.keep_colors == "match",
+            is_cached=not config.no_cache,
+            report=report,
+        )
     scanned, edit = seen.scanned, seen.edit
     notes = list(request.notes)
     if scanned.missing:
@@ -137,7 +141,7 @@ def prepare(request: Request, report: Report = silent) -> Job:
     bars = Bars()
     if config.bars == "keep" and seen.may_have_bars and is_film(request):
         bars = film.find_film_bars(request.source, request.size, scanned, part)
-    is_loop = film.leads_to_first(request, scanned, part)
+    is_loop = seen.is_exact and film.leads_to_first(request, scanned, part)
     notes += film.note_transitions(edit, part) + film.note_bars(bars)
     job = Job(
         config=config,

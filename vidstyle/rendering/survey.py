@@ -22,6 +22,7 @@ from vidstyle.motion.transitions import EditDetector
 from vidstyle.storage.atomic import write_atomically
 from vidstyle.stylize import oklab
 from vidstyle.video import ffmpeg
+from vidstyle.video.glance import glance
 from vidstyle.video.scan import Scan, scan
 from vidstyle.weights.locate import cache_folder
 
@@ -42,6 +43,10 @@ SAMPLED_BYTES = 2**20
 MOST_CACHED_BYTES = 256 * 10**6
 """Of all surveys together; those that were not asked for longest go first."""
 
+LONG_FILM_PIXELS = 10**9
+"""Pixels of all frames of a film from which on it takes seconds to decode: a thousand frames of
+1280x720."""
+
 REPORTED_FRAMES = 25
 """Frames from one report of the scan to the next."""
 
@@ -55,12 +60,14 @@ class Survey:
     Args:
         may_have_bars: whether thumbnails look as if there were some.
         colours: mean and covariance of all its pixels in OKLab, row after row; None: nobody asked.
+        is_exact: False where it was not decoded, so that nothing but its times is known.
     """
 
     scanned: Scan
     edit: Edit
     may_have_bars: bool
     colours: tuple[Numbers, Numbers] | None = None
+    is_exact: bool = True
 
     @property
     def statistics(self) -> oklab.ColourStatistics | None:
@@ -94,6 +101,24 @@ def survey_film(
     seen = look_at_film(source, needs_colours=needs_colours, report=report)
     keep_survey(path, seen)
     return seen
+
+
+def glance_at_film(source: Source, *, is_cached: bool = True) -> Survey | None:
+    """Recall what decoding a film has told, or where it is long read its times off its packets
+    alone; None where it is short, or that is not to be trusted.
+    """
+    if source.kind == "image":
+        return None
+    known = load_survey(survey_path(source)) if is_cached else None
+    if known is not None:
+        return known
+    frames = float(source.duration or 0) * float(source.nominal_rate)
+    if frames * source.width * source.height < LONG_FILM_PIXELS:
+        return None
+    timeline = glance(source)
+    if timeline is None:
+        return None
+    return Survey(Scan(timeline, 0, ""), Edit((0,)), may_have_bars=False, is_exact=False)
 
 
 def look_at_film(source: Source, *, needs_colours: bool, report: Report) -> Survey:

@@ -1,0 +1,52 @@
+"""The times of a film by its packets alone, without decoding: in seconds what a scan takes minutes
+for. Damage, and frames that repeat, are seen by a scan alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from fractions import Fraction
+
+from vidstyle.frames import TIME_BASE, Timeline
+from vidstyle.video import ffmpeg
+from vidstyle.video.probe import Source
+from vidstyle.video.timeline import build_timeline
+
+DISCARDED_PACKET = 0x4
+"""Flag of a packet that is decoded, but by the edit list not shown."""
+
+
+def glance(source: Source) -> Timeline | None:
+    """Read the times of the frames off the packets; None where these cannot be trusted to be those
+    of the frames: the packets of an animation are drawn over one another, and a file that was put
+    together from others may begin its times again.
+    """
+    if source.kind != "video":
+        return None
+    args = [*ffmpeg.ONLY_LOCAL, "-copyts"]
+    args += [word for name, value in source.input_options for word in (f"-{name}", value)]
+    args += ["-i", ffmpeg.local(source.path), "-map", f"0:{source.video_stream}", "-c", "copy"]
+    unit = Fraction(1)
+    order: list[int] = []
+    times: list[tuple[int, int]] = []
+    with ffmpeg.running([*args, "-f", "framecrc", "pipe:1"], stdout=True) as child:
+        for line in child.stdout:
+            if line.startswith(b"#tb 0: "):
+                unit = Fraction(line.split()[-1].decode()) / TIME_BASE
+            if line.startswith(b"#"):
+                continue
+            words = line.split(b",")
+            flags = re.search(rb"F=0x(\w+)", line)
+            order.append(int(words[1]))
+            if flags is None or not int(flags[1], 16) & DISCARDED_PACKET:
+                times.append((round(int(words[2]) * unit), round(int(words[3]) * unit)))
+        code, _ = child.wait()
+    times.sort()
+    in_order = all(a < b for a, b in itertools.pairwise(order))
+    apart = all(a[0] < b[0] for a, b in itertools.pairwise(times))
+    if code or not times or not in_order or not apart:
+        return None
+    start = round(source.start / TIME_BASE)
+    pts = [time for time, _ in times]
+    return build_timeline(pts, times[-1][1], start, source.nominal_rate, source.time_base)
