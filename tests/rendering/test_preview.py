@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -27,7 +26,6 @@ from vidstyle.errors import DiskSpaceError, Interrupted, OutputError
 from vidstyle.events import Event, FrameDone, silent
 from vidstyle.frames import Timeline
 from vidstyle.machine import disk
-from vidstyle.motion.edit import Edit
 from vidstyle.rendering import layer_render, pipeline
 from vidstyle.rendering.engines import optimiser_settings
 from vidstyle.rendering.estimate import (
@@ -395,8 +393,7 @@ def test_it_starts_in_the_middle_of_the_longest_shot(
     cuts: tuple[int, ...], asked: dict[str, float], expected: tuple[float, float]
 ) -> None:
     ten = Timeline(tuple(range(0, 900_000, 9_000)), 9_000, Fraction(10), Fraction(10))  # 10 s
-    job: Any = SimpleNamespace(timeline=ten, edit=Edit(cuts))
-    assert choose_seconds(job, asked.get("start"), asked.get("duration")) == expected
+    assert choose_seconds(ten, cuts, asked.get("start"), asked.get("duration")) == expected
 
 
 def test_the_command_prints_the_figures_and_the_clip(

@@ -8,14 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
-from vidstyle.config.settings import build
+from tests.helpers.renders import quick_settings, run
+from vidstyle.config.settings import RenderConfig, build
 from vidstyle.events import Scanning
 from vidstyle.rendering import survey
 from vidstyle.rendering.plan import plan_render
+from vidstyle.rendering.preview import preview
 from vidstyle.rendering.survey import survey_film
+from vidstyle.storage.record import state_folder
+from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
 
 
@@ -156,10 +162,70 @@ def test_a_plan_of_a_long_film_decodes_nothing_and_knows_what_was_seen_before(
     assert len(decodes) == 1
     again = build({**files, "output": tmp_path / "out.mp4", "no_cache": True})
     monkeypatch.setattr(survey, "LONG_FILM_PIXELS", 1)
-    quick = plan_render(again)
+    glanced = plan_render(again)
     assert len(decodes) == 1
-    assert quick.shots is None
-    assert "shots not looked for yet" in quick.text()
-    assert replace(quick, shots=exact.shots) == exact
-    assert plan_render(config) == exact
+    assert glanced.shots is None
+    assert "shots not looked for yet" in glanced.text()
+    assert replace(glanced, shots=exact.shots, disk_free=exact.disk_free) == exact
+    assert replace(plan_render(config), disk_free=exact.disk_free) == exact
     assert len(decodes) == 1
+
+
+@pytest.fixture
+def long_film(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A film that counts as long, with a key frame every seven frames; nobody may decode it all."""
+    film = tmp_path / "long.mp4"
+    given = ["-y", "-i", ffmpeg.local(samples / "cut.mp4"), "-g", "7", "-bf", "2"]
+    ffmpeg.run([*given, "-s", "96x72", ffmpeg.local(film)], "cannot make the film")
+    return film
+
+
+def quick(film: Path, samples: Path, output: Path, **changes: Any) -> RenderConfig:
+    style = samples / "strokes.jpg"
+    return quick_settings(film, style, output, keep_frames=True, **changes)
+
+
+def pixels_of(built: RenderConfig) -> list[Any]:
+    assert built.output is not None
+    files = sorted((state_folder(built.output) / "frames").iterdir())
+    return [cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in files]
+
+
+@pytest.mark.parametrize("part", [{"start": 0.4, "duration": 0.8}, {"duration": 0.5}])
+def test_a_part_of_a_long_film_is_the_same_and_costs_no_scan(
+    part: dict[str, float],
+    long_film: Path,
+    samples: Path,
+    tmp_path: Path,
+    decodes: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exact = quick(long_film, samples, tmp_path / "exact.mkv", **part)
+    run(exact)
+    assert len(decodes) == 1
+    monkeypatch.setattr(survey, "LONG_FILM_PIXELS", 1)
+    partly = quick(long_film, samples, tmp_path / "partly.mkv", **part)
+    run(partly)
+    assert len(decodes) == 1
+    pairs = zip(pixels_of(partly), pixels_of(exact), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
+    # A continued one sees the same, although the whole was seen before.
+    assert run(partly.model_copy(update={"overwrite": True})).frames == []
+
+
+def test_a_preview_of_a_long_film_looks_at_its_place_alone(
+    long_film: Path,
+    samples: Path,
+    tmp_path: Path,
+    decodes: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(survey, "LONG_FILM_PIXELS", 1)
+    made = preview(quick(long_film, samples, tmp_path / "out.mkv", duration=0.3))
+    assert made.output.exists()
+    assert made.full_frames == 48
+    assert decodes == []
+    known = survey.glance_at_long_film(probe(long_film))
+    assert known is not None
+    cuts = survey.sample_cuts(probe(long_film), known)
+    assert any(20 <= cut <= 28 for cut in cuts)

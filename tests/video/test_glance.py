@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.helpers.clips import Clips
 from vidstyle.errors import Refusal, RenderError
 from vidstyle.video.glance import glance
 from vidstyle.video.probe import probe
-from vidstyle.video.scan import scan
+from vidstyle.video.scan import scan, scan_part
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,21 @@ def test_packets_tell_the_times_of_the_frames(
     tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:
     source = probe(Clips(tmp_path).pattern(name, *options, frames=40))
-    assert glance(source) == scan(source).timeline
+    found = glance(source)
+    exact = scan(source)
+    assert found is not None
+    assert found.timeline == exact.timeline
+    assert found.seek.times == exact.seek_index.times
+    assert found.seek.key_frames == exact.seek_index.key_frames
+    seen: list[Any] = []
+    for first, stop in ((0, 5), (13, 21), (30, 40)):
+        part = scan_part(source, found.seek, first, stop, seen.append)
+        # A transport stream has no index to seek in.
+        assert part is not None or name.endswith(".ts")
+        if part is not None:
+            assert part.checksums[first:stop] == exact.seek_index.checksums[first:stop]
+            assert not set(part.checksums[stop:]) & set(exact.seek_index.checksums)
+    assert len(seen) == 23 or name.endswith(".ts")
 
 
 def test_animations_and_stills_are_not_glanced_at(tmp_path: Path) -> None:
@@ -49,5 +64,9 @@ def test_real_files_are_told_rightly_or_not_at_all(shared: Path, folder: str) ->
         found = glance(source)
         if found is not None:
             told += 1
-            assert found == exact.timeline, path.name
+            assert found.timeline == exact.timeline, path.name
+            middle = len(found.timeline) // 2
+            part = scan_part(source, found.seek, middle, middle + 1, lambda small: None)
+            if part is not None:
+                assert part.checksums[middle] == exact.seek_index.checksums[middle], path.name
     assert told >= 10

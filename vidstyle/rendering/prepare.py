@@ -30,7 +30,12 @@ from vidstyle.rendering.packing import (
     may_pack,
     packs_frames,
 )
-from vidstyle.rendering.survey import Survey, survey_film
+from vidstyle.rendering.survey import (
+    Survey,
+    glance_at_long_film,
+    survey_film,
+    survey_part,
+)
 from vidstyle.storage.checkpoint import refuse_changed_settings
 from vidstyle.storage.record import (
     count_finished_frames,
@@ -117,12 +122,7 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     """
     config = request.config
     if seen is None:
-        seen = survey_film(
-            request.source,
-            needs_colours=config.keep_colors == "match",
-            is_cached=not config.no_cache,
-            report=report,
-        )
+        seen = see_input(request, report)
     scanned, edit = seen.scanned, seen.edit
     notes = list(request.notes)
     if scanned.missing:
@@ -170,6 +170,27 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
     refuse_changed_settings(request.output, known, restart=config.restart)
     return job
+
+
+def see_input(request: Request, report: Report) -> Survey:
+    """Decode the input once, or recall what that told; of a long film of which a part is rendered,
+    decode that part alone, whatever is known of the rest: the same command sees the same.
+    """
+    config = request.config
+    needs_colours = config.keep_colors == "match"
+    if config.start is not None or config.duration is not None:
+        known = glance_at_long_film(request.source)
+        if known is not None:
+            part = choose_part(known.scanned.timeline, config.start, config.duration)
+            seen = survey_part(
+                request.source, known, part, needs_colours=needs_colours, report=report
+            )
+            if seen is not None:
+                return seen
+    is_cached = not config.no_cache
+    return survey_film(
+        request.source, needs_colours=needs_colours, is_cached=is_cached, report=report
+    )
 
 
 def is_film(request: Request) -> bool:

@@ -27,6 +27,7 @@ from vidstyle.rendering.packing import choose_bits, count_deep_frames, may_pack
 from vidstyle.rendering.pipeline import render_job
 from vidstyle.rendering.prepare import choose_part, inspect, prepare
 from vidstyle.rendering.sources import decode_images, read_style_images
+from vidstyle.rendering.survey import glance_at_long_film, sample_cuts, survey_part
 from vidstyle.storage import png16
 from vidstyle.storage.atomic import write_atomically
 from vidstyle.units import clock_time, counted, disk_space
@@ -35,10 +36,14 @@ from vidstyle.video.probe import probe
 from vidstyle.video.read import fit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from vidstyle.config.settings import RenderConfig
-    from vidstyle.rendering.job import Job
+    from vidstyle.frames import Timeline
+    from vidstyle.rendering.job import Job, Request
+    from vidstyle.rendering.survey import Survey
     from vidstyle.storage.checkpoint import Checkpoint
     from vidstyle.video.delivery import Delivery
 
@@ -186,8 +191,9 @@ def reduce_job(config: RenderConfig, clip: Path, report: Report = silent) -> tup
         "keyframes": (),
         "restart": True,
     }
-    job = prepare(inspect(small.model_copy(update=whole)), report)
-    start, duration = choose_seconds(job, config.start, config.duration)
+    request = inspect(small.model_copy(update=whole))
+    job = prepare(request, report, seen=see_preview(request, config, report))
+    start, duration = choose_seconds(job.timeline, job.edit.cuts, config.start, config.duration)
     part = choose_part(job.timeline, start, duration)
     label_maps = None
     if config.regions:  # there need be labels for this part alone
@@ -218,17 +224,34 @@ def plan_clip(job: Job, clip: Path, named_after: Path) -> Delivery:
     return deliveries.plan_delivery(job.source, request, size)
 
 
-def choose_seconds(job: Job, start: float | None, duration: float | None) -> tuple[float, float]:
+def see_preview(request: Request, config: RenderConfig, report: Report) -> Survey | None:
+    """Look at the part of a long film that a preview shows; None where the whole is to be looked
+    at.
+    """
+    known = glance_at_long_film(request.source)
+    if known is None:
+        return None
+    start, duration = config.start, config.duration
+    timeline = known.scanned.timeline
+    cuts = (0,) if start is not None else sample_cuts(request.source, known)
+    part = choose_part(timeline, *choose_seconds(timeline, cuts, start, duration))
+    needs_colours = config.keep_colors == "match"
+    return survey_part(request.source, known, part, needs_colours=needs_colours, report=report)
+
+
+def choose_seconds(
+    timeline: Timeline, cuts: Sequence[int], start: float | None, duration: float | None
+) -> tuple[float, float]:
     """Choose start and duration in seconds: as asked, else 3 s from the middle of the longest shot
     (earlier, where the video would end).
     """
     length = PREVIEW_SECONDS if duration is None else duration
     if start is not None:
         return start, length
-    base = job.timeline.time_base
-    pts = job.timeline.pts
-    middle = pts[middle_of_longest_shot(job.edit.cuts, pts)] * base
-    last = (pts[-1] + job.timeline.last_duration) * base - Fraction(length)
+    base = timeline.time_base
+    pts = timeline.pts
+    middle = pts[middle_of_longest_shot(cuts, pts)] * base
+    last = (pts[-1] + timeline.last_duration) * base - Fraction(length)
     return float(max(pts[0] * base, min(middle, last))), length
 
 

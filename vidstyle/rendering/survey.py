@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,12 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 from vidstyle.events import Report, Scanning, silent
 from vidstyle.motion.bars import BarPrecheck
 from vidstyle.motion.edit import Edit
+from vidstyle.motion.shots import ContentDifference
 from vidstyle.motion.transitions import EditDetector
+from vidstyle.rendering.layers import FrameRange
 from vidstyle.storage.atomic import write_atomically
 from vidstyle.stylize import oklab
 from vidstyle.video import ffmpeg
 from vidstyle.video.glance import glance
-from vidstyle.video.scan import Scan, scan
+from vidstyle.video.scan import Scan, scan, scan_part
 from vidstyle.weights.locate import cache_folder
 
 if TYPE_CHECKING:
@@ -46,6 +48,14 @@ MOST_CACHED_BYTES = 256 * 10**6
 LONG_FILM_PIXELS = 10**9
 """Pixels of all frames of a film from which on it takes seconds to decode: a thousand frames of
 1280x720."""
+
+SAMPLED_KEY_FRAMES = 24
+
+LEAST_DIFFERENCE = 15.0
+"""The content difference from which on two frames are of two shots, see `shots.find_cuts`."""
+
+AROUND = 72
+"""Frames before and after a part that are looked at with it: a transition may reach into it."""
 
 REPORTED_FRAMES = 25
 """Frames from one report of the scan to the next."""
@@ -112,43 +122,125 @@ def glance_at_film(source: Source, *, is_cached: bool = True) -> Survey | None:
     known = load_survey(survey_path(source)) if is_cached else None
     if known is not None:
         return known
+    return glance_at_long_film(source)
+
+
+def glance_at_long_film(source: Source) -> Survey | None:
+    """Read the times of a long film off its packets; None where it is short, or that is not to be
+    trusted.
+    """
     frames = float(source.duration or 0) * float(source.nominal_rate)
     if frames * source.width * source.height < LONG_FILM_PIXELS:
         return None
-    timeline = glance(source)
-    if timeline is None:
+    seen = glance(source)
+    if seen is None:
         return None
-    return Survey(Scan(timeline, 0, ""), Edit((0,)), may_have_bars=False, is_exact=False)
+    return Survey(
+        Scan(seen.timeline, 0, "", seen.seek), Edit((0,)), may_have_bars=False, is_exact=False
+    )
+
+
+def survey_part(
+    source: Source,
+    known: Survey,
+    part: FrameRange,
+    *,
+    needs_colours: bool = False,
+    report: Report = silent,
+) -> Survey | None:
+    """Decode a part of a film, with some frames around it, and find its shots and transitions; None
+    where that is not to be had without decoding the film from its beginning.
+
+    Args:
+        known: what its packets tell.
+    """
+    count = len(known.scanned.timeline)
+    around = FrameRange(max(0, part.first - AROUND), min(count, part.stop + AROUND))
+    eyes = Eyes(needs_colours=needs_colours, promised=len(around), report=report)
+    index = scan_part(source, known.scanned.seek_index, around.first, around.stop, eyes.look)
+    if index is None:
+        return None
+    edit = shift_edit(eyes.detector.finish(), around.first)
+    scanned = replace(known.scanned, seek_index=index)
+    return Survey(scanned, edit, eyes.bars.may_have_bars, eyes.colours)
+
+
+def shift_edit(edit: Edit, by: int) -> Edit:
+    """Count the frames of an edit from another one. What lies before them belongs to the first
+    shot.
+    """
+    return Edit(
+        tuple(sorted({0, *(cut + by for cut in edit.cuts if cut)})),
+        tuple(replace(one, first=one.first + by, stop=one.stop + by) for one in edit.dissolves),
+        tuple(replace(one, first=one.first + by, stop=one.stop + by) for one in edit.fades),
+        tuple(replace(one, first=one.first + by, stop=one.stop + by) for one in edit.flashes),
+    )
+
+
+def sample_cuts(source: Source, known: Survey) -> tuple[int, ...]:
+    """Guess the first frames of a film's shots from key frames spread over it: where two in a row
+    are unlike each other, the later one is of another shot.
+
+    Args:
+        known: what its packets tell.
+    """
+    index = known.scanned.seek_index
+    keys = index.key_frames or (0,)
+    count = min(SAMPLED_KEY_FRAMES, len(keys))
+    difference = ContentDifference()
+    cuts = {0}
+    for at in sorted({keys[(2 * i + 1) * len(keys) // (2 * count)] for i in range(count)}):
+        seen: list[NDArray[np.uint8]] = []
+        if scan_part(source, index, at, at + 1, seen.append) is None:
+            continue
+        difference.add(seen[0])
+        if difference.scores[-1] >= LEAST_DIFFERENCE:
+            cuts.add(at)
+    return tuple(sorted(cuts))
+
+
+class Eyes:
+    """Looks at the thumbnails of a film, one after the other.
+
+    Args:
+        promised: about how many there will be.
+    """
+
+    def __init__(self, *, needs_colours: bool, promised: int, report: Report) -> None:
+        self.detector = EditDetector()
+        self.bars = BarPrecheck()
+        self.collector = oklab.StatisticsCollector() if needs_colours else None
+        self.promised = promised
+        self.report = report
+        self.done = 0
+
+    def look(self, thumbnail: NDArray[np.uint8]) -> None:
+        """Take the next one, (h, w, 3)."""
+        self.detector.add(thumbnail)
+        self.bars.add(thumbnail)
+        if self.collector is not None:
+            self.collector.add(torch.tensor(thumbnail).permute(2, 0, 1) / 255)
+        self.done += 1
+        if self.done % REPORTED_FRAMES == 0:
+            self.report(Scanning(self.done, max(self.done, self.promised)))
+
+    @property
+    def colours(self) -> tuple[Numbers, Numbers] | None:
+        """Those of `Survey`."""
+        if self.collector is None:
+            return None
+        statistics = self.collector.statistics()
+        return flat(statistics.mean), flat(statistics.covariance)
 
 
 def look_at_film(source: Source, *, needs_colours: bool, report: Report) -> Survey:
     """Decode a film once."""
-    detector = EditDetector()
-    bars = BarPrecheck()
-    colours = oklab.StatisticsCollector()
-    is_still = source.kind == "image"
     promised = round(float(source.duration or 0) * float(source.nominal_rate))
-    done = 0
-
-    def look(thumbnail: NDArray[np.uint8]) -> None:
-        nonlocal done
-        if not is_still:
-            detector.add(thumbnail)
-            bars.add(thumbnail)
-        if needs_colours:
-            colours.add(torch.tensor(thumbnail).permute(2, 0, 1) / 255)  # (h, w, 3) -> (3, h, w)
-        done += 1
-        if done % REPORTED_FRAMES == 0:
-            report(Scanning(done, max(done, promised)))
-
-    scanned = scan(source, look)
-    statistics = colours.statistics() if needs_colours else None
-    return Survey(
-        scanned,
-        Edit((0,)) if is_still else detector.finish(),
-        bars.may_have_bars,
-        None if statistics is None else (flat(statistics.mean), flat(statistics.covariance)),
-    )
+    eyes = Eyes(needs_colours=needs_colours, promised=promised, report=report)
+    scanned = scan(source, eyes.look)
+    is_still = source.kind == "image"
+    edit = Edit((0,)) if is_still else eyes.detector.finish()
+    return Survey(scanned, edit, not is_still and eyes.bars.may_have_bars, eyes.colours)
 
 
 def flat(values: torch.Tensor) -> Numbers:

@@ -6,18 +6,41 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 
 from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.video import ffmpeg
 from vidstyle.video.probe import Source
+from vidstyle.video.seek import SeekIndex, build_seek_index
 from vidstyle.video.timeline import build_timeline
 
 DISCARDED_PACKET = 0x4
 """Flag of a packet that is decoded, but by the edit list not shown."""
 
 
-def glance(source: Source) -> Timeline | None:
+KEY_PACKET = 0x1
+"""Flag of a packet from which decoding can begin; framecrc does not print it where it is alone."""
+
+
+def unknown_checksums(count: int) -> list[int]:
+    """Make checksums that no frame has, and no two frames share."""
+    return [-1 - i for i in range(count)]
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What the packets of a film tell.
+
+    Args:
+        seek: where decoding can begin; its checksums are not known.
+    """
+
+    timeline: Timeline
+    seek: SeekIndex
+
+
+def glance(source: Source) -> Glance | None:
     """Read the times of the frames off the packets; None where these cannot be trusted to be those
     of the frames: the packets of an animation are drawn over one another, and a file that was put
     together from others may begin its times again.
@@ -30,6 +53,7 @@ def glance(source: Source) -> Timeline | None:
     unit = Fraction(1)
     order: list[int] = []
     times: list[tuple[int, int]] = []
+    key_times: list[int] = []
     with ffmpeg.running([*args, "-f", "framecrc", "pipe:1"], stdout=True) as child:
         for line in child.stdout:
             if line.startswith(b"#tb 0: "):
@@ -37,10 +61,14 @@ def glance(source: Source) -> Timeline | None:
             if line.startswith(b"#"):
                 continue
             words = line.split(b",")
-            flags = re.search(rb"F=0x(\w+)", line)
+            found = re.search(rb"F=0x(\w+)", line)
+            flags = int(found[1], 16) if found else KEY_PACKET
             order.append(int(words[1]))
-            if flags is None or not int(flags[1], 16) & DISCARDED_PACKET:
-                times.append((round(int(words[2]) * unit), round(int(words[3]) * unit)))
+            if flags & DISCARDED_PACKET:
+                continue
+            times.append((round(int(words[2]) * unit), round(int(words[3]) * unit)))
+            if flags & KEY_PACKET:
+                key_times.append(times[-1][0])
         code, _ = child.wait()
     times.sort()
     in_order = all(a < b for a, b in itertools.pairwise(order))
@@ -49,4 +77,5 @@ def glance(source: Source) -> Timeline | None:
         return None
     start = round(source.start / TIME_BASE)
     pts = [time for time, _ in times]
-    return build_timeline(pts, times[-1][1], start, source.nominal_rate, source.time_base)
+    timeline = build_timeline(pts, times[-1][1], start, source.nominal_rate, source.time_base)
+    return Glance(timeline, build_seek_index(pts, unknown_checksums(len(pts)), key_times))

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import IO
 
@@ -131,7 +131,6 @@ class _Log:
 def _decode_all(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int, str]:
     """Return (what came out of the file, ffmpeg's return code, its report)."""
     width, height = _thumbnail_size(source)
-    reading, writing = os.pipe()
     # A plain list: ffmpeg-python knows neither two outputs of one decode nor pipes other than
     # stdout. -copyts: times as they are in the file; ffmpeg would else count them from the first
     # stream in use, and not of all.
@@ -153,16 +152,20 @@ def _decode_all(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, 
         "framecrc",
         "pipe:1",
     ]
+    return _read_both(args, (width, height), on_thumbnail)
+
+
+def _read_both(
+    args: list[str], size: tuple[int, int], on_thumbnail: Thumbnails | None
+) -> tuple[_Log, int, str]:
+    """Read the lines of framecrc and, where they are asked for, the thumbnails of `size` (width,
+    height) that the filters make; return what `_decode_all` does.
+    """
+    width, height = size
+    reading, writing = os.pipe()
     if on_thumbnail:
-        args += [
-            "-map",
-            "[thumbnails]",
-            "-fps_mode",
-            "passthrough",
-            "-f",
-            "rawvideo",
-            f"pipe:{writing}",
-        ]
+        args = [*args, "-map", "[thumbnails]", "-fps_mode", "passthrough"]
+        args += ["-f", "rawvideo", f"pipe:{writing}"]
     log = _Log()
     with (
         os.fdopen(reading, "rb") as thumbnails,
@@ -187,6 +190,44 @@ def _decode_all(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, 
             reader.join()
         code, report = child.wait()
     return log, code, report
+
+
+def scan_part(
+    source: Source, seek: SeekIndex, first: int, stop: int, on_thumbnail: Thumbnails
+) -> SeekIndex | None:
+    """Decode the frames `first` .. `stop` - 1 alone, from the key frame before them, and return the
+    index with their checksums; None where what comes out are not the frames of the index.
+
+    Args:
+        seek: as the packets tell it.
+        on_thumbnail: as in `scan`.
+    """
+    width, height = _thumbnail_size(source)
+    # Times and not counts tell which frames these are: nobody knows where ffmpeg arrives.
+    begin = f"trim=start_pts={seek.pts_before(first)}," if first else ""
+    end = f",trim=end_pts={seek.pts_before(stop)}" if stop < len(seek.times) else ""
+    args = [*ffmpeg.ONLY_LOCAL, "-copyts"]
+    if key := seek.key_frame_before(first):
+        time = seek.seek_microseconds(key, source.container)
+        args += ["-noaccurate_seek", "-seek_timestamp", "1"]
+        args += ["-ss", f"{time // 1_000_000}.{time % 1_000_000:06d}"]
+    args += [word for name, value in source.input_options for word in (f"-{name}", value)]
+    whole = f"scale={source.width}:{source.height}[frames]"
+    small = f"scale={width}:{height}:flags=area,format=rgb24[thumbnails]"
+    stream = f"[0:{source.video_stream}]settb=1/90000{end},{begin}split[a][b]"
+    args += ["-i", ffmpeg.local(source.path), "-filter_complex", f"{stream};[a]{whole};[b]{small}"]
+    lines = ["-map", "[frames]", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
+    args += [*lines, "-f", "framecrc", "pipe:1"]
+    log, code, _ = _read_both(args, (width, height), on_thumbnail)
+    expected = seek.times[first:stop]
+    fits = len(log.pts) == len(expected) and all(
+        abs(a - b) <= 1 for a, b in zip(log.pts, expected, strict=True)
+    )
+    if code or not fits:
+        return None
+    checksums = list(seek.checksums)
+    checksums[first:stop] = log.checksums
+    return replace(seek, checksums=tuple(checksums))
 
 
 def count_packets(source: Source) -> int:
