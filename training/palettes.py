@@ -15,7 +15,7 @@ LIGHTNESS = torch.tensor([0.299, 0.587, 0.114])
 """Shares of red, green and blue."""
 
 
-def repainted(picture: Tensor, rng: random.Random) -> Tensor:
+def repaint_in_palette(picture: Tensor, rng: random.Random) -> Tensor:
     """Repaint a picture (3, h, w) in a palette of three to eight strong colours, flat or shaded,
     with or without a line between them, and with some of its own brushwork.
     """
@@ -59,7 +59,7 @@ def blur(light: Tensor, radius: int) -> Tensor:
     return F.avg_pool2d(padded, 2 * radius + 1, 1)[0, 0]
 
 
-def strengthened(picture: Tensor, rng: random.Random) -> Tensor:
+def strengthen_colours(picture: Tensor, rng: random.Random) -> Tensor:
     """Strengthen the colours of a picture (3, h, w), and sometimes its contrast."""
     light = (LIGHTNESS[:, None, None] * picture).sum(0)
     picture = light + (picture - light) * rng.uniform(1.2, 3)

@@ -15,7 +15,7 @@ from torch import Tensor
 from training.data import SUFFIXES, texture
 from training.facets import faceted
 from training.mosaics import tiled
-from training.palettes import repainted, strengthened
+from training.palettes import repaint_in_palette, strengthen_colours
 from vidstyle.errors import StyleError
 from vidstyle.features.figures import FigureFinder
 from vidstyle.stylize.detail import combine, observe
@@ -97,7 +97,7 @@ class Pictures:
             return vary(cut(rng.choice(self.laid).float() / 255, area, rng), rng)
         image = cut(self.whole_painting(rng), area, rng)
         if kind == "repainted":
-            image = repainted(image, rng)
+            image = repaint_in_palette(image, rng)
         return vary(image, rng)
 
     def lay(self, rng: random.Random) -> Tensor:
@@ -122,7 +122,7 @@ def vary(image: Tensor, rng: random.Random) -> Tensor:
     if rng.random() < 0.5:
         image = image.flip(2)
     if rng.random() < 0.3:
-        image = strengthened(image, rng)
+        image = strengthen_colours(image, rng)
     if rng.random() < 0.2:
         image = image * rng.uniform(0.6, 1.4) + rng.uniform(-0.2, 0.2)
     if rng.random() < 0.25:

@@ -32,7 +32,7 @@ class FrameDone:
         done: how many frames are made now, of `total`.
         iterations: evaluations of the objective that it took.
         seconds: that it took.
-        path: its 16-bit PNG.
+        path: its 16-bit PNG; in a long render it is packed later, and goes.
     """
 
     frame: int

@@ -91,14 +91,16 @@ def test_a_file_that_changed_is_decoded_again(
     assert len(decodes) == 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"not gzip", None])
+@pytest.mark.parametrize("damage", [b"", b"not gzip", None, "flip"])
 def test_what_was_kept_and_is_damaged_is_made_again(
-    damage: bytes | None, samples: Path, cache: Path, decodes: list[Path]
+    damage: bytes | str | None, samples: Path, cache: Path, decodes: list[Path]
 ) -> None:
     source = probe(samples / "cut.mp4")
     wanted = survey_film(source)
     [kept] = (cache / "films").iterdir()
-    kept.write_bytes(kept.read_bytes()[:-40] if damage is None else damage)
+    data = bytearray(kept.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    kept.write_bytes(data if damage == "flip" else data[:-40] if damage is None else damage)
     assert survey_film(source) == wanted
     assert survey_film(source) == wanted
     assert len(decodes) == 2
@@ -229,3 +231,15 @@ def test_a_preview_of_a_long_film_looks_at_its_place_alone(
     assert known is not None
     cuts = survey.sample_cuts(probe(long_film), known)
     assert any(20 <= cut <= 28 for cut in cuts)
+
+
+def test_a_film_that_did_not_decode_whole_is_looked_at_again(
+    samples: Path, tmp_path: Path, decodes: list[Path]
+) -> None:
+    cut_off = tmp_path / "cut-off.ts"
+    ffmpeg.run(["-y", "-i", ffmpeg.local(samples / "cut.mp4"), ffmpeg.local(cut_off)], "no film")
+    cut_off.write_bytes(cut_off.read_bytes()[: cut_off.stat().st_size * 2 // 3 + 50])
+    source = probe(cut_off)
+    first = survey_film(source)
+    survey_film(source)
+    assert len(decodes) == (2 if first.scanned.missing else 1)

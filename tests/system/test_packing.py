@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ import numpy as np
 import pytest
 
 from tests.helpers import decoding
+from tests.helpers.clips import Clips
 from tests.helpers.renders import Watch, frames_of, quick_settings, run, state_folder
 from vidstyle import evaluate
 from vidstyle.config.settings import RenderConfig
-from vidstyle.errors import Interrupted
+from vidstyle.errors import Interrupted, RenderError
 from vidstyle.events import Encoding, Event, FrameDone, Note
 from vidstyle.machine import disk
 from vidstyle.rendering import packing, pipeline
 from vidstyle.video import packed_frames
+from vidstyle.video.probe import probe
+from vidstyle.video.scan import scan
 
 BLOCK = 5
 COUNT = 12
@@ -60,12 +64,24 @@ def files_in(built: RenderConfig, name: str) -> list[str]:
     return sorted(path.name for path in (state_folder(output_of(built)) / name).iterdir())
 
 
-@pytest.mark.parametrize("changes", [{}, {"engine": "fast", "learn": 0}, {"passes": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"codec": "ffv1"},
+        {"engine": "fast", "learn": 0},
+        {"per_frame": True},
+        {"passes": 2},
+        {"long_term": 2},
+        {"opacity": 0.5},
+    ],
+)
 def test_a_packed_render_is_that_of_the_files_and_goes_on_after_every_stop(
     make: Make, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if changes.get("engine"):
         changes = {**{name: RenderConfig.model_fields[name].default for name in QUICK}, **changes}
+    changes = {"codec": "h264", **changes}
     whole = make("whole.mkv", **changes)
     run(whole)
     for limit in (3, 6, 9):
@@ -80,7 +96,7 @@ def test_a_packed_render_is_that_of_the_files_and_goes_on_after_every_stop(
     run(plain)
     pairs = zip(*(decoding.frames_of(output_of(one)) for one in (whole, plain)), strict=True)
     for packed, unpacked in pairs:
-        assert np.abs(packed.astype(int) - unpacked.astype(int)).max() <= 1
+        assert np.abs(packed.astype(int) - unpacked.astype(int)).mean() < 3
 
 
 QUICK = ("first_iterations", "first_scales", "iterations")
@@ -98,11 +114,39 @@ def test_blocks_are_packed_on_the_way_and_few_files_stay(make: Make) -> None:
     assert run(built).frames == [11]
 
 
-def test_another_codec_costs_no_painting(make: Make) -> None:
-    stopped = make("out.mkv", codec="h264")
+@pytest.mark.parametrize("codecs", [("h264", "hevc"), ("h264", "prores"), ("prores", "h264")])
+def test_another_codec_costs_no_painting(make: Make, codecs: tuple[str, str]) -> None:
+    stopped = make("out.mkv", codec=codecs[0])
     assert len(encoding_stopped(stopped).frames) == COUNT
-    assert run(make("out.mkv", codec="hevc")).frames == []
+    assert run(make("out.mkv", codec=codecs[1])).frames == []
     assert len(decoding.frames_of(output_of(stopped))) == COUNT
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "30", "60000/1001"])
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4", "out.mov"])
+def test_a_packed_film_has_the_times_and_the_rate_of_any(
+    make: Make, tmp_path: Path, name: str, rate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = Clips(tmp_path).pattern("in.mp4", rate=rate, frames=11)
+    seen = []
+    for frames in (BLOCK, 100):
+        monkeypatch.setattr(packed_frames, "BLOCK_FRAMES", frames)
+        built = make(f"{frames}{name}", input=film, per_frame=True, codec=None)
+        run(built)
+        source = probe(output_of(built))
+        seen.append((scan(source).timeline, source.nominal_rate))
+    assert seen[0] == seen[1]
+    assert abs(seen[0][1] - Fraction(rate)) < Fraction(1, 10)
+
+
+def test_a_packed_film_of_a_variable_rate_keeps_its_times(make: Make, tmp_path: Path) -> None:
+    film = Clips(tmp_path).pattern(
+        "in.mp4", "-vf", "setpts=N*(1+N/9)/TB/20", "-fps_mode", "vfr", frames=13
+    )
+    built = make("out.mkv", input=film, per_frame=True, codec=None)
+    run(built)
+    given, got = (scan(probe(path)).timeline for path in (film, output_of(built)))
+    assert np.abs(np.array(given.pts) - np.array(got.pts)).max() <= 45
 
 
 def flip(path: Path) -> None:
@@ -169,6 +213,29 @@ def test_a_render_that_shall_keep_its_frames_goes_on_with_packed_ones(make: Make
     built = make("out.mkv", keep_frames=True)
     assert len(run(built).frames) == COUNT - 8
     assert len(decoding.frames_of(output_of(built))) == COUNT
+    assert len(frames_of(output_of(built))) == COUNT
+    assert not (state_folder(output_of(built)) / "packed").exists()
+
+
+@pytest.mark.parametrize("changes", [{"keep_frames": True}, {"opacity": 0.5}])
+def test_damage_is_noticed_before_packed_frames_are_used(
+    make: Make, changes: dict[str, Any]
+) -> None:
+    built = make("out.mkv")
+    encoding_stopped(built)
+    flip(state_folder(output_of(built)) / "packed" / "000005.mkv")
+    with pytest.raises(RenderError, match="made again"):
+        run(make("out.mkv", **changes))
+    assert set(run(make("out.mkv", **changes)).frames) == {6, 7, 8}
+    assert len(decoding.frames_of(output_of(built))) == COUNT
+
+
+def test_a_block_that_is_damaged_again_and_again_ends_the_render(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed_frames.PackedFrames, "is_whole", lambda blocks, first: False)
+    with pytest.raises(RenderError, match="damaged again"):
+        run(make("out.mkv"))
 
 
 def test_a_shot_list_of_many_cuts_is_packed_as_well(make: Make, samples: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,9 @@ def test_frames_come_back_rounded_to_their_depth(tmp_path: Path, bits: int) -> N
     decoded = list(packed.decode(240, 3))
     assert len(decoded) == 4
     assert np.array_equal(decoded[0], packed.load(243))
-    again = PackedFrames.found_in(packed.folder)
-    assert (again.size, again.bits, again.blocks()) == (SIZE, bits, [240])
+    again = PackedFrames.read_folder(packed.folder)
+    assert (again.size, again.blocks()) == (SIZE, [240])
+    assert np.array_equal(again.load(243), packed.load(243))
 
 
 def test_a_block_that_cannot_be_written_leaves_the_one_before(
@@ -64,13 +66,34 @@ def test_a_block_that_cannot_be_written_leaves_the_one_before(
     assert sorted(path.name for path in packed.folder.iterdir()) == ["000000.json", "000000.mkv"]
 
 
-def test_a_block_of_another_size_or_depth_is_not_there(tmp_path: Path) -> None:
+def test_a_block_of_another_size_is_not_there_and_one_of_another_depth_is(tmp_path: Path) -> None:
     files, _ = make_files(tmp_path, 2)
     folder = tmp_path / "packed"
     PackedFrames(folder, SIZE).write(0, files, ["a", "b"])
     assert PackedFrames(folder, SIZE).label_of(1) == "b"
     assert PackedFrames(folder, (SIZE[0], 20)).label_of(1) == ""
-    assert PackedFrames(folder, SIZE, 12).label_of(1) == ""
+    assert PackedFrames(folder, SIZE, 12).label_of(1) == "b"
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "25", "30000/1001", "60", "240"])
+def test_frames_are_found_at_any_rate(tmp_path: Path, rate: str) -> None:
+    files, pictures = make_files(tmp_path, 9)
+    packed = PackedFrames(tmp_path / "packed", SIZE, 16, Fraction(rate))
+    packed.write(0, files, ["label"] * 9)
+    for i, picture in enumerate(pictures):
+        assert np.array_equal(packed.load(i), picture)
+
+
+def test_a_block_that_is_damaged_is_removed_when_it_is_read(tmp_path: Path) -> None:
+    files, _ = make_files(tmp_path, 3)
+    packed = PackedFrames(tmp_path / "packed", SIZE)
+    packed.write(0, files, ["a", "b", "c"])
+    data = bytearray(packed.path(0).read_bytes())
+    data[len(data) // 2] ^= 4
+    packed.path(0).write_bytes(data)
+    with pytest.raises(RenderError, match="damaged"):
+        packed.load(1)
+    assert packed.blocks() == []
 
 
 def test_a_block_takes_a_quarter_of_its_files_where_frames_are_painted(tmp_path: Path) -> None:

@@ -198,7 +198,8 @@ def run_render(config: configs.RenderConfig, wishes: Wishes, signals: Signals) -
     from vidstyle.rendering.preview import preview
 
     if wishes.dry_run:
-        planned = plan_render(config)
+        with report_to(wishes.progress, signals.watch, quiet=wishes.quiet) as report:
+            planned = plan_render(config, report)
         print(json.dumps(asdict(planned)) if wishes.as_json else planned.text())
         return
     keep_memory()

@@ -117,8 +117,13 @@ def open_kept_frames(folder: Path) -> Clip:
             "give the folder OUTPUT.vidstyle that --keep-frames leaves",
         )
     count = parts["frame_count"]
-    packed = PackedFrames.found_in(folder / PACKED_FOLDER)
+    packed = PackedFrames.read_folder(folder / PACKED_FOLDER)
     is_packed = bool(packed.card(0))
+    for first in packed.blocks():
+        if not packed.is_whole(first):
+            why = f"{packed.path(first)} is damaged"
+            hint = "run the command that rendered it: it continues"
+            raise InputError(f"{folder} is not complete", why, hint)
     size = packed.size if is_packed else read_png_size(folder / "frames" / f"{0:06d}.png")
     store = FrameStore(folder / "frames", fingerprint, size, packed=packed)
     labels = [read_label(store, i) for i in range(count)]

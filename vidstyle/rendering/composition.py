@@ -122,11 +122,13 @@ def compose_missing(
     paints: Mapping[int, PaintStore],
     refuse_stopped: Callable[[], None],
     report: Report = silent,
+    on_frame: Callable[[], None] | None = None,
 ) -> None:
     """Make those of these finished frames that are missing and whose layers are painted.
 
     Args:
         paints: {anchor of a layer: its painted frames}, of the layers that are painted.
+        on_frame: called after each.
     """
     wanted = [
         index
@@ -140,6 +142,8 @@ def compose_missing(
             refuse_stopped()
             final.save(index, image)
             report(Composing(done, len(missing)))
+            if on_frame is not None:
+                on_frame()
 
 
 def composed_frames(

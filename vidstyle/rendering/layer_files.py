@@ -110,9 +110,19 @@ class LayerFiles:
             own.open()
             if png16.has_label(final_path, self.label, index):
                 final_path.replace(own_path)
-            else:
-                assert self.final.packed is not None
-                own.save(index, from_uint16(self.final.packed.load(index)))
+        self.adopt_packed()
+
+    def adopt_packed(self) -> None:
+        """Give packed paint that is no finished frame any more files of its own, block by block."""
+        packed = self.final.packed
+        own = self.paint.unfinished
+        waiting = set() if packed is None else set(self.misplaced_frames())
+        while waiting and packed is not None:
+            index = min(waiting)
+            for at, picture in packed.decode_from(index):
+                if at in waiting:
+                    own.save(at, from_uint16(picture))
+                    waiting.discard(at)
 
     def delete_passes(self, numbers: Iterable[int]) -> None:
         """Remove the frames of these passes before the last one."""

@@ -15,7 +15,7 @@ from vidstyle.rendering.layer_files import LayerFiles
 from vidstyle.rendering.learning import prepare_engine
 from vidstyle.rendering.loop import FrameCounter, run_schedule
 from vidstyle.rendering.models import Models, RenderTools, build_tools
-from vidstyle.rendering.packing import Packer
+from vidstyle.rendering.packing import create_packer
 from vidstyle.rendering.paint_store import PaintStore
 from vidstyle.rendering.prefetch import prefetch_for
 from vidstyle.rendering.prepare import check_space
@@ -58,7 +58,7 @@ def render_missing(
                 job, prepare_engine(job, models, report, stop, store.folder), models
             )
         # The first frame's time begins here: models are no part of it.
-        packer = Packer.of(job, store)
+        packer = create_packer(job, store)
         counter = begin_counting(job, works, report, stop)
         counter.packer = packer
         paints: dict[int, PaintStore] = {}
@@ -74,6 +74,7 @@ def render_missing(
                 paints,
                 counter.refuse_stopped,
                 report,
+                counter.pack_now_and_then,
             )
             uncomposed = [one for one in (*uncomposed, work) if not delete_composed(job, one)]
             if packer is not None:

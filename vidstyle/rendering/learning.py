@@ -28,9 +28,9 @@ from vidstyle.rendering.sources import (
 from vidstyle.rendering.style_files import (
     STYLE_SUFFIX,
     LearnedStyle,
-    as_kept,
     is_style_file,
     load_style,
+    round_style,
     save_style,
 )
 from vidstyle.stylize import oklab
@@ -221,7 +221,7 @@ def learn_anew(lesson: Lesson, room: Classroom, read: NetworkStyle, path: Path) 
     )
     with deterministic(device):
         run_fit(fit, settings.learn_seconds, path.with_suffix(".part"), room.report, room.stop)
-        before, now = fit.measure(as_kept(fit.style))
+        before, now = fit.measure(round_style(fit.style))
     card = {"steps": fit.done, "loss_before": round(before, 4), "loss": round(now, 4)}
     return keep_learned(LearnedStyle(fit.style, card=card), path)
 

@@ -82,6 +82,10 @@ class FrameCounter:
         self.report(
             FrameDone(event.index, self.done, self.total, event.iterations, event.seconds, path)
         )
+        self.pack_now_and_then()
+
+    def pack_now_and_then(self) -> None:
+        """Count a frame that is on the disk, and pack those that are finished once in a while."""
         self.unpacked += 1
         if self.packer is not None and self.unpacked >= packed_frames.BLOCK_FRAMES:
             self.unpacked = 0

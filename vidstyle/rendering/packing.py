@@ -1,5 +1,5 @@
-"""Finished frames of a long render get small: as soon as a block of them is there, it is packed,
-and most of its 16-bit files go.
+"""The packing of finished frames: as soon as a block of them is there, it is written into one file
+at the depth of the output, and most of its 16-bit files go.
 """
 
 from __future__ import annotations
@@ -7,18 +7,24 @@ from __future__ import annotations
 import contextlib
 import functools
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from vidstyle.errors import RenderError
 from vidstyle.events import Note
 from vidstyle.frames import from_uint16
 from vidstyle.rendering.layers import FrameRange
+from vidstyle.storage.atomic import disk_errors
 from vidstyle.storage.record import PACKED_FOLDER
 from vidstyle.video import packed_frames as blocks
 from vidstyle.video.packed_frames import PackedFrames
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from vidstyle.config.settings import RenderConfig
     from vidstyle.events import Report
     from vidstyle.rendering.job import Job
@@ -26,6 +32,9 @@ if TYPE_CHECKING:
     from vidstyle.storage.frame_store import FrameStore
     from vidstyle.video.delivery import Delivery
     from vidstyle.video.packed_frames import FrameFile
+
+HIGHEST_RATE = Fraction(240)
+"""Frames per second: whole milliseconds tell them apart."""
 
 
 def choose_bits(delivery: Delivery) -> int:
@@ -36,13 +45,15 @@ def choose_bits(delivery: Delivery) -> int:
 
 
 def packs_frames(job: Job) -> bool:
-    """Tell whether a render is long enough to be packed, and none of its files are to be kept."""
-    return may_pack(job.config, job.delivery, job.frame_count)
+    """Tell whether a render is long enough to be packed, and none of its files are to be kept. The
+    end of a loop needs its beginning at full depth, and loops are short.
+    """
+    return not job.is_loop and may_pack(job.config, job.delivery, job.frame_count)
 
 
 def may_pack(config: RenderConfig, delivery: Delivery, count: int) -> bool:
     """Tell whether a render of `count` frames packs them."""
-    is_film = delivery.kind != "image"
+    is_film = delivery.kind == "video"
     return is_film and not config.keep_frames and count > blocks.BLOCK_FRAMES
 
 
@@ -51,13 +62,24 @@ def count_deep_frames(config: RenderConfig, missing: int) -> int:
     ones that are still to be made and packed: a block that is nearly full, one that is being
     packed, and those at the ends of all others.
     """
-    kept = 2 * config.distances[-1] * missing // blocks.BLOCK_FRAMES
+    kept = 2 * count_kept(config) * missing // blocks.BLOCK_FRAMES
     return min(missing, 2 * blocks.BLOCK_FRAMES + kept)
 
 
-def packed_frames(job: Job, store: Checkpoint) -> PackedFrames:
-    """Return the packed frames of a render, whether or not there are any."""
-    return PackedFrames(store.folder / PACKED_FOLDER, job.size, choose_bits(job.delivery))
+def count_kept(config: RenderConfig) -> int:
+    """Count the files that stay on either side of the border between two blocks: the frames that a
+    block which is made again is linked to.
+    """
+    return max(1, config.distances[-1])
+
+
+def open_packed_frames(job: Job, folder: Path) -> PackedFrames:
+    """Return the packed frames of a render with this state directory, whether or not there are any.
+
+    They have the rate that the output declares.
+    """
+    rate = min(job.timeline.rate or job.timeline.nominal_rate, HIGHEST_RATE)
+    return PackedFrames(folder / PACKED_FOLDER, job.size, choose_bits(job.delivery), rate)
 
 
 @dataclass
@@ -69,13 +91,8 @@ class Packer:
     packed: PackedFrames
     _done: set[int] = field(default_factory=set)
     """First frames of the blocks that this process has nothing to do with any more."""
-
-    @classmethod
-    def of(cls, job: Job, store: Checkpoint) -> Packer | None:
-        """The packer of a render; None where nothing is packed."""
-        if not packs_frames(job):
-            return None
-        return cls(job, store.final, packed_frames(job, store))
+    _discarded: set[int] = field(default_factory=set)
+    """First frames of the blocks that were damaged."""
 
     @property
     def blocks(self) -> list[FrameRange]:
@@ -89,12 +106,22 @@ class Packer:
 
         Raises DiskFullError and RenderError; all frames are kept then.
         """
-        self.packed.folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.packed.folder.with_suffix(".lock")):
+        with self.locked():
+            for leftover in self.packed.folder.glob("*.tmp"):
+                leftover.unlink(missing_ok=True)
             files = self.list_files()
             for block in self.blocks:
                 if block.first not in self._done and self.pack_block(block, files):
                     self._done.add(block.first)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes away from the blocks; another one may pack the same at a time."""
+        folder = self.packed.folder
+        with disk_errors(folder.parent):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_suffix(".lock")):
+                yield
 
     def pack_block(self, block: FrameRange, files: set[int]) -> bool:
         """Pack a block where that is not done, and all its frames are there; tell whether it is.
@@ -122,9 +149,8 @@ class Packer:
         """The frames that stay at full depth: those that a block on either side begins with, and
         those that a link may come back to.
         """
-        reach = self.job.config.distances[-1] if self.job.engine.needs_motion else 0
-        reach = max(reach, int(self.job.config.passes > 1))
-        kept = {0} if self.job.is_loop else set()
+        reach = count_kept(self.job.config)
+        kept: set[int] = set()
         for block in self.blocks:
             kept |= set(range(block.first - reach, block.first + reach))
         return kept
@@ -134,20 +160,37 @@ class Packer:
         return {int(path.stem) for path in self.final.path.glob("*.png") if path.stem.isdigit()}
 
     def discard_damaged(self, report: Report) -> bool:
-        """Remove blocks that are not what was written, and say so; tell whether there are any."""
-        damaged = [first for first in self.packed.blocks() if not self.packed.is_whole(first)]
-        for first in damaged:
-            stop = min(first + blocks.BLOCK_FRAMES, self.job.frame_count)
-            again = f"frames {first} to {stop - 1} are made again"
-            report(Note(f"{self.packed.path(first)} is damaged: {again}", warning=True))
-            self.packed.discard(first)
-            self._done.discard(first)
+        """Remove blocks that are not what was written, and say so; tell whether there are any.
+
+        Raises RenderError where one is damaged once more.
+        """
+        with self.locked():
+            damaged = [first for first in self.packed.blocks() if not self.packed.is_whole(first)]
+            for first in damaged:
+                path = self.packed.path(first)
+                if first in self._discarded:
+                    hint = "look at the disk, then run the same command again"
+                    raise RenderError(f"{path} is damaged again", "so is the disk, perhaps", hint)
+                stop = min(first + blocks.BLOCK_FRAMES, self.job.frame_count)
+                again = f"frames {first} to {stop - 1} are made again"
+                report(Note(f"{path} is damaged: {again}", warning=True))
+                self.packed.discard(first)
+                self._discarded.add(first)
         return bool(damaged)
 
 
+def create_packer(job: Job, store: Checkpoint) -> Packer | None:
+    """Create the packer of a render; None where nothing is packed."""
+    if not packs_frames(job):
+        return None
+    packed = store.final.packed
+    assert isinstance(packed, PackedFrames), "it was given when the store was opened"
+    return Packer(job, store.final, packed)
+
+
 def unpack(final: FrameStore, packed: PackedFrames, block: FrameRange) -> None:
-    """Give the packed frames of a block files of their own, where they have none."""
-    wanted = {i for i in block.indices if not final.frame_path(i).exists() and final.is_packed(i)}
+    """Give the packed frames of a block files of their own, where they have no sound ones."""
+    wanted = {i for i in final.missing_at_full_depth(block.indices) if final.is_packed(i)}
     if not wanted:
         return
     final.open()
@@ -161,9 +204,11 @@ def list_finished(job: Job, store: Checkpoint) -> list[FrameFile]:
     """List the finished frames of a render, for the encoder: all of them packed where it packs, so
     that the result is the same whenever they were; else all of them files.
     """
-    packed = packed_frames(job, store)
-    if packs_frames(job):
-        return [packed.frame(index) for index in range(store.count)]
-    for first in packed.blocks():
-        unpack(store.final, packed, FrameRange(first, first + blocks.BLOCK_FRAMES))
+    packed = store.final.packed
+    if isinstance(packed, PackedFrames):
+        if packs_frames(job):
+            return [packed.frame(index) for index in range(store.count)]
+        for first in packed.blocks():
+            unpack(store.final, packed, FrameRange(first, first + blocks.BLOCK_FRAMES))
+        packed.delete()
     return [store.frame_path(index) for index in range(store.count)]

@@ -21,7 +21,7 @@ from vidstyle.rendering.composition import frame_labels
 from vidstyle.rendering.encoding import deliver, delivery_settings
 from vidstyle.rendering.layer_render import render_missing
 from vidstyle.rendering.models import Models, weight_files
-from vidstyle.rendering.packing import Packer, packed_frames
+from vidstyle.rendering.packing import create_packer, open_packed_frames
 from vidstyle.rendering.prepare import inspect, prepare, refuse_promised_size
 from vidstyle.rendering.trace import Trace
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
@@ -107,7 +107,7 @@ def run_job(
     seconds: list[float] = []
     if not store.is_delivered(settings):
         seconds = render_missing(job, job.layers, store, report, stop, models, tracer)
-        packer = Packer.of(job, store)
+        packer = create_packer(job, store)
         while packer is not None and packer.discard_damaged(report):
             seconds += render_missing(job, job.layers, store, report, stop, models, tracer)
         deliver_frames(job, store, report, stop)
@@ -153,7 +153,7 @@ def open_store(job: Job, parts: dict[str, Any], report: Report, *, restart: bool
     store.final = replace(
         store.final,
         labels=frame_labels(job, store.fingerprint),
-        packed=packed_frames(job, store),
+        packed=open_packed_frames(job, store.folder),
     )
     if job.discards_other_frames:
         restart |= store.has_changed()

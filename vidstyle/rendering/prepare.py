@@ -140,7 +140,8 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     notes += note_unseen_styles(config.style, scanned.timeline, part)
     bars = Bars()
     if config.bars == "keep" and seen.may_have_bars and is_film(request):
-        bars = film.find_film_bars(request.source, request.size, scanned, part)
+        looked_at = part if seen.part is None else common_frames(part, FrameRange(*seen.part))
+        bars = film.find_film_bars(request.source, request.size, scanned, looked_at)
     is_loop = seen.is_exact and film.leads_to_first(request, scanned, part)
     notes += film.note_transitions(edit, part) + film.note_bars(bars)
     job = Job(
@@ -172,19 +173,24 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     return job
 
 
+def common_frames(one: FrameRange, other: FrameRange) -> FrameRange:
+    """Return the frames that are in both ranges."""
+    return FrameRange(max(one.first, other.first), min(one.stop, other.stop))
+
+
 def see_input(request: Request, report: Report) -> Survey:
     """Decode the input once, or recall what that told; of a long film of which a part is rendered,
     decode that part alone, whatever is known of the rest: the same command sees the same.
     """
     config = request.config
     needs_colours = config.keep_colors == "match"
-    if config.start is not None or config.duration is not None:
+    # Colours are those of all frames, and numbers of frames those of a scan.
+    needs_all = needs_colours or config.keyframes or config.regions
+    if not needs_all and (config.start is not None or config.duration is not None):
         known = glance_at_long_film(request.source)
         if known is not None:
             part = choose_part(known.scanned.timeline, config.start, config.duration)
-            seen = survey_part(
-                request.source, known, part, needs_colours=needs_colours, report=report
-            )
+            seen = survey_part(request.source, known, part, report)
             if seen is not None:
                 return seen
     is_cached = not config.no_cache

@@ -192,8 +192,11 @@ def reduce_job(config: RenderConfig, clip: Path, report: Report = silent) -> tup
         "restart": True,
     }
     request = inspect(small.model_copy(update=whole))
-    job = prepare(request, report, seen=see_preview(request, config, report))
-    start, duration = choose_seconds(job.timeline, job.edit.cuts, config.start, config.duration)
+    seen, place = see_preview(request, config, report)
+    job = prepare(request, report, seen=seen)
+    start, duration = place or choose_seconds(
+        job.timeline, job.edit.cuts, config.start, config.duration
+    )
     part = choose_part(job.timeline, start, duration)
     label_maps = None
     if config.regions:  # there need be labels for this part alone
@@ -224,19 +227,22 @@ def plan_clip(job: Job, clip: Path, named_after: Path) -> Delivery:
     return deliveries.plan_delivery(job.source, request, size)
 
 
-def see_preview(request: Request, config: RenderConfig, report: Report) -> Survey | None:
-    """Look at the part of a long film that a preview shows; None where the whole is to be looked
-    at.
+def see_preview(
+    request: Request, config: RenderConfig, report: Report
+) -> tuple[Survey | None, tuple[float, float] | None]:
+    """Look at the part of a long film that a preview shows; return it, and its start and duration
+    in seconds. Nothing where the whole is to be looked at.
     """
-    known = glance_at_long_film(request.source)
+    needs_all = config.keep_colors == "match" or config.keyframes or config.regions
+    known = None if needs_all else glance_at_long_film(request.source)
     if known is None:
-        return None
+        return None, None
     start, duration = config.start, config.duration
     timeline = known.scanned.timeline
     cuts = (0,) if start is not None else sample_cuts(request.source, known)
-    part = choose_part(timeline, *choose_seconds(timeline, cuts, start, duration))
-    needs_colours = config.keep_colors == "match"
-    return survey_part(request.source, known, part, needs_colours=needs_colours, report=report)
+    place = choose_seconds(timeline, cuts, start, duration)
+    seen = survey_part(request.source, known, choose_part(timeline, *place), report)
+    return seen, None if seen is None else place
 
 
 def choose_seconds(

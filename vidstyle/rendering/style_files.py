@@ -76,7 +76,7 @@ def save_style(path: Path, learned: LearnedStyle) -> None:
     write_atomically(path, save(tensors, metadata))
 
 
-def as_kept(style: NetworkStyle) -> NetworkStyle:
+def round_style(style: NetworkStyle) -> NetworkStyle:
     """Round a style to what its file holds."""
     changes = {name: x.float() for name, x in unpack(pack(style.changes)).items()}
     return NetworkStyle(style.numbers.float(), changes)

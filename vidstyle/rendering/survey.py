@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from vidstyle.events import Report, Scanning, silent
 from vidstyle.motion.bars import BarPrecheck
 from vidstyle.motion.edit import Edit
+from vidstyle.motion.recent_frames import RecentFrames
 from vidstyle.motion.shots import ContentDifference
 from vidstyle.motion.transitions import EditDetector
 from vidstyle.rendering.layers import FrameRange
@@ -50,12 +52,15 @@ LONG_FILM_PIXELS = 10**9
 1280x720."""
 
 SAMPLED_KEY_FRAMES = 24
+"""Of a long film, from which the place of its preview is chosen."""
 
-LEAST_DIFFERENCE = 15.0
+MIN_CUT_SCORE = 15.0
 """The content difference from which on two frames are of two shots, see `shots.find_cuts`."""
 
-AROUND = 72
-"""Frames before and after a part that are looked at with it: a transition may reach into it."""
+MARGIN_FRAMES = RecentFrames.CAPACITY
+"""Frames before and after a part that are looked at with it: as far as the finder of transitions
+looks back.
+"""
 
 REPORTED_FRAMES = 25
 """Frames from one report of the scan to the next."""
@@ -71,6 +76,7 @@ class Survey:
         may_have_bars: whether thumbnails look as if there were some.
         colours: mean and covariance of all its pixels in OKLab, row after row; None: nobody asked.
         is_exact: False where it was not decoded, so that nothing but its times is known.
+        part: first frame and end of what was decoded; None: all of it.
     """
 
     scanned: Scan
@@ -78,6 +84,7 @@ class Survey:
     may_have_bars: bool
     colours: tuple[Numbers, Numbers] | None = None
     is_exact: bool = True
+    part: tuple[int, int] | None = None
 
     @property
     def statistics(self) -> oklab.ColourStatistics | None:
@@ -109,7 +116,9 @@ def survey_film(
     if known is not None and (known.colours is not None or not needs_colours):
         return known
     seen = look_at_film(source, needs_colours=needs_colours, report=report)
-    keep_survey(path, seen)
+    if not seen.scanned.missing:
+        # What is missing may have been a disk that did not answer.
+        keep_survey(path, seen)
     return seen
 
 
@@ -144,8 +153,6 @@ def survey_part(
     source: Source,
     known: Survey,
     part: FrameRange,
-    *,
-    needs_colours: bool = False,
     report: Report = silent,
 ) -> Survey | None:
     """Decode a part of a film, with some frames around it, and find its shots and transitions; None
@@ -155,14 +162,14 @@ def survey_part(
         known: what its packets tell.
     """
     count = len(known.scanned.timeline)
-    around = FrameRange(max(0, part.first - AROUND), min(count, part.stop + AROUND))
-    eyes = Eyes(needs_colours=needs_colours, promised=len(around), report=report)
-    index = scan_part(source, known.scanned.seek_index, around.first, around.stop, eyes.look)
+    around = FrameRange(max(0, part.first - MARGIN_FRAMES), min(count, part.stop + MARGIN_FRAMES))
+    thumbnails = ThumbnailCollector(needs_colours=False, promised=len(around), report=report)
+    index = scan_part(source, known.scanned.seek_index, around.first, around.stop, thumbnails.add)
     if index is None:
         return None
-    edit = shift_edit(eyes.detector.finish(), around.first)
+    edit = shift_edit(thumbnails.detector.finish(), around.first)
     scanned = replace(known.scanned, seek_index=index)
-    return Survey(scanned, edit, eyes.bars.may_have_bars, eyes.colours)
+    return Survey(scanned, edit, thumbnails.bars.may_have_bars, part=(around.first, around.stop))
 
 
 def shift_edit(edit: Edit, by: int) -> Edit:
@@ -194,12 +201,12 @@ def sample_cuts(source: Source, known: Survey) -> tuple[int, ...]:
         if scan_part(source, index, at, at + 1, seen.append) is None:
             continue
         difference.add(seen[0])
-        if difference.scores[-1] >= LEAST_DIFFERENCE:
+        if difference.scores[-1] >= MIN_CUT_SCORE:
             cuts.add(at)
     return tuple(sorted(cuts))
 
 
-class Eyes:
+class ThumbnailCollector:
     """Looks at the thumbnails of a film, one after the other.
 
     Args:
@@ -214,7 +221,7 @@ class Eyes:
         self.report = report
         self.done = 0
 
-    def look(self, thumbnail: NDArray[np.uint8]) -> None:
+    def add(self, thumbnail: NDArray[np.uint8]) -> None:
         """Take the next one, (h, w, 3)."""
         self.detector.add(thumbnail)
         self.bars.add(thumbnail)
@@ -230,20 +237,20 @@ class Eyes:
         if self.collector is None:
             return None
         statistics = self.collector.statistics()
-        return flat(statistics.mean), flat(statistics.covariance)
+        return list_numbers(statistics.mean), list_numbers(statistics.covariance)
 
 
 def look_at_film(source: Source, *, needs_colours: bool, report: Report) -> Survey:
     """Decode a film once."""
     promised = round(float(source.duration or 0) * float(source.nominal_rate))
-    eyes = Eyes(needs_colours=needs_colours, promised=promised, report=report)
-    scanned = scan(source, eyes.look)
+    thumbnails = ThumbnailCollector(needs_colours=needs_colours, promised=promised, report=report)
+    scanned = scan(source, thumbnails.add)
     is_still = source.kind == "image"
-    edit = Edit((0,)) if is_still else eyes.detector.finish()
-    return Survey(scanned, edit, not is_still and eyes.bars.may_have_bars, eyes.colours)
+    edit = Edit((0,)) if is_still else thumbnails.detector.finish()
+    return Survey(scanned, edit, not is_still and thumbnails.bars.may_have_bars, thumbnails.colours)
 
 
-def flat(values: torch.Tensor) -> Numbers:
+def list_numbers(values: torch.Tensor) -> Numbers:
     """List the numbers of a tensor."""
     return tuple(values.flatten().tolist())
 
@@ -268,9 +275,10 @@ def load_survey(path: Path) -> Survey | None:
     """Read a survey; None where there is none, or it is damaged."""
     try:
         survey = TypeAdapter(Survey).validate_json(gzip.decompress(path.read_bytes()))
-        os.utime(path)
-    except (OSError, EOFError, ValidationError, ValueError):
+    except (OSError, EOFError, ValidationError, ValueError, zlib.error):
         return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
     return survey
 
 

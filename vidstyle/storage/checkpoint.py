@@ -39,6 +39,7 @@ from vidstyle.storage.lock import (
 )
 from vidstyle.storage.record import (
     LAYER_FOLDERS,
+    PACKED_FOLDER,
     RENDER_FILES,
     FileIdentity,
     has_frames,
@@ -250,7 +251,9 @@ def delete_half_written(folder: Path) -> None:
     """Remove the half-written frames of killed runs. No other process may write frames."""
     with disk_errors(folder, begun=False):
         for leftover in folder.glob("*/*.tmp"):
-            leftover.unlink(missing_ok=True)
+            # Another process may be packing.
+            if leftover.parent.name != PACKED_FOLDER:
+                leftover.unlink(missing_ok=True)
 
 
 def layer_folders(folder: Path) -> list[Path]:

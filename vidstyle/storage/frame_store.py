@@ -13,6 +13,8 @@ from vidstyle.storage import atomic, png16
 from vidstyle.storage.atomic import disk_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
@@ -27,6 +29,10 @@ class Packed(Protocol):
 
     def load(self, index: int) -> NDArray[np.uint16]:
         """Read a frame, (H, W, 3) uint16 RGB."""
+        ...
+
+    def decode_from(self, index: int) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        """Read a frame and those after it that are kept in the same file, with their indices."""
         ...
 
     def delete(self) -> None:

@@ -84,7 +84,8 @@ def count_frame_files(output: Path) -> int:
 def count_finished_frames(output: Path) -> int:
     """Count the finished frames in the state directory, packed ones included."""
     folder = state_folder(output)
-    files = {int(path.stem) for path in (folder / "frames").glob("*.png")}
+    names = (path.stem for path in (folder / "frames").glob("*.png"))
+    files = {int(name) for name in names if name.isdigit()}
     for card in (folder / PACKED_FOLDER).glob("*.json"):
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
             first = int(card.stem)

@@ -55,21 +55,32 @@ class LinkedImage(NamedTuple):
 
 
 def warp_along(image: Tensor, motion: Motion) -> Tensor:
-    """Warp a stylised frame (3, H, W) to the frame that `motion` links to it.
-
-    Where it moves by parts of a pixel the finest octave, x - G x with G a Gaussian of
-    `OCTAVE_SIGMA`, is damped a little: a window that keeps everything sharp lets stripes of three
-    pixels grow, which the features hardly see, until the whole picture is full of them. A shift by
-    whole pixels stays exact.
-    """
+    """Warp a stylised frame (3, H, W) to the frame that `motion` links to it."""
     flow = motion.flow_t_to_prev
-    warped = warp_sharp(image, flow)
+    return damp_finest_octave(warp_sharp(image, flow), flow)
+
+
+def damp_finest_octave(
+    warped: Tensor,
+    flow: Tensor,
+    lightness: float = LIGHTNESS_DAMPING,
+    colour: float = COLOUR_DAMPING,
+) -> Tensor:
+    """Damp the finest octave of an image (3, H, W) that was warped along a flow, x - G x with G a
+    Gaussian of `OCTAVE_SIGMA`, where it moves by parts of a pixel.
+
+    A window that keeps everything sharp lets stripes of three pixels grow, which the features
+    hardly see, until the whole picture is full of them. A shift by whole pixels stays exact.
+
+    Args:
+        lightness, colour: the part of it that is taken away.
+    """
     is_between = (flow != flow.round()).any(0, keepdim=True)  # (2, H, W) -> (1, H, W)
     if not bool(is_between.any()):
         return warped
     fine = warped - gaussian_blur(warped, OCTAVE_SIGMA)
     grey = fine.mean(0, keepdim=True)
-    damped = warped - LIGHTNESS_DAMPING * grey - COLOUR_DAMPING * (fine - grey)
+    damped = warped - lightness * grey - colour * (fine - grey)
     return torch.where(is_between, damped.clamp(0, 1), warped)
 
 

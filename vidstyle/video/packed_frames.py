@@ -3,10 +3,12 @@ losslessly compressed at the depth of the output.
 
 ::
 
-    000240.mkv    frames 240 .. 479: FFV1, every frame by itself, frame i of the block at i / 25 s
-    000240.json   its card: labels of the frames, size and digest of the file
+    000240.mkv    frames 240 .. 479: FFV1, every frame by itself, at the rate of the film
+    000240.json   its card: labels of the frames, their depth, size and digest of the file
 
-A block is decoded and compared before its card is written. One without a card is not there.
+A block is decoded and compared before its card is written. One without a card is not there. Before
+a block is read its digest is: a decoder hides damage. One that is damaged is removed, and its
+frames are made again.
 """
 
 from __future__ import annotations
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
 BLOCK_FRAMES = 240
 """Frames of a block; the last one of a film may have fewer."""
 
-FRAME_SECONDS = Fraction(1, 25)
-"""Whole milliseconds, the unit of Matroska."""
-
 PIXEL_FORMATS = {8: "gbrp", 12: "gbrp12le", 16: "gbrp16le"}
 """By depth in bits."""
 
@@ -46,15 +45,23 @@ class PackedFrame:
     Args:
         path: the file of the block.
         position: of the frame in it, from 0.
+        rate: frames per second of the block.
     """
 
     path: Path
     position: int
+    rate: Fraction
 
     @property
-    def span(self) -> tuple[Fraction, Fraction]:
+    def span(self) -> tuple[str, str]:
         """The seconds of the file at which it begins and ends."""
-        return self.position * FRAME_SECONDS, (self.position + 1) * FRAME_SECONDS
+        begin, end = (round_to_millisecond(self.position + i, self.rate) for i in (0, 1))
+        return f"{begin // 1000}.{begin % 1000:03d}", f"{end // 1000}.{end % 1000:03d}"
+
+
+def round_to_millisecond(position: int, rate: Fraction) -> int:
+    """Return the time of a frame in whole milliseconds, as Matroska keeps it."""
+    return int(1000 * position / rate + Fraction(1, 2))
 
 
 FrameFile = Path | PackedFrame
@@ -68,22 +75,25 @@ class PackedFrames:
     Args:
         folder: where they lie.
         size: (width, height) of the frames.
-        bits: 8, 12 or 16, the depth that they are kept at.
+        bits: 8, 12 or 16, the depth that new blocks get; those that are there keep theirs.
+        rate: frames per second of new blocks.
     """
 
     folder: Path
     size: tuple[int, int]
     bits: int = 8
+    rate: Fraction = Fraction(25)
     _cards: dict[Path, tuple[int, dict[str, Any]]] = field(default_factory=dict, compare=False)
+    _whole: set[str] = field(default_factory=set, compare=False)
+    """Digests of blocks that were found whole."""
 
     @classmethod
-    def found_in(cls, folder: Path) -> PackedFrames:
-        """The blocks in a folder, of the size and the depth that the first of them has."""
+    def read_folder(cls, folder: Path) -> PackedFrames:
+        """The blocks in a folder, of the size that the first of them has."""
         for path in sorted(folder.glob("*.json")):
             with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-                card = json.loads(path.read_text(encoding="ascii"))
-                width, height = card["size"]
-                return cls(folder, (width, height), card["bits"])
+                width, height = json.loads(path.read_text(encoding="ascii"))["size"]
+                return cls(folder, (width, height))
         return cls(folder, (0, 0))
 
     def path(self, first: int) -> Path:
@@ -92,11 +102,11 @@ class PackedFrames:
 
     def blocks(self) -> list[int]:
         """List the first frames of the blocks that are there."""
-        return sorted(int(card.stem) for card in self.folder.glob("*.json"))
+        return sorted(int(c.stem) for c in self.folder.glob("*.json") if c.stem.isdigit())
 
     def card(self, first: int) -> dict[str, Any]:
-        """Read the card of a block; empty where it is not there, damaged, or of another size or
-        depth, or the file is gone or has another length.
+        """Read the card of a block; empty where it is not there, damaged, or of another size, or
+        the file is gone or has another length.
         """
         path = self.path(first).with_suffix(".json")
         try:
@@ -105,7 +115,7 @@ class PackedFrames:
                 self._cards[path] = (time, json.loads(path.read_text(encoding="ascii")))
             card = self._cards[path][1]
             is_there = self.path(first).stat().st_size == card["bytes"]
-            fits = (tuple(card["size"]), card["bits"]) == (self.size, self.bits)
+            fits = tuple(card["size"]) == self.size and card["bits"] in PIXEL_FORMATS
         except (OSError, ValueError, LookupError, TypeError):
             return {}
         return card if is_there and fits else {}
@@ -119,7 +129,8 @@ class PackedFrames:
     def frame(self, index: int) -> PackedFrame:
         """Return a frame that is in a block."""
         first = index // BLOCK_FRAMES * BLOCK_FRAMES
-        return PackedFrame(self.path(first), index - first)
+        rate = Fraction(self.card(first).get("rate", self.rate))
+        return PackedFrame(self.path(first), index - first, rate)
 
     def load(self, index: int) -> NDArray[np.uint16]:
         """Decode a frame, (H, W, 3) uint16 RGB. Raises RenderError."""
@@ -128,22 +139,35 @@ class PackedFrames:
         with contextlib.closing(self.decode(first, frame.position)) as decoded:
             return next(decoded)
 
+    def decode_from(self, index: int) -> Generator[tuple[int, NDArray[np.uint16]], None, None]:
+        """Decode a frame and those after it in its block, with their indices; see `decode`."""
+        frame = self.frame(index)
+        with contextlib.closing(self.decode(index - frame.position, frame.position)) as decoded:
+            for offset, picture in enumerate(decoded):
+                yield index + offset, picture
+
     def decode(self, first: int, position: int = 0) -> Generator[NDArray[np.uint16], None, None]:
         """Decode the frames of a block from the one at `position` on, each (H, W, 3) uint16 RGB.
-        Closing the generator ends the decoder. Raises RenderError where one is missing.
+        Closing the generator ends the decoder. Raises RenderError where the block is damaged, and
+        removes it then.
         """
         path = self.path(first)
+        if not self.is_whole(first):
+            self.discard(first)
+            why, hint = f"{path} is damaged", "run the same command again: they are made again"
+            raise RenderError(f"cannot read back the frames from {first} on", why, hint)
+        card = self.card(first)
         width, height = self.size
-        kind = np.dtype(np.uint8 if self.bits == 8 else "<u2")
-        levels = 2**self.bits - 1
-        args = [*ffmpeg.ONLY_LOCAL, "-ss", f"{float(position * FRAME_SECONDS):.6f}"]
-        args += ["-i", ffmpeg.local(path), "-f", "rawvideo"]
-        args += ["-pix_fmt", PIXEL_FORMATS[self.bits], "pipe:1"]
+        kind = np.dtype(np.uint8 if card["bits"] == 8 else "<u2")
+        levels = 2 ** card["bits"] - 1
+        begin, _ = PackedFrame(path, position, Fraction(card["rate"])).span
+        args = [*ffmpeg.ONLY_LOCAL, "-ss", begin, "-i", ffmpeg.local(path), "-f", "rawvideo"]
+        args += ["-fps_mode", "passthrough", "-pix_fmt", PIXEL_FORMATS[card["bits"]], "pipe:1"]
         with ffmpeg.running(args, stdout=True) as child:
-            for _ in self.card(first)["labels"][position:]:
+            for _ in card["labels"][position:]:
                 data = child.stdout.read(3 * width * height * kind.itemsize)
                 if len(data) < 3 * width * height * kind.itemsize:
-                    why, hint = f"{path} is damaged", "run the same command again"
+                    why, hint = "ffmpeg ended too early", "run the same command again"
                     raise RenderError(f"cannot read back the frames from {first} on", why, hint)
                 green, blue, red = np.frombuffer(data, kind).reshape(3, height, width)
                 rgb = np.stack([red, green, blue], 2).astype(np.uint32)
@@ -161,7 +185,8 @@ class PackedFrames:
             self.folder.mkdir(parents=True, exist_ok=True)
             partial, listing = (path.with_suffix(f".{kind}.tmp") for kind in ("mkv", "ffconcat"))
             try:
-                listing.write_text("".join(list_frames(frames)), "utf-8", "surrogateescape", "\n")
+                lines = "".join(list_frames(frames, self.rate))
+                listing.write_text(lines, "utf-8", "surrogateescape", "\n")
                 wanted = self._encode(listing, partial, what)
                 if len(wanted) != len(frames) or wanted != self._checksums(partial, what):
                     why = "what was written does not decode to the same"
@@ -171,6 +196,7 @@ class PackedFrames:
                     "labels": list(labels),
                     "size": self.size,
                     "bits": self.bits,
+                    "rate": str(self.rate),
                     "bytes": partial.stat().st_size,
                     "sha256": hash_file(partial),
                 }
@@ -181,9 +207,15 @@ class PackedFrames:
                 listing.unlink(missing_ok=True)
 
     def is_whole(self, first: int) -> bool:
-        """Tell whether the file of a block is, byte for byte, what was written."""
+        """Tell whether the file of a block is, byte for byte, what was written; it is read once for
+        each process.
+        """
         card = self.card(first)
-        return bool(card) and hash_file(self.path(first)) == card["sha256"]
+        if card and card["sha256"] not in self._whole:
+            with contextlib.suppress(OSError):
+                if hash_file(self.path(first)) == card["sha256"]:
+                    self._whole.add(card["sha256"])
+        return bool(card) and card["sha256"] in self._whole
 
     def discard(self, first: int) -> None:
         """Remove a block."""
@@ -198,18 +230,30 @@ class PackedFrames:
         """Encode the frames of a listing; return the checksums of what was encoded."""
         kept = PIXEL_FORMATS[self.bits]
         # zscale rounds; ffmpeg's own scaler cuts off.
-        graph = f"[0:v]format=gbrp|gbrp12le|gbrp16le,zscale=dither=none,format={kept},split[a][b]"
+        deep = "format=gbrp|gbrp12le|gbrp16le,zscale=dither=none"
+        clock = f"settb={1 / self.rate},setpts=N"
+        graph = f"[0:v]{deep},format={kept},{clock},split[a][b]"
         args = ["-y", *ffmpeg.ONLY_LOCAL, "-safe", "0", "-f", "concat", "-i", ffmpeg.local(listing)]
         args += ["-filter_complex", graph, "-map", "[a]", "-c:v", "ffv1", "-level", "3", "-g", "1"]
-        args += ["-slices", "4", "-slicecrc", "1", "-r", str(1 / FRAME_SECONDS)]
+        args += ["-slices", "4", "-slicecrc", "1", "-fps_mode:0", "passthrough"]
         args += ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-f", "matroska"]
-        args += [ffmpeg.local(path), "-map", "[b]", "-c:v", "rawvideo", "-f", "framecrc", "pipe:1"]
+        args += [
+            ffmpeg.local(path),
+            "-map",
+            "[b]",
+            "-c:v",
+            "rawvideo",
+            "-fps_mode:0",
+            "passthrough",
+        ]
+        args += ["-f", "framecrc", "pipe:1"]
         return read_checksums(ffmpeg.run(args, what)[0])
 
     def _checksums(self, path: Path, what: str) -> list[bytes]:
         """Decode a block, and return the checksums of its frames."""
         output = ["-c:v", "rawvideo", "-pix_fmt", PIXEL_FORMATS[self.bits], "-f", "framecrc"]
-        args = [*ffmpeg.ONLY_LOCAL, "-i", ffmpeg.local(path), *output, "pipe:1"]
+        args = [*ffmpeg.ONLY_LOCAL, "-i", ffmpeg.local(path), "-fps_mode", "passthrough"]
+        args += [*output, "pipe:1"]
         return read_checksums(ffmpeg.run(args, what)[0])
 
 
@@ -218,12 +262,12 @@ def read_checksums(lines: bytes) -> list[bytes]:
     return [line.split(b",")[5] for line in lines.splitlines() if not line.startswith(b"#")]
 
 
-def list_frames(frames: Sequence[Path]) -> Iterator[str]:
-    """Yield the lines of an ffconcat script that shows each frame for `FRAME_SECONDS`."""
+def list_frames(frames: Sequence[Path], rate: Fraction) -> Iterator[str]:
+    """Yield the lines of an ffconcat script that shows files one after the other."""
     yield "ffconcat version 1.0\n"
     for frame in frames:
-        yield from list_frame(frame, 1 / FRAME_SECONDS)
-        yield f"duration {float(FRAME_SECONDS):.6f}\n"
+        yield from list_frame(frame, rate)
+        yield f"duration {float(1 / rate):.6f}\n"
 
 
 def list_frame(frame: FrameFile, rate: Fraction) -> Iterator[str]:
@@ -232,7 +276,7 @@ def list_frame(frame: FrameFile, rate: Fraction) -> Iterator[str]:
     name = f"file:{path.absolute()}".replace("'", "'\\''")
     yield f"file '{name}'\n"
     if isinstance(frame, PackedFrame):
-        begin, end = (f"{float(seconds):.6f}" for seconds in frame.span)
+        begin, end = frame.span
         yield f"inpoint {begin}\noutpoint {end}\n"
     else:
         # Or `%03d` and `*` in a path would be taken for a series of files.

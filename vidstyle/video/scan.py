@@ -218,12 +218,12 @@ def scan_part(
     args += ["-i", ffmpeg.local(source.path), "-filter_complex", f"{stream};[a]{whole};[b]{small}"]
     lines = ["-map", "[frames]", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
     args += [*lines, "-f", "framecrc", "pipe:1"]
-    log, code, _ = _read_both(args, (width, height), on_thumbnail)
+    log, code, report = _read_both(args, (width, height), on_thumbnail)
     expected = seek.times[first:stop]
     fits = len(log.pts) == len(expected) and all(
         abs(a - b) <= 1 for a, b in zip(log.pts, expected, strict=True)
     )
-    if code or not fits:
+    if code or not fits or ffmpeg.complaints(report):
         return None
     checksums = list(seek.checksums)
     checksums[first:stop] = log.checksums

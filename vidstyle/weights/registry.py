@@ -79,7 +79,7 @@ REGISTRY = {
             author="vidstyle, trained on lite's objective",
             licence="MIT",
             size=1_351_234,
-            sha256="00b2dc0d72d79ef5cdf95dad2b11927f221f4c8e0e96be87a642e08babd552fb",
+            sha256="52a8e72cbf808fbe0211c6089948146fe44b8aea6737e7ead844e1fb5b4e4254",
         ),
         WeightFile(
             name="vgg19",

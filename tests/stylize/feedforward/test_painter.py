@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.frames import Frame, FrameStyle
+from vidstyle.frames import Frame, FrameStyle, Motion
 from vidstyle.stylize.engine import State
-from vidstyle.stylize.feedforward import painter, statistics
+from vidstyle.stylize.feedforward import painter, statistics, stylizer
 from vidstyle.stylize.feedforward.conditioning import StyleReader
 from vidstyle.stylize.feedforward.network import (
     CONTEXT_NORM_INDEX,
@@ -216,8 +216,13 @@ def test_the_light_of_a_shot_is_followed_evenly_and_each_sample_is_decoded_once(
         return first if index < 20 else last
 
     one = make_stylizer(make_network(), [NetworkStyle(make_numbers(1))])
-    one.begin_shot({index: functools.partial(decode, index) for index in (10, 30)})
     image = picture(5, (40, 56))
+    one.begin_shot({index: functools.partial(decode, index) for index in (10, 30)})
+    for i in reversed(range(41)):
+        one.step(State(), Frame(i, image), None)
+    assert decoded == [30, 10]
+    decoded.clear()
+    one.begin_shot({index: functools.partial(decode, index) for index in (10, 30)})
     pictures = [one.step(State(), Frame(i, image), None).image for i in range(41)]
     assert decoded == [10, 30]
     for frames in (pictures[:11], pictures[30:]):
@@ -225,3 +230,14 @@ def test_the_light_of_a_shot_is_followed_evenly_and_each_sample_is_decoded_once(
     assert not torch.equal(pictures[10], pictures[30])
     steps = [float((a - b).abs().mean()) for a, b in itertools.pairwise(pictures[10:31])]
     assert max(steps) < 3 * min(steps)
+
+
+def test_the_edge_of_a_mask_is_made_steeper_and_what_fades_away_fades_as_before() -> None:
+    mask = torch.tensor([0.0, 0.2, 0.5, 0.8, 1.0]).view(1, 1, 5)
+    flow = torch.zeros(2, 1, 5)
+    assert torch.allclose(
+        stylizer.firm_mask(Motion(flow, mask)).flatten(), torch.tensor([0.0, 0.4, 1.0, 1.0, 1.0])
+    )
+    hold = torch.full_like(mask, 0.5)
+    faded = stylizer.firm_mask(Motion(flow, mask * hold, hold=hold))
+    assert torch.allclose(faded, stylizer.firm_mask(Motion(flow, mask)) * 0.5)

@@ -63,7 +63,9 @@ class StatisticsSource:
         style = blend_styles(self.styles, shares)
         return adapt_network(self.base, style), style.numbers
 
-    def of(self, shares: tuple[float, ...], number: int, images: SampleSource) -> StatisticsPair:
+    def measure(
+        self, shares: tuple[float, ...], number: int, images: SampleSource
+    ) -> StatisticsPair:
         """Return the statistics of a mixture on a sample. Those of two styles are measured at a few
         of their mixtures, and lie between these else: where one changes into the other, every frame
         has a mixture of its own.
@@ -91,11 +93,11 @@ class StatisticsSource:
         self, shares: tuple[float, ...], number: int, images: SampleSource
     ) -> StatisticsPair:
         """Measure the statistics of a mixture on a sample, once."""
-        if number not in self._images:
-            self._images[number] = images()
-            for old in list(self._images)[:-KEPT_SAMPLES]:
-                del self._images[old]
-                self._measured.pop(old, None)
+        # The last one that was of use is the last one to go, whichever way the shot is painted.
+        self._images[number] = self._images.pop(number, ()) or images()
+        for old in list(self._images)[:-KEPT_SAMPLES]:
+            del self._images[old]
+            self._measured.pop(old, None)
         known = self._measured.setdefault(number, {})
         if shares not in known:
             network, numbers = self.adapt(shares)

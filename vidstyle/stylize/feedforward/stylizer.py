@@ -21,7 +21,7 @@ from vidstyle.stylize.feedforward.statistics import (
     StatisticsSource,
     mix_statistics,
 )
-from vidstyle.stylize.temporal import keep_static_pixels
+from vidstyle.stylize.temporal import damp_finest_octave, keep_static_pixels
 
 if TYPE_CHECKING:
     from vidstyle.stylize.feedforward.network import StyleNetwork
@@ -34,6 +34,13 @@ MASK_GAIN = 2.0
 """The factor of the mask where it falls off: as the weight of a loss a soft edge is careful, as the
 share of two pictures it makes both pale. With it the warping error of bedroom x munch fell by a
 fifth (`benchmarks/RESULTS.md`)."""
+
+LIGHTNESS_DAMPING = 0.01
+COLOUR_DAMPING = 0.03
+"""The part of the finest octave that a warp takes away. Without, a camera that went forth and back
+nine times had four times the gradient energy; with as much as the optimiser, whose iterations bring
+strokes back, the picture lost a fifth of it in a second (`benchmarks/RESULTS.md`).
+"""
 
 TIMED_FRAMES = 3
 
@@ -96,7 +103,9 @@ class FeedforwardStylizer:
             image = first(source[None], None, None)[0]
             return self._finish(self._in_colour(image, frame.image), state, 1)
         motion = motion.to(self.device)
-        previous = warp_quick(state.image.to(self.device), motion.flow_t_to_prev)
+        flow = motion.flow_t_to_prev
+        warped = warp_quick(state.image.to(self.device), flow)
+        previous = damp_finest_octave(warped, flow, LIGHTNESS_DAMPING, COLOUR_DAMPING)
         mask = firm_mask(motion) * frame.temporal_strength
         mask = mask.clamp(max=1) * (1 - (1 - TRANSITION_TRUST) * frame.style.transition)
         image = linked(source[None], self._matched(previous)[None], mask[None])[0]
@@ -131,7 +140,9 @@ class FeedforwardStylizer:
         key = (shares, *((position, share) for position, _, share in around))
         if self._painters is None or self._painters[0] != key:
             network, numbers = self._adapt(shares)
-            each = [(self.statistics.of(shares, at, seen), share) for at, seen, share in around]
+            each = [
+                (self.statistics.measure(shares, at, seen), share) for at, seen, share in around
+            ]
             pairs, weights = zip(*each, strict=True)
             first, linked = (mix_statistics(known, weights) for known in zip(*pairs, strict=True))
             folded = [
