@@ -55,7 +55,7 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(owner, name, called)
 
     for owner, name in (
-        (prepare, "scan"),
+        (prepare, "survey_film"),
         (models, "fetch_weights"),
         (models, "load_weights"),
         (models, "build_network"),
@@ -91,7 +91,7 @@ def begun(settings: Settings, uninterrupted: Uninterrupted) -> Callable[..., Ren
 
 def test_the_spies_see_a_render(settings: Settings, spied: list[str]) -> None:
     pipeline.render(settings())
-    assert set(spied) == {"scan", "fetch_weights", "load_weights", "build_network"}
+    assert set(spied) == {"survey_film", "fetch_weights", "load_weights", "build_network"}
 
 
 def test_too_little_memory(settings: Settings, spied: list[str]) -> None:
@@ -147,7 +147,7 @@ def test_a_changed_part_before_any_network(begun: Settings, spied: list[str]) ->
     error = refused(begun(duration=0.5), SettingsChangedError)
     assert isinstance(error, SettingsChangedError)
     assert set(error.differences) == {"duration"}
-    assert set(spied) == {"scan"}
+    assert set(spied) == {"survey_film"}
 
 
 def test_files_that_are_missing_or_in_the_way(

@@ -26,7 +26,7 @@ from vidstyle.stylize.temporal import damp_finest_octave, keep_static_pixels
 if TYPE_CHECKING:
     from vidstyle.stylize.feedforward.network import StyleNetwork
 
-TRANSITION_TRUST = 0.3
+TRANSITION_TRUST = 0.6
 """How far the previous frame is trusted while the mixture of styles changes: in full, the picture
 keeps the shapes of the style that it has left."""
 
@@ -35,8 +35,8 @@ MASK_GAIN = 2.0
 share of two pictures it makes both pale. With it the warping error of bedroom x munch fell by a
 fifth (`benchmarks/RESULTS.md`)."""
 
-LIGHTNESS_DAMPING = 0.01
-COLOUR_DAMPING = 0.03
+LIGHTNESS_DAMPING = 0.007
+COLOUR_DAMPING = 0.02
 """The part of the finest octave that a warp takes away. Without, a camera that went forth and back
 nine times had four times the gradient energy; with as much as the optimiser, whose iterations bring
 strokes back, the picture lost a fifth of it in a second (`benchmarks/RESULTS.md`).
