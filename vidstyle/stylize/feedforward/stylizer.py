@@ -35,8 +35,8 @@ MASK_GAIN = 2.0
 share of two pictures it makes both pale. With it the warping error of bedroom x munch fell by a
 fifth (`benchmarks/RESULTS.md`)."""
 
-LIGHTNESS_DAMPING = 0.007
-COLOUR_DAMPING = 0.02
+LIGHTNESS_DAMPING = 0.005
+COLOUR_DAMPING = 0.015
 """The part of the finest octave that a warp takes away. Without, a camera that went forth and back
 nine times had four times the gradient energy; with as much as the optimiser, whose iterations bring
 strokes back, the picture lost a fifth of it in a second (`benchmarks/RESULTS.md`).
