@@ -257,6 +257,10 @@ def test_a_preview_learns_a_quarter_as_long(
     assert len(asked) == 1
 
 
+def test_a_style_that_was_learned_has_a_preview(fast: Settings, tmp_path: Path) -> None:
+    assert previews.preview(fast(style="scream", learn=60)).output.exists()
+
+
 def test_a_dry_run_says_how_long_it_learns(fast: Settings) -> None:
     assert "learning  about 40 s" in plan_render(fast(learn=40)).text()
     assert "learning" not in plan_render(fast()).text()

@@ -18,6 +18,7 @@ from vidstyle.frames import to_uint16
 from vidstyle.machine import disk
 from vidstyle.motion.shots import middle_of_longest_shot
 from vidstyle.rendering.encoding import encode_frames
+from vidstyle.rendering.engines import learned_paintings
 from vidstyle.rendering.estimate import FullRender, LinkedFrames, estimate_render
 from vidstyle.rendering.film import check_keyframe_files, find_keyframes
 from vidstyle.rendering.label_maps import LabelMaps
@@ -172,9 +173,12 @@ def reduce_job(config: RenderConfig, clip: Path, report: Report = silent) -> tup
     check_keyframe_files(config.keyframes, full_size, clip)
     long_side = max(source.width, source.height)
     # What may be replaced is settled, and the frames of the full render do not matter here.
+    reduced = config.reduce_for_preview()
+    if not learned_paintings(config):
+        reduced.pop("learn", None)
     small = config.model_copy(
         update={
-            **config.reduce_for_preview(),
+            **reduced,
             "size": min(config.size or long_side, PREVIEW_SIZE),
             "overwrite": True,
             "restart": False,
