@@ -30,8 +30,9 @@ from vidstyle.rendering.layer_render import render_layer
 from vidstyle.rendering.layers import FrameRange, Layer
 from vidstyle.rendering.loop import FrameCounter
 from vidstyle.rendering.models import Models, RenderTools, build_tools
-from vidstyle.rendering.prepare import disk_needed, inspect, prepare
+from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.rendering.schedule import neighbour_of, plan_layer
+from vidstyle.rendering.space import disk_needed
 from vidstyle.storage import record
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.storage.frame_store import FrameStore

@@ -24,7 +24,8 @@ from vidstyle.events import FrameDone, Note
 from vidstyle.rendering import pipeline
 from vidstyle.rendering import trace as tracing
 from vidstyle.rendering.loss_plot import losses_png
-from vidstyle.rendering.prepare import disk_needed, inspect, prepare
+from vidstyle.rendering.prepare import inspect, prepare
+from vidstyle.rendering.space import disk_needed
 from vidstyle.video import write
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import scan

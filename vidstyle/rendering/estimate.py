@@ -252,7 +252,7 @@ def sample_frames(
     if job.label_maps:
         shares = job.label_maps.style_masks.mean((1, 2))
         masks = shares[:, None, None].expand(-1, size[1], size[0]).contiguous()
-    images = [frame.image for frame in read(job.source, size, first, stop)]
+    images = [frame.image for frame in read(job.source, size, first, stop, job.seek)]
     frames = [Frame(i, image, masks) for i, image in enumerate(images)]
     if search is None:
         return frames

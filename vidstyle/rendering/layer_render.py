@@ -18,9 +18,9 @@ from vidstyle.rendering.models import Models, RenderTools, build_tools
 from vidstyle.rendering.packing import create_packer
 from vidstyle.rendering.paint_store import PaintStore
 from vidstyle.rendering.prefetch import prefetch_for
-from vidstyle.rendering.prepare import check_space
 from vidstyle.rendering.schedule import LayerWork, goes_back, plan_layer, schedule_pass
 from vidstyle.rendering.sources import LayerSources
+from vidstyle.rendering.space import check_space
 from vidstyle.storage.lock import lock_shot
 from vidstyle.stylize.engine import ShotStylizer
 

@@ -22,7 +22,8 @@ from vidstyle.rendering.encoding import deliver, delivery_settings
 from vidstyle.rendering.layer_render import render_missing
 from vidstyle.rendering.models import Models, weight_files
 from vidstyle.rendering.packing import create_packer, open_packed_frames
-from vidstyle.rendering.prepare import inspect, prepare, refuse_promised_size
+from vidstyle.rendering.prepare import inspect, prepare
+from vidstyle.rendering.space import refuse_promised_size
 from vidstyle.rendering.trace import Trace
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
 from vidstyle.video.ffmpeg import find

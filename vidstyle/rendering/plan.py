@@ -13,7 +13,8 @@ from vidstyle.machine import disk
 from vidstyle.rendering.engines import learned_paintings
 from vidstyle.rendering.learning import LearningEngine
 from vidstyle.rendering.models import missing_weights
-from vidstyle.rendering.prepare import check_space, disk_needed, inspect, prepare
+from vidstyle.rendering.prepare import inspect, prepare
+from vidstyle.rendering.space import check_space, disk_needed
 from vidstyle.rendering.survey import glance_at_film
 from vidstyle.storage.record import count_finished_frames
 from vidstyle.units import counted, disk_space

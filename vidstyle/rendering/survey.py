@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from vidstyle.video.probe import Source
 
 SURVEY_FORMAT = 1
-"""Raised where the same file is seen differently: its times, shots, transitions, bars or damage."""
+"""Raised where the same file is seen differently: its times, shots, transitions or bars."""
 
 SAMPLED_BYTES = 2**20
 """Bytes at the head, in the middle and at the tail of a file that tell it from others."""
