@@ -84,14 +84,16 @@ class LivePainter:
         image = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1).float()[None] / 255
         if self.clock() - self.measured_at > ADAPTATION_SECONDS:
             self.measured_at = self.clock()
-            first, linked = collect_statistics(
-                self.network, self.style.numbers, [image[0]], self.dtype
-            )
+            known = collect_statistics(self.network, self.style.numbers, [image[0]], self.dtype)
             self.first, self.linked = (
                 FoldedNetwork(
-                    self.network, self.style.numbers, known, self.dtype, has_previous=has_previous
+                    self.network,
+                    self.style.numbers,
+                    statistics,
+                    self.dtype,
+                    has_previous=has_previous,
                 )
-                for known, has_previous in ((first, False), (linked, True))
+                for statistics, has_previous in ((known.first, False), (known.linked, True))
             )
         smoothed = cv2.GaussianBlur(pixels, (0, 0), STILL_SIGMA).astype(np.float32)
         if self.painted is None or self.seen is None or smoothed.shape != self.seen.shape:

@@ -137,7 +137,7 @@ def export_style(style: NetworkStyle, pictures: Sequence[Tensor], room: Classroo
     base, _ = build_networks(room.networks.weights(PAINTER), device)
     network = adapt_network(base, style)
     frames = [picture.to(device) for picture in pictures]
-    first, _ = collect_statistics(network, style.numbers, frames, torch.float32)
+    first = collect_statistics(network, style.numbers, frames, torch.float32).first
     return export_onnx(
         FoldedNetwork(network, style.numbers, first, torch.float32, has_previous=False)
     )

@@ -66,8 +66,8 @@ def damp_finest_octave(
     lightness: float = LIGHTNESS_DAMPING,
     colour: float = COLOUR_DAMPING,
 ) -> Tensor:
-    """Damp the finest octave of an image (3, H, W) that was warped along a flow, x - G x with G a
-    Gaussian of `OCTAVE_SIGMA`, where it moves by parts of a pixel.
+    """Damp the finest octave of an image (3, H, W) that was warped along a flow where it moves by
+    parts of a pixel.
 
     A window that keeps everything sharp lets stripes of three pixels grow, which the features
     hardly see, until the whole picture is full of them. A shift by whole pixels stays exact.
@@ -78,14 +78,19 @@ def damp_finest_octave(
     is_between = (flow != flow.round()).any(0, keepdim=True)  # (2, H, W) -> (1, H, W)
     if not bool(is_between.any()):
         return warped
-    fine = warped - gaussian_blur(warped, OCTAVE_SIGMA)
+    fine = finest_octave(warped)
     grey = fine.mean(0, keepdim=True)
     damped = warped - lightness * grey - colour * (fine - grey)
     return torch.where(is_between, damped.clamp(0, 1), warped)
 
 
+def finest_octave(image: Tensor) -> Tensor:
+    """Return what of an image (c, H, W) a Gaussian of `OCTAVE_SIGMA` takes away."""
+    return image - gaussian_blur(image, OCTAVE_SIGMA)
+
+
 def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    """Filter an image (3, H, W) by a normalised Gaussian, edges repeated."""
+    """Filter an image (c, H, W) by a normalised Gaussian, edges repeated."""
     radius = round(3 * sigma)
     taps = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
     kernel = torch.exp(-taps.square() / (2 * sigma**2))

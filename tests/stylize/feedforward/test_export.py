@@ -16,7 +16,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 def test_another_runtime_paints_the_same_at_any_size() -> None:
     network, numbers = make_network(), make_numbers()
-    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32)
+    first = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32).first
     folded = FoldedNetwork(network, numbers, first, torch.float32, has_previous=False)
     data = export_onnx(folded)
     model = onnx.load_from_string(data)

@@ -29,10 +29,16 @@ from vidstyle.stylize.feedforward.painter import (
     extend,
 )
 from vidstyle.stylize.feedforward.settings import FeedforwardSettings
-from vidstyle.stylize.feedforward.statistics import collect_statistics
-from vidstyle.stylize.feedforward.stylizer import FeedforwardStylizer
+from vidstyle.stylize.feedforward.statistics import collect_statistics, measure_fine_energy
+from vidstyle.stylize.feedforward.stylizer import (
+    MAX_DAMPING,
+    MEAN_DAMPING,
+    FeedforwardStylizer,
+    choose_damping,
+)
 from vidstyle.stylize.optimise.settings import LossSettings
 from vidstyle.stylize.style.settings import StyleSettings
+from vidstyle.stylize.temporal import damp_finest_octave
 
 SIZES = [(48, 64), (37, 50), (16, 17)]
 
@@ -57,7 +63,8 @@ def picture(seed: int, size: tuple[int, int], channels: int = 3) -> Tensor:
 def test_folding_the_normalisations_changes_nothing(size: tuple[int, int]) -> None:
     network, numbers = make_network(), make_numbers()
     frame, previous, mask = (picture(k, size, n)[None] for k, n in enumerate((3, 3, 1)))
-    first, linked = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32)
+    seen = [picture(9, (40, 56))]
+    first, linked, _ = collect_statistics(network, numbers, seen, torch.float32)
     height, width = size
     for known, has_previous in ((first, False), (linked, True)):
         folded = FoldedNetwork(network, numbers, known, torch.float32, has_previous=has_previous)
@@ -70,7 +77,7 @@ def test_folding_the_normalisations_changes_nothing(size: tuple[int, int]) -> No
 
 def test_a_frame_in_bands_is_the_frame_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     network, numbers = make_network(), make_numbers()
-    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32)
+    first = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32).first
     folded = FoldedNetwork(network, numbers, first, torch.float32, has_previous=False)
     frame = picture(1, (853, 14))[None]
     whole = folded(frame, None, None)
@@ -81,7 +88,7 @@ def test_a_frame_in_bands_is_the_frame_as_a_whole(monkeypatch: pytest.MonkeyPatc
 
 def test_what_a_pixel_becomes_depends_on_nothing_beyond_the_reach() -> None:
     network, numbers = make_network(), make_numbers()
-    first, _ = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32)
+    first = collect_statistics(network, numbers, [picture(9, (40, 56))], torch.float32).first
     folded = FoldedNetwork(network, numbers, first, torch.float32, has_previous=False)
     one, other = picture(1, (24, 400))[None], picture(1, (24, 400))[None]
     other[..., 300:] = 0
@@ -93,7 +100,7 @@ def test_what_a_pixel_becomes_depends_on_nothing_beyond_the_reach() -> None:
 def test_statistics_of_several_frames_are_those_of_all_their_pixels() -> None:
     network, numbers = make_network(), make_numbers()
     frames = [picture(1, (32, 32)), picture(2, (32, 32)) * 0.3]
-    pooled, _ = collect_statistics(network, numbers, frames, torch.float32)
+    pooled = collect_statistics(network, numbers, frames, torch.float32).first
     stem = [network.stem(pad(extend(frame[None]))) for frame in frames]
     mean, variance = pooled.values[0]
     values = torch.cat(stem).permute(1, 0, 2, 3).flatten(1)
@@ -241,3 +248,18 @@ def test_the_edge_of_a_mask_is_made_steeper_and_what_fades_away_fades_as_before(
     hold = torch.full_like(mask, 0.5)
     faded = stylizer.firm_mask(Motion(flow, mask * hold, hold=hold))
     assert torch.allclose(faded, stylizer.firm_mask(Motion(flow, mask)) * 0.5)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.25, 0.9, 1.0, 1.2, 4.0])
+def test_a_picture_with_too_much_fine_detail_loses_more_of_it(ratio: float) -> None:
+    image = picture(1, (40, 56))
+    energy = measure_fine_energy(image)
+    damping = choose_damping(image, energy / ratio if ratio else 1.0)
+    assert 0 <= damping <= MAX_DAMPING
+    assert (damping < MEAN_DAMPING) == (ratio < 1)
+    damped = damp_finest_octave(image, torch.full((2, 40, 56), 0.5), damping, damping)
+    assert (measure_fine_energy(damped) < energy) == (damping > 0)
+
+
+def test_plain_pictures_have_nothing_to_damp() -> None:
+    assert choose_damping(torch.full((3, 16, 16), 0.5), 0.0) == 0

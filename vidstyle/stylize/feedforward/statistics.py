@@ -5,6 +5,7 @@ the same, or change slowly, from one of its frames to the next.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from vidstyle.stylize.feedforward.painter import (
     blend_styles,
     extend,
 )
+from vidstyle.stylize.temporal import finest_octave
 
 SAMPLED_PIXELS = 2**20
 """Pixels of a frame whose statistics are measured."""
@@ -32,8 +34,18 @@ KEPT_SAMPLES = 2
 SampleSource = Callable[[], Sequence[Tensor]]
 """Gives the images of a sample, each (3, h, w)."""
 
-StatisticsPair = tuple[Statistics, Statistics]
-"""Those of a frame without a previous image, and with one."""
+
+class SampleStatistics(NamedTuple):
+    """What a sample tells of the frames around it.
+
+    Args:
+        first, linked: the statistics of a frame without a previous image, and with one.
+        fine_energy: of what is painted of the sample, see `measure_fine_energy`.
+    """
+
+    first: Statistics
+    linked: Statistics
+    fine_energy: float
 
 
 class StatisticsSource:
@@ -51,7 +63,7 @@ class StatisticsSource:
         self.styles = styles
         self.dtype = dtype
         self._images: dict[int, Sequence[Tensor]] = {}
-        self._measured: dict[int, dict[tuple[float, ...], StatisticsPair]] = {}
+        self._measured: dict[int, dict[tuple[float, ...], SampleStatistics]] = {}
 
     def forget(self) -> None:
         """Forget all samples."""
@@ -65,7 +77,7 @@ class StatisticsSource:
 
     def measure(
         self, shares: tuple[float, ...], number: int, images: SampleSource
-    ) -> StatisticsPair:
+    ) -> SampleStatistics:
         """Return the statistics of a mixture on a sample. Those of two styles are measured at a few
         of their mixtures, and lie between these else: where one changes into the other, every frame
         has a mixture of its own.
@@ -86,12 +98,11 @@ class StatisticsSource:
             mixture[used[0]], mixture[used[1]] = 1 - share, share
             around.append(self._measure(tuple(mixture), number, images))
         weights = (before + 1 - position, position - before)
-        first, linked = (mix_statistics(known, weights) for known in zip(*around, strict=True))
-        return first, linked
+        return mix_samples(around, weights)
 
     def _measure(
         self, shares: tuple[float, ...], number: int, images: SampleSource
-    ) -> StatisticsPair:
+    ) -> SampleStatistics:
         """Measure the statistics of a mixture on a sample, once."""
         # The last one that was of use is the last one to go, whichever way the shot is painted.
         self._images[number] = self._images.pop(number, ()) or images()
@@ -114,7 +125,7 @@ def round_shares(shares: tuple[float, ...]) -> tuple[float, ...]:
 @torch.no_grad()
 def collect_statistics(
     network: StyleNetwork, numbers: Tensor, frames: Sequence[Tensor], dtype: torch.dtype
-) -> tuple[Statistics, Statistics]:
+) -> SampleStatistics:
     """Measure what the normalisations see of frames, each (3, h, w): without a previous image, and
     with the one that they would have if nothing moved and a part of them were new.
 
@@ -123,6 +134,7 @@ def collect_statistics(
     """
     style = numbers[None].to(frames[0].device)
     seen: tuple[list[Statistics], list[Statistics]] = ([], [])
+    energies = []
     for frame in frames:
         image = extend(crop_middle(frame)[None])
         mask = torch.zeros_like(image[:, :1])
@@ -132,7 +144,14 @@ def collect_statistics(
             network(image, painted, partial_mask(mask), style, linked)
         seen[0].append(first)
         seen[1].append(linked)
-    return pool_statistics(seen[0]), pool_statistics(seen[1])
+        energies.append(measure_fine_energy(painted[0].float()))
+    fine_energy = sum(energies) / len(energies)
+    return SampleStatistics(pool_statistics(seen[0]), pool_statistics(seen[1]), fine_energy)
+
+
+def measure_fine_energy(image: Tensor) -> float:
+    """Return the mean square of the finest octave of the lightness of an image (3, h, w)."""
+    return float(finest_octave(image.mean(0, keepdim=True)).square().mean())
 
 
 def partial_mask(like: Tensor) -> Tensor:
@@ -149,6 +168,16 @@ def pool_statistics(each: Sequence[Statistics]) -> Statistics:
     layers = zip(*(one.values for one in each), strict=True)
     return Statistics(
         [pool_moments(*torch.stack(list(layer)).unbind(1)) for layer in layers]  # (b, 2, c)
+    )
+
+
+def mix_samples(samples: Sequence[SampleStatistics], shares: Sequence[float]) -> SampleStatistics:
+    """Mix what samples tell by shares that add up to 1."""
+    energy = sum(share * sample.fine_energy for share, sample in zip(shares, samples, strict=True))
+    return SampleStatistics(
+        mix_statistics([sample.first for sample in samples], shares),
+        mix_statistics([sample.linked for sample in samples], shares),
+        energy,
     )
 
 

@@ -19,7 +19,9 @@ from vidstyle.stylize.feedforward.settings import FeedforwardSettings
 from vidstyle.stylize.feedforward.statistics import (
     SampleSource,
     StatisticsSource,
-    mix_statistics,
+    crop_middle,
+    measure_fine_energy,
+    mix_samples,
 )
 from vidstyle.stylize.temporal import damp_finest_octave, keep_static_pixels
 
@@ -35,12 +37,23 @@ MASK_GAIN = 2.0
 share of two pictures it makes both pale. With it the warping error of bedroom x munch fell by a
 fifth (`benchmarks/RESULTS.md`)."""
 
-LIGHTNESS_DAMPING = 0.005
-COLOUR_DAMPING = 0.015
-"""The part of the finest octave that a warp takes away. Without, a camera that went forth and back
-nine times had four times the gradient energy; with as much as the optimiser, whose iterations bring
-strokes back, the picture lost a fifth of it in a second (`benchmarks/RESULTS.md`).
-"""
+MEAN_DAMPING = 0.005
+"""The part of the lightness of the finest octave that a warp takes away while it is as strong as in
+a picture without a past."""
+
+DAMPING_GAIN = 0.06
+"""How much more is taken away where it is twice as strong. With the same part in every frame, a
+camera that went forth and back had lost a quarter of its gradient energy after 300 frames, and had
+it again after 600; without any it had four times as much (`benchmarks/RESULTS.md`)."""
+
+MAX_DAMPING = 0.04
+"""As much as the optimiser takes, whose iterations bring strokes back."""
+
+COLOUR_DAMPING_RATIO = 3.0
+"""Of what is taken away of colour to what is of lightness."""
+
+LEAST_FINE_ENERGY = 1e-8
+"""A picture that has less is plain."""
 
 TIMED_FRAMES = 3
 
@@ -75,7 +88,7 @@ class FeedforwardStylizer:
         self._film = None if samples is None else [self._seen(image) for image in samples]
         self._shot: ShotSamples = {}
         self._adapted: tuple[tuple[float, ...], StyleNetwork, Tensor] | None = None
-        self._painters: tuple[tuple[Any, ...], FoldedNetwork, FoldedNetwork] | None = None
+        self._painters: tuple[tuple[Any, ...], FoldedNetwork, FoldedNetwork, float] | None = None
 
     def begin_shot(self, samples: ShotSamples) -> None:
         """Take frames of the shot whose frames come next: their statistics stand for those of the
@@ -96,7 +109,7 @@ class FeedforwardStylizer:
         frame = frame.to(self.device)
         if motion is not None and state.image is not None and motion.all_static:
             return self._finish(state.image.to(self.device), state, 0)
-        first, linked = self._prepare(frame)
+        first, linked, fine_energy = self._prepare(frame)
         source = self._matched(frame.image)
         if motion is None or state.image is None:
             state = State()
@@ -105,7 +118,8 @@ class FeedforwardStylizer:
         motion = motion.to(self.device)
         flow = motion.flow_t_to_prev
         warped = warp_quick(state.image.to(self.device), flow)
-        previous = damp_finest_octave(warped, flow, LIGHTNESS_DAMPING, COLOUR_DAMPING)
+        damping = choose_damping(warped, fine_energy)
+        previous = damp_finest_octave(warped, flow, damping, COLOUR_DAMPING_RATIO * damping)
         mask = firm_mask(motion) * frame.temporal_strength
         mask = mask.clamp(max=1) * (1 - (1 - TRANSITION_TRUST) * frame.style.transition)
         image = linked(source[None], self._matched(previous)[None], mask[None])[0]
@@ -130,9 +144,9 @@ class FeedforwardStylizer:
 
         return FrameCost(measure(State(), None), measure(first.state, motion))
 
-    def _prepare(self, frame: Frame) -> tuple[FoldedNetwork, FoldedNetwork]:
+    def _prepare(self, frame: Frame) -> tuple[FoldedNetwork, FoldedNetwork, float]:
         """Return the networks for a frame that is the first of its shot, and for one that is
-        linked.
+        linked, and how strong the finest octave of its picture should be.
         """
         count = len(self.styles)
         shares = frame.style.mixture or (1 / count,) * count
@@ -140,17 +154,14 @@ class FeedforwardStylizer:
         key = (shares, *((position, share) for position, _, share in around))
         if self._painters is None or self._painters[0] != key:
             network, numbers = self._adapt(shares)
-            each = [
-                (self.statistics.measure(shares, at, seen), share) for at, seen, share in around
-            ]
-            pairs, weights = zip(*each, strict=True)
-            first, linked = (mix_statistics(known, weights) for known in zip(*pairs, strict=True))
-            folded = [
-                FoldedNetwork(network, numbers, known, self.dtype, has_previous=known is linked)
-                for known in (first, linked)
-            ]
-            self._painters = (key, folded[0], folded[1])
-        return self._painters[1], self._painters[2]
+            each = [self.statistics.measure(shares, at, seen) for at, seen, _ in around]
+            known = mix_samples(each, [share for _, _, share in around])
+            first, linked = (
+                FoldedNetwork(network, numbers, statistics, self.dtype, has_previous=has_previous)
+                for statistics, has_previous in ((known.first, False), (known.linked, True))
+            )
+            self._painters = (key, first, linked, known.fine_energy)
+        return self._painters[1:]
 
     def _samples_around(self, frame: Frame) -> list[tuple[int, SampleSource, float]]:
         """Choose the samples whose statistics stand for a frame's: the number of each, what gives
@@ -200,6 +211,14 @@ class FeedforwardStylizer:
         image = quantise(image)
         reach = int(self.settings.is_linked)
         return Step(image, state.followed_by(image, reach), iterations)
+
+
+def choose_damping(warped: Tensor, fine_energy: float) -> float:
+    """Choose the part of the lightness of the finest octave that is taken away of a picture
+    (3, H, W), so that it stays as strong as `fine_energy` says.
+    """
+    ratio = measure_fine_energy(crop_middle(warped)) / max(fine_energy, LEAST_FINE_ENERGY)
+    return min(MAX_DAMPING, max(0.0, MEAN_DAMPING + DAMPING_GAIN * (ratio - 1)))
 
 
 def firm_mask(motion: Motion) -> Tensor:
