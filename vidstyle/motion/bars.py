@@ -192,10 +192,19 @@ def _is_one_colour(line: NDArray[np.uint8], colour: NDArray[np.uint8]) -> bool:
 def find_bars(frames: Iterable[Tensor]) -> Bars:
     """Find the bars of a film from some frames, each (3, H, W), that are spread evenly over it.
 
-    8 to 24 of them will do. They are kept all together, one byte per value.
+    8 to 24 of them will do. They are kept all together, one byte per value. None is asked for any
+    more when those so far leave no side that may have a bar.
     """
-    images = [(f.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy() for f in frames]
-    images = [image for image in images if not _is_flat(image)]
+    images = []
+    without_bar = np.zeros(4, bool)
+    for frame in frames:
+        image = (frame.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        if _is_flat(image):
+            continue
+        images.append(image)
+        without_bar |= _find_lively_edges(image)
+        if without_bar.all():
+            return Bars()
     if not images:
         return Bars()
     stack = np.stack(images)  # (n, H, W, 3)
@@ -213,6 +222,19 @@ def find_bars(frames: Iterable[Tensor]) -> Bars:
     bars = Bars(top, bottom, left, right)
     inner_width, inner_height = bars.inner_size((width, height))
     return bars if inner_width * inner_height >= MIN_INSIDE * width * height else Bars()
+
+
+def _find_lively_edges(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell of each edge of a frame (H, W, 3), top, bottom, left and right, whether no bar can lie
+    there: too few of its pixels are near any one colour, and so near their median.
+    """
+    lines = (image[0], image[-1], image[:, 0], image[:, -1])
+    medians = [np.median(line, axis=0).astype(np.uint8) for line in lines]
+    near = [
+        (_distance(line, median) <= 4 * TOLERANCE + 1).mean()
+        for line, median in zip(lines, medians, strict=True)
+    ]
+    return np.array(near) < MIN_OUTER_SHARE
 
 
 def _is_flat(image: NDArray[np.uint8]) -> bool:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vidstyle.rendering.job import Request
     from vidstyle.video.probe import Source
     from vidstyle.video.scan import Scan
+    from vidstyle.video.seek import SeekIndex
 
 BAR_FRAMES = 16
 """Frames that are looked at for bars, spread evenly over the part that is rendered."""
@@ -63,19 +64,26 @@ def refuse_unmoving(config: RenderConfig, source: Source) -> None:
 
 def find_film_bars(source: Source, size: tuple[int, int], scanned: Scan, part: FrameRange) -> Bars:
     """Find the bars of a part of the input, in pixels of a render of this size (width, height)."""
-    count = min(BAR_FRAMES, len(part))
-    indices = sorted({part.first + (2 * i + 1) * len(part) // (2 * count) for i in range(count)})
 
     def frames() -> Generator[Tensor, None, None]:
-        for index in indices:
-            yield decode_single_frame(source, size, scanned, index)
+        for index in choose_bar_frames(part, scanned.seek_index):
+            yield decode_single_frame(source, size, scanned.seek_index, index)
 
     return find_bars(frames())
 
 
-def decode_single_frame(source: Source, size: tuple[int, int], scanned: Scan, index: int) -> Tensor:
+def choose_bar_frames(part: FrameRange, seek: SeekIndex) -> list[int]:
+    """Choose the frames of the file that are looked at for bars."""
+    count = min(BAR_FRAMES, len(part))
+    even = (part.first + (2 * i + 1) * len(part) // (2 * count) for i in range(count))
+    return sorted({seek.cheap_frame_near(index, part.first) for index in even})
+
+
+def decode_single_frame(
+    source: Source, size: tuple[int, int], seek: SeekIndex, index: int
+) -> Tensor:
     """Decode one frame of the file at the `size` (width, height) of the render, (3, H, W)."""
-    decoder = read.read(source, size, index, index + 1, scanned.seek_index)
+    decoder = read.read(source, size, index, index + 1, seek)
     with contextlib.closing(decoder) as decoded:
         return next(decoded).image
 
@@ -90,7 +98,7 @@ def leads_to_first(request: Request, scanned: Scan, part: FrameRange) -> bool:
         return False
     differences = ContentDifference()
     for index in (part.stop - 1, part.first):
-        frame = decode_single_frame(request.source, request.size, scanned, index)
+        frame = decode_single_frame(request.source, request.size, scanned.seek_index, index)
         scale = min(1.0, SEAM_SIDE / max(frame.shape[1:]))
         size = [max(1, round(n * scale)) for n in frame.shape[1:]]
         small = F.interpolate(frame[None], size, mode="area")[0]

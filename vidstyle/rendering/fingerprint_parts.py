@@ -14,6 +14,7 @@ from vidstyle.storage.atomic import sha256
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vidstyle.motion.bars import Bars
     from vidstyle.rendering.job import Job, Request
     from vidstyle.rendering.layers import FrameRange
 
@@ -52,6 +53,11 @@ def of_part(part: FrameRange) -> dict[str, Any]:
     return {"first_frame": part.first, "frame_count": len(part)}
 
 
+def of_bars(bars: Bars) -> dict[str, Any]:
+    """The bars of the film, where it has some."""
+    return {} if bars.is_empty else {"bar_pixels": list(astuple(bars))}
+
+
 def complete(job: Job, digests: Mapping[str, str]) -> dict[str, Any]:
     """All parts.
 
@@ -65,5 +71,5 @@ def complete(job: Job, digests: Mapping[str, str]) -> dict[str, Any]:
         **job.engine.fingerprint_parts(digests),
         "flow_weights": digests.get(job.flow_name, ""),
         **({"finder_weights": finder} if finder else {}),
-        **({} if job.bars.is_empty else {"bar_pixels": list(astuple(job.bars))}),
+        **of_bars(job.bars),
     }

@@ -41,9 +41,15 @@ def render_missing(
     stop: Stop,
     models: Models,
     watcher: FrameWatcher | None = None,
+    *,
+    is_early: bool = False,
 ) -> list[float]:
     """Render what is missing of some layers, and put together what can be; return the seconds that
     each frame took. Nothing is loaded where nothing is missing.
+
+    Args:
+        is_early: whether the rest of the film is not known yet: all of it is counted, and nothing
+            packed.
     """
     with deterministic(job.device.device):
         spare_memory(sparing=job.memory.tile > 0)
@@ -58,8 +64,9 @@ def render_missing(
                 job, prepare_engine(job, models, report, stop, store.folder), models
             )
         # The first frame's time begins here: models are no part of it.
-        packer = create_packer(job, store)
-        counter = begin_counting(job, works, report, stop)
+        packer = None if is_early else create_packer(job, store)
+        others = job.frame_count - sum(len(work.layer.frames) for work in works) if is_early else 0
+        counter = begin_counting(job, works, report, stop, max(0, others))
         counter.packer = packer
         paints: dict[int, PaintStore] = {}
         uncomposed: list[LayerWork] = []
@@ -88,6 +95,8 @@ def delete_composed(job: Job, work: LayerWork) -> bool:
     """
     paint = work.files.paint.unfinished
     is_needed = job.config.keep_frames or (job.is_loop and 0 in work.layer.frames)
+    # A layer that goes on has other frames in the plan.
+    is_needed |= work.layer not in job.layers
     composed = [i for i in work.layer.frames.indices if not work.files.is_finished(i)]
     if is_needed or not composed or not paint.path.exists():
         return not composed
@@ -123,12 +132,17 @@ def check_left(job: Job, works: Sequence[LayerWork], store: Checkpoint, report: 
 
 
 def begin_counting(
-    job: Job, works: Sequence[LayerWork], report: Report, stop: Stop
+    job: Job, works: Sequence[LayerWork], report: Report, stop: Stop, others: int = 0
 ) -> FrameCounter:
-    """Report the begin, and count and time frames from now on."""
+    """Report the begin, and count and time frames from now on.
+
+    Args:
+        others: frames that come later.
+    """
     passes = job.config.passes
-    total = passes * sum(len(work.layer.frames) for work in works)
-    done = total - sum(work.frame_count for work in works)
+    counted = passes * sum(len(work.layer.frames) for work in works)
+    done = counted - sum(work.frame_count for work in works)
+    total = counted + passes * others
     report(Started(total, done, *job.size))
     return FrameCounter(total, done, report, stop, passes)
 
@@ -151,7 +165,8 @@ def render_layer(
     """
     passes = job.config.passes
     if not work.passes:
-        work.files.delete_working_files()
+        if work.layer in job.layers:
+            work.files.delete_working_files()
         return
     refuse_missing_first_frame(job, work)
     with lock_shot(store.folder, work.layer.anchor):
@@ -179,7 +194,8 @@ def render_layer(
             )
             with prefetch_for(device, schedule) as prefetched:
                 run_schedule(prefetched, tools.stylizer, counter, watcher)
-        work.files.delete_working_files()
+        if work.layer in job.layers:
+            work.files.delete_working_files()
 
 
 def refuse_missing_first_frame(job: Job, work: LayerWork) -> None:

@@ -14,7 +14,7 @@ from vidstyle.motion.bars import Bars
 from vidstyle.rendering.engines import check_engine_settings, feedforward_settings
 from vidstyle.rendering.film import decode_single_frame, find_film_bars
 from vidstyle.rendering.layers import FrameRange
-from vidstyle.rendering.learning import Classroom, Lesson, choose_samples, learn_style
+from vidstyle.rendering.learning import Classroom, Lesson, choose_cheap_samples, learn_style
 from vidstyle.rendering.models import Models
 from vidstyle.rendering.sources import find_style_rims, read_painting
 from vidstyle.rendering.style_files import STYLE_SUFFIX, save_style
@@ -154,6 +154,6 @@ def film_pictures(config: RenderConfig, film: Path) -> list[Tensor]:
     if config.bars == "keep" and source.kind != "image" and seen.may_have_bars:
         bars = find_film_bars(source, size, scanned, part)
     return [
-        bars.crop(decode_single_frame(source, size, scanned, at))
-        for at in choose_samples(len(part), size)
+        bars.crop(decode_single_frame(source, size, scanned.seek_index, at))
+        for at in choose_cheap_samples(part, size, scanned.seek_index)
     ]

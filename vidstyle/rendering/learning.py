@@ -53,12 +53,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vidstyle.config.settings import RenderConfig
     from vidstyle.events import Report, Stop
     from vidstyle.machine.device import ComputeDevice
     from vidstyle.rendering.job import Job
+    from vidstyle.rendering.layers import FrameRange
     from vidstyle.stylize.engine import Engine
     from vidstyle.stylize.feedforward.painter import NetworkStyle
     from vidstyle.stylize.feedforward.settings import FeedforwardSettings
+    from vidstyle.video.seek import SeekIndex
 
 SAMPLES = 8
 """Frames of the film that a style is learned on, and whose statistics stand for those of all."""
@@ -84,8 +87,8 @@ LEARNING_FORMAT = 3
 class LearningEngine(Protocol):
     """An engine that learns styles before it is built."""
 
-    def with_styles(self, styles: Sequence[NetworkStyle], samples: Tensor) -> Engine:
-        """Return the engine with what was learned."""
+    def with_styles(self, styles: Sequence[NetworkStyle], samples: Tensor | None) -> Engine:
+        """Return the engine with what was learned, and perhaps frames of its source."""
         ...
 
 
@@ -134,7 +137,7 @@ def prepare_engine(
     engine = job.engine
     if not isinstance(engine, LearningEngine):
         return engine
-    samples = sample_source(job)
+    samples = sample_source(job) if needs_samples(job.config, engine) else []
     paintings = read_style_images(job)
     room = Classroom(models, job.device, job.config.weights_dir, report, stop)
     settings = feedforward_settings(job.config)
@@ -147,7 +150,15 @@ def prepare_engine(
             styles.append(learn_for_render(lesson, room, folder / f"learned.{i}{STYLE_SUFFIX}"))
         else:
             styles.append(learn_style(lesson, room).style)
-    return engine.with_styles(styles, torch.stack(samples))
+    return engine.with_styles(styles, torch.stack(samples) if samples else None)
+
+
+def needs_samples(config: RenderConfig, engine: Engine) -> bool:
+    """Tell whether the engine learns from frames of the film: styles that come in a file have
+    learned.
+    """
+    is_learning = isinstance(engine, LearningEngine)
+    return is_learning and not all(is_style_file(path) for path in config.style_files)
 
 
 def learn_for_render(lesson: Lesson, room: Classroom, kept: Path) -> NetworkStyle:
@@ -161,11 +172,20 @@ def learn_for_render(lesson: Lesson, room: Classroom, kept: Path) -> NetworkStyl
 
 def sample_source(job: Job) -> list[Tensor]:
     """Decode frames spread over a render, each (3, H, W)."""
+    chosen = choose_cheap_samples(job.part, job.size, job.seek)
     return [
         job.bars.crop(image)
-        for index in choose_samples(job.frame_count, job.size)
-        for _, image in decode_images(job, index, index + 1)
+        for at in chosen
+        for _, image in decode_images(job, at - job.part.first, at - job.part.first + 1)
     ]
+
+
+def choose_cheap_samples(part: FrameRange, size: tuple[int, int], seek: SeekIndex) -> list[int]:
+    """Choose frames of the file, spread over a part of it that is rendered at `size` (width,
+    height).
+    """
+    even = (part.first + index for index in choose_samples(len(part), size))
+    return sorted({seek.cheap_frame_near(index, part.first) for index in even})
 
 
 def choose_samples(count: int, size: tuple[int, int]) -> list[int]:

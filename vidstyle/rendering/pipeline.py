@@ -1,7 +1,8 @@
 """The render, from the input to the output.
 
 inspect   everything that can refuse without decoding the input or loading a network
-prepare   one pass over the input: exact times, shots, damage
+prepare   one pass over the input: exact times, shots, damage; the first shots of a long film are
+          painted meanwhile
 build     the models, once
 render    the missing frames, layer after layer: schedule -> engine -> checkpoint -> composition
 deliver   checkpoints -> output, atomically
@@ -12,21 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vidstyle.events import Note, Report, Stop, never_stop, silent
-from vidstyle.machine.versions import library_versions
+from vidstyle.events import Report, Stop, never_stop, silent
 from vidstyle.rendering import fingerprint_parts
-from vidstyle.rendering.composition import frame_labels
+from vidstyle.rendering.early import may_begin_early, paint_while_scanning
+from vidstyle.rendering.early_layers import discard_unlike
 from vidstyle.rendering.encoding import deliver, delivery_settings
+from vidstyle.rendering.job_store import open_store
 from vidstyle.rendering.layer_render import render_missing
 from vidstyle.rendering.models import Models, weight_files
-from vidstyle.rendering.packing import create_packer, open_packed_frames
+from vidstyle.rendering.packing import create_packer
 from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.rendering.space import refuse_promised_size
 from vidstyle.rendering.trace import Trace
 from vidstyle.storage.checkpoint import Checkpoint, lock_output
-from vidstyle.video.ffmpeg import find
 
 if TYPE_CHECKING:
     from vidstyle.config.settings import RenderConfig
@@ -72,9 +73,13 @@ def render(
     """
     request = inspect(config)
     refuse_promised_size(request)
+    models = models or Models(report)
     with lock_output(request.output):
-        job = prepare(request, report)
-        return run_job(job, report, stop, models or Models(report), deliver)
+        if may_begin_early(request):
+            job = paint_while_scanning(request, report, stop, models)
+        else:
+            job = prepare(request, report)
+        return run_job(job, report, stop, models, deliver)
 
 
 def render_job(
@@ -103,6 +108,7 @@ def run_job(
     digests = models.fetch(weight_files(job), config.weights_dir)
     parts = fingerprint_parts.complete(job, digests)
     store = open_store(job, parts, report, restart=config.restart)
+    discard_unlike(job, store, report)
     settings = delivery_settings(job.delivery, store)
     tracer = Trace(job, store, report) if config.trace else None
     seconds: list[float] = []
@@ -142,25 +148,3 @@ def render_layers(
     with lock_output(job.delivery.path, keep_empty=True, wait_seconds=OUTPUT_WAIT_SECONDS):
         store = open_store(job, parts, report, restart=False)
     render_missing(job, layers, store, report, stop, models)
-
-
-def open_store(job: Job, parts: dict[str, Any], report: Report, *, restart: bool) -> Checkpoint:
-    """Open the checkpoint, with the frames that earlier runs left. Raises SettingsChangedError, and
-    OutputError when another output has appeared since the job was prepared.
-    """
-    config = job.config
-    store = Checkpoint(job.delivery.path, parts, job.size, job.frame_count)
-    # Blocks may be there although no more are to be made: a render with `keep_frames` goes on.
-    store.final = replace(
-        store.final,
-        labels=frame_labels(job, store.fingerprint),
-        packed=open_packed_frames(job, store.folder),
-    )
-    if job.discards_other_frames:
-        restart |= store.has_changed()
-    for warning in store.begin(
-        library_versions(find().version), restart=restart, overwrite=config.overwrite
-    ):
-        report(Note(warning, warning=True))
-    store.end_orphan()
-    return store

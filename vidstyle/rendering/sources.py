@@ -193,6 +193,22 @@ def masks_of(job: Job, index: int) -> Tensor:
         return job.bars.crop(next(makers)())
 
 
+def choose_shot_samples(job: Job, layer: Layer) -> list[int]:
+    """Choose frames of a layer that show its shot alone and in enough light, one in every
+    `SAMPLE_DISTANCE`; those before a frame do not depend on how long the shot goes on after it.
+    """
+    plan = job.layer_plan
+    usable = [
+        index
+        for index in layer.frames.indices
+        if plan.is_usable(index) and plan.dissolve_at(index) is None
+    ]
+    first = SAMPLE_DISTANCE // 2
+    if len(usable) <= first:
+        return usable[len(usable) // 2 :][:1]
+    return usable[first::SAMPLE_DISTANCE]
+
+
 class LayerSources:
     """The source frames of one layer, as if its shot were fully lit, alone and without bars.
 
@@ -283,16 +299,8 @@ class LayerSources:
             self.separate(dissolve, refuse_stopped)
 
     def samples(self) -> ShotSamples:
-        """Choose frames spread over the layer that show its shot alone and in enough light, and are
-        decoded when they are asked for.
-        """
-        usable = [
-            index
-            for index in self.layer.frames.indices
-            if self.plan.is_usable(index) and self.plan.dissolve_at(index) is None
-        ]
-        count = -(-len(usable) // SAMPLE_DISTANCE)
-        chosen = (usable[(2 * i + 1) * len(usable) // (2 * count)] for i in range(count))
+        """Choose frames spread over the layer that are decoded when they are asked for."""
+        chosen = choose_shot_samples(self.job, self.layer)
         return {index: functools.partial(self.decode, index) for index in chosen}
 
     def decode(self, index: int) -> Tensor:

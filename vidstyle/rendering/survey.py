@@ -31,12 +31,14 @@ from vidstyle.video.scan import Scan, scan, scan_part
 from vidstyle.weights.locate import cache_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from vidstyle.video.probe import Source
+    from vidstyle.video.seek import SeekIndex
 
 SURVEY_FORMAT = 1
 """Raised where the same file is seen differently: its times, shots, transitions or bars."""
@@ -116,9 +118,7 @@ def survey_film(
     if known is not None and (known.colours is not None or not needs_colours):
         return known
     seen = look_at_film(source, needs_colours=needs_colours, report=report)
-    if not seen.scanned.missing:
-        # What is missing may have been a disk that did not answer.
-        keep_survey(path, seen)
+    keep_survey(path, seen)
     return seen
 
 
@@ -134,14 +134,22 @@ def glance_at_film(source: Source, *, is_cached: bool = True) -> Survey | None:
     return glance_at_long_film(source)
 
 
+def promised_frames(source: Source) -> int:
+    """Return about how many frames a film has."""
+    return round(float(source.duration or 0) * float(source.nominal_rate))
+
+
+def is_long_film(source: Source) -> bool:
+    """Tell whether it takes seconds to decode a film."""
+    frames = promised_frames(source)
+    return source.kind == "video" and frames * source.width * source.height >= LONG_FILM_PIXELS
+
+
 def glance_at_long_film(source: Source) -> Survey | None:
     """Read the times of a long film off its packets; None where it is short, or that is not to be
     trusted.
     """
-    frames = float(source.duration or 0) * float(source.nominal_rate)
-    if frames * source.width * source.height < LONG_FILM_PIXELS:
-        return None
-    seen = glance(source)
+    seen = glance(source) if is_long_film(source) else None
     if seen is None:
         return None
     return Survey(
@@ -242,12 +250,28 @@ class ThumbnailCollector:
 
 def look_at_film(source: Source, *, needs_colours: bool, report: Report) -> Survey:
     """Decode a film once."""
-    promised = round(float(source.duration or 0) * float(source.nominal_rate))
+    promised = promised_frames(source)
     thumbnails = ThumbnailCollector(needs_colours=needs_colours, promised=promised, report=report)
     scanned = scan(source, thumbnails.add)
     is_still = source.kind == "image"
     edit = Edit((0,)) if is_still else thumbnails.detector.finish()
     return Survey(scanned, edit, not is_still and thumbnails.bars.may_have_bars, thumbnails.colours)
+
+
+def recognise_frames(source: Source, index: SeekIndex, frames: Sequence[int]) -> SeekIndex | None:
+    """Return an index that only has times with the checksums of these frames; None where decoding
+    does not arrive at them.
+    """
+    for at in frames:
+        found = scan_part(source, index, at, at + 1, ignore_thumbnail)
+        if found is None:
+            return None
+        index = found
+    return index
+
+
+def ignore_thumbnail(thumbnail: NDArray[np.uint8]) -> None:
+    """Do nothing with a thumbnail."""
 
 
 def list_numbers(values: torch.Tensor) -> Numbers:
@@ -283,7 +307,11 @@ def load_survey(path: Path) -> Survey | None:
 
 
 def keep_survey(path: Path, survey: Survey) -> None:
-    """Write a survey, and remove old ones; a cache that cannot be written stops nothing."""
+    """Write a survey, and remove old ones; a cache that cannot be written stops nothing. That of a
+    damaged film is not kept: what is missing may have been a disk that did not answer.
+    """
+    if survey.scanned.missing:
+        return
     data = gzip.compress(TypeAdapter(Survey).dump_json(survey), 1, mtime=0)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

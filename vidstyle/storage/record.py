@@ -20,7 +20,9 @@ LAYER_FOLDERS = (*PAINT_FOLDERS, "source", "hold")
 PACKED_FOLDER = "packed"
 """The name of the folder of the frames that nothing needs at full depth any more."""
 
-RENDER_FILES = frozenset({*LAYER_FOLDERS, PACKED_FOLDER, "trace", "pairs", "log", "learned"})
+RENDER_FILES = frozenset(
+    {*LAYER_FOLDERS, PACKED_FOLDER, "trace", "pairs", "log", "learned", "early"}
+)
 """The names, before their first dot, of all that a render leaves in its state directory except the
 record and the locks. A grid keeps its images in a folder of that name too.
 """

@@ -88,8 +88,8 @@ class BalancedEngine:
         iterations = pyramid.first_iterations if first else pyramid.iterations
         return FrameWork(iterations, min(iterations, settings.refinement_iterations))
 
-    def with_styles(self, styles: Sequence[NetworkStyle], samples: Tensor) -> BalancedEngine:
-        """Return the engine with styles that were learned, and frames of its source."""
+    def with_styles(self, styles: Sequence[NetworkStyle], samples: Tensor | None) -> BalancedEngine:
+        """Return the engine with styles that were learned, and perhaps frames of its source."""
         return replace(self, painter=self.painter.with_styles(styles, samples))
 
     def build(

@@ -8,6 +8,7 @@ holds.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -39,6 +40,10 @@ class Tool:
     path: str
     version: str
     why: str
+
+
+BACKGROUND_NICENESS = 15
+"""Of at most 19: it shall get on."""
 
 
 @functools.cache
@@ -257,7 +262,12 @@ def complaints(report: str) -> list[str]:
 
 @contextmanager
 def running(
-    args: Sequence[str], *, stdout: bool = False, pass_fds: Sequence[int] = (), level: str = "error"
+    args: Sequence[str],
+    *,
+    stdout: bool = False,
+    pass_fds: Sequence[int] = (),
+    level: str = "error",
+    is_background: bool = False,
 ) -> Iterator[Child]:
     """Run ffmpeg with `args`. However the block is left, a child that is still running is killed,
     and always reaped.
@@ -266,6 +276,7 @@ def running(
         stdout: give `Child.stdout` as a pipe; else it goes nowhere.
         pass_fds: descriptors that the child inherits (`pipe:N` in `args`).
         level: ffmpeg's `-loglevel`.
+        is_background: whether something else needs the processor more.
     """
     command = [find().path, "-hide_banner", "-nostdin", "-nostats", "-loglevel", level, *args]
     # A file and not a pipe for stderr: nobody has to drain it, so it cannot block the child.
@@ -285,6 +296,8 @@ def running(
                 "cannot start ffmpeg", str(e), "reinstall imageio-ffmpeg, or set VIDSTYLE_FFMPEG"
             ) from e
         try:
+            if is_background:
+                yield_processor(process)
             yield Child(process, log)
         finally:
             if process.poll() is None:
@@ -292,6 +305,13 @@ def running(
             if process.stdout:
                 process.stdout.close()
             process.wait()
+
+
+def yield_processor(process: subprocess.Popen[bytes]) -> None:
+    """Let a child run when nobody else wants to, where the system has a way to say so."""
+    if hasattr(os, "setpriority"):
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, BACKGROUND_NICENESS)
 
 
 def run(

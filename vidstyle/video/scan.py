@@ -45,18 +45,27 @@ class Scan:
     seek_index: SeekIndex = field(default_factory=SeekIndex)
 
 
-def scan(source: Source, on_thumbnail: Thumbnails | None = None) -> Scan:
+def scan(
+    source: Source,
+    on_thumbnail: Thumbnails | None = None,
+    log: ScanLog | None = None,
+    *,
+    is_background: bool = False,
+) -> Scan:
     """Decode the whole file once, in bounded memory.
 
     Args:
         on_thumbnail: gets each frame in order as (h, w, 3) RGB, at most 160 pixels on its long
             side.
+        log: receives what is told of frames and packets while they are decoded.
+        is_background: whether something else needs the processor more.
 
     Raises InputError when no frame decodes.
     """
     if source.kind == "image":
         return _scan_still(source, on_thumbnail)
-    log, code, report = _decode_all(source, on_thumbnail)
+    log = ScanLog() if log is None else log
+    code, report = _decode_all(source, on_thumbnail, log, is_background=is_background)
     errors = ffmpeg.complaints(report)
     if remote := re.search(r"Protocol '(\w+)' not on whitelist", report):
         why = f"it points at {remote[1]}, and only local files are opened"
@@ -90,7 +99,7 @@ _DISCARDED_PACKET = 0x4
 
 
 @dataclass
-class _Log:
+class ScanLog:
     """The lines of framecrc: stream 0 are the decoded frames, stream 1 the packets they came from.
 
     Args:
@@ -128,8 +137,10 @@ class _Log:
                 self.key_times.append(round(pts * self.packet_unit))
 
 
-def _decode_all(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, int, str]:
-    """Return (what came out of the file, ffmpeg's return code, its report)."""
+def _decode_all(
+    source: Source, on_thumbnail: Thumbnails | None, log: ScanLog, *, is_background: bool
+) -> tuple[int, str]:
+    """Decode a file into `log`; return (ffmpeg's return code, its report)."""
     width, height = _thumbnail_size(source)
     # A plain list: ffmpeg-python knows neither two outputs of one decode nor pipes other than
     # stdout. -copyts: times as they are in the file; ffmpeg would else count them from the first
@@ -152,12 +163,18 @@ def _decode_all(source: Source, on_thumbnail: Thumbnails | None) -> tuple[_Log, 
         "framecrc",
         "pipe:1",
     ]
-    return _read_both(args, (width, height), on_thumbnail)
+    size = (width, height)
+    return _read_both(args, size, on_thumbnail, log, is_background=is_background)
 
 
 def _read_both(
-    args: list[str], size: tuple[int, int], on_thumbnail: Thumbnails | None
-) -> tuple[_Log, int, str]:
+    args: list[str],
+    size: tuple[int, int],
+    on_thumbnail: Thumbnails | None,
+    log: ScanLog,
+    *,
+    is_background: bool = False,
+) -> tuple[int, str]:
     """Read the lines of framecrc and, where they are asked for, the thumbnails of `size` (width,
     height) that the filters make; return what `_decode_all` does.
     """
@@ -166,11 +183,16 @@ def _read_both(
     if on_thumbnail:
         args = [*args, "-map", "[thumbnails]", "-fps_mode", "passthrough"]
         args += ["-f", "rawvideo", f"pipe:{writing}"]
-    log = _Log()
     with (
         os.fdopen(reading, "rb") as thumbnails,
         os.fdopen(writing, "wb") as unused,
-        ffmpeg.running(args, stdout=True, pass_fds=[writing], level="level+info") as child,
+        ffmpeg.running(
+            args,
+            stdout=True,
+            pass_fds=[writing],
+            level="level+info",
+            is_background=is_background,
+        ) as child,
     ):
         # Only ffmpeg may hold the writing end, or the reading one never sees an end.
         unused.close()
@@ -189,7 +211,7 @@ def _read_both(
         finally:
             reader.join()
         code, report = child.wait()
-    return log, code, report
+    return code, report
 
 
 def scan_part(
@@ -218,7 +240,8 @@ def scan_part(
     args += ["-i", ffmpeg.local(source.path), "-filter_complex", f"{stream};[a]{whole};[b]{small}"]
     lines = ["-map", "[frames]", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
     args += [*lines, "-f", "framecrc", "pipe:1"]
-    log, code, report = _read_both(args, (width, height), on_thumbnail)
+    log = ScanLog()
+    code, report = _read_both(args, (width, height), on_thumbnail, log)
     expected = seek.times[first:stop]
     fits = len(log.pts) == len(expected) and all(
         abs(a - b) <= 1 for a, b in zip(log.pts, expected, strict=True)
@@ -243,7 +266,7 @@ def count_packets(source: Source) -> int:
     return count
 
 
-def _count_missing(source: Source, timeline: Timeline, log: _Log, code: int, report: str) -> int:
+def _count_missing(source: Source, timeline: Timeline, log: ScanLog, code: int, report: str) -> int:
     """Count the frames that a decoder that complained did not deliver.
 
     Holes count where packets were read that gave no frame; the end counts only when the file itself

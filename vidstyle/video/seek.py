@@ -17,6 +17,9 @@ time that it is given, except in containers that it seeks by presentation times.
 _LEADING_CONTAINERS = ("matroska", "flv", "asf", "nut")
 """Demuxers with an index of key frames that ffmpeg seeks with that lead all the same."""
 
+MANY_KEY_FRAMES = 64
+"""From so many on the key frames of a film are spread over it well enough to stand for others."""
+
 
 @dataclass(frozen=True)
 class SeekIndex:
@@ -41,6 +44,14 @@ class SeekIndex:
         """Return the last key frame that is not after `frame`; 0 where there is none."""
         position = bisect.bisect_right(self.key_frames, frame)
         return self.key_frames[position - 1] if position else 0
+
+    def cheap_frame_near(self, frame: int, first: int = 0) -> int:
+        """Return the frame that is decoded instead of `frame` where any one near it will do: in a
+        film with many key frames the one before it, unless that lies before `first`.
+        """
+        key_frame = self.key_frame_before(frame)
+        is_near = len(self.key_frames) >= MANY_KEY_FRAMES and key_frame >= first
+        return key_frame if is_near else frame
 
     def seek_microseconds(self, key_frame: int, container: str) -> int:
         """Return the time at which ffmpeg is to look for a key frame, to arrive at `key_frame`.

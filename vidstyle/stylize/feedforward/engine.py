@@ -105,8 +105,10 @@ class FeedforwardEngine:
         """One pass of the network."""
         return FrameWork(1)
 
-    def with_styles(self, styles: Sequence[NetworkStyle], samples: Tensor) -> FeedforwardEngine:
-        """Return the engine with styles that were learned, and frames of its source."""
+    def with_styles(
+        self, styles: Sequence[NetworkStyle], samples: Tensor | None
+    ) -> FeedforwardEngine:
+        """Return the engine with styles that were learned, and perhaps frames of its source."""
         return replace(self, styles=tuple(styles), samples=samples)
 
     def build(

@@ -1,0 +1,239 @@
+"""The first shots of a long film, painted while the rest of it is still being looked through.
+
+The packets of a film tell its times in seconds, a scan tells its shots, and its damage, in minutes.
+So shots are painted as soon as the scan is well past them. What was painted is on record: a shot
+that the whole film shows to be another one than it seemed is painted again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vidstyle.errors import Interrupted
+from vidstyle.events import Scanning
+from vidstyle.motion.bars import find_bars
+from vidstyle.rendering import fingerprint_parts
+from vidstyle.rendering.background_scan import BackgroundScan, PartialSurvey
+from vidstyle.rendering.early_layers import (
+    EarlyLayer,
+    describe_layer,
+    discard_promised,
+    forget_layers,
+    record_layers,
+)
+from vidstyle.rendering.encoding import delivery_settings
+from vidstyle.rendering.film import choose_bar_frames, decode_single_frame
+from vidstyle.rendering.job_store import open_store
+from vidstyle.rendering.layer_render import render_missing
+from vidstyle.rendering.layers import FrameRange, Layer
+from vidstyle.rendering.learning import choose_cheap_samples, needs_samples
+from vidstyle.rendering.models import weight_files
+from vidstyle.rendering.prepare import prepare
+from vidstyle.rendering.sources import choose_shot_samples
+from vidstyle.rendering.survey import (
+    Survey,
+    glance_at_long_film,
+    is_long_film,
+    keep_survey,
+    load_survey,
+    promised_frames,
+    recognise_frames,
+    survey_path,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from torch import Tensor
+
+    from vidstyle.events import Report, Stop
+    from vidstyle.rendering.job import Job, Request
+    from vidstyle.rendering.models import Models
+    from vidstyle.storage.checkpoint import Checkpoint
+    from vidstyle.video.seek import SeekIndex
+
+WAITING_SECONDS = 0.25
+"""From one look at the scan to the next."""
+
+EARLY_BAR_FRAMES = 4
+"""Frames in which bars are looked for before it is certain whether the film has any."""
+
+
+def may_begin_early(request: Request) -> bool:
+    """Tell whether nothing that the first frames depend on is known at the end of a scan only, or
+    lies in the numbers of later frames.
+    """
+    config = request.config
+    if config.start is not None or config.duration is not None or config.loop:
+        return False
+    if config.keep_colors == "match" or config.keyframes or config.regions or config.trace:
+        return False
+    return request.source.kind == "video"
+
+
+def paint_while_scanning(request: Request, report: Report, stop: Stop, models: Models) -> Job:
+    """Look through a film, and paint its first shots meanwhile where it is a long one; return the
+    job of all of it, as `prepare` does.
+
+    Raises what a render raises; what is painted is kept.
+    """
+    is_cached = not request.config.no_cache
+    path = survey_path(request.source)
+    seen = load_survey(path) if is_cached else None
+    early = EarlyPaint(request, report, stop, models)
+    if seen is None and is_long_film(request.source):
+        seen = early.paint_while_scanning()
+        if is_cached:
+            keep_survey(path, seen)
+    if seen is None:
+        return prepare(request, report)
+    discard_promised(request.output, {"frame_count": len(seen.scanned.timeline)})
+    job = prepare(request, report, seen=seen)
+    discard_promised(request.output, {"bar_pixels": None, **fingerprint_parts.of_bars(job.bars)})
+    if early.store is not None and job.config.restart:
+        # It has begun: what is painted stays.
+        job = replace(job, config=job.config.model_copy(update={"restart": False}))
+    return job
+
+
+class EarlyPaint:
+    """Paints the shots that are known."""
+
+    def __init__(self, request: Request, report: Report, stop: Stop, models: Models) -> None:
+        self.request = request
+        self.report = report
+        self.stop = stop
+        self.models = models
+        self.store: Checkpoint | None = None
+        self.is_possible = True
+        self.sampled: SeekIndex | None = None
+        """The index of the packets, with the checksums of frames that are needed from the first."""
+        self.painted: set[EarlyLayer] = set()
+
+    def paint_while_scanning(self) -> Survey:
+        """Look through the film, and paint meanwhile what is known of it."""
+        source = self.request.source
+        with BackgroundScan(source) as scan:
+            known = glance_at_long_film(source)
+            total = len(known.scanned.timeline) if known else promised_frames(source)
+            while (seen := scan.wait(WAITING_SECONDS)) is None:
+                if self.stop():
+                    why = "the input was being looked through"
+                    raise Interrupted("interrupted", why, "the same command begins again", 130)
+                self.report(Scanning(scan.frames_seen, max(scan.frames_seen, total)))
+                if known is not None and self.is_possible:
+                    self.paint(known, scan.look(known.scanned.seek_index))
+        return seen
+
+    def paint(self, known: Survey, seen: PartialSurvey) -> None:
+        """Paint the frames that are settled and not painted yet.
+
+        Args:
+            known: what the packets of the film tell.
+        """
+        if not seen.settled:
+            return
+        job = self.prepare_early(known, seen)
+        if job is None:
+            self.is_possible = False
+            return
+        chosen = [one for one in choose_settled(job, seen.settled) if one[1] not in self.painted]
+        if not chosen:
+            return
+        if self.store is None:
+            self.store = self.open_store(job)
+        if self.store is None:
+            self.is_possible = False
+            return
+        layers = [layer for layer, _ in chosen]
+        record_layers(self.store, [painted for _, painted in chosen])
+        render_missing(job, layers, self.store, self.report, self.stop, self.models, is_early=True)
+        self.painted.update(painted for _, painted in chosen)
+
+    def open_store(self, job: Job) -> Checkpoint | None:
+        """Open the checkpoint; None where the render is done already."""
+        digests = self.models.fetch(weight_files(job), job.config.weights_dir)
+        parts = fingerprint_parts.complete(job, digests)
+        store = open_store(job, parts, self.report, restart=job.config.restart)
+        if job.config.restart:
+            forget_layers(store.folder)
+        return None if store.is_delivered(delivery_settings(job.delivery, store)) else store
+
+    def prepare_early(self, known: Survey, seen: PartialSurvey) -> Job | None:
+        """Prepare the job as far as it is known; None where it must wait for the whole film: what
+        seem to be bars may be the picture elsewhere, and frames may not be where the packets say.
+        """
+        if self.sampled is None:
+            self.sampled = self.recognise_samples(known)
+            if self.sampled is None or (seen.may_have_bars and self.has_bars(known)):
+                return None
+        checksums = tuple(
+            seen_one if seen_one >= 0 else sampled_one
+            for seen_one, sampled_one in zip(
+                seen.seek.checksums, self.sampled.checksums, strict=True
+            )
+        )
+        scanned = replace(known.scanned, seek_index=replace(seen.seek, checksums=checksums))
+        survey = Survey(scanned, seen.edit, may_have_bars=False, is_exact=False)
+        return prepare(self.request, seen=survey)
+
+    def recognise_samples(self, known: Survey) -> SeekIndex | None:
+        """Look at the frames that an engine learns from."""
+        index = known.scanned.seek_index
+        if not needs_samples(self.request.config, self.request.engine):
+            return index
+        count = len(known.scanned.timeline)
+        samples = choose_cheap_samples(FrameRange(0, count), self.request.size, index)
+        return recognise_frames(self.request.source, index, samples)
+
+    def has_bars(self, known: Survey) -> bool:
+        """Tell whether some frames look as if the film had bars, or cannot be looked at."""
+        request = self.request
+        if request.config.bars != "keep":
+            return False
+        source = request.source
+        index = known.scanned.seek_index
+        is_lost = False
+
+        def frames() -> Generator[Tensor, None, None]:
+            nonlocal is_lost
+            part = FrameRange(0, len(known.scanned.timeline))
+            chosen = choose_bar_frames(part, index)
+            for at in chosen[:: -(-len(chosen) // EARLY_BAR_FRAMES)]:
+                recognised = recognise_frames(source, index, [at])
+                if recognised is None:
+                    is_lost = True
+                    return
+                yield decode_single_frame(source, request.size, recognised, at)
+
+        bars = find_bars(frames())
+        return is_lost or not bars.is_empty
+
+
+def choose_settled(job: Job, settled: int) -> list[tuple[Layer, EarlyLayer]]:
+    """Choose what can be painted when the frames before `settled` are known: whole layers, and of a
+    layer that goes on its frames up to the last one from which its statistics are taken. Several
+    passes go over all of a layer.
+    """
+    chosen = []
+    for layer in job.layers:
+        if layer.frames.stop <= settled:
+            whole = describe_layer(job, layer, layer.frames.stop, is_open=False)
+            chosen.append((layer, whole))
+        elif layer.frames.first < settled and job.config.passes == 1:
+            known = replace(layer, frames=FrameRange(layer.frames.first, settled))
+            samples = choose_shot_samples(job, known)
+            if samples and has_certain_anchor(job, known):
+                stop = samples[-1] + 1
+                begun = replace(layer, frames=FrameRange(layer.frames.first, stop))
+                chosen.append((begun, describe_layer(job, layer, stop, is_open=True)))
+    return chosen
+
+
+def has_certain_anchor(job: Job, layer: Layer) -> bool:
+    """Tell whether no frame after those of `layer` can be a better anchor than its own."""
+    plan = job.layer_plan
+    at = layer.anchor
+    is_plain = at not in plan.flashes and at not in plan.fades and plan.mixture_at(at) is None
+    return at in layer.frames and is_plain
