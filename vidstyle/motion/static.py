@@ -10,6 +10,7 @@ all. Slow motion is missed for a few frames and then caught up with, whole.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -117,6 +118,17 @@ class StaticTracker:
         self.reference: Tensor | None = None
         self.static_frames: Tensor | None = None
         """(1, H, W), the number of frames that each pixel has been static."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that `restore` needs to go on from here."""
+        if self.reference is None or self.static_frames is None:
+            return {}
+        return {"reference": self.reference, "static_frames": self.static_frames}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from where another tracker had come to."""
+        self.reference = state["reference"]
+        self.static_frames = state["static_frames"]
 
     def track(self, frame: Tensor) -> StaticRegions:
         """Compare the next source frame (3, H, W) of the shot with the reference, and carry that

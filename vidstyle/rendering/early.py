@@ -61,20 +61,20 @@ EARLY_BAR_FRAMES = 4
 
 
 def may_begin_early(request: Request) -> bool:
-    """Tell whether nothing that the first frames depend on is known at the end of a scan only, or
-    lies in the numbers of later frames.
+    """Tell whether a film is long, and nothing that its first frames depend on is known only at the
+    end of a scan, or lies in the numbers of later frames.
     """
     config = request.config
     if config.start is not None or config.duration is not None or config.loop:
         return False
     if config.keep_colors == "match" or config.keyframes or config.regions or config.trace:
         return False
-    return request.source.kind == "video"
+    return is_long_film(request.source)
 
 
 def paint_while_scanning(request: Request, report: Report, stop: Stop, models: Models) -> Job:
-    """Look through a film, and paint its first shots meanwhile where it is a long one; return the
-    job of all of it, as `prepare` does.
+    """Look through a long film, and paint its first shots meanwhile; return the job of all of it,
+    as `prepare` does.
 
     Raises what a render raises; what is painted is kept.
     """
@@ -82,12 +82,10 @@ def paint_while_scanning(request: Request, report: Report, stop: Stop, models: M
     path = survey_path(request.source)
     seen = load_survey(path) if is_cached else None
     early = EarlyPaint(request, report, stop, models)
-    if seen is None and is_long_film(request.source):
+    if seen is None:
         seen = early.paint_while_scanning()
         if is_cached:
             keep_survey(path, seen)
-    if seen is None:
-        return prepare(request, report)
     discard_promised(request.output, {"frame_count": len(seen.scanned.timeline)})
     job = prepare(request, report, seen=seen)
     discard_promised(request.output, {"bar_pixels": None, **fingerprint_parts.of_bars(job.bars)})

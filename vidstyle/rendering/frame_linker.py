@@ -11,7 +11,8 @@ import torch
 from vidstyle.motion.coarse import enlarge_motion, notice_small_changes, shrink_frame
 from vidstyle.motion.correspondence import link_earlier_frames
 from vidstyle.motion.hold import HoldTracker, record_source
-from vidstyle.motion.static import StaticTracker
+from vidstyle.motion.static import StaticRegions, StaticTracker
+from vidstyle.rendering.landmarks import LANDMARK_FRAMES, Landmarks
 from vidstyle.rendering.sources import style_of
 from vidstyle.stylize.detail import DetailTracker
 
@@ -49,6 +50,9 @@ class FrameLinker:
         self.longest = job.engine.motion_side
         self.track_static = config.rest == "hold" and self.needs_motion
         self.static = StaticTracker(config.frames_until_static)
+        self.landmarks = Landmarks(records.path, records.label)
+        self.landmark: tuple[int, dict[str, Tensor]] | None = None
+        """The frame up to which nothing has to be tracked, and the state of the tracker there."""
         self.hold = HoldTracker(self.reach)
         self.detail = None if search is None else DetailTracker(search)
         self.before: Tensor | None = None
@@ -67,8 +71,23 @@ class FrameLinker:
         before = list(order[max(0, position - self.reach) : position])
         if before and not self.records.missing_frames(before):
             self.known = set(order[:position])
-            # What is static depends on the whole layer so far.
-            return 0 if self.track_static else max(0, position - self.reach)
+            if self.track_static:
+                return self.find_landmark(order, position)
+            return max(0, position - self.reach)
+        return 0
+
+    def find_landmark(self, order: Sequence[int], position: int) -> int:
+        """Choose the position from which frames must be looked at for what is static in the one at
+        `position`, which depends on the whole layer before it.
+        """
+        last = (position - 1) // LANDMARK_FRAMES
+        for at in range(last * LANDMARK_FRAMES, 0, -LANDMARK_FRAMES):
+            if at < self.reach or not self.landmarks.path_of(order[at]).exists():
+                continue
+            state = self.landmarks.load(order[at])
+            if state is not None:
+                self.landmark = (order[at], state)
+                return at - self.reach + 1
         return 0
 
     def start(self, index: int, image: Tensor) -> None:
@@ -98,7 +117,7 @@ class FrameLinker:
         self.before = image
         seen = shrink_frame(image, self.longest)
         motion = None
-        regions = self.static.track(seen) if self.track_static and not is_repeat else None
+        regions = None if is_repeat else self.track(index, seen)
         if index in self.known:
             if not self.records.missing_frames([index]):
                 self.resume(self.records.load(index).to(image))
@@ -122,7 +141,21 @@ class FrameLinker:
         elif self.detail is not None:
             self.detail.start(image)
         self.earlier.appendleft(seen)
+        if self.track_static and index not in self.known and step % LANDMARK_FRAMES == 0:
+            self.landmarks.save(index, self.static.state(), direction)
         return motion, is_repeat
+
+    def track(self, index: int, seen: Tensor) -> StaticRegions | None:
+        """Find what is static in a frame (3, H, W); None where that is not needed."""
+        if not self.track_static:
+            return None
+        if self.landmark is None:
+            return self.static.track(seen)
+        at, state = self.landmark
+        if index == at:
+            self.static.restore({name: x.to(seen.device) for name, x in state.items()})
+            self.landmark = None
+        return None
 
     @property
     def detail_map(self) -> Tensor | None:
