@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import subprocess
 
 # One thread for each process, before OpenMP and OpenBLAS are loaded: the cores go to xdist's
 # workers, pictures this small are no slower, and the processes that tests start inherit it, so that
@@ -209,3 +211,24 @@ def leaves_nothing_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> I
     assert not [r for r in caplog.get_records("call") if r.levelno >= logging.ERROR]
     assert not {name for name in children() if "ffmpeg" in name}
     assert not [p for p in tmp_path.rglob("*") if ".tmp" in p.name and p.is_file()]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 100 kB, which is less than the frames need; only root may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.name != "posix" or os.geteuid():
+        pytest.skip("needs root, to mount a small file system")
+    made = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip(f"cannot mount a small file system here: {made.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -17,11 +19,12 @@ from tests.helpers.clips import Clips
 from tests.helpers.renders import Watch, frames_of, quick_settings, run, state_folder
 from vidstyle import evaluate
 from vidstyle.config.settings import RenderConfig
-from vidstyle.errors import Interrupted, RenderError
-from vidstyle.events import Encoding, Event, FrameDone, Note
+from vidstyle.errors import DiskFullError, Interrupted, RenderError
+from vidstyle.events import Composing, Encoding, Event, FrameDone, Note
 from vidstyle.machine import disk
 from vidstyle.rendering import packing, pipeline
 from vidstyle.video import packed_frames
+from vidstyle.video.packed_frames import PackedFrames
 from vidstyle.video.probe import probe
 from vidstyle.video.scan import scan
 
@@ -283,3 +286,80 @@ def test_a_film_takes_a_quarter_of_the_disk_that_its_files_would(
     deep = packing.count_deep_frames(make(), count)
     assert disk.needed_bytes(size, count, deep, packed=count) < 0.3 * files
     assert packing.count_deep_frames(make(), 100) == 100
+
+
+def fill(folder: Path) -> Path:
+    """Take all that is left of a small disk."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(1 << 12)):
+            pass
+    return filler
+
+
+@pytest.mark.parametrize("moment", ["painting", "packing", "composing", "delivering"])
+def test_a_disk_that_fills_up_loses_nothing_and_the_render_goes_on(
+    make: Make, small_disk: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    changes = {"opacity": 0.5} if moment == "composing" else {}
+    whole = make("whole.mkv", force=True, **changes)
+    run(whole)
+    built = make(output=small_disk / "out.mkv", force=True, **changes)
+    filled: list[Path] = []
+    if moment == "packing":
+        write = PackedFrames.write
+
+        def write_onto_full_disk(self: PackedFrames, first: int, *given: Any) -> None:
+            if first == BLOCK and not filled:
+                filled.append(fill(small_disk))
+            write(self, first, *given)
+
+        monkeypatch.setattr(PackedFrames, "write", write_onto_full_disk)
+    watch = Watch()
+
+    def report(event: Event) -> None:
+        watch(event)
+        at = {"painting": FrameDone, "composing": Composing, "delivering": Encoding}.get(moment)
+        done = getattr(event, "done", 0) >= (0 if moment == "delivering" else 3)
+        if at and isinstance(event, at) and done and not filled:
+            filled.append(fill(small_disk))
+
+    with pytest.raises(DiskFullError) as refused:
+        pipeline.render(built, report)
+    assert refused.value.hint
+    painted = len(watch.frames)
+    filled[0].unlink()
+    assert len(run(built).frames) == COUNT - painted
+    assert output_of(built).read_bytes() == output_of(whole).read_bytes()
+
+
+@pytest.mark.parametrize("written", ["nothing", "video", "card"])
+@pytest.mark.parametrize("first", [0, 5])
+def test_a_kill_while_a_block_is_written_loses_nothing(
+    make: Make, written: str, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block is written in three steps; a kill leaves what was done until then."""
+    run(whole := make("whole.mkv"))
+    built = make("out.mkv")
+    write = PackedFrames.write
+
+    def write_until_killed(self: PackedFrames, at: int, *given: Any) -> None:
+        if at != first:
+            write(self, at, *given)
+            return
+        if written != "nothing":
+            write(self, at, *given)
+        if written == "video":
+            self.path(at).with_suffix(".json").unlink()
+        self.folder.mkdir(exist_ok=True)
+        self.path(at).with_suffix(".mkv.tmp").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PackedFrames, "write", write_until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(built)
+    run(built)
+    assert output_of(built).read_bytes() == output_of(whole).read_bytes()
+    assert not state_folder(output_of(built)).exists()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -298,27 +297,6 @@ def test_a_foreign_output_is_refused_before_anything_is_rendered_and_replaced_wi
     assert built.output.read_bytes() == b"the user's own film"
     run(built.model_copy(update={"overwrite": True}))
     assert built.output.read_bytes() == uninterrupted.film
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 100 kB, which is less than the frames need; only root may make one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.name != "posix" or os.geteuid():
-        pytest.skip("needs root, to mount a small file system")
-    made = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip(f"cannot mount a small file system here: {made.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_that_really_runs_full_keeps_the_frames_and_the_render_continues(
