@@ -53,7 +53,7 @@ STYLE_POOL = 48
 STYLE_INTERVAL = 2
 CODE_STYLES = 200
 """Styles whose codes tell the mean and the deviation of all."""
-LAST_SHARE = 0.6
+LAST_SHARE = 0.75
 """The share of films that end with a frame: first frames teach most of what a style looks like."""
 LARGEST_LOSS = 3.0
 MEETING_TIMEOUT = timedelta(hours=2)

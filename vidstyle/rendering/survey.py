@@ -53,6 +53,9 @@ LONG_FILM_PIXELS = 10**9
 """Pixels of all frames of a film from which on it takes seconds to decode: a thousand frames of
 1280x720."""
 
+FRAME_PIXELS = 10_000
+"""Pixels that take as long to decode as what every frame takes besides its own."""
+
 SAMPLED_KEY_FRAMES = 24
 """Of a long film, from which the place of its preview is chosen."""
 
@@ -141,8 +144,8 @@ def promised_frames(source: Source) -> int:
 
 def is_long_film(source: Source) -> bool:
     """Tell whether it takes seconds to decode a film."""
-    frames = promised_frames(source)
-    return source.kind == "video" and frames * source.width * source.height >= LONG_FILM_PIXELS
+    pixels = promised_frames(source) * (source.width * source.height + FRAME_PIXELS)
+    return source.kind == "video" and pixels >= LONG_FILM_PIXELS
 
 
 def glance_at_long_film(source: Source) -> Survey | None:

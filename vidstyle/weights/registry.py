@@ -79,7 +79,7 @@ REGISTRY = {
             author="vidstyle, trained on lite's objective",
             licence="MIT",
             size=1_351_234,
-            sha256="52a8e72cbf808fbe0211c6089948146fe44b8aea6737e7ead844e1fb5b4e4254",
+            sha256="e291ab2cde96f6f04f4fa7536ecbc1def15f2259fb5c03b788639e4812f335c8",
         ),
         WeightFile(
             name="vgg19",
