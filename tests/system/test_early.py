@@ -15,8 +15,9 @@ from tests.helpers.renders import Watch, quick_settings, run, state_folder
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import DecodeError, InputError, Interrupted
 from vidstyle.events import Event, FrameDone, Note
-from vidstyle.motion.edit import Edit
-from vidstyle.rendering import background_scan, pipeline, sources, survey
+from vidstyle.motion.edit import Edit, Fade
+from vidstyle.motion.transitions import EditDetector
+from vidstyle.rendering import background_scan, early, pipeline, sources, survey
 from vidstyle.rendering.background_scan import BackgroundScan, PartialSurvey
 from vidstyle.video.scan import Scan, scan
 
@@ -34,6 +35,7 @@ class HeldScan:
         self.painted = threading.Event()
         self.is_held = True
         self.painted_early: list[int] = []
+        self.frames_needed = 1
         self.change: Callable[[Scan], Scan] = lambda scanned: scanned
 
     def __call__(self, source: Any, on_thumbnail: Any, *given: Any, **named: Any) -> Scan:
@@ -58,7 +60,8 @@ class HeldScan:
             if isinstance(event, FrameDone):
                 if self.is_held:
                     self.painted_early.append(event.frame)
-                self.painted.set()
+                if len(self.painted_early) >= self.frames_needed:
+                    self.painted.set()
 
         return report
 
@@ -77,6 +80,8 @@ def held(monkeypatch: pytest.MonkeyPatch) -> HeldScan:
     monkeypatch.setattr(background_scan, "SETTLING_FRAMES", 2)
     monkeypatch.setattr(survey, "LONG_FILM_PIXELS", 0)
     monkeypatch.setattr(sources, "SAMPLE_DISTANCE", 2)
+    for module in (sources, early):
+        monkeypatch.setattr(module, "FIRST_SAMPLE", 1)
     return scan
 
 
@@ -145,6 +150,39 @@ def test_it_goes_on_after_it_was_stopped_in_the_middle(
     assert output_of(built).read_bytes() == wanted
 
 
+def test_a_fade_that_shows_up_later_is_put_on_once(
+    painting: Path, make: Make, held: HeldScan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gains = (0.75, 0.5, 0.25)
+    frames = [texture(1, (32, 48)) for _ in range(6)] + [texture(2, (32, 48)) for _ in range(6)]
+    for at, gain in zip((3, 4, 5), gains, strict=True):
+        frames[at] *= gain
+    film = video(tmp_path / "fading.mkv", frames)
+    known = Edit((0, 6), fades=(Fade(3, 6, gains, (0.0, 0.0, 0.0)),))
+    finish = EditDetector.finish
+
+    def find_fade(self: EditDetector) -> Edit:
+        finish(self)
+        return known
+
+    monkeypatch.setattr(EditDetector, "finish", find_fade)
+    wanted = painted_at_leisure(make, monkeypatch, input=film)
+    look = BackgroundScan.look
+    rounds: list[PartialSurvey] = []
+
+    def see_it_in_the_second_round(self: BackgroundScan, seek: Any) -> PartialSurvey:
+        found = look(self, seek)
+        early_edit = Edit((0, 6)) if not any(one.settled for one in rounds) else known
+        rounds.append(replace(found, edit=early_edit))
+        return rounds[-1]
+
+    monkeypatch.setattr(BackgroundScan, "look", see_it_in_the_second_round)
+    monkeypatch.setattr(early, "ROUND_FRAMES", 2)
+    held.frames_needed = 4
+    held.run(built := make(input=film))
+    assert output_of(built).read_bytes() == wanted
+
+
 @pytest.mark.parametrize("wrong_cuts", [(0, 3), (0, 3, 7), (0,)])
 def test_shots_that_turn_out_to_be_others_are_painted_again(
     make: Make,
@@ -177,8 +215,7 @@ def test_a_film_with_fewer_frames_than_promised_is_painted_as_it_is(
     held.change = lose_two
     with pytest.raises(DecodeError, match="damaged"):
         held.run(make())
-    held.painted.clear()
-    held.is_held = True
+    held.is_held = False
     watch = held.run(built := make(allow_damaged=True))
     assert max(watch.frames) == COUNT - 3
     assert any("2 frames are missing" in e.text for e in watch.events if isinstance(e, Note))

@@ -8,18 +8,21 @@ that the whole film shows to be another one than it seemed is painted again.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import Interrupted
 from vidstyle.events import Scanning
 from vidstyle.motion.bars import find_bars
 from vidstyle.rendering import fingerprint_parts
 from vidstyle.rendering.background_scan import BackgroundScan, PartialSurvey
+from vidstyle.rendering.composition import frame_labels
 from vidstyle.rendering.early_layers import (
     EarlyLayer,
     describe_layer,
     discard_promised,
+    discard_unlike,
     forget_layers,
+    read_layers,
     record_layers,
 )
 from vidstyle.rendering.encoding import delivery_settings
@@ -30,7 +33,7 @@ from vidstyle.rendering.layers import FrameRange, Layer
 from vidstyle.rendering.learning import choose_cheap_samples, needs_samples
 from vidstyle.rendering.models import weight_files
 from vidstyle.rendering.prepare import prepare
-from vidstyle.rendering.sources import choose_shot_samples
+from vidstyle.rendering.sources import FIRST_SAMPLE, choose_shot_samples, usable_frames
 from vidstyle.rendering.survey import (
     Survey,
     glance_at_long_film,
@@ -41,13 +44,16 @@ from vidstyle.rendering.survey import (
     recognise_frames,
     survey_path,
 )
+from vidstyle.storage.record import read_started_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Collection, Generator
+    from pathlib import Path
 
     from torch import Tensor
 
     from vidstyle.events import Report, Stop
+    from vidstyle.motion.bars import Bars
     from vidstyle.rendering.job import Job, Request
     from vidstyle.rendering.models import Models
     from vidstyle.storage.checkpoint import Checkpoint
@@ -55,6 +61,9 @@ if TYPE_CHECKING:
 
 WAITING_SECONDS = 0.25
 """From one look at the scan to the next."""
+
+ROUND_FRAMES = 240
+"""Frames that are painted from one look at the scan to the next, about, once it is far ahead."""
 
 EARLY_BAR_FRAMES = 4
 """Frames in which bars are looked for before it is certain whether the film has any."""
@@ -68,6 +77,11 @@ def may_begin_early(request: Request) -> bool:
     if config.start is not None or config.duration is not None or config.loop:
         return False
     if config.keep_colors == "match" or config.keyframes or config.regions or config.trace:
+        return False
+    has_times = any(one.at is not None for one in config.style) or any(
+        key.at is not None for key in config.opacity
+    )
+    if config.keep_titles or has_times:
         return False
     return is_long_film(request.source)
 
@@ -86,13 +100,19 @@ def paint_while_scanning(request: Request, report: Report, stop: Stop, models: M
         seen = early.paint_while_scanning()
         if is_cached:
             keep_survey(path, seen)
-    discard_promised(request.output, {"frame_count": len(seen.scanned.timeline)})
+    if not seen.scanned.missing or request.config.allow_damaged:
+        discard_promised(request.output, {"frame_count": len(seen.scanned.timeline)}, report)
     job = prepare(request, report, seen=seen)
-    discard_promised(request.output, {"bar_pixels": None, **fingerprint_parts.of_bars(job.bars)})
+    discard_promised(request.output, bar_parts(job.bars), report)
     if early.store is not None and job.config.restart:
         # It has begun: what is painted stays.
         job = replace(job, config=job.config.model_copy(update={"restart": False}))
     return job
+
+
+def bar_parts(bars: Bars) -> dict[str, Any]:
+    """Name the bars of the film, also where it has none."""
+    return {"bar_pixels": None, **fingerprint_parts.of_bars(bars)}
 
 
 class EarlyPaint:
@@ -136,17 +156,30 @@ class EarlyPaint:
         if job is None:
             self.is_possible = False
             return
-        chosen = [one for one in choose_settled(job, seen.settled) if one[1] not in self.painted]
-        if not chosen:
-            return
         if self.store is None:
             self.store = self.open_store(job)
         if self.store is None:
             self.is_possible = False
             return
+        labels = frame_labels(job, self.store.fingerprint)
+        self.store.final = replace(self.store.final, labels=labels)
+        discard_unlike(job, self.store, self.report)
+        self.painted.intersection_update(read_layers(self.store.folder))
+        chosen = choose_settled(job, seen.settled, self.painted)
+        if not chosen:
+            return
         layers = [layer for layer, _ in chosen]
         record_layers(self.store, [painted for _, painted in chosen])
-        render_missing(job, layers, self.store, self.report, self.stop, self.models, is_early=True)
+        elsewhere = count_painted(self.painted, {layer.anchor for layer in layers})
+        render_missing(
+            job,
+            layers,
+            self.store,
+            self.report,
+            self.stop,
+            self.models,
+            painted_elsewhere=elsewhere,
+        )
         self.painted.update(painted for _, painted in chosen)
 
     def open_store(self, job: Job) -> Checkpoint | None:
@@ -163,6 +196,8 @@ class EarlyPaint:
         seem to be bars may be the picture elsewhere, and frames may not be where the packets say.
         """
         if self.sampled is None:
+            if is_begun_otherwise(self.request.output, len(known.scanned.timeline)):
+                return None
             self.sampled = self.recognise_samples(known)
             if self.sampled is None or (seen.may_have_bars and self.has_bars(known)):
                 return None
@@ -209,24 +244,54 @@ class EarlyPaint:
         return is_lost or not bars.is_empty
 
 
-def choose_settled(job: Job, settled: int) -> list[tuple[Layer, EarlyLayer]]:
+def choose_settled(
+    job: Job, settled: int, painted: Collection[EarlyLayer]
+) -> list[tuple[Layer, EarlyLayer]]:
     """Choose what can be painted when the frames before `settled` are known: whole layers, and of a
-    layer that goes on its frames up to the last one from which its statistics are taken. Several
+    layer that goes on its frames up to one of those from which its statistics are taken. Several
     passes go over all of a layer.
+
+    Args:
+        painted: what is painted already.
     """
     chosen = []
+    missing = 0
     for layer in job.layers:
-        if layer.frames.stop <= settled:
+        if layer.frames.first >= settled or missing >= ROUND_FRAMES:
+            break
+        begun = [one.stop for one in painted if one.anchor == layer.anchor]
+        left = layer.frames.stop - max(begun, default=layer.frames.first)
+        if not left:
+            continue
+        is_short = left <= ROUND_FRAMES or job.config.passes > 1
+        if layer.frames.stop <= settled and is_short:
             whole = describe_layer(job, layer, layer.frames.stop, is_open=False)
             chosen.append((layer, whole))
-        elif layer.frames.first < settled and job.config.passes == 1:
-            known = replace(layer, frames=FrameRange(layer.frames.first, settled))
-            samples = choose_shot_samples(job, known)
-            if samples and has_certain_anchor(job, known):
-                stop = samples[-1] + 1
-                begun = replace(layer, frames=FrameRange(layer.frames.first, stop))
-                chosen.append((begun, describe_layer(job, layer, stop, is_open=True)))
+            missing += left
+        elif job.config.passes == 1:
+            stop = choose_stop(job, layer, settled, max(begun, default=0))
+            if stop is None:
+                continue
+            part = replace(layer, frames=FrameRange(layer.frames.first, stop))
+            chosen.append((part, describe_layer(job, layer, stop, is_open=True)))
+            missing += stop - max(begun, default=layer.frames.first)
     return chosen
+
+
+def choose_stop(job: Job, layer: Layer, settled: int, begun: int) -> int | None:
+    """Choose how far a layer that goes on is painted next; None where nothing of it can be.
+
+    Args:
+        begun: how far it is painted.
+    """
+    known = replace(layer, frames=FrameRange(layer.frames.first, min(settled, layer.frames.stop)))
+    # A shot that may stay short has another sample.
+    is_long = len(usable_frames(job, known)) > FIRST_SAMPLE
+    if not is_long or not has_certain_anchor(job, known):
+        return None
+    ends = [at + 1 for at in choose_shot_samples(job, known) if at + 1 > begun]
+    far = [end for end in ends if end - begun >= ROUND_FRAMES]
+    return far[0] if far else max(ends, default=None)
 
 
 def has_certain_anchor(job: Job, layer: Layer) -> bool:
@@ -235,3 +300,20 @@ def has_certain_anchor(job: Job, layer: Layer) -> bool:
     at = layer.anchor
     is_plain = at not in plan.flashes and at not in plan.fades and plan.mixture_at(at) is None
     return at in layer.frames and is_plain
+
+
+def count_painted(painted: Collection[EarlyLayer], without: Collection[int]) -> int:
+    """Count the frames that are painted, but for those of these layers."""
+    ends: dict[int, int] = {}
+    for one in painted:
+        if one.anchor not in without:
+            ends[one.anchor] = max(ends.get(one.anchor, 0), one.stop - one.first)
+    return sum(ends.values())
+
+
+def is_begun_otherwise(output: Path, promised: int) -> bool:
+    """Tell whether an earlier run has found other frames than the packets promise, or bars."""
+    begun = read_started_parts(output)
+    return begun is not None and (
+        begun.get("frame_count") != promised or begun.get("bar_pixels") is not None
+    )

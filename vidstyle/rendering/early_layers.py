@@ -13,8 +13,10 @@ from pydantic import TypeAdapter
 from vidstyle.events import Note
 from vidstyle.rendering.layer_files import LayerFiles
 from vidstyle.rendering.layers import FrameRange, Layer
-from vidstyle.storage.atomic import write_atomically
+from vidstyle.rendering.sources import choose_shot_samples
+from vidstyle.storage.atomic import disk_errors, write_atomically
 from vidstyle.storage.checkpoint import remove_render_files
+from vidstyle.storage.lock import lock_shot
 from vidstyle.storage.record import read_started_parts, state_folder
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def describe_layer(job: Job, layer: Layer, stop: int, *, is_open: bool) -> Early
         mixtures,
         [(i, plan.fades[i]) for i in indices if i in plan.fades],
         [(i, plan.flashes[i]) for i in indices if i in plan.flashes],
+        [i for i in choose_shot_samples(job, layer) if i in indices],
     ]
     digest = hashlib.sha256(repr(words).encode()).hexdigest()[:32]
     return EarlyLayer(layer.frames.first, stop, layer.anchor, is_open, digest)
@@ -80,9 +83,14 @@ def is_same(job: Job, early: EarlyLayer) -> bool:
 def record_layers(store: Checkpoint, painted: Sequence[EarlyLayer]) -> None:
     """Put on record that these layers are being painted, in addition to those that are there."""
     kept = read_layers(store.folder)
-    kept += [one for one in painted if one not in kept]
-    data = TypeAdapter(list[EarlyLayer]).dump_json(kept)
-    write_atomically(store.folder / RECORD_NAME, data)
+    write_layers(store.folder, [*kept, *(one for one in painted if one not in kept)])
+
+
+def write_layers(folder: Path, layers: Sequence[EarlyLayer]) -> None:
+    """Write the record."""
+    data = TypeAdapter(list[EarlyLayer]).dump_json(list(layers))
+    with disk_errors(folder):
+        write_atomically(folder / RECORD_NAME, data)
 
 
 def read_layers(folder: Path) -> list[EarlyLayer]:
@@ -98,7 +106,7 @@ def forget_layers(folder: Path) -> None:
     (folder / RECORD_NAME).unlink(missing_ok=True)
 
 
-def discard_promised(output: Path, parts: Mapping[str, Any]) -> None:
+def discard_promised(output: Path, parts: Mapping[str, Any], report: Report) -> None:
     """Remove what was painted of a film that is another one than its packets and its first shots
     promised.
 
@@ -110,22 +118,36 @@ def discard_promised(output: Path, parts: Mapping[str, Any]) -> None:
     if begun is None or not (folder / RECORD_NAME).exists():
         return
     if any(begun.get(name) != value for name, value in parts.items()):
+        report(Note("the film is not what its packets promised: its frames are painted again"))
         remove_render_files(folder)
 
 
 def discard_unlike(job: Job, store: Checkpoint, report: Report) -> None:
-    """Remove the paint of layers on record that the film does not have."""
+    """Remove the paint of layers on record that the film does not have, as far as is known, and all
+    that was painted on from it.
+
+    Raises LockedError while another process renders one of them.
+    """
+    on_record = read_layers(store.folder)
+    unlike = {one.anchor for one in on_record if not is_same(job, one)}
     again = 0
-    for one in read_layers(store.folder):
-        if is_same(job, one):
-            continue
-        layer = Layer(FrameRange(one.first, min(one.stop, job.frame_count)), one.anchor)
-        files = LayerFiles(job, layer, store)
-        files.delete_working_files()
-        files.paint.unfinished.delete()
-        files.final.delete_frames(layer.frames.indices)
-        again += len(layer.frames)
-    forget_layers(store.folder)
+    for anchor in sorted(unlike):
+        ends = [one for one in on_record if one.anchor == anchor]
+        first = min(one.first for one in ends)
+        stop = min(max(one.stop for one in ends), job.frame_count)
+        files = LayerFiles(job, Layer(FrameRange(first, stop), anchor), store)
+        with lock_shot(store.folder, anchor):
+            files.delete_working_files()
+            files.paint.unfinished.delete()
+            files.final.delete_frames(range(first, stop))
+        again += stop - first
     if again:
+        write_layers(store.folder, [one for one in on_record if one.anchor not in unlike])
         text = f"{again} frames belong to other shots than it seemed, and are painted again"
         report(Note(text))
+
+
+def settle_early_layers(job: Job, store: Checkpoint, report: Report) -> None:
+    """Keep of what was painted early what belongs to the film, now that all of it is known."""
+    discard_unlike(job, store, report)
+    forget_layers(store.folder)

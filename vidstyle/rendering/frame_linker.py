@@ -117,7 +117,7 @@ class FrameLinker:
         self.before = image
         seen = shrink_frame(image, self.longest)
         motion = None
-        regions = None if is_repeat else self.track(index, seen)
+        regions = self.track(index, seen, is_repeat=is_repeat)
         if index in self.known:
             if not self.records.missing_frames([index]):
                 self.resume(self.records.load(index).to(image))
@@ -145,12 +145,12 @@ class FrameLinker:
             self.landmarks.save(index, self.static.state(), direction)
         return motion, is_repeat
 
-    def track(self, index: int, seen: Tensor) -> StaticRegions | None:
+    def track(self, index: int, seen: Tensor, *, is_repeat: bool) -> StaticRegions | None:
         """Find what is static in a frame (3, H, W); None where that is not needed."""
         if not self.track_static:
             return None
         if self.landmark is None:
-            return self.static.track(seen)
+            return None if is_repeat else self.static.track(seen)
         at, state = self.landmark
         if index == at:
             self.static.restore({name: x.to(seen.device) for name, x in state.items()})

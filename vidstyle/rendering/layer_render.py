@@ -42,22 +42,23 @@ def render_missing(
     models: Models,
     watcher: FrameWatcher | None = None,
     *,
-    is_early: bool = False,
+    painted_elsewhere: int | None = None,
 ) -> list[float]:
     """Render what is missing of some layers, and put together what can be; return the seconds that
     each frame took. Nothing is loaded where nothing is missing.
 
     Args:
-        is_early: whether the rest of the film is not known yet: all of it is counted, and nothing
-            packed.
+        painted_elsewhere: where the rest of the film is not known yet, the frames of other layers
+            that are painted: all of it is counted then, and nothing packed.
     """
+    is_early = painted_elsewhere is not None
     with deterministic(job.device.device):
         spare_memory(sparing=job.memory.tile > 0)
         files = [LayerFiles(job, layer, store) for layer in layers]
         for one in files:
             adopt_frames(one)
         works = [plan_layer(job, one) for one in files]
-        check_left(job, works, store, report)
+        check_left(job, works, store, report, checks_disk=not is_early)
         tools = None
         if any(work.passes for work in works):
             tools = build_tools(
@@ -66,7 +67,7 @@ def render_missing(
         # The first frame's time begins here: models are no part of it.
         packer = None if is_early else create_packer(job, store)
         others = job.frame_count - sum(len(work.layer.frames) for work in works) if is_early else 0
-        counter = begin_counting(job, works, report, stop, max(0, others))
+        counter = begin_counting(job, works, report, stop, max(0, others), painted_elsewhere or 0)
         counter.packer = packer
         paints: dict[int, PaintStore] = {}
         uncomposed: list[LayerWork] = []
@@ -116,12 +117,20 @@ def adopt_frames(files: LayerFiles) -> None:
             files.adopt()
 
 
-def check_left(job: Job, works: Sequence[LayerWork], store: Checkpoint, report: Report) -> None:
+def check_left(
+    job: Job,
+    works: Sequence[LayerWork],
+    store: Checkpoint,
+    report: Report,
+    *,
+    checks_disk: bool,
+) -> None:
     """Check the disk for what is left to do, and note it down."""
     config = job.config
     frames = sum(len(work.layer.frames) for work in works)
     missing = sum(work.missing_of_last_pass(config.passes) for work in works)
-    check_space(job, missing, len({index for work in works for index in work.uncomposed}))
+    if checks_disk:
+        check_space(job, missing, len({index for work in works for index in work.uncomposed}))
     passes = f" in {config.passes} passes" if config.passes > 1 else ""
     store.log(
         f"rendering {missing} of {frames} frames of {config.input} as {store.fingerprint}{passes}"
@@ -132,16 +141,22 @@ def check_left(job: Job, works: Sequence[LayerWork], store: Checkpoint, report: 
 
 
 def begin_counting(
-    job: Job, works: Sequence[LayerWork], report: Report, stop: Stop, others: int = 0
+    job: Job,
+    works: Sequence[LayerWork],
+    report: Report,
+    stop: Stop,
+    others: int = 0,
+    painted: int = 0,
 ) -> FrameCounter:
     """Report the begin, and count and time frames from now on.
 
     Args:
-        others: frames that come later.
+        others: frames of other layers.
+        painted: those of them that are painted.
     """
     passes = job.config.passes
     counted = passes * sum(len(work.layer.frames) for work in works)
-    done = counted - sum(work.frame_count for work in works)
+    done = counted - sum(work.frame_count for work in works) + passes * painted
     total = counted + passes * others
     report(Started(total, done, *job.size))
     return FrameCounter(total, done, report, stop, passes)

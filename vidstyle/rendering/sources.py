@@ -43,6 +43,9 @@ SAMPLE_DISTANCE = 96
 """Frames from one sample of a shot to the next, at most: decoding one costs as much as many frames
 in a row."""
 
+FIRST_SAMPLE = SAMPLE_DISTANCE // 2
+"""Frames of a shot before its first sample, where it has as many."""
+
 TRANSITION_SHARE = 5
 """A frame counts as fully in transition where the mixture has changed in a fifth of the frames
 around."""
@@ -193,20 +196,24 @@ def masks_of(job: Job, index: int) -> Tensor:
         return job.bars.crop(next(makers)())
 
 
-def choose_shot_samples(job: Job, layer: Layer) -> list[int]:
-    """Choose frames of a layer that show its shot alone and in enough light, one in every
-    `SAMPLE_DISTANCE`; those before a frame do not depend on how long the shot goes on after it.
-    """
+def usable_frames(job: Job, layer: Layer) -> list[int]:
+    """List the frames of a layer that show its shot alone and in enough light."""
     plan = job.layer_plan
-    usable = [
+    return [
         index
         for index in layer.frames.indices
         if plan.is_usable(index) and plan.dissolve_at(index) is None
     ]
-    first = SAMPLE_DISTANCE // 2
-    if len(usable) <= first:
+
+
+def choose_shot_samples(job: Job, layer: Layer) -> list[int]:
+    """Choose usable frames of a layer, one in every `SAMPLE_DISTANCE`. Once there are more than
+    `FIRST_SAMPLE`, they do not depend on how long the shot goes on.
+    """
+    usable = usable_frames(job, layer)
+    if len(usable) <= FIRST_SAMPLE:
         return usable[len(usable) // 2 :][:1]
-    return usable[first::SAMPLE_DISTANCE]
+    return usable[FIRST_SAMPLE::SAMPLE_DISTANCE]
 
 
 class LayerSources:
@@ -300,7 +307,7 @@ class LayerSources:
 
     def samples(self) -> ShotSamples:
         """Choose frames spread over the layer that are decoded when they are asked for."""
-        chosen = choose_shot_samples(self.job, self.layer)
+        chosen = choose_shot_samples(self.job, self.layer) or [self.layer.anchor]
         return {index: functools.partial(self.decode, index) for index in chosen}
 
     def decode(self, index: int) -> Tensor:
