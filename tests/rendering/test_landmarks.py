@@ -46,9 +46,13 @@ def make(painting: Path, tmp_path: Path) -> Make:
         frame[:, 8:16, 2 * t : 2 * t + 8] = 0.9
     grain = noise(COUNT, 0.002, size=(32, 48))
     grainy = [(one + own).clamp(0, 1) for one, own in zip(frames, grain, strict=True)]
-    film = video(tmp_path / "still.mkv", grainy)
+    films = {
+        step: video(tmp_path / f"still{step}.mkv", [grainy[t // step * step] for t in range(COUNT)])
+        for step in (1, 2)
+    }
 
-    def settings(name: str, **changes: Any) -> RenderConfig:
+    def settings(name: str, step: int = 1, **changes: Any) -> RenderConfig:
+        film = films[step]
         return quick_settings(film, painting, tmp_path / name, codec="ffv1", **changes)
 
     return settings
@@ -65,7 +69,7 @@ def interrupt(built: RenderConfig, limit: int) -> None:
 
 
 @pytest.mark.parametrize("limit", range(1, COUNT))
-@pytest.mark.parametrize("changes", [{}, {"long_term": 2}])
+@pytest.mark.parametrize("changes", [{}, {"long_term": 2}, {"long_term": 2, "step": 2}])
 def test_it_goes_on_to_the_same_bytes_and_looks_at_few_frames(
     make: Make, tracked: list[Tensor], limit: int, changes: dict[str, Any]
 ) -> None:
