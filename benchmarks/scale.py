@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -142,7 +143,8 @@ def measure(args: argparse.Namespace, frames: int) -> list[str]:
     shutil.rmtree(state_folder(output), ignore_errors=True)
     output.unlink(missing_ok=True)
     words = [str(film), "--style", args.style, "--preset", "fast", "-o", str(output)]
-    words += ["--no-cache", "--force"]
+    words += ["--force"]
+    shutil.rmtree(args.folder / "cache", ignore_errors=True)
     first = run(words, args.seconds, frames // 2)
     size, files = disk_of(state_folder(output))
     again = run(words, 5.0, frames)
@@ -172,6 +174,7 @@ def main() -> None:
     parser.add_argument("--style", default="scream")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = str(args.folder / "cache")
     print(json.dumps({"import torch": round(import_seconds(), 2)}), flush=True)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     for frames in args.frames:
