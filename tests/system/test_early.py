@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.edited_films import dissolving
 from tests.helpers.films import texture, video
 from tests.helpers.renders import Watch, quick_settings, run, state_folder
 from vidstyle.config.settings import RenderConfig
@@ -147,6 +148,53 @@ def test_it_goes_on_after_it_was_stopped_in_the_middle(
     held.is_held = False
     watch = held.run(built)
     assert len(watch.frames) == COUNT - limit
+    assert output_of(built).read_bytes() == wanted
+
+
+def test_a_run_that_knows_less_than_the_one_before_throws_nothing_away(
+    make: Make, held: HeldScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = painted_at_leisure(make, monkeypatch)
+    built = make()
+    with pytest.raises(Interrupted):
+        held.run(built, 5)
+    look = BackgroundScan.look
+    looks: list[PartialSurvey] = []
+
+    def know_little_at_first(self: BackgroundScan, seek: Any) -> PartialSurvey:
+        looks.append(look(self, seek))
+        if len(looks) == 1:
+            return replace(looks[0], edit=Edit((0, 2)), settled=3)
+        return looks[-1]
+
+    monkeypatch.setattr(BackgroundScan, "look", know_little_at_first)
+    held.painted.clear()
+    held.is_held = True
+    watch = held.run(built)
+    assert len(looks) > 1
+    assert len(watch.frames) == COUNT - 5
+    assert output_of(built).read_bytes() == wanted
+
+
+@pytest.mark.parametrize("changes", [{}, {"engine": "fast", "learn": 0}])
+def test_a_shot_that_comes_in_by_a_dissolve_is_painted_in_parts(
+    make: Make,
+    held: HeldScan,
+    changes: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edited = dissolving(first=2, length=3, count=COUNT)
+    film = video(tmp_path / "dissolving.mkv", edited.frames)
+    monkeypatch.setattr(EditDetector, "finish", lambda detector: edited.edit)
+    monkeypatch.setattr(early, "ROUND_FRAMES", 2)
+    if "engine" in changes:
+        quick = ("first_iterations", "first_scales", "iterations")
+        changes = {**{name: RenderConfig.model_fields[name].default for name in quick}, **changes}
+    wanted = painted_at_leisure(make, monkeypatch, input=film, **changes)
+    held.frames_needed = 7
+    held.run(built := make(input=film, **changes))
+    assert len(held.painted_early) >= 7
     assert output_of(built).read_bytes() == wanted
 
 

@@ -8,7 +8,7 @@ that the whole film shows to be another one than it seemed is painted again.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vidstyle.errors import Interrupted
 from vidstyle.events import Scanning
@@ -19,7 +19,6 @@ from vidstyle.rendering.composition import frame_labels
 from vidstyle.rendering.early_layers import (
     EarlyLayer,
     describe_layer,
-    discard_promised,
     discard_unlike,
     forget_layers,
     read_layers,
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vidstyle.events import Report, Stop
-    from vidstyle.motion.bars import Bars
     from vidstyle.rendering.job import Job, Request
     from vidstyle.rendering.models import Models
     from vidstyle.storage.checkpoint import Checkpoint
@@ -100,19 +98,11 @@ def paint_while_scanning(request: Request, report: Report, stop: Stop, models: M
         seen = early.paint_while_scanning()
         if is_cached:
             keep_survey(path, seen)
-    if not seen.scanned.missing or request.config.allow_damaged:
-        discard_promised(request.output, {"frame_count": len(seen.scanned.timeline)}, report)
     job = prepare(request, report, seen=seen)
-    discard_promised(request.output, bar_parts(job.bars), report)
     if early.store is not None and job.config.restart:
         # It has begun: what is painted stays.
         job = replace(job, config=job.config.model_copy(update={"restart": False}))
     return job
-
-
-def bar_parts(bars: Bars) -> dict[str, Any]:
-    """Name the bars of the film, also where it has none."""
-    return {"bar_pixels": None, **fingerprint_parts.of_bars(bars)}
 
 
 class EarlyPaint:
@@ -160,6 +150,10 @@ class EarlyPaint:
             self.store = self.open_store(job)
         if self.store is None:
             self.is_possible = False
+            return
+        on_record = read_layers(self.store.folder)
+        if seen.settled < max((one.stop for one in on_record), default=0):
+            # An earlier run knew more.
             return
         labels = frame_labels(job, self.store.fingerprint)
         self.store.final = replace(self.store.final, labels=labels)
@@ -263,18 +257,18 @@ def choose_settled(
         left = layer.frames.stop - max(begun, default=layer.frames.first)
         if not left:
             continue
-        is_short = left <= ROUND_FRAMES or job.config.passes > 1
-        if layer.frames.stop <= settled and is_short:
-            whole = describe_layer(job, layer, layer.frames.stop, is_open=False)
-            chosen.append((layer, whole))
-            missing += left
-        elif job.config.passes == 1:
-            stop = choose_stop(job, layer, settled, max(begun, default=0))
-            if stop is None:
-                continue
+        is_known = layer.frames.stop <= settled
+        stop = None
+        if job.config.passes == 1 and not (is_known and left <= ROUND_FRAMES):
+            stop = choose_stop(job, layer, settled, max(begun, default=layer.frames.first))
+        if stop is not None:
             part = replace(layer, frames=FrameRange(layer.frames.first, stop))
             chosen.append((part, describe_layer(job, layer, stop, is_open=True)))
             missing += stop - max(begun, default=layer.frames.first)
+        elif is_known:
+            whole = describe_layer(job, layer, layer.frames.stop, is_open=False)
+            chosen.append((layer, whole))
+            missing += left
     return chosen
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from vidstyle.events import Note
+from vidstyle.rendering import fingerprint_parts
 from vidstyle.rendering.layer_files import LayerFiles
 from vidstyle.rendering.layers import FrameRange, Layer
 from vidstyle.rendering.sources import choose_shot_samples
@@ -120,6 +121,12 @@ def discard_promised(output: Path, parts: Mapping[str, Any], report: Report) -> 
     if any(begun.get(name) != value for name, value in parts.items()):
         report(Note("the film is not what its packets promised: its frames are painted again"))
         remove_render_files(folder)
+
+
+def discard_without_bars(job: Job, report: Report) -> None:
+    """Remove what was painted early of a film whose bars were not seen yet."""
+    bars = {"bar_pixels": None, **fingerprint_parts.of_bars(job.bars)}
+    discard_promised(job.delivery.path, bars, report)
 
 
 def discard_unlike(job: Job, store: Checkpoint, report: Report) -> None:

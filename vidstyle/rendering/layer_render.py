@@ -25,7 +25,7 @@ from vidstyle.storage.lock import lock_shot
 from vidstyle.stylize.engine import ShotStylizer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from vidstyle.rendering.job import Job
     from vidstyle.rendering.layers import Layer
@@ -66,8 +66,8 @@ def render_missing(
             )
         # The first frame's time begins here: models are no part of it.
         packer = None if is_early else create_packer(job, store)
-        others = job.frame_count - sum(len(work.layer.frames) for work in works) if is_early else 0
-        counter = begin_counting(job, works, report, stop, max(0, others), painted_elsewhere or 0)
+        others = count_frames(job.layers) - count_frames(layers) if is_early else 0
+        counter = begin_counting(job, works, report, stop, others, painted_elsewhere or 0)
         counter.packer = packer
         paints: dict[int, PaintStore] = {}
         uncomposed: list[LayerWork] = []
@@ -88,6 +88,11 @@ def render_missing(
             if packer is not None:
                 packer.pack_finished()
     return counter.seconds
+
+
+def count_frames(layers: Iterable[Layer]) -> int:
+    """Count the frames of layers; one that is mixed counts in each."""
+    return sum(len(layer.frames) for layer in layers)
 
 
 def delete_composed(job: Job, work: LayerWork) -> bool:

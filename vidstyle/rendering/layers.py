@@ -181,7 +181,8 @@ class LayerPlan:
     def is_incoming(self, layer: Layer, index: int) -> bool:
         """Tell whether a layer is the second one of the mixture that a frame is in."""
         mixture = self.mixture_at(index)
-        return mixture is not None and self.layers[mixture.incoming] is layer
+        # Of a layer that is painted in parts there are several of one anchor.
+        return mixture is not None and self.layers[mixture.incoming].anchor == layer.anchor
 
     def is_usable(self, index: int) -> bool:
         """Tell whether the source shows enough of its shot in a frame to be painted from it."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from vidstyle.events import Report, Stop, never_stop, silent
 from vidstyle.rendering import fingerprint_parts
 from vidstyle.rendering.early import may_begin_early, paint_while_scanning
-from vidstyle.rendering.early_layers import settle_early_layers
+from vidstyle.rendering.early_layers import discard_without_bars, settle_early_layers
 from vidstyle.rendering.encoding import deliver, delivery_settings
 from vidstyle.rendering.job_store import open_store
 from vidstyle.rendering.layer_render import render_missing
@@ -107,6 +107,7 @@ def run_job(
         report(note)
     digests = models.fetch(weight_files(job), config.weights_dir)
     parts = fingerprint_parts.complete(job, digests)
+    discard_without_bars(job, report)
     store = open_store(job, parts, report, restart=config.restart)
     settle_early_layers(job, store, report)
     settings = delivery_settings(job.delivery, store)
@@ -146,6 +147,7 @@ def render_layers(
     parts = fingerprint_parts.complete(job, digests)
     job = replace(job, discards_other_frames=job.discards_other_frames or job.config.restart)
     with lock_output(job.delivery.path, keep_empty=True, wait_seconds=OUTPUT_WAIT_SECONDS):
+        discard_without_bars(job, report)
         store = open_store(job, parts, report, restart=False)
         settle_early_layers(job, store, report)
     render_missing(job, layers, store, report, stop, models)

@@ -17,6 +17,7 @@ from vidstyle.events import Note, Report, silent
 from vidstyle.machine.device import choose_device
 from vidstyle.motion.bars import Bars
 from vidstyle.rendering import film, fingerprint_parts, memory, sources, trace
+from vidstyle.rendering.early_layers import discard_promised
 from vidstyle.rendering.engines import create_engine
 from vidstyle.rendering.job import Job, Request
 from vidstyle.rendering.label_maps import LabelMaps
@@ -156,6 +157,8 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     job = replace(
         job, notes=(*notes, *film.note_loop(is_asked_for=config.loop is True, is_loop=is_closed))
     )
+    if seen.is_exact and len(part) == len(scanned.timeline):
+        discard_promised(request.output, {"frame_count": len(part)}, report)
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
     refuse_changed_settings(request.output, known, restart=config.restart)
     return job
