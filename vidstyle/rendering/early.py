@@ -128,7 +128,7 @@ class EarlyPaint:
             while (seen := scan.wait(WAITING_SECONDS)) is None:
                 if self.stop():
                     why = "the input was being looked through"
-                    raise Interrupted("interrupted", why, "the same command begins again", 130)
+                    raise Interrupted("interrupted", why, "the same command continues", 130)
                 self.report(Scanning(scan.frames_seen, max(scan.frames_seen, total)))
                 if known is not None and self.is_possible:
                     self.paint(known, scan.look(known.scanned.seek_index))
@@ -190,7 +190,9 @@ class EarlyPaint:
         seem to be bars may be the picture elsewhere, and frames may not be where the packets say.
         """
         if self.sampled is None:
-            if is_begun_otherwise(self.request.output, len(known.scanned.timeline)):
+            promised = len(known.scanned.timeline)
+            is_restart = self.request.config.restart
+            if not is_restart and is_begun_otherwise(self.request.output, promised):
                 return None
             self.sampled = self.recognise_samples(known)
             if self.sampled is None or (seen.may_have_bars and self.has_bars(known)):
