@@ -174,6 +174,7 @@ def test_a_setting_whose_need_is_not_met_is_refused_by_its_own_words(name: str) 
         "style_terms": "gram",
         "engine": "optimise",
         "flow": "none",
+        "keep_frames": True,
     }
     for need in facts_of(name).needs:
         value = need.values[0] if need.values else other_value(name)

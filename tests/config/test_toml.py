@@ -25,6 +25,7 @@ from vidstyle.errors import ConfigError
             "texture": False,
             "tileable": False,
             "regions": None,
+            "keep": "lossless",
         },
         {
             "tile": 0,
@@ -38,6 +39,7 @@ from vidstyle.errors import ConfigError
             "budget": "adaptive",
             "loop": None,
             "keyframes": (),
+            "keep_frames": False,
         },
     ],
 )

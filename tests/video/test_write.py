@@ -230,6 +230,21 @@ def test_streams_the_container_does_not_take_are_converted(clips: Clips) -> None
     assert re.search(r"Audio: opus.*5\.1", report(path))
 
 
+@pytest.mark.parametrize("codec", ["vp9", "av1"])
+def test_sound_that_is_converted_keeps_its_times_next_to_a_constant_rate(
+    clips: Clips, codec: str
+) -> None:
+    """The encoders of sound must not count in frames of the film."""
+    clicks = ["-f", "lavfi", "-i", "aevalsrc=0.9*lt(mod(t\\,0.5)\\,0.01):s=48000:d=2"]
+    film = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=2"]
+    clip = clips.make("in.mp4", *film, *clicks, "-c:a", "aac")
+    path, _, _ = render(clip, clips.folder / "out.webm", codec)
+    assert sound_at(path) == pytest.approx(list(range(0, 2000, 500)), abs=15)
+    times = [packet[0] for packet in packets(path, "a", decode=False)]
+    # In Matroska's milliseconds.
+    assert np.diff(times) == pytest.approx(20, abs=1)
+
+
 def test_rotation_is_not_applied_twice(clips: Clips) -> None:
     upright = clips.pattern("upright.mp4", size=(64, 48), frames=3)
     clip = clips.make("in.mp4", "-display_rotation", "90", "-i", str(upright), "-c", "copy")

@@ -480,6 +480,12 @@ class RenderFields(BaseModel):
         "Keep the 16-bit frames in OUTPUT.vidstyle/ after success.",
         SettingFacts("delivery", DELIVERY),
     )
+    keep: Literal["lossless", "final"] = setting_field(
+        "lossless",
+        "How a long render keeps finished frames until its end: lossless, or final: as encoded "
+        "for the output, a tenth of the disk, but --codec and --crf are settled then.",
+        SettingFacts("film", DELIVERY, audience="expert", needs=(needs.FRAMES_GO_AT_THE_END,)),
+    )
     restart: bool = setting_field(
         False, "Throw the checkpoints of this output away and start over.", SettingFacts("run", RUN)
     )

@@ -53,6 +53,12 @@ THERE_ARE_PASSES = Need(
     lambda passes: passes > 1,
     "{name} = {value} changes nothing where there is one pass: set passes = 2 or more",
 )
+FRAMES_GO_AT_THE_END = Need(
+    "keep_frames",
+    lambda keep_frames: not keep_frames,
+    "keep = {value} does not go with keep_frames, which keeps all frames: leave one of them out",
+    values=("final",),
+)
 ONE_PASS_FOR_REST = Need(
     "passes",
     lambda passes: passes == 1,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidstyle.errors import Interrupted
 from vidstyle.events import Encoding, Report, Stop
-from vidstyle.rendering.packing import list_finished
+from vidstyle.rendering.packing import list_encoded, list_finished
 from vidstyle.video.write import FinishedFilm, encode_film
 
 if TYPE_CHECKING:
@@ -67,13 +67,15 @@ def encode_frames(
             )
         report(Encoding(done, store.count))
 
+    encoded = [] if pictures else list_encoded(job, store)
     film = FinishedFilm(
-        pictures or list_finished(job, store),
+        pictures or ([] if encoded else list_finished(job, store)),
         job.rendered_timeline,
         job.delivery,
         job.source,
         sar=job.source.sar,
         trim=job.trim,
+        blocks=encoded,
     )
     temporary = encode_film(film, store.folder, on_start, on_frame)
     store.deliver(temporary, settings, overwrite=job.config.overwrite)

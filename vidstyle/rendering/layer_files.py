@@ -95,8 +95,9 @@ class LayerFiles:
         return misplaced
 
     def is_packed_paint(self, index: int) -> bool:
-        """Tell whether the paint of a frame is among the packed frames."""
-        return self.final.packed is not None and self.final.packed.label_of(index) == self.label
+        """Tell whether the paint of a frame is among the packed frames, and can be had back."""
+        packed = self.final.packed
+        return packed is not None and packed.paint_label_of(index) == self.label
 
     def adopt(self) -> None:
         """Move them to where they belong."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 from vidstyle.errors import Interrupted
 from vidstyle.events import FrameDone, Report, Stop
 from vidstyle.machine.allocator import return_memory
+from vidstyle.rendering.packing import count_unpacked
 from vidstyle.rendering.prefetch import hand_over
 from vidstyle.stylize.engine import MultiPassStylizer, State, Step, Stylizer
-from vidstyle.video import packed_frames
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +87,7 @@ class FrameCounter:
     def pack_now_and_then(self) -> None:
         """Count a frame that is on the disk, and pack those that are finished once in a while."""
         self.unpacked += 1
-        if self.packer is not None and self.unpacked >= packed_frames.BLOCK_FRAMES:
+        if self.packer is not None and self.unpacked >= count_unpacked():
             self.unpacked = 0
             self.packer.pack_finished()
 

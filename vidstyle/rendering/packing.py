@@ -1,25 +1,29 @@
 """The packing of finished frames: as soon as a block of them is there, it is written into one file
-at the depth of the output, and most of its 16-bit files go.
+at the depth of the output, or encoded as the output will be, and most of its 16-bit files go.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from vidstyle.errors import RenderError
+from vidstyle.errors import OutputError, RenderError, SettingsChangedError
 from vidstyle.events import Note
 from vidstyle.frames import from_uint16
 from vidstyle.rendering.layers import FrameRange
 from vidstyle.storage.atomic import disk_errors
 from vidstyle.storage.record import PACKED_FOLDER
 from vidstyle.video import packed_frames as blocks
+from vidstyle.video.delivery import CODECS
+from vidstyle.video.encoded_blocks import JOINED_CODECS, BlockEncoding, EncodedBlock
 from vidstyle.video.packed_frames import PackedFrames
+from vidstyle.video.write import build_output_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +48,19 @@ def choose_bits(delivery: Delivery) -> int:
     return 12 if any(word in delivery.pix_fmt for word in ("10", "12")) else 8
 
 
+def choose_kept_bits(config: RenderConfig, delivery: Delivery) -> int | None:
+    """Choose the depth of packed frames; None where they are kept as the output will have them."""
+    return None if config.keep == "final" else choose_bits(delivery)
+
+
+def count_finer_steps(delivery: Delivery) -> int:
+    """Count the steps by which the output is finer than the default of its codec."""
+    codec = CODECS.get(delivery.codec)
+    if codec is None or codec.crf is None or delivery.crf is None:
+        return 0
+    return codec.crf - delivery.crf
+
+
 def packs_frames(job: Job) -> bool:
     """Tell whether a render is long enough to be packed, and none of its files are to be kept. The
     end of a loop needs its beginning at full depth, and loops are short.
@@ -59,11 +76,16 @@ def may_pack(config: RenderConfig, delivery: Delivery, count: int) -> bool:
 
 def count_deep_frames(config: RenderConfig, missing: int) -> int:
     """Count the finished frames that lie on the disk at full depth at once, at most, of `missing`
-    ones that are still to be made and packed: a block that is nearly full, one that is being
+    ones that are still to be made and packed: a block that is full, those that come until it is
     packed, and those at the ends of all others.
     """
     kept = 2 * count_kept(config) * missing // blocks.BLOCK_FRAMES
-    return min(missing, 2 * blocks.BLOCK_FRAMES + kept)
+    return min(missing, blocks.BLOCK_FRAMES + count_unpacked() + kept)
+
+
+def count_unpacked() -> int:
+    """Count the frames that are finished before full blocks are looked for again."""
+    return max(1, blocks.BLOCK_FRAMES // 5)
 
 
 def count_kept(config: RenderConfig) -> int:
@@ -73,13 +95,71 @@ def count_kept(config: RenderConfig) -> int:
     return max(1, config.distances[-1])
 
 
+def refuse_lossless_final(config: RenderConfig, delivery: Delivery) -> None:
+    """Raise OutputError where the output's own encoding is not to be kept block by block."""
+    if config.keep == "lossless":
+        return
+    is_joined = delivery.codec in JOINED_CODECS and delivery.container != "avi"
+    if not is_joined:
+        kind = "AVI" if delivery.container == "avi" else delivery.codec
+        hint = f"leave --keep out, or use --codec {', '.join(JOINED_CODECS)} in .mkv or .mp4"
+        why = f"{kind} is not put together from encoded parts, or they would save no space"
+        raise OutputError(f"cannot keep the frames of {delivery.path} as encoded", why, hint)
+
+
+def keeps_final_encoding(job: Job) -> bool:
+    """Tell whether the frames that are packed are kept as the output will have them, and not
+    losslessly.
+    """
+    return job.config.keep == "final" and packs_frames(job)
+
+
 def open_packed_frames(job: Job, folder: Path) -> PackedFrames:
     """Return the packed frames of a render with this state directory, whether or not there are any.
 
     They have the rate that the output declares.
     """
     rate = min(job.timeline.rate or job.timeline.nominal_rate, HIGHEST_RATE)
-    return PackedFrames(folder / PACKED_FOLDER, job.size, choose_bits(job.delivery), rate)
+    encoder = None
+    if keeps_final_encoding(job):
+        clock = build_output_clock(job.rendered_timeline, job.delivery, job.trim)
+        encoder = BlockEncoding(clock, job.delivery, job.source.sar)
+    bits = choose_bits(job.delivery)
+    return PackedFrames(folder / PACKED_FOLDER, job.size, bits, rate, encoder)
+
+
+def refuse_unsettled_encoding(job: Job, store: Checkpoint) -> None:
+    """Raise SettingsChangedError where frames are kept in an encoding that the output shall not
+    have, or shall be put together differently: they would have to be painted again.
+    """
+    packed = store.final.packed
+    if not isinstance(packed, PackedFrames):
+        return
+    encoded = [
+        first
+        for first in packed.blocks()
+        if not packed.is_lossless(first) and packed.label_of(first).startswith(store.fingerprint)
+    ]
+    if not encoded:
+        return
+    settled = {"keep": "final", **packed.card(encoded[0])["encoding"]}
+    wanted = (
+        {"keep": "final", **packed.encoder.settings} if packed.encoder else {"keep": "lossless"}
+    )
+    differences: dict[str, tuple[object, object]] = {
+        name: (settled[name], value) for name, value in wanted.items() if settled[name] != value
+    }
+    frames = itertools.chain(*(packed.indices(first) for first in encoded))
+    if not differences and not all(store.final.is_packed(index) for index in frames):
+        differences["composition"] = ("that of the first run", "another one")
+    if differences:
+        name, (old, new) = next(iter(differences.items()))
+        raise SettingsChangedError(
+            f"cannot continue {store.folder}",
+            f"its finished frames are kept as they were encoded, with {name} = {old}, not {new}",
+            "give the settings of the first run, or --restart to paint all of them again",
+            differences,
+        )
 
 
 @dataclass
@@ -130,10 +210,16 @@ class Packer:
             files: the frames that have a file of their own.
         """
         is_packed = all(self.final.is_packed(index) for index in block.indices)
+        # A disk that became too small may be the reason to keep frames as encoded from here on.
+        is_packed &= self.packed.encoder is None or not self.packed.is_lossless(block.first)
         if not is_packed:
             if not all(index in files or self.final.is_packed(index) for index in block.indices):
                 return False
             if self.final.missing_frames(block.indices):
+                return False
+            if not self.packed.is_lossless(block.first):
+                # What an encoder took away is not to be encoded again.
+                self.packed.discard(block.first)
                 return False
             # Some frames of it may be packed already, and others made again.
             unpack(self.final, self.packed, block)
@@ -198,6 +284,16 @@ def unpack(final: FrameStore, packed: PackedFrames, block: FrameRange) -> None:
         for index, picture in zip(block.indices, decoded, strict=False):
             if index in wanted:
                 final.save(index, from_uint16(picture))
+
+
+def list_encoded(job: Job, store: Checkpoint) -> list[EncodedBlock]:
+    """List the blocks of a render that are encoded as the output will be; none where its frames are
+    still to be encoded.
+    """
+    packed = store.final.packed
+    if not isinstance(packed, PackedFrames) or not keeps_final_encoding(job):
+        return []
+    return [EncodedBlock(packed.path(i), len(packed.indices(i))) for i in packed.blocks()]
 
 
 def list_finished(job: Job, store: Checkpoint) -> list[FrameFile]:

@@ -22,6 +22,7 @@ from vidstyle.rendering.engines import create_engine
 from vidstyle.rendering.job import Job, Request
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.rendering.layers import FrameRange
+from vidstyle.rendering.packing import refuse_lossless_final
 from vidstyle.rendering.survey import (
     Survey,
     glance_at_long_film,
@@ -66,6 +67,7 @@ def inspect(config: RenderConfig) -> Request:
     rims = sources.find_style_rims(config)
     size = read.fit(source.width, source.height, config.size)
     delivery = plan_output(config, source, size)
+    refuse_lossless_final(config, delivery)
     if delivery.path.exists() and not config.overwrite and not is_own_output(delivery.path):
         raise output_exists_error(delivery.path)
     if config.trace:

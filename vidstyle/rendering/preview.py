@@ -24,7 +24,7 @@ from vidstyle.rendering.film import check_keyframe_files, find_keyframes
 from vidstyle.rendering.label_maps import LabelMaps
 from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.models import Models
-from vidstyle.rendering.packing import choose_bits, count_deep_frames, may_pack
+from vidstyle.rendering.packing import choose_kept_bits, count_deep_frames, may_pack
 from vidstyle.rendering.pipeline import render_job
 from vidstyle.rendering.prepare import choose_part, inspect, prepare
 from vidstyle.rendering.sources import decode_images, read_style_images
@@ -145,7 +145,7 @@ def preview(config: RenderConfig, report: Report = silent, stop: Stop = never_st
             count_deep_frames(config, stored) if packs else stored,
             config.codec or "h264",
             packed=frame_count if packs else 0,
-            bits=choose_bits(job.delivery),
+            bits=choose_kept_bits(config, job.delivery),
         ),
     )
 
@@ -184,6 +184,7 @@ def reduce_job(config: RenderConfig, clip: Path, report: Report = silent) -> tup
             "restart": False,
             "trace": False,
             "keep_frames": False,
+            "keep": "lossless",
             # A part of what loops does not.
             "loop": False,
         }

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from vidstyle.machine import disk
 from vidstyle.rendering.composition import is_plain
-from vidstyle.rendering.packing import choose_bits, count_deep_frames, may_pack, packs_frames
+from vidstyle.rendering.packing import (
+    choose_kept_bits,
+    count_deep_frames,
+    count_finer_steps,
+    may_pack,
+    packs_frames,
+)
 from vidstyle.storage.record import count_finished_frames, count_frame_files, is_own_output
 from vidstyle.video.scan import count_packets
 
@@ -44,7 +50,8 @@ def disk_needed(job: Job, missing: int, uncomposed: int = 0) -> int:
         written + traced,
         job.delivery.codec,
         packed=finished if packs else 0,
-        bits=choose_bits(job.delivery),
+        bits=choose_kept_bits(job.config, job.delivery),
+        finer=count_finer_steps(job.delivery),
     )
 
 
@@ -98,7 +105,8 @@ def refuse_promised_size(request: Request) -> None:
             count_deep_frames(config, missing) if packs else missing,
             request.delivery.codec,
             packed=missing if packs else 0,
-            bits=choose_bits(request.delivery),
+            bits=choose_kept_bits(config, request.delivery),
+            finer=count_finer_steps(request.delivery),
         )
 
     promised = count_promised_frames(source, config.start, config.duration)

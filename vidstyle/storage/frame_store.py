@@ -27,6 +27,12 @@ class Packed(Protocol):
         """Return the label of a frame; "" where it is not there."""
         ...
 
+    def paint_label_of(self, index: int) -> str:
+        """Return the label of a frame that is as it was painted, but for its depth; "" where it is
+        not there, or was encoded with losses.
+        """
+        ...
+
     def load(self, index: int) -> NDArray[np.uint16]:
         """Read a frame, (H, W, 3) uint16 RGB."""
         ...

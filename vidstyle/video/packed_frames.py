@@ -1,14 +1,16 @@
 """Finished frames that nothing needs at full depth any more: blocks of them in one file each,
-losslessly compressed at the depth of the output.
+losslessly compressed at the depth of the output, or encoded as the output will be.
 
 ::
 
     000240.mkv    frames 240 .. 479: FFV1, every frame by itself, at the rate of the film
-    000240.json   its card: labels of the frames, their depth, size and digest of the file
+    000240.mp4    the same frames as the output will have them, where nothing else is kept
+    000240.json   its card: labels of the frames, their depth, size and digest of the file, and how
+                  they are encoded where that is not FFV1
 
-A block is decoded and compared before its card is written. One without a card is not there. Before
-a block is read its digest is: a decoder hides damage. One that is damaged is removed, and its
-frames are made again.
+A block is decoded before its card is written, and a lossless one compared. One without a card is
+not there. Before a block is read its digest is: a decoder hides damage. One that is damaged is
+removed, and its frames are made again.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -36,6 +38,9 @@ BLOCK_FRAMES = 240
 
 PIXEL_FORMATS = {8: "gbrp", 12: "gbrp12le", 16: "gbrp16le"}
 """By depth in bits."""
+
+DECODED_COLORS = "scale=in_color_matrix=bt709:in_range=tv:out_range=pc:flags=bicubic+accurate_rnd"
+"""The filter that gives what was encoded as the output its RGB back."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,27 @@ FrameFile = Path | PackedFrame
 """A finished frame: a 16-bit RGB PNG, or one of a block."""
 
 
+class BlockEncoder(Protocol):
+    """Encodes blocks as the output will be."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All by which the files of two encoders differ."""
+        ...
+
+    def encode(self, first: int, frames: Sequence[Path], listing: Path, path: Path) -> None:
+        """Write the block that begins with frame `first`.
+
+        Args:
+            frames: the 16-bit RGB PNGs of all its frames.
+            listing: the place of a script that names them.
+            path: the file to write.
+
+        Raises DiskFullError and RenderError.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class PackedFrames:
     """The blocks of a render.
@@ -77,12 +103,14 @@ class PackedFrames:
         size: (width, height) of the frames.
         bits: 8, 12 or 16, the depth that new blocks get; those that are there keep theirs.
         rate: frames per second of new blocks.
+        encoder: writes new blocks; None: they are lossless.
     """
 
     folder: Path
     size: tuple[int, int]
     bits: int = 8
     rate: Fraction = Fraction(25)
+    encoder: BlockEncoder | None = None
     _cards: dict[Path, tuple[int, dict[str, Any]]] = field(default_factory=dict, compare=False)
     _whole: set[str] = field(default_factory=set, compare=False)
     """Digests of blocks that were found whole."""
@@ -98,7 +126,8 @@ class PackedFrames:
 
     def path(self, first: int) -> Path:
         """Return the place of the block that begins with frame `first`."""
-        return self.folder / f"{first:06d}.mkv"
+        encoded = self.folder / f"{first:06d}.mp4"
+        return encoded if encoded.exists() else encoded.with_suffix(".mkv")
 
     def blocks(self) -> list[int]:
         """List the first frames of the blocks that are there."""
@@ -108,7 +137,7 @@ class PackedFrames:
         """Read the card of a block; empty where it is not there, damaged, or of another size, or
         the file is gone or has another length.
         """
-        path = self.path(first).with_suffix(".json")
+        path = self.folder / f"{first:06d}.json"
         try:
             time = path.stat().st_mtime_ns
             if self._cards.get(path, (None,))[0] != time:
@@ -120,11 +149,24 @@ class PackedFrames:
             return {}
         return card if is_there and fits else {}
 
+    def indices(self, first: int) -> range:
+        """Return the frames that are in a block; none where it is not there."""
+        return range(first, first + len(self.card(first).get("labels", [])))
+
+    def is_lossless(self, first: int) -> bool:
+        """Tell whether a block that is there gives its frames back as they were, at its depth."""
+        return not self.card(first).get("encoding")
+
     def label_of(self, index: int) -> str:
         """Return the label of a frame; "" where it is in no block."""
         first = index // BLOCK_FRAMES * BLOCK_FRAMES
         labels = self.card(first).get("labels", [])
         return str(labels[index - first]) if index - first < len(labels) else ""
+
+    def paint_label_of(self, index: int) -> str:
+        """Return the label of a frame in a lossless block; "" where it is in none."""
+        first = index // BLOCK_FRAMES * BLOCK_FRAMES
+        return self.label_of(index) if self.is_lossless(first) else ""
 
     def frame(self, index: int) -> PackedFrame:
         """Return a frame that is in a block."""
@@ -160,15 +202,25 @@ class PackedFrames:
         width, height = self.size
         kind = np.dtype(np.uint8 if card["bits"] == 8 else "<u2")
         levels = 2 ** card["bits"] - 1
-        begin, _ = PackedFrame(path, position, Fraction(card["rate"])).span
-        args = [*ffmpeg.ONLY_LOCAL, "-ss", begin, "-i", ffmpeg.local(path), "-f", "rawvideo"]
-        args += ["-fps_mode", "passthrough", "-pix_fmt", PIXEL_FORMATS[card["bits"]], "pipe:1"]
+        args = [*ffmpeg.ONLY_LOCAL]
+        if self.is_lossless(first):
+            begin, _ = PackedFrame(path, position, Fraction(card["rate"])).span
+            args += ["-ss", begin, "-i", ffmpeg.local(path)]
+            unwanted = 0
+        else:
+            # Few of its frames can be decoded by themselves.
+            args += ["-i", ffmpeg.local(path), "-vf", DECODED_COLORS]
+            unwanted = position
+        args += ["-f", "rawvideo", "-fps_mode", "passthrough"]
+        args += ["-pix_fmt", PIXEL_FORMATS[card["bits"]], "pipe:1"]
         with ffmpeg.running(args, stdout=True) as child:
-            for _ in card["labels"][position:]:
+            for number in range(unwanted + len(card["labels"]) - position):
                 data = child.stdout.read(3 * width * height * kind.itemsize)
                 if len(data) < 3 * width * height * kind.itemsize:
                     why, hint = "ffmpeg ended too early", "run the same command again"
                     raise RenderError(f"cannot read back the frames from {first} on", why, hint)
+                if number < unwanted:
+                    continue
                 green, blue, red = np.frombuffer(data, kind).reshape(3, height, width)
                 rgb = np.stack([red, green, blue], 2).astype(np.uint32)
                 yield ((rgb * 65535 + levels // 2) // levels).astype(np.uint16)
@@ -179,16 +231,24 @@ class PackedFrames:
 
         Raises DiskFullError and RenderError; what was there before is kept then.
         """
-        path = self.path(first)
+        path = self.folder / f"{first:06d}{'.mkv' if self.encoder is None else '.mp4'}"
         what = f"cannot pack the frames from {first} on"
         with disk_errors(self.folder.parent):
             self.folder.mkdir(parents=True, exist_ok=True)
-            partial, listing = (path.with_suffix(f".{kind}.tmp") for kind in ("mkv", "ffconcat"))
+            partial = path.with_suffix(f"{path.suffix}.tmp")
+            listing = path.with_suffix(".ffconcat.tmp")
             try:
-                lines = "".join(list_frames(frames, self.rate))
-                listing.write_text(lines, "utf-8", "surrogateescape", "\n")
-                wanted = self._encode(listing, partial, what)
-                if len(wanted) != len(frames) or wanted != self._checksums(partial, what):
+                if self.encoder is None:
+                    lines = "".join(list_frames(frames, self.rate))
+                    listing.write_text(lines, "utf-8", "surrogateescape", "\n")
+                    wanted = self._encode(listing, partial, what)
+                    is_right = wanted == self._checksums(partial, what)
+                    count = len(wanted)
+                else:
+                    self.encoder.encode(first, frames, listing, partial)
+                    count = len(self._checksums(partial, what))
+                    is_right = True
+                if count != len(frames) or not is_right:
                     why = "what was written does not decode to the same"
                     raise RenderError(what, why, "run the same command again")
                 flush_to_disk(partial)
@@ -200,6 +260,9 @@ class PackedFrames:
                     "bytes": partial.stat().st_size,
                     "sha256": hash_file(partial),
                 }
+                if self.encoder is not None:
+                    card["encoding"] = self.encoder.settings
+                self.discard(first)
                 partial.replace(path)
                 write_atomically(path.with_suffix(".json"), json.dumps(card).encode())
             finally:
@@ -219,8 +282,8 @@ class PackedFrames:
 
     def discard(self, first: int) -> None:
         """Remove a block."""
-        self.path(first).with_suffix(".json").unlink(missing_ok=True)
-        self.path(first).unlink(missing_ok=True)
+        for extension in ("json", "mkv", "mp4"):
+            (self.folder / f"{first:06d}.{extension}").unlink(missing_ok=True)
 
     def delete(self) -> None:
         """Remove all blocks."""

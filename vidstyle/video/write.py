@@ -16,23 +16,15 @@ from vidstyle.frames import Timeline
 from vidstyle.storage.atomic import flush_to_disk, is_disk_full
 from vidstyle.video import ffmpeg
 from vidstyle.video.delivery import Delivery
+from vidstyle.video.encoded_blocks import EncodedBlock, join_script
 from vidstyle.video.loops import gif_repetitions
 from vidstyle.video.output_timing import FrameClock, build_clock, concat_script, restore_filters
 from vidstyle.video.packed_frames import FrameFile, PackedFrame
+from vidstyle.video.picture_arguments import copy_pictures, encode_pictures
 from vidstyle.video.probe import Source
 
 _FREE_SPACE_HINT = "free some space and run the same command again: the frames are kept"
 _TRY_AGAIN_HINT = "run the same command again, perhaps with another --codec: the frames are kept"
-_COLOR_TAGS = (
-    "-color_range",
-    "tv",
-    "-colorspace",
-    "bt709",
-    "-color_primaries",
-    "bt709",
-    "-color_trc",
-    "bt709",
-)
 _GIF_TICK_SECONDS = Fraction(1, 100)
 _CUT_SUBTITLES_FILTER = (
     r"noise=drop=lte(pts+duration\,0),"
@@ -47,11 +39,13 @@ class FinishedFilm:
 
     Args:
         frames: one per frame in order: a 16-bit RGB PNG, or one of a block; a still is a PNG.
+            Empty where there are `blocks`.
         timeline: their times, counted from `source.start`.
         source: the file that sound and the rest come from; None: there are pictures alone.
         sar: pixel aspect ratio.
         trim: begin and length in seconds, counted from `source.start`, of the part that was
             rendered; None for the whole.
+        blocks: all frames as they are encoded already, with these settings.
     """
 
     frames: Sequence[FrameFile]
@@ -60,6 +54,7 @@ class FinishedFilm:
     source: Source | None = None
     sar: Fraction = Fraction(1)
     trim: tuple[Fraction, Fraction] | None = None
+    blocks: Sequence[EncodedBlock] = ()
 
 
 def encode_film(
@@ -94,7 +89,7 @@ def encode_film(
             else:
                 args = _encode_arguments(film, scratch)
                 _run_encoder([*args, ffmpeg.local(temporary)], what, temporary, on_start, on_frame)
-                _check_frame_count(temporary, len(film.frames), what)
+                _check_frame_count(temporary, len(film.timeline), what)
             flush_to_disk(temporary)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -157,15 +152,13 @@ def _encode_arguments(film: FinishedFilm, scratch: Path) -> list[str]:
     trim = film.trim
     first = film.timeline.pts[0] * film.timeline.time_base
     gif = film.delivery.kind == "gif"
-    # The frame that is on screen when the part begins may have begun before it.
-    begin = min(trim[0], first) if trim else Fraction(0)
-    if gif or (trim and film.delivery.container == "avi"):
-        # These cannot show the first frame late.
-        begin = first
-    times = build_clock(film.timeline, begin, _GIF_TICK_SECONDS if gif else None)
+    begin = find_begin(film.timeline, film.delivery, trim)
+    times = build_output_clock(film.timeline, film.delivery, trim)
     listing = scratch / "frames.ffconcat"
     with listing.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        file.writelines(concat_script(film.frames, times))
+        file.writelines(
+            join_script(film.blocks, times) if film.blocks else concat_script(film.frames, times)
+        )
     pictures = [*ffmpeg.ONLY_LOCAL, "-safe", "0", "-f", "concat", "-i", ffmpeg.local(listing)]
     args = ["-y", "-copyts", *pictures]
     if gif:
@@ -175,11 +168,35 @@ def _encode_arguments(film: FinishedFilm, scratch: Path) -> list[str]:
         # itself begins later.
         seek = trim is not None and first - begin < 1 / film.timeline.nominal_rate
         args += _source_arguments(film.source, begin, seek) if film.source else []
-        args += _picture_arguments(times, film.delivery, film.sar)
+        args += (
+            copy_pictures(times, film.delivery)
+            if film.blocks
+            else encode_pictures(times, film.delivery, film.sar)
+        )
         args += _track_arguments(film.delivery, begin, trim) if film.source else []
         args += film.delivery.options
     # Nothing of the day or the version: the same frames give the same bytes.
     return [*args, "-fflags", "+bitexact", "-f", film.delivery.container]
+
+
+def find_begin(
+    timeline: Timeline, delivery: Delivery, trim: tuple[Fraction, Fraction] | None
+) -> Fraction:
+    """Return the second of the source at which the output begins; see `FinishedFilm`."""
+    first = timeline.pts[0] * timeline.time_base
+    if delivery.kind == "gif" or (trim and delivery.container == "avi"):
+        # These cannot show the first frame late.
+        return first
+    # The frame that is on screen when the part begins may have begun before it.
+    return min(trim[0], first) if trim else Fraction(0)
+
+
+def build_output_clock(
+    timeline: Timeline, delivery: Delivery, trim: tuple[Fraction, Fraction] | None
+) -> FrameClock:
+    """Build the clock of an output; see `FinishedFilm`."""
+    tick = _GIF_TICK_SECONDS if delivery.kind == "gif" else None
+    return build_clock(timeline, find_begin(timeline, delivery, trim), tick)
 
 
 def _source_arguments(source: Source, begin: Fraction, seek: bool) -> list[str]:
@@ -203,70 +220,6 @@ def _source_arguments(source: Source, begin: Fraction, seek: bool) -> list[str]:
             _format_seconds(source.start + begin),
         ]
     return [*args, "-i", ffmpeg.local(source.path)]
-
-
-def _picture_arguments(times: FrameClock, delivery: Delivery, sar: Fraction) -> list[str]:
-    """Give the frames their times, colours, pixel format, encoder and last duration."""
-    color = "range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
-    filters = [
-        restore_filters(times),
-        # The matrix by zscale: ffmpeg's own scaler takes 65280 for white in 16 bits, and makes it
-        # 236, not 235. The chroma by that scaler: zscale refuses odd sizes.
-        "format=gbrp|gbrp12le|gbrp16le,zscale=matrixin=gbr:rangein=full:matrix=709:range=limited,format=yuv444p16le",
-        f"scale=flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact,format={delivery.pix_fmt}",
-        f"setparams={color}",
-        f"setsar={sar.numerator}/{sar.denominator}:max={max(sar.numerator, sar.denominator, 100)}",
-    ]
-    args = [
-        "-map",
-        "0:v:0",
-        "-vf",
-        ",".join(filters),
-        "-fps_mode",
-        "passthrough",
-        "-enc_time_base",
-        str(times.tick),
-    ]
-    args += [
-        "-c:v",
-        delivery.encoder,
-        *_encoder_options(times, delivery),
-        *_COLOR_TAGS,
-        "-flags:v",
-        "+bitexact",
-    ]
-    # ffmpeg gives the last frame a tick, or what its encoder guesses.
-    last = (times.times[-2] - Fraction(1, 2)) * times.tick
-    duration = (times.times[-1] - times.times[-2]) * times.tick
-    chosen = rf"if(gte(PTS*TB\,{float(last)!r})\,round({duration}/TB)\,DURATION)"
-    return [*args, "-bsf:v", f"setts=pts=PTS:dts=DTS:duration={chosen}"]
-
-
-def _encoder_options(times: FrameClock, delivery: Delivery) -> list[str]:
-    """Return the options for quality, and for the frame rate where an encoder would else take the
-    ticks for it and declare an absurd level.
-    """
-    rate = times.rate
-    quality = [] if delivery.crf is None else ["-crf", str(delivery.crf)]
-    # Frames stored out of order get their durations in MP4 from their neighbours in the file, which
-    # is right only when all are equal; and AVI, which stores no times, would show them late.
-    straight = [] if times.steady and delivery.container != "avi" else ["-bf", "0"]
-    tag = ["-tag:v", "hvc1"] if delivery.container in ("mp4", "mov") else []
-    return {
-        "libx264": [*quality, "-x264-params", f"fps={rate}", *straight],
-        "libx265": [*quality, "-x265-params", f"fps={rate}:log-level=error", *straight, *tag],
-        "libvpx-vp9": [*quality, "-b:v", "0", "-row-mt", "1", "-cpu-used", "2"],
-        "libsvtav1": [
-            *quality,
-            "-preset",
-            "6",
-            "-svtav1-params",
-            f"fps-num={rate.numerator}:fps-denom={rate.denominator}",
-        ],
-        "libaom-av1": [*quality, "-b:v", "0", "-row-mt", "1", "-cpu-used", "6"],
-        "prores_ks": ["-profile:v", "hq", "-vendor", "apl0"],
-        "ffv1": ["-level", "3", "-g", "1", "-slicecrc", "1"],
-    }[delivery.encoder]
 
 
 def _track_arguments(
