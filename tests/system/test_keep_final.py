@@ -78,7 +78,7 @@ def describe(path: Path) -> dict[str, Any]:
     [
         ("out.mp4", {}),
         ("out.mkv", {"codec": "hevc"}),
-        ("out.mp4", {"codec": "hevc", "crf": 30}),
+        ("out.mp4", {"codec": "hevc", "crf": 12}),
         ("out.webm", {}),
         ("out.mkv", {"codec": "av1"}),
         ("out.mov", {"size": 47}),
