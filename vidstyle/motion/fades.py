@@ -12,6 +12,7 @@ the colour C.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -157,8 +158,9 @@ class FadeFinder:
         self.coarse = coarse
         self.breaks = breaks
         self.flashes = flashes
-        self.contrasts: list[float] = []
-        self.means: list[NDArray[np.float32]] = []
+        self.contrasts = array("d")
+        self.means = array("f")
+        """Three for each frame."""
         self.current: FlatRun | None = None
         self.colour = np.zeros(3, np.float32)
         self.waiting: list[FlatRun] = []
@@ -169,7 +171,7 @@ class FadeFinder:
         t = len(self.contrasts)
         picture = self.coarse.get(t)
         self.contrasts.append(find_contrast(picture))
-        self.means.append(centre(picture).mean((0, 1)))
+        self.means.extend(centre(picture).mean((0, 1)).tolist())
         colour = self._find_flat_colour(t)
         if t == 0 and colour is None:
             before = FlatRun(0, 0, is_film_end=True)
@@ -213,7 +215,7 @@ class FadeFinder:
         """Return C if frame `t` is flat apart from bars and letters."""
         if self.contrasts[t] > MAX_FLAT_CONTRAST:
             return None
-        colour = self.means[t]
+        colour = self._mean_of(t)
         picture = self.fine.get(t)
         foreign = find_foreign(picture, colour)
         rows, columns = trim_bars(picture, foreign)
@@ -236,12 +238,16 @@ class FadeFinder:
         self.runs.append(run)
         self.waiting.append(run)
 
+    def _mean_of(self, t: int) -> NDArray[np.float32]:
+        """Return the mean colour (3,) of the middle of a frame."""
+        return np.array(self.means[3 * t : 3 * t + 3], np.float32)
+
     def _find_flattest(self, first: int, stop: int) -> int:
         return min(range(first, stop), key=self.contrasts.__getitem__)
 
     def _matches(self, t: int, flattest: int) -> bool:
         """Return whether a frame is as flat as the flattest of its run, and of its colour."""
-        step = np.abs(self.means[t] - self.means[flattest]).max()
+        step = np.abs(self._mean_of(t) - self._mean_of(flattest)).max()
         return self.contrasts[t] <= self.contrasts[flattest] + FLAT_SLACK and bool(
             step <= COLOUR_SLACK
         )

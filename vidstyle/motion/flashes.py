@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +49,7 @@ class FlashFinder:
 
     def __init__(self, coarse: RecentFrames) -> None:
         self.coarse = coarse
-        self.changes: list[float] = []
+        self.changes = array("d")
         self.flashes: list[Flash] = []
 
     def advance(self) -> None:

@@ -7,6 +7,7 @@ less than 15 frames after the one before, and it would be one more dependency fo
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Container, Sequence
 
 import cv2
@@ -21,7 +22,7 @@ class ContentDifference:
 
     def __init__(self) -> None:
         self.previous: NDArray[np.int16] | None = None
-        self.scores: list[float] = []
+        self.scores = array("d")
 
     def add(self, thumbnail: NDArray[np.uint8]) -> None:
         """Take the next frame, (h, w, 3) uint8 RGB of any one size; the first frame scores 0."""

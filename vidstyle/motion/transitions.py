@@ -7,6 +7,8 @@ frames that are long past, so a dissolve is judged some 50 frames after it, a fa
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +50,7 @@ class EditDetector:
         self.scores = self.differences.scores
         self.fine = RecentFrames(FINE_LONG_SIDE)
         self.coarse = RecentFrames(COARSE_LONG_SIDE)
-        self.roughness: list[float] = []
+        self.roughness = array("d")
         self.breaks: list[int] = []
         self.relit: set[int] = set()
         self.dissolves = DissolveFinder(self.fine, self.coarse, self.roughness, self.breaks)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -107,8 +108,8 @@ class ScanLog:
         key_times: of the packets from which decoding can begin, in the same units.
     """
 
-    pts: list[int] = field(default_factory=list)
-    checksums: list[int] = field(default_factory=list)
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    checksums: array[int] = field(default_factory=lambda: array("q"))
     last_duration: int = 0
     packets: int = 0
     corrupt: bool = False
