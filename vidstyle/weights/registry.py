@@ -79,7 +79,7 @@ REGISTRY = {
             author="vidstyle, trained on lite's objective",
             licence="MIT",
             size=1_351_234,
-            sha256="e291ab2cde96f6f04f4fa7536ecbc1def15f2259fb5c03b788639e4812f335c8",
+            sha256="1f6487b211d3098c5c8cf73035363e10bd51dbad51bbb7735231842e7b6ae7f4",
         ),
         WeightFile(
             name="vgg19",
