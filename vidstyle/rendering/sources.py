@@ -46,6 +46,10 @@ in a row."""
 FIRST_SAMPLE = SAMPLE_DISTANCE // 2
 """Frames of a shot before its first sample, where it has as many."""
 
+FIRST_SAMPLE_IMAGES = 3
+"""Frames up to the first sample, itself included, that are looked at with it: nothing else is known
+of the shot while its first frames are painted."""
+
 TRANSITION_SHARE = 5
 """A frame counts as fully in transition where the mixture has changed in a fifth of the frames
 around."""
@@ -308,7 +312,27 @@ class LayerSources:
     def samples(self) -> ShotSamples:
         """Choose frames spread over the layer that are decoded when they are asked for."""
         chosen = choose_shot_samples(self.job, self.layer) or [self.layer.anchor]
-        return {index: functools.partial(self.decode, index) for index in chosen}
+        samples: dict[int, Callable[[], Sequence[Tensor]]] = {
+            index: functools.partial(self.decode_all, [index]) for index in chosen
+        }
+        samples[chosen[0]] = functools.partial(self.decode_all, self.choose_first_images(chosen[0]))
+        return samples
+
+    def choose_first_images(self, sample: int) -> list[int]:
+        """Choose the frames that are looked at with the first sample of a shot: the usable ones
+        before it, evenly spread.
+        """
+        before = [i for i in usable_frames(self.job, self.layer) if i < sample]
+        if len(before) < FIRST_SAMPLE:
+            return [sample]
+        step = max(1, len(before) // (FIRST_SAMPLE_IMAGES - 1))
+        return [*before[::step][: FIRST_SAMPLE_IMAGES - 1], sample]
+
+    def decode_all(self, indices: Sequence[int]) -> list[Tensor]:
+        """Decode a few frames, in order, in one go."""
+        wanted = set(indices)
+        with contextlib.closing(decode_images(self.job, indices[0], indices[-1] + 1)) as decoded:
+            return [self.restore(index, image) for index, image in decoded if index in wanted]
 
     def decode(self, index: int) -> Tensor:
         """Decode a single frame."""

@@ -88,9 +88,9 @@ class NetworkSource(Protocol):
         ...
 
 
-ShotSamples = Mapping[int, Callable[[], "Tensor"]]
-"""{index of a frame of a shot: makes its source (3, H, W)}, spread over the shot; none where no
-frame shows the shot alone and in full light."""
+ShotSamples = Mapping[int, Callable[[], "Sequence[Tensor]"]]
+"""{index of a frame of a shot: makes its source (3, H, W), and perhaps that of frames before it},
+spread over the shot; none where no frame shows the shot alone and in full light."""
 
 
 @dataclass(frozen=True)

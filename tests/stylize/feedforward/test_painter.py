@@ -31,10 +31,12 @@ from vidstyle.stylize.feedforward.painter import (
 from vidstyle.stylize.feedforward.settings import FeedforwardSettings
 from vidstyle.stylize.feedforward.statistics import collect_statistics, measure_fine_energy
 from vidstyle.stylize.feedforward.stylizer import (
+    FOLLOWED_SAMPLES,
     MAX_DAMPING,
     MEAN_DAMPING,
     FeedforwardStylizer,
     choose_damping,
+    share_samples,
 )
 from vidstyle.stylize.optimise.settings import LossSettings
 from vidstyle.stylize.style.settings import StyleSettings
@@ -203,7 +205,7 @@ def test_a_shot_is_painted_by_its_own_light_whatever_was_painted_before() -> Non
     def paint(samples: Tensor | None, *shots: Tensor) -> Tensor:
         one = make_stylizer(network, styles, samples)
         for i, image in enumerate(shots):
-            one.begin_shot({i: functools.partial(torch.Tensor.clone, image)})
+            one.begin_shot({i: functools.partial(list, [image])})
             painted = one.step(State(), Frame(i, image), None).image
         return painted
 
@@ -218,16 +220,16 @@ def test_the_light_of_a_shot_is_followed_evenly_and_each_sample_is_decoded_once(
     first, last = picture(3, (40, 56)) * 0.4, picture(4, (40, 56)) * 0.4 + 0.6
     decoded = []
 
-    def decode(index: int) -> Tensor:
+    def decode(index: int) -> list[Tensor]:
         decoded.append(index)
-        return first if index < 20 else last
+        return [first if index < 20 else last]
 
     one = make_stylizer(make_network(), [NetworkStyle(make_numbers(1))])
     image = picture(5, (40, 56))
     one.begin_shot({index: functools.partial(decode, index) for index in (10, 30)})
     for i in reversed(range(41)):
         one.step(State(), Frame(i, image), None)
-    assert decoded == [30, 10]
+    assert sorted(decoded) == [10, 30]
     decoded.clear()
     one.begin_shot({index: functools.partial(decode, index) for index in (10, 30)})
     pictures = [one.step(State(), Frame(i, image), None).image for i in range(41)]
@@ -237,6 +239,21 @@ def test_the_light_of_a_shot_is_followed_evenly_and_each_sample_is_decoded_once(
     assert not torch.equal(pictures[10], pictures[30])
     steps = [float((a - b).abs().mean()) for a, b in itertools.pairwise(pictures[10:31])]
     assert max(steps) < 3 * min(steps)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 9])
+def test_samples_come_and_go_evenly(count: int) -> None:
+    indices = [48 + 96 * i for i in range(count)]
+    before: dict[int, float] = {}
+    for at in range(96 * (count + 1)):
+        shares = share_samples(indices, at)
+        assert sum(shares.values()) == pytest.approx(1)
+        assert 1 <= len(shares) <= FOLLOWED_SAMPLES + 1
+        assert all(abs(index - at) <= 96 * FOLLOWED_SAMPLES for index in list(shares)[1:])
+        changes = [abs(shares.get(i, 0) - before.get(i, 0)) for i in {*shares, *before}]
+        assert at == 0 or max(changes) < 1.01 / 96
+        before = shares
+    assert set(before) == set(indices[-FOLLOWED_SAMPLES:])
 
 
 def test_the_edge_of_a_mask_is_made_steeper_and_what_fades_away_fades_as_before() -> None:

@@ -28,8 +28,8 @@ NEW_SHARE = 0.15
 MEASURED_MIXTURES = 8
 """Steps from one style to another at whose ends the statistics are measured."""
 
-KEPT_SAMPLES = 2
-"""Samples whose statistics are kept: those around a frame."""
+KEPT_SAMPLES = 6
+"""Samples whose statistics are kept: those that a frame, and the next one, is normalised by."""
 
 SampleSource = Callable[[], Sequence[Tensor]]
 """Gives the images of a sample, each (3, h, w)."""

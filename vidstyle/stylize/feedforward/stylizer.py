@@ -28,6 +28,10 @@ from vidstyle.stylize.temporal import damp_finest_octave, keep_static_pixels
 if TYPE_CHECKING:
     from vidstyle.stylize.feedforward.network import StyleNetwork
 
+FOLLOWED_SAMPLES = 4
+"""Samples of a shot by which its frames are normalised. With the two around a frame colours changed
+as samples came and went: in 300 frames, without links, by 4 of 255 (`benchmarks/RESULTS.md`)."""
+
 TRANSITION_TRUST = 0.6
 """How far the previous frame is trusted while the mixture of styles changes: in full, the picture
 keeps the shapes of the style that it has left."""
@@ -172,19 +176,12 @@ class FeedforwardStylizer:
                 self._film = [self._seen(frame.image)]
             film = self._film
             return [(-1, lambda: film, 1.0)]
-        indices = list(self._shot)
-        position = bisect.bisect_right(indices, frame.index)
-        if position in (0, len(indices)):
-            at = indices[min(position, len(indices) - 1)]
-            return [(at, self._sample_source(at), 1.0)]
-        before, after = indices[position - 1 : position + 1]
-        share = (frame.index - before) / (after - before)
-        both = [(before, self._sample_source(before), 1 - share)]
-        return [*both, (after, self._sample_source(after), share)] if share else both
+        shares = share_samples(list(self._shot), frame.index)
+        return [(at, self._sample_source(at), share) for at, share in shares.items()]
 
     def _sample_source(self, index: int) -> SampleSource:
         """Return what gives a sample of the shot."""
-        return lambda: [self._seen(self._shot[index]())]
+        return lambda: [crop_middle(self._seen(image)) for image in self._shot[index]()]
 
     def _adapt(self, shares: tuple[float, ...]) -> tuple[StyleNetwork, Tensor]:
         """Return the network of a mixture, and its gains and offsets."""
@@ -211,6 +208,26 @@ class FeedforwardStylizer:
         image = quantise(image)
         reach = int(self.settings.is_linked)
         return Step(image, state.followed_by(image, reach), iterations)
+
+
+def share_samples(indices: Sequence[int], at: int) -> dict[int, float]:
+    """Return the shares, together 1, that samples of a shot have in what a frame is normalised by:
+    as much for each of the last `FOLLOWED_SAMPLES`, of which the oldest goes while the next comes.
+
+    Args:
+        indices: of the samples, in order.
+        at: index of the frame.
+    """
+    after = bisect.bisect_right(indices, at)
+    before = max(0, after - 1)
+    weights = dict.fromkeys(indices[max(0, before + 1 - FOLLOWED_SAMPLES) : before + 1], 1.0)
+    if 0 < after < len(indices):
+        share = (at - indices[before]) / (indices[after] - indices[before])
+        if len(weights) == FOLLOWED_SAMPLES:
+            weights[min(weights)] = 1 - share
+        weights[indices[after]] = share
+    total = sum(weights.values())
+    return {index: weight / total for index, weight in weights.items() if weight}
 
 
 def choose_damping(warped: Tensor, fine_energy: float) -> float:
