@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
 from vidstyle.frames import Frame
-from vidstyle.video import ffmpeg, image_io
+from vidstyle.video import ffmpeg, file_kind, image_io
 from vidstyle.video.probe import MIN_SIDE, Source, probe
 from vidstyle.video.seek import SeekIndex
 
@@ -311,16 +311,17 @@ def read_image(path: Path, error: type[Refusal]) -> Tensor:
     """
     path = Path(path)
     image_io.check_file(path, error)
-    array = image_io.decode_image(path.read_bytes())
-    if array is None:
+    picture = file_kind.identify(path, error).picture
+    still = None if picture is None else image_io.read_still(path, picture)
+    if still is None:
         return _decode_first_frame(path, error)
-    limit = {"uint8": 255.0, "uint16": 65535.0}.get(array.dtype.name, 1.0)
-    image = torch.from_numpy((array.astype(np.float32) / limit).clip(0, 1))
+    limit = {"uint8": 255.0, "uint16": 65535.0}.get(still.pixels.dtype.name, 1.0)
+    image = torch.from_numpy((still.pixels.astype(np.float32) / limit).clip(0, 1))
     return image.permute(2, 0, 1).contiguous()  # (3, H, W)
 
 
 def _decode_first_frame(path: Path, error: type[Refusal]) -> Tensor:
-    """Decode by ffmpeg what OpenCV cannot: GIF in older OpenCV, AVIF, JPEG XL."""
+    """Decode by ffmpeg: a GIF, and the stills that it alone reads, such as JPEG XL."""
     hint = "give a PNG, JPEG, WebP, TIFF or GIF"
     try:
         source = probe(path)

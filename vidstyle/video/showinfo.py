@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+
+from vidstyle.video import ffmpeg
 
 HDR_TRANSFERS = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _UNKNOWN_TAGS = {None, "unknown", "reserved", "unspecified"}
@@ -33,6 +36,25 @@ class Picture:
     color_range: str
     transfer: str
     primaries: str
+
+
+def report_first_frame(path: Path, options: tuple[tuple[str, str], ...] = ()) -> str:
+    """Return ffmpeg's words on a file and its first frame (or that it failed), each line with its
+    level.
+
+    Args:
+        options: (option, value) pairs that go before `-i`.
+    """
+    before = [word for name, value in options for word in (f"-{name}", value)]
+    args = [*ffmpeg.ONLY_LOCAL, *before, "-i", ffmpeg.local(path)]
+    args += ["-map", "0:V:0", "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
+    with ffmpeg.running(args, level="level+info") as child:
+        code, report = child.wait()
+    return report + (
+        f"\n[fatal] ffmpeg {ffmpeg.find().version} crashed on it (signal {-code})"
+        if code < 0
+        else ""
+    )
 
 
 def parse_showinfo(text: str) -> Picture | None:
