@@ -9,7 +9,13 @@ import pytest
 from PIL import Image, ImageCms
 
 from tests.helpers import profiles
-from vidstyle.video.colour_profile import convert_pixels, convert_primaries, is_srgb, profile_space
+from vidstyle.video.colour_profile import (
+    convert_pixels,
+    convert_primaries,
+    is_display_p3,
+    is_srgb,
+    profile_space,
+)
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
 P3 = profiles.matrix_profile(profiles.DISPLAY_P3, profiles.srgb_curve())
@@ -71,6 +77,12 @@ def test_srgb_is_known_by_what_it_does() -> None:
     assert not is_srgb(profiles.matrix_profile(profiles.SRGB, profiles.gamma_curve(1.8)))
     assert not is_srgb(profiles.grey_profile(profiles.srgb_curve()))
     assert not is_srgb(b"no profile")
+
+
+def test_display_p3_is_known_by_what_it_does() -> None:
+    assert is_display_p3(P3)
+    assert not is_display_p3(profiles.matrix_profile(profiles.SRGB, profiles.srgb_curve()))
+    assert not is_display_p3(profiles.matrix_profile(profiles.DISPLAY_P3, CURVES["sampled"]))
 
 
 def test_what_is_no_profile_converts_nothing() -> None:

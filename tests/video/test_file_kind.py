@@ -193,9 +193,7 @@ def test_an_ordinary_tiff_is_no_raw_file(error: type[Refusal], tmp_path: Path) -
 
 
 @pytest.mark.parametrize("codec", ["mpeg2video", "h264", "mpeg1video"])
-def test_streams_without_a_container_are_films_and_no_stills(
-    codec: str, clips: Clips
-) -> None:
+def test_streams_without_a_container_are_films_and_no_stills(codec: str, clips: Clips) -> None:
     # Their beginnings make sense as a TGA.
     options = {"mpeg2video": "vob", "h264": "h264", "mpeg1video": "mpeg"}
     path = clips.pattern("a.bin", "-f", options[codec], rate="25", frames=5)

@@ -137,6 +137,8 @@ def test_a_jpeg_with_data_behind_it_is_whole_and_one_cut_short_is_not() -> None:
 
 P3 = profiles.matrix_profile(profiles.DISPLAY_P3, profiles.srgb_curve())
 
+OTHER = (profiles.SRGB, profiles.gamma_curve(1.5))
+
 
 def colours(height: int = 48, width: int = 64) -> Image.Image:
     """A smooth picture of many colours, no two corners of it alike."""
@@ -202,6 +204,38 @@ def test_a_profile_of_srgb_changes_nothing(kind: str, tmp_path: Path) -> None:
     colours().save(tmp_path / f"tagged.{kind}", icc_profile=profile)
     plain = read_image(tmp_path / f"plain.{kind}", StyleError)
     assert torch.equal(read_image(tmp_path / f"tagged.{kind}", StyleError), plain)
+
+
+def test_a_camera_that_says_adobe_rgb_by_its_code_is_believed(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    colours().save(tmp_path / "_DSC0001.jpg", quality=98, subsampling=0, exif=exif)
+    with Image.open(tmp_path / "_DSC0001.jpg") as stored:
+        levels = np.asarray(stored)
+    # Colorants of Adobe RGB (1998) under D50.
+    colorants = ((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446))
+    profile = profiles.matrix_profile(colorants, profiles.gamma_curve(563 / 256))
+    expected = by_littlecms(Image.fromarray(levels), profile)
+    assert np.abs(both_ways(tmp_path / "_DSC0001.jpg") - expected).mean() < 0.6
+    assert np.abs(levels - expected).mean() > 3
+
+
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_an_animation_of_a_phone_has_the_colours_of_its_profile(kind: str, tmp_path: Path) -> None:
+    options = {"lossless": True} if kind == "webp" else {}
+    first = colours()
+    second = first.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for name, profile in (("p3", P3), ("other", profiles.matrix_profile(*OTHER))):
+        path = tmp_path / f"{name}.{kind}"
+        first.save(path, save_all=True, append_images=[second], icc_profile=profile, **options)
+    source = probe(tmp_path / f"p3.{kind}")
+    shown = [frame.image.permute(1, 2, 0).numpy() * 255 for frame in read(source, None)]
+    assert (source.kind, source.warnings, len(shown)) == ("animation", (), 2)
+    for picture, image in zip((first, second), shown, strict=True):
+        assert np.abs(image - by_littlecms(picture, P3)).mean() < 1
+    style = read_image(tmp_path / f"p3.{kind}", StyleError).permute(1, 2, 0).numpy() * 255
+    assert np.abs(style - shown[0]).mean() < 1
+    assert any("profile" in line for line in probe(tmp_path / f"other.{kind}").warnings)
 
 
 def test_sixteen_bits_stay_sixteen_through_a_profile(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ _GRID_STEPS = 9
 _MAX_EQUAL_LEVELS = 1
 """Levels of 255 by which a profile that calls itself sRGB differs from another that does."""
 
+_MAX_SIMILAR_LEVELS = 6
+"""Levels of 255 by which LittleCMS and an exact computation differ where colours are clipped."""
+
 
 def profile_space(profile: bytes) -> str:
     """Return the space of the colours that a profile describes ("RGB", "GRAY", "CMYK", ...); ""
@@ -35,6 +38,16 @@ def profile_space(profile: bytes) -> str:
 
 def is_srgb(profile: bytes) -> bool:
     """Tell whether colours stay as they are: sRGB by any of the names and makers that it has."""
+    return _is_like(profile, "bt709")
+
+
+def is_display_p3(profile: bytes) -> bool:
+    """Tell whether a profile is that of the screens of phones, by what it does."""
+    return _is_like(profile, "smpte432")
+
+
+def _is_like(profile: bytes, primaries: str) -> bool:
+    """Tell whether a profile does what primaries alone do."""
     if profile_space(profile) != "RGB":
         return False
     steps = np.rint(np.linspace(0, 255, _GRID_STEPS)).astype(np.uint8)
@@ -43,7 +56,11 @@ def is_srgb(profile: bytes) -> bool:
     converted = convert_image(Image.fromarray(colours), profile)
     if converted is None:
         return False
-    return bool(np.abs(converted.astype(int) - colours).max() <= _MAX_EQUAL_LEVELS)
+    expected = convert_primaries(colours, primaries).astype(int)
+    difference = np.abs(converted - expected)
+    # Where one clips and the other does not quite, dark levels differ by more.
+    most = _MAX_EQUAL_LEVELS if primaries == "bt709" else _MAX_SIMILAR_LEVELS
+    return bool(difference.max() <= most)
 
 
 def convert_image(image: Image.Image, profile: bytes | None) -> NDArray[np.uint8] | None:
@@ -88,29 +105,38 @@ def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
+ADOBE_RGB = "adobe-rgb"
+"""Of Adobe RGB (1998), which has a curve of its own and no name in ffmpeg."""
+
 PRIMARIES = {
     "smpte432": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     "bt2020": ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    ADOBE_RGB: ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060)),
 }
 """Red, green and blue of spaces whose white is that of sRGB, in CIE 1931 (x, y), by ffmpeg's
 names.
 """
+
+_ADOBE_GAMMA = 563 / 256
 
 _SRGB_PRIMARIES = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
 _WHITE = (0.3127, 0.3290)
 
 
 def convert_primaries(pixels: NDArray[Any], primaries: str) -> NDArray[Any]:
-    """Convert (H, W, 3) with the curve of sRGB and other primaries to sRGB, at the same depth;
-    primaries that are not in `PRIMARIES` are taken as those of sRGB.
+    """Convert (H, W, 3) of other primaries, and the curve of sRGB or Adobe RGB, to sRGB at the same
+    depth; primaries that are not in `PRIMARIES` are taken as those of sRGB.
     """
     if primaries not in PRIMARIES:
         return pixels
     matrix = np.linalg.solve(_to_xyz(_SRGB_PRIMARIES), _to_xyz(PRIMARIES[primaries]))
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
     values = pixels.astype(np.float32) / np.float32(top)
-    power = ((values + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
-    light = np.where(values <= 0.04045, values / np.float32(12.92), power)
+    if primaries == ADOBE_RGB:
+        light = values ** np.float32(_ADOBE_GAMMA)
+    else:
+        power = ((values + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
+        light = np.where(values <= 0.04045, values / np.float32(12.92), power)
     encoded = _encode_srgb((light @ matrix.T.astype(np.float32)).clip(0, 1))
     return np.rint(encoded * top).astype(pixels.dtype) if top > 1 else encoded
 

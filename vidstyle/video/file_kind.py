@@ -32,7 +32,7 @@ from typing import IO, Any, Literal
 from PIL import Image, TiffImagePlugin
 
 from vidstyle.errors import Refusal
-from vidstyle.video import ffmpeg, showinfo
+from vidstyle.video import colour_profile, ffmpeg, showinfo
 
 Kind = Literal["video", "animation", "image"]
 
@@ -90,7 +90,7 @@ class StoredPicture:
         is_turned: the file says that its pixels are to be turned or mirrored.
         pages: pictures in the file, without reduced ones and masks.
         profile: ICC profile; empty without one.
-        primaries: ffmpeg's name of them, where there is no profile.
+        primaries: as in `colour_profile.PRIMARIES`, where there is no profile.
     """
 
     reader: str
@@ -212,21 +212,37 @@ def _describe_picture(
             # Ultra HDR photos have an index of pictures, and are no MPO to Pillow.
             reader = "MPO" if "mp" in image.info else image.format or ""
             frames = int(getattr(image, "n_frames", 1)) if reader in _ANIMATED else 1
-            turn = image.getexif().get(0x0112, 1)
             profile = image.info.get("icc_profile") or b""
         except Exception:
             return None, 0
+        turn, is_adobe = _read_exif(image)
         width, height = image.size
         if turn in (5, 6, 7, 8):
             width, height = height, width
         pages = len(_pages(file, head)) if reader == "TIFF" else 1
+        primaries = colour_profile.ADOBE_RGB if is_adobe else "bt709"
         picture = StoredPicture(
-            reader, image.mode, width, height, turn in range(2, 9), pages, profile
+            reader, image.mode, width, height, turn != 1, pages, profile, primaries
         )
     return picture, frames
 
 
 _ANIMATED = ("PNG", "WEBP", "AVIF")
+_ORIENTATION = 0x0112
+_INTEROPERABILITY = 0xA005
+
+
+def _read_exif(image: Image.Image) -> tuple[int, bool]:
+    """Return (orientation, whether a camera says that its colours are Adobe RGB: DCF 2.0 has a code
+    for it, without a profile); what is damaged says nothing.
+    """
+    try:
+        exif = image.getexif()
+        code = exif.get_ifd(_INTEROPERABILITY).get(1, "")
+        turn = exif.get(_ORIENTATION, 1)
+        return turn if turn in range(1, 9) else 1, str(code).startswith("R03")
+    except Exception:
+        return 1, False
 
 
 def _describe_heic(file: IO[bytes], head: bytes) -> StoredPicture | None:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE
-from vidstyle.video import ffmpeg, file_kind, image_io, showinfo
+from vidstyle.video import colour_profile, ffmpeg, file_kind, image_io, showinfo
 from vidstyle.video.file_kind import FileKind, StoredPicture
 
 MIN_SIDE = 16
@@ -152,6 +152,7 @@ def _probe_by_ffmpeg(path: Path, file: FileKind) -> Source:
     header = _input_header(report, path)
     _refuse_unless_picture(path, header, report, picture)
     assert picture is not None
+    _refuse_dolby_vision(path, header)
     container = _container_name(header)
     streams, films = _list_streams(header)
     if films[0].codec == "h264" and ffmpeg.complaints(report):
@@ -166,6 +167,7 @@ def _probe_by_ffmpeg(path: Path, file: FileKind) -> Source:
         if kind == "animation"
         else picture.has_alpha or bool(re.search(r"^ +alpha_mode +: 1", header, re.MULTILINE))
     )
+    primaries, unused = _animation_primaries(file, picture)
     start = _find_group(r"^  Duration: .*?, start: (-?[\d.]+)", header)
     return Source(
         path=path,
@@ -182,12 +184,12 @@ def _probe_by_ffmpeg(path: Path, file: FileKind) -> Source:
         matrix=picture.matrix,
         color_range=picture.color_range,
         transfer=picture.transfer,
-        primaries=picture.primaries,
+        primaries=primaries,
         rgb=picture.rgb,
         has_alpha=alpha,
         hdr=picture.transfer in showinfo.HDR_TRANSFERS,
         streams=streams,
-        warnings=_user_warnings(alpha, picture, films),
+        warnings=(*_user_warnings(alpha, picture, films), *unused),
         time_base=picture.time_base or TIME_BASE,
         input_options=options,
     )
@@ -271,6 +273,35 @@ def _refuse_unless_picture(
         )
 
 
+def _animation_primaries(file: FileKind, picture: showinfo.Picture) -> tuple[str, tuple[str, ...]]:
+    """Return (the primaries of what ffmpeg decodes, warnings): it does not read the profile of an
+    animation, and that of a phone says no more than primaries do.
+    """
+    profile = file.picture.profile if file.picture else b""
+    if not profile or colour_profile.is_srgb(profile):
+        return picture.primaries, ()
+    if colour_profile.is_display_p3(profile):
+        return "smpte432", ()
+    return picture.primaries, (
+        "the colour profile of an animation is not used: its colours are taken as sRGB",
+    )
+
+
+def _refuse_dolby_vision(path: Path, header: str) -> None:
+    """Raise InputError for Dolby Vision whose picture means nothing without its metadata: that of
+    profile 5, and of the later ones without a picture for other decoders.
+    """
+    found = re.search(
+        r"DOVI configuration record: .*?profile: (\d+)(?:.*?compatibility id: (\d+))?", header
+    )
+    if found and (found[1] == "5" or (found[1] in ("10", "20") and found[2] == "0")):
+        raise InputError(
+            f"cannot read the colours of {path}",
+            f"it is Dolby Vision profile {found[1]}, which is right only in a decoder of it",
+            "convert it to HDR10, HLG or standard range first",
+        )
+
+
 def _begins_like_mp4(path: Path) -> bool:
     """Tell whether the first box of a file is one that an MP4 or MOV begins with."""
     with path.open("rb") as file:
@@ -300,6 +331,8 @@ def _user_warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) 
     warnings = [_ALPHA_WARNING] if alpha else []
     if hdr := showinfo.HDR_TRANSFERS.get(picture.transfer):
         warnings.append(f"the video is HDR ({hdr}): it is tone-mapped to standard range")
+    if picture.primaries not in showinfo.ZSCALE_PRIMARIES:
+        warnings.append(f"the primaries {picture.primaries} are taken as those of BT.709")
     if len(films) > 1:
         size = f"{picture.width}x{picture.height}"
         warnings.append(
