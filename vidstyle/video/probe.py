@@ -82,6 +82,13 @@ class Source:
     time_base: Fraction = TIME_BASE
     input_options: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def can_begin_midway(self) -> bool:
+        """Whether frames in the middle can be found: not where pictures are drawn over one another,
+        nor in raw pictures one after another, which have no times but those that ffmpeg counts.
+        """
+        return self.kind == "video" and self.container != "mjpeg"
+
 
 def probe(path: Path) -> Source:
     """Look at the file and its first picture. Raises InputError when it cannot be rendered, saying
