@@ -52,6 +52,14 @@ def test_animations_and_stills_are_not_glanced_at(tmp_path: Path) -> None:
     assert glance(probe(clips.pattern("a.gif", frames=5))) is None
 
 
+def test_raw_pictures_without_times_are_not_glanced_at(tmp_path: Path) -> None:
+    clips = Clips(tmp_path)
+    source = probe(clips.pattern("a.mjpeg", "-f", "mjpeg", frames=12))
+    assert source.kind == "video"
+    assert glance(source) is None
+    assert scan(source).seek_index.key_frames == ()
+
+
 @pytest.mark.parametrize("folder", ["clips", "inputs"])
 def test_real_files_are_told_rightly_or_not_at_all(shared: Path, folder: str) -> None:
     told = 0

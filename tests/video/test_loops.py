@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,15 @@ def test_an_animation_loops_where_its_file_says_so(
     source = probe(animation(tmp_path / name, loop))
     assert source.kind == "animation"
     assert is_looping(source) == expected
+
+
+def test_a_large_chunk_does_not_hide_the_repetitions(tmp_path: Path) -> None:
+    path = animation(tmp_path / "a.png", 4)
+    data = path.read_bytes()
+    body = b"teSt" + bytes(100_000)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    path.write_bytes(data[:33] + chunk + data[33:])  # behind the header
+    assert is_looping(probe(path))
 
 
 def test_a_video_and_a_still_do_not_loop(film: Path, painting: Path) -> None:

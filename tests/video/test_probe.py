@@ -366,3 +366,44 @@ def test_a_file_without_permission_is_refused(
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         probe(path)
+
+
+def insert_box(data: bytes, path: tuple[bytes, ...], box: bytes) -> bytes:
+    """An MP4 with a box more at the end of the box that the path names."""
+    headers = {b"stsd": 8, b"avc1": 78, b"hvc1": 78}  # what stands in a box before others
+    begin = 0
+    end = len(data)
+    sizes = []
+    for name in path:
+        at = begin
+        while data[at + 4 : at + 8] != name:
+            at += int.from_bytes(data[at : at + 4], "big")
+            assert at < end, name
+        sizes.append(at)
+        begin = at + 8 + headers.get(name, 0)
+        end = at + int.from_bytes(data[at : at + 4], "big")
+    changed = bytearray(data[:end] + box + data[end:])
+    for at in sizes:
+        size = int.from_bytes(data[at : at + 4], "big") + len(box)
+        changed[at : at + 4] = size.to_bytes(4, "big")
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(("profile", "compatibility"), [(5, 0), (8, 1), (8, 4), (10, 0)])
+def test_dolby_vision_without_a_picture_for_others_is_refused(
+    profile: int, compatibility: int, clips: Clips
+) -> None:
+    # The index stands at the end, so that no offset changes.
+    path = clips.pattern(
+        "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "-faststart"
+    )
+    record = bytes([1, 0, profile << 1, (1 << 3) | 0b101, compatibility << 4]) + bytes(19)
+    box = (8 + len(record)).to_bytes(4, "big") + b"dvcC" + record
+    boxes = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1")
+    path.write_bytes(insert_box(path.read_bytes(), boxes, box))
+    if profile == 8:
+        assert probe(path).width == 64
+        return
+    with pytest.raises(InputError, match=f"Dolby Vision profile {profile}") as caught:
+        probe(path)
+    assert str(caught.value).count("\n") == 2

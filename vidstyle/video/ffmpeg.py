@@ -139,6 +139,12 @@ def encoders() -> frozenset[str]:
     return _listed_names(_ask_ffmpeg(find().path, "-encoders"))
 
 
+@functools.cache
+def demuxers() -> frozenset[str]:
+    """Return the names of the demuxers of the ffmpeg in use."""
+    return _listed_names(_ask_ffmpeg(find().path, "-demuxers"))
+
+
 def local(path: Path) -> str:
     """Return the path as an ffmpeg URL: with the protocol, a name may start with `-` and hold `:`,
     `%`, quotes and spaces.

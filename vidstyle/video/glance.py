@@ -45,7 +45,7 @@ def glance(source: Source) -> Glance | None:
     of the frames: the packets of an animation are drawn over one another, and a file that was put
     together from others may begin its times again.
     """
-    if source.kind != "video":
+    if not source.can_begin_midway:
         return None
     args = [*ffmpeg.ONLY_LOCAL, "-copyts"]
     args += [word for name, value in source.input_options for word in (f"-{name}", value)]

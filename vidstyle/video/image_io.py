@@ -1,32 +1,21 @@
-"""Still images: recognised by their content, decoded by OpenCV."""
+"""Still images, decoded to sRGB as deep as their files have it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from vidstyle.errors import Refusal
-
-_SIGNATURES = (
-    b"\xff\xd8\xff",
-    b"BM",
-    b"II*\0",
-    b"MM\0*",
-    b"II+\0",
-    b"MM\0+",
-    b"P1",
-    b"P2",
-    b"P3",
-    b"P4",
-    b"P5",
-    b"P6",
-)
+from vidstyle.video import colour_profile, file_kind
+from vidstyle.video.file_kind import StoredPicture, find_jpeg_end
 
 
 def check_file(path: Path, error: type[Refusal]) -> None:
@@ -50,39 +39,159 @@ def check_file(path: Path, error: type[Refusal]) -> None:
         raise error(what, e.strerror or str(e), "check the file's permissions") from e
 
 
-def is_still(head: bytes) -> bool:
-    """Return whether a file that begins so (a kilobyte or more) is a still picture in a format that
-    OpenCV always reads.
+@dataclass(frozen=True)
+class Still:
+    """A still as it is painted.
+
+    Args:
+        pixels: (H, W, 3) sRGB, upright; uint8, uint16 or float32 in [0, 1], as deep as the file.
+        has_alpha: something shows through.
+        notes: one line for each thing that is not as the file has it.
     """
-    if head.startswith(b"\x89PNG"):
-        return b"acTL" not in head  # APNG: the animation's header stands before the first picture
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return head[12:16] != b"VP8X" or not head[20] & 0x02  # bit 1: animated
-    return head.startswith(_SIGNATURES)
+
+    pixels: NDArray[Any]
+    has_alpha: bool
+    notes: tuple[str, ...] = ()
+
+
+def read_still(path: Path, picture: StoredPicture) -> Still | None:
+    """Read a still, or the first picture of an animation; None when it is no whole picture.
+
+    OpenCV decodes what it can: it alone keeps 16 bits. pillow-heif decodes HEIC; Pillow AVIF, TGA,
+    CMYK and LAB, and what OpenCV lacks a decoder for.
+    """
+    notes: list[str] = []
+    if picture.reader == "HEIF":
+        still = _read_heic(path)
+    elif picture.mode in ("CMYK", "LAB") or picture.reader in ("AVIF", "TGA"):
+        still = _read_by_pillow(path, picture, notes)
+    else:
+        data = path.read_bytes()
+        pixels = decode_image(data)
+        if pixels is not None:
+            still = Still(pixels, has_alpha(data))
+        else:
+            # A JPEG without an end is taken by Pillow.
+            is_other = picture.reader in ("TIFF", "JPEG2000", "BMP", "PPM", "WEBP")
+            still = _read_by_pillow(path, picture, notes) if is_other else None
+    if still is None:
+        return None
+    pixels = _convert_to_srgb(still.pixels, picture, notes)
+    if picture.pages > 1:
+        kind = "pictures: the main one" if picture.reader == "HEIF" else "pages: the first"
+        notes.append(f"the file holds {picture.pages} {kind} is taken")
+    return Still(pixels, still.has_alpha, (*still.notes, *notes))
+
+
+def _convert_to_srgb(
+    pixels: NDArray[Any], picture: StoredPicture, notes: list[str]
+) -> NDArray[Any]:
+    """Bring decoded pixels to sRGB by the picture's profile, and note what is not as it should
+    be.
+    """
+    if picture.mode in ("CMYK", "LAB"):
+        # These cannot be decoded without it.
+        return pixels
+    if not picture.profile:
+        return colour_profile.convert_primaries(pixels, picture.primaries)
+    if colour_profile.is_srgb(picture.profile):
+        return pixels
+    if colour_profile.profile_space(picture.profile) not in ("RGB", "GRAY"):
+        notes.append(_UNUSABLE_PROFILE)
+        return pixels
+    converted = colour_profile.convert_pixels(pixels, picture.profile)
+    if converted is None:
+        notes.append(_UNUSABLE_PROFILE)
+        return pixels
+    if converted.dtype.itemsize < pixels.dtype.itemsize:
+        notes.append("the colour profile is a table: colours are converted at 8 bits")
+    return converted
+
+
+_UNUSABLE_PROFILE = "the colour profile cannot be used: the colours are taken as sRGB"
+
+
+def _read_heic(path: Path) -> Still | None:
+    """Decode the main picture of a HEIC photo, of all its tiles, as it is turned."""
+    import pillow_heif
+
+    try:
+        photos = pillow_heif.open_heif(path, convert_hdr_to_8bit=False)
+        photo = photos[photos.primary_index]
+        pixels = np.array(photo)
+        info: Any = photo.info
+        bits = int(info.get("bit_depth", 8))
+    except Exception:
+        return None
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    has_alpha = photo.mode.startswith(("RGBA", "RGBa", "LA"))
+    colours = pixels[..., :-1] if has_alpha else pixels
+    if colours.shape[2] == 1:
+        colours = colours.repeat(3, axis=2)
+    opaque = 255 if pixels.dtype == np.uint8 else (2**bits - 1) << (16 - bits)
+    shows = has_alpha and bool((pixels[..., -1] < opaque).any())
+    if pixels.dtype == np.uint16:
+        # The bits stand at the top, and white is less than 65535.
+        values = (colours >> (16 - bits)).astype(np.float32)
+        colours = np.rint(values * np.float32(65535 / (2**bits - 1))).astype(np.uint16)
+    return Still(np.ascontiguousarray(colours), shows)
+
+
+def _read_by_pillow(path: Path, picture: StoredPicture, notes: list[str]) -> Still | None:
+    """Decode by Pillow; CMYK and LAB come out as sRGB."""
+    with path.open("rb") as file, file_kind.opened(file, (picture.reader,)) as image:
+        if image is None:
+            return None
+        try:
+            shown = ImageOps.exif_transpose(image)
+            if picture.mode == "CMYK":
+                return Still(_convert_cmyk(shown, picture, notes), False)
+            if picture.mode == "LAB":
+                lab = colour_profile.convert_image(shown, None)
+                return None if lab is None else Still(lab, False)
+            return _copy_pixels(shown)
+        except Exception:
+            return None
+
+
+def _copy_pixels(image: Image.Image) -> Still | None:
+    """Return the pixels of a picture that is grey or RGB; None for modes without a white."""
+    if image.mode in ("I", "F"):
+        return None
+    if image.mode.startswith("I;16"):
+        return Still(np.asarray(image)[..., None].repeat(3, axis=2), False)
+    if not image.has_transparency_data:
+        return Still(np.array(image.convert("RGB")), False)
+    pixels = np.asarray(image.convert("RGBA"))
+    colours = np.ascontiguousarray(pixels[..., :3])
+    return Still(colours, bool((pixels[..., 3] < 255).any()))
+
+
+def _convert_cmyk(
+    image: Image.Image, picture: StoredPicture, notes: list[str]
+) -> NDArray[np.uint8]:
+    """Bring inks to sRGB: by their profile, or as if they were ideal."""
+    if picture.profile and colour_profile.profile_space(picture.profile) == "CMYK":
+        pixels = colour_profile.convert_image(image, picture.profile)
+        if pixels is not None:
+            return pixels
+    notes.append("the CMYK colours have no profile: how the inks look is not known exactly")
+    return np.asarray(image.convert("RGB"))
 
 
 def decode_image(data: bytes) -> NDArray[Any] | None:
     """Decode a picture to (H, W, 3) RGB, uint8, uint16 or float32 as in the file, upright (EXIF);
     None when it is no whole picture.
     """
+    if data.startswith(b"\x89PNG") and b"IEND" not in data:
+        # libpng would say so on stderr.
+        return None
     array = _decode_quietly(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if array is None or (data.startswith(b"\xff\xd8") and not _has_jpeg_end(data)):
+    if array is None or (data.startswith(b"\xff\xd8") and find_jpeg_end(data) < 0):
         # A JPEG without its end marker: some decoders fill the rest with grey.
         return None
     return np.ascontiguousarray(array[..., ::-1])
-
-
-def _has_jpeg_end(data: bytes) -> bool:
-    """Return whether the picture's scan has an end marker; the rest of the file (a phone's motion
-    photo) does not matter.
-    """
-    at = 2
-    # Segments with a length, up to the scan.
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        # 0xFF may be repeated.
-        repeated = data[at + 1] == 0xFF
-        at += 1 if repeated else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return data.find(b"\xff\xd9", at) >= 0
 
 
 def has_alpha(data: bytes) -> bool:

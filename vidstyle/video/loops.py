@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
+
+from vidstyle.video import file_kind
 
 if TYPE_CHECKING:
     from vidstyle.video.probe import Source
 
 HEAD_BYTES = 65536
-"""The repetitions stand before the first picture."""
+"""The repetitions of a GIF stand before the first picture."""
 
 _GIF_MARKER = b"NETSCAPE2.0\x03\x01"
 
@@ -29,12 +30,9 @@ def is_looping(source: Source) -> bool:
         return False
     if source.container == "gif":
         return gif_repetitions(source) >= 0
-    with source.path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if head[:4] == b"RIFF" and (at := head.find(b"ANIM")) >= 0:
-        # Size, background colour, number of repetitions; 0 is for ever.
-        return len(head) >= at + 14 and struct.unpack_from("<H", head, at + 12)[0] != 1
-    if (at := head.find(b"acTL")) >= 0:
-        # Number of frames, number of repetitions; 0 is for ever.
-        return len(head) >= at + 12 and struct.unpack_from(">I", head, at + 8)[0] != 1
-    return False
+    with (
+        source.path.open("rb") as file,
+        file_kind.opened(file, ("PNG", "WEBP")) as picture,
+    ):
+        # 0 is for ever.
+        return picture is not None and picture.info.get("loop", 1) != 1

@@ -16,7 +16,8 @@ from typing import Literal
 
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE
-from vidstyle.video import ffmpeg, image_io, showinfo
+from vidstyle.video import colour_profile, ffmpeg, file_kind, image_io, showinfo
+from vidstyle.video.file_kind import FileKind, StoredPicture
 
 MIN_SIDE = 16
 """Pixels on a side; below that the features' pooling leaves nothing to match."""
@@ -81,6 +82,13 @@ class Source:
     time_base: Fraction = TIME_BASE
     input_options: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def can_begin_midway(self) -> bool:
+        """Whether frames in the middle can be found: not where pictures are drawn over one another,
+        nor in raw pictures one after another, which have no times but those that ffmpeg counts.
+        """
+        return self.kind == "video" and self.container != "mjpeg"
+
 
 def probe(path: Path) -> Source:
     """Look at the file and its first picture. Raises InputError when it cannot be rendered, saying
@@ -88,9 +96,13 @@ def probe(path: Path) -> Source:
     """
     path = Path(path)
     image_io.check_file(path, InputError)
-    with path.open("rb") as file:
-        head = file.read(4096)
-    source = _probe_still(path) if image_io.is_still(head) else _probe_moving(path, head)
+    file = file_kind.identify(path, InputError)
+    picture = file.picture
+    source = (
+        _probe_still(path, picture)
+        if file.kind == "image" and picture
+        else _probe_by_ffmpeg(path, file)
+    )
     if min(source.width, source.height) < MIN_SIDE:
         why = (
             f"the picture is {source.width}x{source.height}, "
@@ -100,16 +112,14 @@ def probe(path: Path) -> Source:
     return source
 
 
-def _probe_still(path: Path) -> Source:
-    """Look at a still that OpenCV decodes."""
-    data = path.read_bytes()
-    array = image_io.decode_image(data)
-    if array is None:
+def _probe_still(path: Path, picture: StoredPicture) -> Source:
+    """Look at a still that ffmpeg is not needed for."""
+    still = image_io.read_still(path, picture)
+    if still is None:
         raise InputError(
             f"cannot read {path}", "the image is damaged or cut short", "save or download it again"
         )
-    height, width, _ = array.shape
-    alpha = image_io.has_alpha(data)
+    height, width, _ = still.pixels.shape
     return Source(
         path=path,
         kind="image",
@@ -121,43 +131,50 @@ def _probe_still(path: Path) -> Source:
         start=Fraction(0),
         duration=None,
         nominal_rate=STILL_RATE,
-        bits=8 * array.dtype.itemsize,
+        bits=8 * still.pixels.dtype.itemsize,
         matrix="gbr",
         color_range="pc",
         transfer="iec61966-2-1",
         primaries="bt709",
         rgb=True,
-        has_alpha=alpha,
+        has_alpha=still.has_alpha,
         hdr=False,
         streams=(Stream(0, "video", "image"),),
-        warnings=(_ALPHA_WARNING,) if alpha else (),
+        warnings=(*((_ALPHA_WARNING,) if still.has_alpha else ()), *still.notes),
     )
 
 
-def _probe_moving(path: Path, head: bytes) -> Source:
-    """Look at a file that ffmpeg decodes; `head` is its beginning."""
-    # A GIF's demuxer is named, or a name like `a%03d.gif` would be taken for a numbered series of
-    # files.
-    options: tuple[tuple[str, str], ...] = (("f", "gif"),) if head.startswith(b"GIF8") else ()
-    report = _report_first_frame(path, options)
+def _probe_by_ffmpeg(path: Path, file: FileKind) -> Source:
+    """Look at a file that ffmpeg decodes."""
+    options: tuple[tuple[str, str], ...] = (("f", file.demuxer),) if file.demuxer else ()
+    report = showinfo.report_first_frame(path, options)
+    if "%" in path.name and _container_name(_input_header(report, path)) in ("image2", ""):
+        # By its name, which stands for a series of files there.
+        series = (("f", "image2"), ("pattern_type", "none"))
+        again = showinfo.report_first_frame(path, series)
+        if showinfo.parse_showinfo(again):
+            options = series
+            report = again
     picture = showinfo.parse_showinfo(report)
     header = _input_header(report, path)
-    _refuse_unless_picture(path, head, header, report, picture)
+    _refuse_unless_picture(path, header, report, picture)
     assert picture is not None
+    _refuse_dolby_vision(path, header)
     container = _container_name(header)
     streams, films = _list_streams(header)
     if films[0].codec == "h264" and ffmpeg.complaints(report):
         # x264 before build 151 wrote 4:4:4 in a way of its own; ffmpeg allows for it only where the
         # stream names its writer, and some tools drop that name.
         older = (*options, ("x264_build", "150"))
-        again = _report_first_frame(path, older)
+        again = showinfo.report_first_frame(path, older)
         options = options if ffmpeg.complaints(again) else older
-    kind = _source_kind(container, head)
+    kind = file.kind or file_kind.kind_by_demuxer(container)
     alpha = (
         _is_transparent(path, options)
         if kind == "animation"
         else picture.has_alpha or bool(re.search(r"^ +alpha_mode +: 1", header, re.MULTILINE))
     )
+    primaries, unused = _animation_primaries(file, picture)
     start = _find_group(r"^  Duration: .*?, start: (-?[\d.]+)", header)
     return Source(
         path=path,
@@ -174,30 +191,14 @@ def _probe_moving(path: Path, head: bytes) -> Source:
         matrix=picture.matrix,
         color_range=picture.color_range,
         transfer=picture.transfer,
-        primaries=picture.primaries,
+        primaries=primaries,
         rgb=picture.rgb,
         has_alpha=alpha,
         hdr=picture.transfer in showinfo.HDR_TRANSFERS,
         streams=streams,
-        warnings=_user_warnings(alpha, picture, films),
+        warnings=(*_user_warnings(alpha, picture, films), *unused),
         time_base=picture.time_base or TIME_BASE,
         input_options=options,
-    )
-
-
-def _report_first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
-    """Return ffmpeg's words on the file and its first frame (or that it failed), each line with its
-    level.
-    """
-    before = [word for name, value in options for word in (f"-{name}", value)]
-    args = [*ffmpeg.ONLY_LOCAL, *before, "-i", ffmpeg.local(path)]
-    args += ["-map", "0:V:0", "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
-    with ffmpeg.running(args, level="level+info") as child:
-        code, report = child.wait()
-    return report + (
-        f"\n[fatal] ffmpeg {ffmpeg.find().version} crashed on it (signal {-code})"
-        if code < 0
-        else ""
     )
 
 
@@ -239,7 +240,7 @@ def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
 
 
 def _refuse_unless_picture(
-    path: Path, head: bytes, header: str, report: str, picture: showinfo.Picture | None
+    path: Path, header: str, report: str, picture: showinfo.Picture | None
 ) -> None:
     """Raise InputError, with the reason, for a file of which no picture can be shown."""
     container = _container_name(header)
@@ -255,13 +256,7 @@ def _refuse_unless_picture(
             f"cannot read {path}", crash[0], "point VIDSTYLE_FFMPEG at another ffmpeg (>= 5.1)"
         )
     # Only the name may say mp4: any file called so ends up in that demuxer when nothing else fits.
-    if "moov atom not found" in report and head[4:8] in (
-        b"ftyp",
-        b"mdat",
-        b"free",
-        b"wide",
-        b"skip",
-    ):
+    if "moov atom not found" in report and _begins_like_mp4(path):
         why = "the file is cut short: its index, which stands at the end, is missing"
         raise InputError(f"cannot read {path}", why, "copy or download it again")
     if not streams or container in TEXT_DEMUXERS:
@@ -285,12 +280,39 @@ def _refuse_unless_picture(
         )
 
 
-def _source_kind(container: str, head: bytes) -> Literal["video", "animation", "image"]:
-    """Return what the file is, by its container and its beginning."""
-    if container in ("gif", "apng") or container.startswith("webp"):
-        return "animation"
-    photo = head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"heic", b"heix", b"mif1")
-    return "image" if photo or container.endswith("_pipe") else "video"
+def _animation_primaries(file: FileKind, picture: showinfo.Picture) -> tuple[str, tuple[str, ...]]:
+    """Return (the primaries of what ffmpeg decodes, warnings): it does not read the profile of an
+    animation, and that of a phone says no more than primaries do.
+    """
+    profile = file.picture.profile if file.picture else b""
+    if not profile or colour_profile.is_srgb(profile):
+        return picture.primaries, ()
+    if colour_profile.is_display_p3(profile):
+        return "smpte432", ()
+    return picture.primaries, (
+        "the colour profile of an animation is not used: its colours are taken as sRGB",
+    )
+
+
+def _refuse_dolby_vision(path: Path, header: str) -> None:
+    """Raise InputError for Dolby Vision whose picture means nothing without its metadata: that of
+    profile 5, and of the later ones without a picture for other decoders.
+    """
+    found = re.search(
+        r"DOVI configuration record: .*?profile: (\d+)(?:.*?compatibility id: (\d+))?", header
+    )
+    if found and (found[1] == "5" or (found[1] in ("10", "20") and found[2] == "0")):
+        raise InputError(
+            f"cannot read the colours of {path}",
+            f"it is Dolby Vision profile {found[1]}, which is right only in a decoder of it",
+            "convert it to HDR10, HLG or standard range first",
+        )
+
+
+def _begins_like_mp4(path: Path) -> bool:
+    """Tell whether the first box of a file is one that an MP4 or MOV begins with."""
+    with path.open("rb") as file:
+        return file.read(8)[4:] in (b"ftyp", b"mdat", b"free", b"wide", b"skip")
 
 
 def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
@@ -316,6 +338,8 @@ def _user_warnings(alpha: bool, picture: showinfo.Picture, films: list[Stream]) 
     warnings = [_ALPHA_WARNING] if alpha else []
     if hdr := showinfo.HDR_TRANSFERS.get(picture.transfer):
         warnings.append(f"the video is HDR ({hdr}): it is tone-mapped to standard range")
+    if picture.primaries not in showinfo.ZSCALE_PRIMARIES:
+        warnings.append(f"the primaries {picture.primaries} are taken as those of BT.709")
     if len(films) > 1:
         size = f"{picture.width}x{picture.height}"
         warnings.append(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
 from vidstyle.frames import Frame
-from vidstyle.video import ffmpeg, image_io
+from vidstyle.video import ffmpeg, file_kind, image_io, showinfo
 from vidstyle.video.probe import MIN_SIDE, Source, probe
 from vidstyle.video.seek import SeekIndex
 
@@ -35,6 +35,12 @@ _ZSCALE_MATRICES = {
     "gbr": "gbr",
 }
 """ffmpeg's names -> zscale's."""
+
+_ZSCALE_CURVES = {name: name for name in ("iec61966-2-1", "bt470m", "bt470bg", "smpte240m")}
+"""Of standard range; every other is taken as that of BT.1886, the display of BT.709."""
+
+_DISPLAY_P3 = "smpte432"
+"""Its curve is that of sRGB, also where phones tag that of BT.709."""
 
 _MAX_WAIT_SECONDS = 60.0
 """Seconds until a frame that has come counts as unconfirmed."""
@@ -251,22 +257,25 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     """Return the filters to 16-bit RGB of the right size: BT.709 primaries, full range.
 
     zscale and not swscale: swscale's 16-bit RGB ends at 65283 (255 * 256), so that white is a level
-    too dark, and it takes even RGB through YCbCr.
+    too dark, and it takes even RGB through YCbCr. Primaries that are tagged are converted in linear
+    light.
     """
-    wide = source.primaries == "bt2020"
-    primaries = "2020" if wide else "709"
-    transfer = source.transfer if source.hdr else "709"
+    primaries = showinfo.ZSCALE_PRIMARIES.get(source.primaries, "709")
+    # The curve stays: it is undone for the primaries, in linear light, and done again. Where these
+    # stay as well, it does not matter.
+    usual = "iec61966-2-1" if source.primaries == _DISPLAY_P3 else "709"
+    curve = "709" if primaries == "709" else _ZSCALE_CURVES.get(source.transfer, usual)
     given = {
         "min": _ZSCALE_MATRICES.get(source.matrix, "709"),
         "rin": source.color_range,
         "pin": primaries,
-        "tin": transfer,
+        "tin": source.transfer if source.hdr else curve,
     }
     wanted = {
         "m": "gbr",
         "r": "pc",
         "p": "709",
-        "t": "709",
+        "t": "709" if source.hdr else curve,
         "w": width,
         "h": height,
         "filter": "lanczos",
@@ -311,16 +320,17 @@ def read_image(path: Path, error: type[Refusal]) -> Tensor:
     """
     path = Path(path)
     image_io.check_file(path, error)
-    array = image_io.decode_image(path.read_bytes())
-    if array is None:
+    picture = file_kind.identify(path, error).picture
+    still = None if picture is None else image_io.read_still(path, picture)
+    if still is None:
         return _decode_first_frame(path, error)
-    limit = {"uint8": 255.0, "uint16": 65535.0}.get(array.dtype.name, 1.0)
-    image = torch.from_numpy((array.astype(np.float32) / limit).clip(0, 1))
+    limit = {"uint8": 255.0, "uint16": 65535.0}.get(still.pixels.dtype.name, 1.0)
+    image = torch.from_numpy((still.pixels.astype(np.float32) / limit).clip(0, 1))
     return image.permute(2, 0, 1).contiguous()  # (3, H, W)
 
 
 def _decode_first_frame(path: Path, error: type[Refusal]) -> Tensor:
-    """Decode by ffmpeg what OpenCV cannot: GIF in older OpenCV, AVIF, JPEG XL."""
+    """Decode by ffmpeg: a GIF, and the stills that it alone reads, such as JPEG XL."""
     hint = "give a PNG, JPEG, WebP, TIFF or GIF"
     try:
         source = probe(path)

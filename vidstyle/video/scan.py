@@ -85,8 +85,7 @@ def scan(
         log.pts, log.last_duration, start, source.nominal_rate, source.time_base
     )
     missing = _count_missing(source, timeline, log, code, report) if errors or code else 0
-    # The pictures of an animation are drawn over one another: none stands for itself.
-    key_times = [] if source.kind == "animation" else log.key_times
+    key_times = log.key_times if source.can_begin_midway else []
     seek_index = build_seek_index(log.pts, log.checksums, key_times)
     return Scan(timeline, missing, errors[-1] if errors else "", seek_index)
 

@@ -5,8 +5,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+
+from vidstyle.video import ffmpeg
 
 HDR_TRANSFERS = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
+ZSCALE_PRIMARIES = {
+    "bt709": "709",
+    "bt470bg": "bt470bg",
+    "smpte170m": "170m",
+    "smpte240m": "240m",
+    "bt2020": "2020",
+    "smpte431": "smpte432",
+    "smpte432": "smpte432",
+    "ebu3213": "jedec-p22",
+}
+"""ffmpeg's names -> zscale's, of primaries with the white of BT.709: zscale adapts no white, and a
+tint would come of others. The primaries of cinemas are taken with the white of screens, as a viewer
+does.
+"""
+
 _UNKNOWN_TAGS = {None, "unknown", "reserved", "unspecified"}
 _DEEP_PIXELS = re.compile(r"(?:p|gray|ya|x2rgb|x2bgr|p0|[pyx]v?[234])(9|10|12|14|16)(?:le|be)?$")
 
@@ -33,6 +51,25 @@ class Picture:
     color_range: str
     transfer: str
     primaries: str
+
+
+def report_first_frame(path: Path, options: tuple[tuple[str, str], ...] = ()) -> str:
+    """Return ffmpeg's words on a file and its first frame (or that it failed), each line with its
+    level.
+
+    Args:
+        options: (option, value) pairs that go before `-i`.
+    """
+    before = [word for name, value in options for word in (f"-{name}", value)]
+    args = [*ffmpeg.ONLY_LOCAL, *before, "-i", ffmpeg.local(path)]
+    args += ["-map", "0:V:0", "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
+    with ffmpeg.running(args, level="level+info") as child:
+        code, report = child.wait()
+    return report + (
+        f"\n[fatal] ffmpeg {ffmpeg.find().version} crashed on it (signal {-code})"
+        if code < 0
+        else ""
+    )
 
 
 def parse_showinfo(text: str) -> Picture | None:
@@ -62,8 +99,8 @@ def parse_showinfo(text: str) -> Picture | None:
 
 
 def _matrix_and_primaries(text: str, rgb: bool, width: int, height: int) -> tuple[str, str]:
-    """Return both names; where they are not tagged they follow from the size as stored, as in every
-    player.
+    """Return both names. A matrix that is not tagged follows from the size as stored, as in every
+    player; primaries that are not are taken as those of BT.709, unless the matrix is of BT.2020.
     """
     if re.search(r"rotation of -?(90|270)\.", text):
         width, height = height, width
@@ -71,16 +108,8 @@ def _matrix_and_primaries(text: str, rgb: bool, width: int, height: int) -> tupl
     guess = "bt709" if width >= 1280 or height >= 720 else standard
     tagged = _color_tag(text, "color_space")
     matrix = "gbr" if rgb else guess if tagged in (None, "gbr") else tagged
-    named = {
-        "bt709": "bt709",
-        "bt470bg": "bt470bg",
-        "smpte170m": "smpte170m",
-        "bt2020nc": "bt2020",
-        "bt2020c": "bt2020",
-    }
-    return matrix, _color_tag(text, "color_primaries") or (
-        "bt709" if rgb else named.get(matrix, "bt709")
-    )
+    usual = "bt2020" if matrix in ("bt2020nc", "bt2020c") else "bt709"
+    return matrix, _color_tag(text, "color_primaries") or usual
 
 
 def _color_range(text: str, pixels: str, rgb: bool) -> str:
