@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from vidstyle.errors import InputError
+from vidstyle.errors import FFmpegError, InputError
 from vidstyle.frames import TIME_BASE
 from vidstyle.video import colour_profile, ffmpeg, file_kind, image_io, showinfo
 from vidstyle.video.file_kind import FileKind, StoredPicture
@@ -322,7 +322,11 @@ def _is_transparent(path: Path, options: tuple[tuple[str, str], ...]) -> bool:
     filters = [("format", {"pix_fmts": "rgba"}), ("alphaextract", {})]
     output = {"f": "rawvideo", "pix_fmt": "gray", "frames:v": 1}
     args = ffmpeg.decode_arguments(path, "V:0", filters, dict(options), **output)
-    return min(ffmpeg.run(args, f"cannot read {path}")[0], default=255) < 255
+    try:
+        alpha, _ = ffmpeg.run(args, f"cannot read {path}")
+    except FFmpegError as e:
+        raise InputError(e.what, e.why, "save or download it again") from e
+    return min(alpha, default=255) < 255
 
 
 def _promised_duration(header: str) -> Fraction | None:
