@@ -30,6 +30,7 @@ from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.prepare import choose_part
 from vidstyle.storage.lock import OUTPUT_LOCK
 from vidstyle.storage.record import state_folder
+from vidstyle.video import ffmpeg
 
 Settings = Callable[..., RenderConfig]
 
@@ -215,3 +216,19 @@ def test_the_part_holds_the_frames_that_appear_in_it(
 def test_a_part_without_a_frame_is_refused_with_the_times_that_there_are() -> None:
     with pytest.raises(ConfigError, match=r"from 0\.00 s to 2\.90 s"):
         choose_part(steady(30, 10), 2.95, None)
+
+
+def test_tracks_are_tried_before_the_input_is_decoded(
+    settings: Settings, spied: list[str], tmp_path: Path
+) -> None:
+    tones = "|".join(["sin(880*t)"] * 16)
+    clip = tmp_path / "many.mkv"
+    picture = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=1"]
+    sound = ["-f", "lavfi", "-i", f"aevalsrc={tones}:d=1", "-c:a", "pcm_s16le"]
+    ffmpeg.run([*picture, *sound, ffmpeg.local(clip)], "cannot make a clip")
+    request = prepare.inspect(settings(input=clip, output=tmp_path / "out.mp4"))
+    assert spied == []
+    assert any(note.warning and "mixed down to stereo" in note.text for note in request.notes)
+    job = prepare.prepare(request)
+    assert job.delivery == request.delivery
+    assert job.delivery.tracks[0].encoder == "aac"

@@ -469,6 +469,12 @@ class RenderFields(BaseModel):
         ge=0,
         le=63,
     )
+    audio: Literal["copy", "convert", "none"] = setting_field(
+        "copy",
+        "Sound: copy takes it as it is, and converts what the output's container does not take; "
+        "convert always converts it; none leaves it out.",
+        SettingFacts("film", DELIVERY),
+    )
     trace: bool = setting_field(
         False,
         "Show how the first frame comes about: picture and losses of every iteration, as "

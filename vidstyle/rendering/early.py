@@ -183,7 +183,7 @@ class EarlyPaint:
         store = open_store(job, parts, self.report, restart=job.config.restart)
         if job.config.restart:
             forget_layers(store.folder)
-        return None if store.is_delivered(delivery_settings(job.delivery, store)) else store
+        return None if store.is_delivered(delivery_settings(job, store)) else store
 
     def prepare_early(self, known: Survey, seen: PartialSurvey) -> Job | None:
         """Prepare the job as far as it is known; None where it must wait for the whole film: what

@@ -39,6 +39,7 @@ from vidstyle.units import disk_space
 from vidstyle.video import delivery as deliveries
 from vidstyle.video import read
 from vidstyle.video.probe import Source, probe
+from vidstyle.video.track_trial import try_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +80,8 @@ def inspect(config: RenderConfig) -> Request:
     if config.regions:
         label_maps = LabelMaps(config.regions, size, rims[0], must_be_fixed=config.passes > 1)
     notes = [Note(text, warning=True) for text in source.warnings]
+    delivery = try_delivery(delivery, source)
+    notes += [Note(text, warning=True) for text in delivery.warnings]
     notes += [Note(text) for text in delivery.notes]
     if fit.tile and config.tile is None:
         within = f"to stay within {disk_space(fit.allowed)} of memory (--max-memory)"
@@ -126,8 +129,7 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     part = choose_part(scanned.timeline, config.start, config.duration)
     if request.label_maps:
         request.label_maps.check_length(part.stop)
-    # Some containers cannot keep all times.
-    delivery = plan_output(config, request.source, request.size, scanned.timeline)
+    deliveries.check_times(request.output, scanned.timeline)
     notes += note_unseen_styles(config.style, scanned.timeline, part)
     bars = Bars()
     if config.bars == "keep" and seen.may_have_bars and is_film(request):
@@ -138,7 +140,7 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     job = Job(
         config=config,
         source=request.source,
-        delivery=delivery,
+        delivery=request.delivery,
         source_colours=seen.statistics if config.keep_colors == "match" else None,
         timeline=scanned.timeline,
         edit=edit,
@@ -218,13 +220,17 @@ def plan_output(
     config: RenderConfig,
     source: Source,
     size: tuple[int, int],
-    timeline: Timeline | None = None,
 ) -> Delivery:
     """Decide the output's path, container and codec. Raises OutputError."""
     request = deliveries.DeliveryRequest(
-        config.named_after, config.output, config.codec, config.crf, config.protected_files
+        config.named_after,
+        config.output,
+        config.codec,
+        config.crf,
+        config.protected_files,
+        config.audio,
     )
-    return deliveries.plan_delivery(source, request, size, timeline)
+    return deliveries.plan_delivery(source, request, size)
 
 
 def fit_memory(

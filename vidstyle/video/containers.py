@@ -5,6 +5,7 @@ of the source come along.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vidstyle.video.probe import Stream
 
@@ -135,15 +136,25 @@ CONTAINERS = {
 
 @dataclass(frozen=True)
 class Track:
-    """A stream of the source that goes into the output: copied, or converted by `encoder`."""
+    """A stream of the source that goes into the output: copied, or converted by `encoder`.
+
+    Args:
+        filters: of converted sound.
+    """
 
     index: int
     kind: str
     encoder: str = "copy"
+    filters: tuple[str, ...] = ()
+
+
+SoundWish = Literal["copy", "convert", "none"]
+"""The way in which sound comes along: as it is where the container takes it, always converted, or
+not at all."""
 
 
 def plan_tracks(
-    streams: tuple[Stream, ...], extension: str
+    streams: tuple[Stream, ...], extension: str, sound: SoundWish = "copy"
 ) -> tuple[tuple[Track, ...], tuple[str, ...]]:
     """Plan the sound, subtitles and attachments of the output, with a line for each that is not
     simply copied.
@@ -155,20 +166,26 @@ def plan_tracks(
     tracks = []
     notes = []
     for stream in streams:
+        if stream.kind == "audio" and sound == "none":
+            notes.append(f"{label_stream(stream)} is left out, as --audio none wants it")
+            continue
         encoder = _choose_encoder(stream, container)
+        if stream.kind == "audio" and encoder == "copy" and sound == "convert":
+            tracks.append(Track(stream.index, "audio", container.audio_encoder))
+            continue
         if encoder:
             tracks.append(Track(stream.index, stream.kind, encoder))
         if encoder and encoder != "copy":
             to = encoder.removeprefix("lib")
             notes.append(
-                f"{_stream_label(stream)} is converted to {to}: {name} does not take it as it is"
+                f"{label_stream(stream)} is converted to {to}: {name} does not take it as it is"
             )
         elif not encoder and stream.kind not in ("video", "data"):
-            notes.append(f"{_stream_label(stream)} is left out: {name} does not take it")
+            notes.append(f"{label_stream(stream)} is left out: {name} does not take it")
     return tuple(tracks), tuple(notes)
 
 
-def _stream_label(stream: Stream) -> str:
+def label_stream(stream: Stream) -> str:
     """Name a stream for the user."""
     return f"{stream.kind} stream {stream.index} ({stream.codec})"
 

@@ -32,11 +32,17 @@ _ALPHA_WARNING = "transparency is dropped: the colours under it are shown"
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream of the file; `kind` is video, audio, subtitle, data or attachment."""
+    """One stream of the file.
+
+    Args:
+        kind: video, audio, subtitle, data or attachment.
+        channels: of sound; 0 where none are known, since no packet has come.
+    """
 
     index: int
     kind: str
     codec: str
+    channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -225,7 +231,8 @@ def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
     found: dict[int, Stream] = {}
     films = []
     for index, kind, codec, rest in _STREAM_LINE.findall(header):
-        stream = Stream(int(index), {"Unknown": "data"}.get(kind, kind.lower()), codec)
+        channels = count_channels(rest) if kind == "Audio" else 0
+        stream = Stream(int(index), {"Unknown": "data"}.get(kind, kind.lower()), codec, channels)
         if (
             stream.index not in found
             and kind == "Video"
@@ -236,6 +243,22 @@ def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
     return tuple(found[index] for index in sorted(found)), sorted(
         films, key=lambda stream: stream.index
     )
+
+
+def count_channels(description: str) -> int:
+    """Count the channels in ffmpeg's description of sound; 0 where it has seen none of it.
+
+    Loudspeakers without a name that says how many they are count as 8: more than any encoder is
+    sure to take.
+    """
+    if counted := re.search(r"\b(\d+) channels", description):
+        return int(counted[1])
+    if "Hz" not in description:
+        return 0
+    layout = (_find_group(r"Hz, ([^,]+)", description) or "").partition("(")[0]
+    if re.fullmatch(r"\d+\.\d+(\.\d+)?", layout):
+        return sum(map(int, layout.split(".")))
+    return {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexadecagonal": 16}.get(layout, 8)
 
 
 def _refuse_unless_picture(
