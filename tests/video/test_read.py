@@ -415,3 +415,20 @@ def test_fit_keeps_the_aspect(
     size: tuple[int, int], long_side: int | None, expected: tuple[int, int]
 ) -> None:
     assert fit(*size, long_side) == expected
+
+
+def test_lines_that_cannot_be_read_make_decoding_begin_at_the_start(clips: Clips) -> None:
+    clip = clips.pattern("keys.mp4", "-g", "5", frames=20)
+    source = probe(clip)
+    index = scan(source).seek_index
+    whole = [frame.image for frame in read(source, None)]
+    told: list[int] = []
+
+    def fail(time: int) -> None:
+        told.append(time)
+        raise ValueError("nobody listens")
+
+    part = list(read(source, None, 12, 15, index, fail))
+    assert told
+    assert [frame.index for frame in part] == [12, 13, 14]
+    assert all(torch.equal(frame.image, whole[frame.index]) for frame in part)

@@ -7,9 +7,18 @@ fields, so a setting is written down once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
 
 from vidstyle.config import needs, weighted_names
 from vidstyle.config.facts import (
@@ -65,6 +74,20 @@ class RenderFields(BaseModel):
 
     # Deferred: `vidstyle --help` reads the fields and validates nothing.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def refuse_stand_ins(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse values that Python takes for others: true for the number 1, and an empty text for
+        the present folder.
+        """
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
+            raise ValueError(f"input should not be {str(value).lower()}: that is for switches")
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, list | tuple) and "" in texts and "Path" in str(kind):
+            raise ValueError("input should name a file, and is empty")
+        return value
 
     input: Path = Field(
         description="Video, GIF or image to stylise.",

@@ -124,7 +124,8 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
         why = f"{scanned.missing} frames are missing, {there} are there: {scanned.complaint}"
         if not config.allow_damaged:
             hint = "use --allow-damaged to render what is left"
-            raise DecodeError(f"{config.input} is damaged", why, hint, scanned.missing)
+            what = f"{config.input} is damaged"
+            raise DecodeError(what, why, hint, scanned.missing, is_refusal=True)
         notes.append(Note(f"{config.input} is damaged: {why}", warning=True))
     part = choose_part(scanned.timeline, config.start, config.duration)
     if request.label_maps:

@@ -36,6 +36,7 @@ _ZSCALE_MATRICES = {
 }
 """ffmpeg's names -> zscale's."""
 
+_LATEST_TIME = 2**63 - 1
 _MAX_WAIT_SECONDS = 60.0
 """Seconds until a frame that has come counts as unconfirmed."""
 
@@ -138,7 +139,22 @@ def _queue_checksums(
     decoded: queue.SimpleQueue[tuple[int, int]],
     on_decode: Callable[[int], None] | None,
 ) -> None:
-    """Put (time, checksum) of each frame in framecrc's lines into the queue."""
+    """Put (time, checksum) of each frame in framecrc's lines into the queue; where a line cannot be
+    read, a frame that is none of the index.
+    """
+    try:
+        _queue_lines(lines, decoded, on_decode)
+    except Exception:
+        # The reader then decodes from the start, which needs no lines.
+        decoded.put((_LATEST_TIME, -1))
+
+
+def _queue_lines(
+    lines: IO[bytes],
+    decoded: queue.SimpleQueue[tuple[int, int]],
+    on_decode: Callable[[int], None] | None,
+) -> None:
+    """Queue framecrc's lines to their end."""
     for line in lines:
         if line.startswith(b"#"):
             continue

@@ -198,7 +198,10 @@ def _read_both(
         # Only ffmpeg may hold the writing end, or the reading one never sees an end.
         unused.close()
         # Both pipes must be read at the same time: ffmpeg stops as soon as either is full.
-        reader = threading.Thread(target=log.read_lines, args=(child.stdout,), daemon=True)
+        failures: list[BaseException] = []
+        reader = threading.Thread(
+            target=_read_or_note, args=(log, child, failures), name="scan-log", daemon=True
+        )
         reader.start()
         try:
             while (
@@ -211,8 +214,21 @@ def _read_both(
             raise
         finally:
             reader.join()
+        if failures:
+            raise failures[0]
         code, report = child.wait()
     return code, report
+
+
+def _read_or_note(log: ScanLog, child: ffmpeg.Child, failures: list[BaseException]) -> None:
+    """Read the lines of framecrc to their end; what goes wrong ends ffmpeg and is noted, or what
+    was read so far would be taken for the whole file.
+    """
+    try:
+        log.read_lines(child.stdout)
+    except BaseException as e:
+        failures.append(e)
+        child.process.kill()
 
 
 def scan_part(
