@@ -26,6 +26,7 @@ from vidstyle.errors import (
 from vidstyle.frames import Timeline
 from vidstyle.machine.device import choose_device
 from vidstyle.rendering import models, pipeline, prepare
+from vidstyle.rendering.fingerprint_parts import known_early
 from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.prepare import choose_part
 from vidstyle.storage.lock import OUTPUT_LOCK
@@ -232,3 +233,22 @@ def test_tracks_are_tried_before_the_input_is_decoded(
     job = prepare.prepare(request)
     assert job.delivery == request.delivery
     assert job.delivery.tracks[0].encoder == "aac"
+
+
+def test_interlaced_video_is_made_whole_or_left_as_it_is(
+    settings: Settings, tmp_path: Path
+) -> None:
+    clip = tmp_path / "fields.mkv"
+    film = "testsrc2=s=64x48:r=50:d=0.4,tinterlace=interleave_top,setfield=tff"
+    coded = ["-c:v", "ffv1", "-flags", "+ildct+ilme"]
+    ffmpeg.run(["-f", "lavfi", "-i", film, *coded, ffmpeg.local(clip)], "cannot make a clip")
+    whole = prepare.inspect(settings(input=clip))
+    assert whole.source.fields
+    assert any("--deinterlace off" in note.text for note in whole.notes)
+    left = prepare.inspect(settings(input=clip, deinterlace="off"))
+    assert not left.source.fields
+    assert not any("interlaced" in note.text for note in left.notes)
+    assert known_early(whole)["deinterlaced"] == whole.source.fields
+    assert known_early(left) == {
+        name: part for name, part in known_early(whole).items() if name != "deinterlaced"
+    }

@@ -82,7 +82,7 @@ class RenderFields(BaseModel):
         the present folder.
         """
         kind = cls.model_fields[str(info.field_name)].annotation
-        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
+        if isinstance(value, bool) and not {int, float}.isdisjoint((kind, *get_args(kind))):
             raise ValueError(f"input should not be {str(value).lower()}: that is for switches")
         texts = [value] if isinstance(value, str) else value
         if isinstance(texts, list | tuple) and "" in texts and "Path" in str(kind):
@@ -136,6 +136,12 @@ class RenderFields(BaseModel):
         "Letterbox and pillarbox bars: keep leaves them as they are and paints what is inside, "
         "paint paints them too.",
         SettingFacts("frames", PICTURE, neutral="paint"),
+    )
+    deinterlace: Literal["auto", "off"] = setting_field(
+        "auto",
+        "Interlaced video: auto makes whole frames of its fields, off paints the combs.",
+        # Neutral: a video that has no fields is what it was, and fields are in the fingerprint.
+        SettingFacts("video", PICTURE, neutral="auto"),
     )
     keep_titles: bool = setting_field(
         False,

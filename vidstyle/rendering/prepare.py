@@ -61,6 +61,8 @@ def inspect(config: RenderConfig) -> Request:
     device = choose_device(config.device, config.precision)
     engine = create_engine(config, device)
     source = probe(config.input)
+    if config.deinterlace == "off":
+        source = replace(source, fields="")
     if config.texture:
         check_texture_input(source)
     check_style_times(config.style, source)
@@ -80,6 +82,9 @@ def inspect(config: RenderConfig) -> Request:
     if config.regions:
         label_maps = LabelMaps(config.regions, size, rims[0], must_be_fixed=config.passes > 1)
     notes = [Note(text, warning=True) for text in source.warnings]
+    if source.fields:
+        leaves = "--deinterlace off leaves the combs in"
+        notes.append(Note(f"the video is interlaced: whole frames are made of it ({leaves})"))
     delivery = try_delivery(delivery, source)
     notes += [Note(text, warning=True) for text in delivery.warnings]
     notes += [Note(text) for text in delivery.notes]
@@ -230,6 +235,7 @@ def plan_output(
         config.crf,
         config.protected_files,
         config.audio,
+        is_part=config.start is not None or config.duration is not None,
     )
     return deliveries.plan_delivery(source, request, size)
 

@@ -229,7 +229,7 @@ def plan_clip(job: Job, clip: Path, named_after: Path) -> Delivery:
         return replace(job.delivery, path=clip.with_suffix(".png"))
     width, height = job.size
     size = (2 * width, height // 2 * 2)
-    request = deliveries.DeliveryRequest(named_after, clip, sound=job.config.audio)
+    request = deliveries.DeliveryRequest(named_after, clip, sound=job.config.audio, is_part=True)
     return try_delivery(deliveries.plan_delivery(job.source, request, size), job.source)
 
 

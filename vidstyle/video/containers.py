@@ -16,6 +16,9 @@ _PCM_BE = frozenset({"pcm_s16be", "pcm_s24be", "pcm_s32be", "pcm_f32be"})
 _TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 """Subtitles that are text; the others are pictures and cannot be converted into text."""
 
+_COVERS = frozenset({"mjpeg", "png"})
+"""Pictures that every container with covers takes."""
+
 
 @dataclass(frozen=True)
 class Container:
@@ -28,6 +31,9 @@ class Container:
         subtitles: codecs that are copied; other text is converted to `text_encoder` (None: left
             out).
         options: of the muxer.
+        covers: whether it takes a picture about the film.
+        keeps: what of a film's description it takes: "any" metadata, "known" keys alone, or "" for
+            hardly any; a film's time code goes with it.
     """
 
     muxer: str
@@ -38,6 +44,8 @@ class Container:
     text_encoder: str | None
     attachments: bool = False
     options: tuple[str, ...] = ()
+    covers: bool = False
+    keeps: Literal["any", "known", ""] = ""
 
 
 # No time code track: it would count frames of a rate that is not the picture's when only a part is
@@ -51,6 +59,8 @@ _MP4 = Container(
     frozenset({"mov_text"}),
     "mov_text",
     options=_MOV_OPTIONS,
+    covers=True,
+    keeps="known",
 )
 _MATROSKA_AUDIO = _PCM | {
     *(
@@ -82,6 +92,7 @@ CONTAINERS = {
         frozenset({"mov_text"}),
         "mov_text",
         options=_MOV_OPTIONS,
+        keeps="known",
     ),
     ".mkv": Container(
         "matroska",
@@ -102,6 +113,8 @@ CONTAINERS = {
         ),
         "subrip",
         attachments=True,
+        covers=True,
+        keeps="any",
     ),
     ".webm": Container(
         "webm",
@@ -110,6 +123,7 @@ CONTAINERS = {
         "libopus",
         frozenset({"webvtt"}),
         "webvtt",
+        keeps="any",
     ),
     # AVI keeps no times: the silence that AAC, Opus and Vorbis begin with would delay the sound, so
     # those become PCM.
@@ -198,6 +212,8 @@ def _choose_encoder(stream: Stream, container: Container) -> str | None:
         if stream.codec in container.subtitles:
             return "copy"
         return container.text_encoder if stream.codec in _TEXT_SUBTITLES else None
+    if stream.kind == "cover" and container.covers and stream.codec in _COVERS:
+        return "copy"
     if stream.kind == "attachment" and container.attachments:
         return "copy"
     return None

@@ -16,6 +16,7 @@ from vidstyle.errors import OutputError
 from vidstyle.frames import Timeline
 from vidstyle.video import ffmpeg
 from vidstyle.video.containers import CONTAINERS, SoundWish, Track, plan_tracks
+from vidstyle.video.losses import description_options, kept_time_code, list_losses
 from vidstyle.video.probe import Source
 
 IMAGES = {
@@ -75,6 +76,7 @@ class Delivery:
         notes: one line each on what the user may not expect.
         options: of the muxer.
         warnings: one line each on what of the source is changed or lost.
+        time_code: of the first frame, where the whole source is rendered; "" for none.
     """
 
     path: Path
@@ -88,6 +90,7 @@ class Delivery:
     notes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    time_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class DeliveryRequest:
         made_from: files that must not be replaced, besides the input; of a folder, all that lies in
             it.
         sound: how it comes along.
+        is_part: only a part of the source is rendered.
     """
 
     style: Path
@@ -110,6 +114,7 @@ class DeliveryRequest:
     crf: int | None = None
     made_from: Sequence[Path] = ()
     sound: SoundWish = "copy"
+    is_part: bool = False
 
 
 def plan_delivery(
@@ -340,6 +345,7 @@ def _plan_video(
             f"{name} keeps the odd size {shape} by storing full chroma (4:4:4): {advice}",
         ]
     tracks, lost = plan_tracks(source.streams, extension, request.sound)
+    lost = (*lost, *list_losses(source, extension, is_part=request.is_part))
     quality = None if scale.crf is None else scale.crf if crf is None else crf
     # SVT-AV1 before version 2 or so refuses odd sizes and sides below 64.
     fussy = odd or min(size) < 64
@@ -360,7 +366,8 @@ def _plan_video(
         pix_fmt,
         tracks,
         (*notes, *lost),
-        container.options,
+        (*container.options, *description_options(source, extension)),
+        time_code=kept_time_code(source, extension, is_part=request.is_part),
     )
 
 

@@ -9,7 +9,7 @@ the pixels are, after rotation.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,8 @@ from typing import Literal
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE
 from vidstyle.video import ffmpeg, image_io, showinfo
+from vidstyle.video.description import Description, read_description
+from vidstyle.video.interlacing import Fields, find_fields
 
 MIN_SIDE = 16
 """Pixels on a side; below that the features' pooling leaves nothing to match."""
@@ -35,14 +37,16 @@ class Stream:
     """One stream of the file.
 
     Args:
-        kind: video, audio, subtitle, data or attachment.
+        kind: video, cover (a picture about the film), audio, subtitle, data or attachment.
         channels: of sound; 0 where none are known, since no packet has come.
+        tag: the container's four letters for what it is; "" where it has none.
     """
 
     index: int
     kind: str
     codec: str
     channels: int = 0
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,9 @@ class Source:
         time_base: unit of the stream's timestamps in the container.
         input_options: (option, value) pairs that ffmpeg needs before `-i` to decode this file
             rightly.
+        fields: of interlaced film; they are made whole frames before anything else.
+        chroma_block: see `showinfo.Picture`.
+        description: what the file says of its film.
     """
 
     path: Path
@@ -86,6 +93,9 @@ class Source:
     warnings: tuple[str, ...]
     time_base: Fraction = TIME_BASE
     input_options: tuple[tuple[str, str], ...] = ()
+    fields: Fields = ""
+    chroma_block: tuple[int, int] = (2, 2)
+    description: Description = field(default_factory=Description)
 
 
 def probe(path: Path) -> Source:
@@ -188,7 +198,20 @@ def _probe_moving(path: Path, head: bytes) -> Source:
         warnings=_user_warnings(alpha, picture, films),
         time_base=picture.time_base or TIME_BASE,
         input_options=options,
+        fields=_find_film_fields(header, films[0], picture) if kind == "video" else "",
+        chroma_block=picture.chroma_block,
+        description=read_description(header),
     )
+
+
+def _find_film_fields(header: str, film: Stream, picture: showinfo.Picture) -> Fields:
+    """Find out which fields a film has, by the words on its stream and its first frame."""
+    described = (
+        rest
+        for index, kind, _, rest in _STREAM_LINE.findall(header)
+        if kind == "Video" and int(index) == film.index
+    )
+    return find_fields(film.codec, next(described, ""), picture.interlacing)
 
 
 def _report_first_frame(path: Path, options: tuple[tuple[str, str], ...]) -> str:
@@ -232,12 +255,11 @@ def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
     films = []
     for index, kind, codec, rest in _STREAM_LINE.findall(header):
         channels = count_channels(rest) if kind == "Audio" else 0
-        stream = Stream(int(index), {"Unknown": "data"}.get(kind, kind.lower()), codec, channels)
-        if (
-            stream.index not in found
-            and kind == "Video"
-            and not re.search(r"\((attached pic|timed thumbnails)\)", rest)
-        ):
+        name = "cover" if "(attached pic)" in rest else kind.lower()
+        tag = _find_group(r"\((\w{4}) / 0x", rest) or ""
+        name = {"unknown": "data"}.get(name, name)
+        stream = Stream(int(index), name, codec, channels, tag)
+        if stream.index not in found and name == "video" and "(timed thumbnails)" not in rest:
             films.append(stream)
         found[stream.index] = stream
     return tuple(found[index] for index in sorted(found)), sorted(
@@ -294,7 +316,7 @@ def _refuse_unless_picture(
         )
     if not films:
         kinds = (
-            " and ".join(sorted({stream.kind for stream in streams if stream.kind != "video"}))
+            " and ".join(sorted({stream.kind for stream in streams} - {"video", "cover"}))
             or "a cover picture"
         )
         raise InputError(

@@ -17,6 +17,7 @@ from torch import Tensor
 from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
 from vidstyle.frames import Frame
 from vidstyle.video import ffmpeg, image_io
+from vidstyle.video.interlacing import deinterlace_filters, lead_frames
 from vidstyle.video.probe import MIN_SIDE, Source, probe
 from vidstyle.video.seek import SeekIndex
 
@@ -105,7 +106,7 @@ def _read_by_seeking(
     """Yield frames from `first` on for as long as they are those of the index; return the number of
     the frame that is to come next.
     """
-    if first >= stop or index.key_frame_before(first) == 0:
+    if first >= stop or find_entry(source, index, first) == 0:
         return first
     size_in_bytes = size[0] * size[1] * 6
     reading, writing = os.pipe()
@@ -132,6 +133,11 @@ def _read_by_seeking(
             child.process.kill()
             listener.join()
     return stop
+
+
+def find_entry(source: Source, index: SeekIndex, frame: int) -> int:
+    """Find the key frame at which decoding begins, so that `frame` comes out right."""
+    return index.key_frame_before(max(0, frame - lead_frames(source.fields)))
 
 
 def _queue_checksums(
@@ -197,13 +203,14 @@ def _seek_arguments(
     # Times and not counts tell which frames these are: nobody knows where ffmpeg arrives. The end
     # stands before the split, or ffmpeg would decode all the rest for the checksums.
     until = [] if stop == len(index.times) else [("trim", {"end_pts": index.pts_before(stop)})]
-    every = ffmpeg.filter_chain([("settb", {"expr": "1/90000"}), *until, ("split", {})])
+    units = ("settb", {"expr": "1/90000"})
+    every = ffmpeg.filter_chain([*deinterlace_filters(source.fields), units, *until, ("split", {})])
     whole = ffmpeg.filter_chain([("scale", {"w": source.width, "h": source.height})])
     wanted = ffmpeg.filter_chain(
         [("trim", {"start_pts": index.pts_before(first)}), *_to_rgb(source, *size)]
     )
     stream = f"[0:{source.video_stream}]"
-    time = index.seek_microseconds(index.key_frame_before(first), source.container)
+    time = index.seek_microseconds(find_entry(source, index, first), source.container)
     return [
         *ffmpeg.ONLY_LOCAL,
         "-copyts",
@@ -255,7 +262,7 @@ def _decode_arguments(
     return ffmpeg.decode_arguments(
         source.path,
         source.video_stream,
-        [*before, *_to_rgb(source, width, height)],
+        [*deinterlace_filters(source.fields), *before, *_to_rgb(source, width, height)],
         dict(source.input_options),
         f="rawvideo",
         pix_fmt="gbrp16le",
@@ -290,7 +297,7 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     planar: list[Filter] = []
     if source.rgb:
         planar = [("format", {"pix_fmts": _PLANAR_RGB_FORMATS})]
-    elif source.width % 2 or source.height % 2:
+    elif source.width % source.chroma_block[0] or source.height % source.chroma_block[1]:
         # zscale refuses subsampled chroma of odd size (sekrit-twc/zimg's API asks for whole
         # blocks).
         same = {"in_range": source.color_range, "out_range": source.color_range}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.video import ffmpeg
+from vidstyle.video.interlacing import deinterlace_filters, lead_frames
 from vidstyle.video.probe import STILL_RATE, Source
 from vidstyle.video.seek import SeekIndex, build_seek_index
 from vidstyle.video.timeline import build_timeline
@@ -152,7 +153,8 @@ def _decode_all(
     # The size as probed, should the frames of the file differ in theirs.
     whole = f"scale={source.width}:{source.height}[frames]"
     small = f"scale={width}:{height}:flags=area,format=rgb24[thumbnails]"
-    stream = f"[0:{source.video_stream}]"
+    whole_frames = ffmpeg.filter_chain(deinterlace_filters(source.fields))
+    stream = f"[0:{source.video_stream}]{whole_frames}{',' * bool(whole_frames)}"
     args += [f"{stream}split[a][b];[a]{whole};[b]{small}" if on_thumbnail else f"{stream}{whole}"]
     args += ["-map", "[frames]", "-map", f"0:{source.video_stream}", "-c:1", "copy"]
     args += [
@@ -246,14 +248,17 @@ def scan_part(
     begin = f"trim=start_pts={seek.pts_before(first)}," if first else ""
     end = f",trim=end_pts={seek.pts_before(stop)}" if stop < len(seek.times) else ""
     args = [*ffmpeg.ONLY_LOCAL, "-copyts"]
-    if key := seek.key_frame_before(first):
+    if key := seek.key_frame_before(max(0, first - lead_frames(source.fields))):
         time = seek.seek_microseconds(key, source.container)
         args += ["-noaccurate_seek", "-seek_timestamp", "1"]
         args += ["-ss", f"{time // 1_000_000}.{time % 1_000_000:06d}"]
     args += [word for name, value in source.input_options for word in (f"-{name}", value)]
     whole = f"scale={source.width}:{source.height}[frames]"
     small = f"scale={width}:{height}:flags=area,format=rgb24[thumbnails]"
-    stream = f"[0:{source.video_stream}]settb=1/90000{end},{begin}split[a][b]"
+    before = ffmpeg.filter_chain(
+        [*deinterlace_filters(source.fields), ("settb", {"expr": "1/90000"})]
+    )
+    stream = f"[0:{source.video_stream}]{before}{end},{begin}split[a][b]"
     args += ["-i", ffmpeg.local(source.path), "-filter_complex", f"{stream};[a]{whole};[b]{small}"]
     lines = ["-map", "[frames]", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
     args += [*lines, "-f", "framecrc", "pipe:1"]

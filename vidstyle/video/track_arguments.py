@@ -5,9 +5,12 @@ chapters and metadata.
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
+from vidstyle.video import ffmpeg
 from vidstyle.video.containers import Track
 from vidstyle.video.delivery import Delivery
+from vidstyle.video.probe import Source
 
 _CUT_SUBTITLES_FILTER = (
     r"noise=drop=lte(pts+duration\,0),"
@@ -35,8 +38,11 @@ def take_tracks(
     ]
     if trim:
         args += ["-t", format_seconds(trim[0] + trim[1] - begin)]
-    for position, track in enumerate(delivery.tracks, start=1):
+    for position, track in enumerate(list_mapped(delivery), start=1):
         args += ["-map", f"1:{track.index}", f"-c:{position}", track.encoder]
+        if track.kind == "cover":
+            args += _take_cover(position)
+            continue
         filters = list_sound_filters(track, delivery.container, is_part=trim is not None)
         if filters:
             args += [f"-filter:{position}", ",".join(filters)]
@@ -44,6 +50,41 @@ def take_tracks(
             args += [f"-copypriorss:{position}", "0"]
         elif track.kind == "subtitle" and trim:
             args += [f"-bsf:{position}", _CUT_SUBTITLES_FILTER]
+    return args
+
+
+def list_mapped(delivery: Delivery) -> list[Track]:
+    """List the tracks that are streams of the output from its second on, in order."""
+    attaches = delivery.container == "matroska"
+    return [track for track in delivery.tracks if not (attaches and track.kind == "cover")]
+
+
+def _take_cover(position: int) -> list[str]:
+    """Give a picture about the film, which has no time of its own."""
+    return [f"-disposition:{position}", "attached_pic", f"-copypriorss:{position}", "1"]
+
+
+def attach_covers(delivery: Delivery, source: Source, scratch: Path) -> list[str]:
+    """Give the pictures about the film as files: Matroska would take copies for films.
+
+    Args:
+        scratch: existing directory for these files.
+    """
+    covers = [track for track in delivery.tracks if track.kind == "cover"]
+    first = sum(track.kind == "attachment" for track in delivery.tracks)
+    codecs = {stream.index: stream.codec for stream in source.streams}
+    args = []
+    for number, track in enumerate(covers, start=first):
+        kind = "png" if codecs[track.index] == "png" else "jpeg"
+        name = f"cover-{track.index}.{kind}"
+        taken = ["-y", *ffmpeg.ONLY_LOCAL, "-i", ffmpeg.local(source.path)]
+        taken += ["-map", f"0:{track.index}", "-c", "copy", "-f", "image2", "-update", "1"]
+        ffmpeg.run(
+            [*taken, ffmpeg.local(scratch / name)], f"cannot take the cover of {source.path}"
+        )
+        args += ["-attach", ffmpeg.local(scratch / name)]
+        for key, value in (("filename", f"cover.{kind}"), ("mimetype", f"image/{kind}")):
+            args += [f"-metadata:s:t:{number}", f"{key}={value}"]
     return args
 
 

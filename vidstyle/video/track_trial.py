@@ -66,6 +66,9 @@ def try_delivery(delivery: Delivery, source: Source) -> Delivery:
     with tempfile.TemporaryDirectory(prefix="vidstyle-") as folder:
 
         def settle(track: Track) -> Candidate:
+            if track.kind == "cover":
+                # It is no track of its own.
+                return Candidate(track)
             scratch = Path(folder) / str(track.index)
             return settle_track(streams[track.index], track, delivery, source, scratch, deadline)
 

@@ -24,7 +24,12 @@ from vidstyle.video.output_timing import FrameClock, build_clock, concat_script,
 from vidstyle.video.packed_frames import FrameFile, PackedFrame
 from vidstyle.video.picture_arguments import copy_pictures, encode_pictures
 from vidstyle.video.probe import Source
-from vidstyle.video.track_arguments import format_seconds, take_tracks
+from vidstyle.video.track_arguments import (
+    attach_covers,
+    format_seconds,
+    list_mapped,
+    take_tracks,
+)
 
 _FREE_SPACE_HINT = "free some space and run the same command again: the frames are kept"
 _TRY_AGAIN_HINT = "run the same command again, perhaps with another --codec: the frames are kept"
@@ -132,7 +137,8 @@ def find_failed_track(complaint: str, delivery: Delivery) -> Track | None:
     """Find the track that a complaint of ffmpeg names, by its number in the output or the input."""
     if named := re.search(_OUTPUT_STREAM, complaint):
         position = int(named[1] or named[2])
-        return delivery.tracks[position - 1] if 1 <= position <= len(delivery.tracks) else None
+        tracks = list_mapped(delivery)
+        return tracks[position - 1] if 1 <= position <= len(tracks) else None
     if named := re.search(r"stream #?1:(\d+)", complaint):
         return next((one for one in delivery.tracks if one.index == int(named[1])), None)
     return None
@@ -203,8 +209,14 @@ def _encode_arguments(film: FinishedFilm, scratch: Path) -> list[str]:
             if film.blocks
             else encode_pictures(times, film.delivery, film.sar)
         )
-        args += take_tracks(film.delivery, begin, trim) if film.source else []
+        if film.source:
+            args += take_tracks(film.delivery, begin, trim)
+            if film.delivery.container == "matroska":
+                args += attach_covers(film.delivery, film.source, scratch)
         args += film.delivery.options
+        if film.delivery.time_code and film.timeline.rate is not None and trim is None:
+            args += ["-timecode", film.delivery.time_code]
+            args += ["-write_tmcd", "1"] if film.delivery.container in ("mp4", "mov") else []
     # Nothing of the day or the version: the same frames give the same bytes.
     return [*args, "-fflags", "+bitexact", "-f", film.delivery.container]
 
