@@ -14,6 +14,7 @@ from tests.helpers.renders import Uninterrupted
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import (
     ConfigError,
+    DecodeError,
     DiskSpaceError,
     InputError,
     LockedError,
@@ -252,3 +253,28 @@ def test_interlaced_video_is_made_whole_or_left_as_it_is(
     assert known_early(left) == {
         name: part for name, part in known_early(whole).items() if name != "deinterlaced"
     }
+
+
+def test_a_clock_that_goes_back_is_told_before_the_first_frame(
+    settings: Settings, tmp_path: Path
+) -> None:
+    part = tmp_path / "part.ts"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.8", ffmpeg.local(part)], "no clip")
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(part.read_bytes() * 2)
+    given = {"input": joined, "output": tmp_path / "out.ts"}
+    with pytest.raises(DecodeError) as caught:
+        prepare.prepare(prepare.inspect(settings(**given)))
+    assert "goes back after frame 19" in caught.value.why
+    assert "-c copy" in caught.value.hint
+    job = prepare.prepare(prepare.inspect(settings(**given, allow_damaged=True)))
+    warned = [note.text for note in job.notes if note.warning]
+    assert any("goes back after frame 19" in text and "-c copy" in text for text in warned)
+
+
+def test_the_clock_of_a_joined_recording_is_told(
+    settings: Settings, shared: Path, tmp_path: Path
+) -> None:
+    joined = shared / "inputs/ts_concatenated_timestamps_restart.ts"
+    job = prepare.prepare(prepare.inspect(settings(input=joined, output=tmp_path / "out.ts")))
+    assert any(note.warning and "goes back after frame" in note.text for note in job.notes)

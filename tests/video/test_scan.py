@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError
 from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
-from vidstyle.video.scan import Scan, ScanLog, scan
+from vidstyle.video.scan import Scan, ScanLog, find_clock_restart, scan
 
 if TYPE_CHECKING:
     from tests.helpers.clips import Clips
@@ -276,3 +276,28 @@ def test_a_log_that_cannot_be_read_to_its_end_is_an_error(clips: Clips) -> None:
         scan(source, log=FailingLog())
     with pytest.raises(ValueError, match="nobody understands"):
         scan(source, lambda thumbnail: None, log=FailingLog())
+
+
+def test_a_clock_that_goes_back_is_found(clips: Clips) -> None:
+    part = clips.pattern("part.ts", frames=20, rate="25")
+    joined = clips.folder / "joined.ts"
+    joined.write_bytes(part.read_bytes() * 2)
+    assert scan(probe(part)).clock_restart is None
+    scanned = scan(probe(joined))
+    assert scanned.clock_restart == 19
+    assert len(scanned.timeline) == 40
+
+
+@pytest.mark.parametrize(
+    ("pts", "frame"),
+    [
+        ([], None),
+        ([0, 1, 1, 1, 1], None),
+        ([0, 1, 1, 1, 1, 1], 1),
+        ([0, 1, 1, 2, 2, 3, 3, 4], None),
+        ([0, 10, 1, 0, 0, 5], None),
+        ([0, 10, 9, 8, 7, 6, 15], 1),
+    ],
+)
+def test_a_few_frames_without_a_time_are_no_new_clock(pts: list[int], frame: int | None) -> None:
+    assert find_clock_restart(pts) == frame

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from vidstyle.rendering.memory import MemoryFit
     from vidstyle.stylize.engine import Engine
     from vidstyle.video.delivery import Delivery
+    from vidstyle.video.scan import Scan
 
 
 def inspect(config: RenderConfig) -> Request:
@@ -129,9 +130,15 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
         why = f"{scanned.missing} frames are missing, {there} are there: {scanned.complaint}"
         if not config.allow_damaged:
             hint = "use --allow-damaged to render what is left"
+            if scanned.clock_restart is not None:
+                why = (
+                    f"its clock goes back after frame {scanned.clock_restart}: {scanned.complaint}"
+                )
+                hint = f"{ONE_CLOCK_HINT}, or use --allow-damaged"
             what = f"{config.input} is damaged"
             raise DecodeError(what, why, hint, scanned.missing, is_refusal=True)
         notes.append(Note(f"{config.input} is damaged: {why}", warning=True))
+    notes += note_clock(config.input, scanned)
     part = choose_part(scanned.timeline, config.start, config.duration)
     if request.label_maps:
         request.label_maps.check_length(part.stop)
@@ -172,6 +179,21 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
     refuse_changed_settings(request.output, known, restart=config.restart)
     return job
+
+
+ONE_CLOCK_HINT = "give it one clock first, with ffmpeg -i IN -c copy OUT.mkv"
+
+
+def note_clock(path: Path, scanned: Scan) -> list[Note]:
+    """Warn of a clock that goes back: what follows has no times of its own."""
+    if scanned.clock_restart is None:
+        return []
+    at = scanned.clock_restart
+    text = (
+        f"the clock of {path} goes back after frame {at}, as in files that were joined: what "
+        f"follows is shown too fast, and its sound is lost or late; {ONE_CLOCK_HINT}"
+    )
+    return [Note(text, warning=True)]
 
 
 def common_frames(one: FrameRange, other: FrameRange) -> FrameRange:

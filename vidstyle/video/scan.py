@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import IO
@@ -39,12 +39,15 @@ class Scan:
         missing: frames that the file promises and the decoder did not deliver; 0 when it is sound.
         complaint: the decoder's last complaint; a sound file may have one.
         seek_index: what `read` needs to begin in the middle of the file.
+        clock_restart: the first frame after which the clock of the file goes back, as in files that
+            were joined; None where it never does.
     """
 
     timeline: Timeline
     missing: int
     complaint: str
     seek_index: SeekIndex = field(default_factory=SeekIndex)
+    clock_restart: int | None = None
 
 
 def scan(
@@ -89,7 +92,23 @@ def scan(
     # The pictures of an animation are drawn over one another: none stands for itself.
     key_times = [] if source.kind == "animation" else log.key_times
     seek_index = build_seek_index(log.pts, log.checksums, key_times)
-    return Scan(timeline, missing, errors[-1] if errors else "", seek_index)
+    complaint = errors[-1] if errors else ""
+    return Scan(timeline, missing, complaint, seek_index, find_clock_restart(log.pts))
+
+
+MIN_TIMELESS_FRAMES = 4
+"""In a row; fewer with the time of the frame before are the rounding or the damage of a file."""
+
+
+def find_clock_restart(pts: Sequence[int]) -> int | None:
+    """Find the first frame after which a clock goes back: ffmpeg gives the frames that follow the
+    latest time that there was, until the clock has passed that.
+    """
+    timeless = np.diff(np.asarray(pts, np.int64)) <= 0
+    if len(timeless) < MIN_TIMELESS_FRAMES:
+        return None
+    runs = np.lib.stride_tricks.sliding_window_view(timeless, MIN_TIMELESS_FRAMES).all(axis=1)
+    return int(runs.argmax()) if runs.any() else None
 
 
 _KEY_PACKET = 0x1
