@@ -15,7 +15,8 @@
     │   ├── WeightsError          a weight file is missing, damaged or of the wrong network
     │   └── ToolError             no ffmpeg that can do the job
     ├── RenderError               exit 1: failed on the way, finished frames are kept
-    │   ├── DecodeError           the input broke midway; `missing` is the number of lost frames
+    │   ├── DecodeError           the input broke midway; `missing` is the number of lost frames;
+    │   │                         exit 2 where that is found before the first frame
     │   ├── DiskFullError         the disk ran full while writing
     │   ├── EncodeError           the encoder failed or wrote too few frames
     │   └── FFmpegError           any other failed ffmpeg process, with the end of its stderr
@@ -105,11 +106,18 @@ class RenderError(VidstyleError):
 class DecodeError(RenderError):
     """A file that broke midway; `missing` is the number of frames that it promises and the decoder
     did not deliver.
+
+    Args:
+        is_refusal: it was found before the first frame, so that nothing was rendered.
     """
 
-    def __init__(self, what: str, why: str, hint: str, missing: int) -> None:
+    def __init__(
+        self, what: str, why: str, hint: str, missing: int, *, is_refusal: bool = False
+    ) -> None:
         super().__init__(what, why, hint)
         self.missing = missing
+        if is_refusal:
+            self.exit_code = Refusal.exit_code
 
 
 class DiskFullError(RenderError):

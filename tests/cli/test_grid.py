@@ -12,9 +12,9 @@ from vidstyle.cli.grid import UNUSED_SETTINGS
 
 def test_a_grid_has_no_flag_for_what_changes_nothing_in_it() -> None:
     assert " ".join(sorted(UNUSED_SETTINGS)) == (
-        "allow_damaged blend budget codec crf duration flow iterations keep_titles keyframes "
-        "long_term loop mask opacity passes per_frame rest scales temporal_from_pass "
-        "temporal_norm temporal_weight trace"
+        "allow_damaged audio blend budget codec crf deinterlace duration flow iterations keep "
+        "keep_titles keyframes long_term loop mask opacity passes per_frame rest scales "
+        "temporal_from_pass temporal_norm temporal_weight trace"
     )
 
 

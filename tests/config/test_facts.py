@@ -19,9 +19,9 @@ from vidstyle.config.settings import RenderConfig, facts_of, settings_that_affec
 
 LISTS: dict[tuple[Affects, ...], str] = {
     ("links",): "budget flow iterations mask rest scales temporal_norm temporal_weight",
-    ("video",): "blend duration long_term loop passes per_frame temporal_from_pass",
+    ("video",): "blend deinterlace duration long_term loop passes per_frame temporal_from_pass",
     ("composition",): "keep_titles keyframes opacity",
-    ("film",): "allow_damaged codec crf keep trace",
+    ("film",): "allow_damaged audio codec crf keep trace",
     ("style",): "content_layers keep_colors mrf_bidirectional mrf_coherence photorealism regions "
     "style style_crop style_layers style_scale style_terms style_weight texture tileable",
     ("delivery",): "keep_frames output overwrite",

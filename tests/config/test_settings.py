@@ -78,7 +78,7 @@ def test_a_setting_at_its_neutral_value_is_no_part_of_the_fingerprint_and_any_ot
         "engine",
         "learn",
     }
-    others |= {"bars", "detail", "loop"}
+    others |= {"bars", "deinterlace", "detail", "loop"}
     assert (
         others | {name for name in SETTINGS if facts_of(name).group == STEERING} == NEUTRAL.keys()
     )

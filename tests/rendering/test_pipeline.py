@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tests.helpers.films import noise, texture, video
 from tests.helpers.renders import Uninterrupted, run
 from vidstyle.config.settings import RenderConfig
-from vidstyle.errors import DecodeError, DiskSpaceError, Interrupted
+from vidstyle.errors import DecodeError, DiskSpaceError, Interrupted, RenderError
 from vidstyle.events import Event, FrameDone, Note, Started
 from vidstyle.machine import disk
 from vidstyle.motion import flow
@@ -282,6 +282,15 @@ def truncated(tmp_path: Path) -> Path:
     return cut
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_frames_that_are_no_numbers_are_not_made(settings: Settings, optimizer: str) -> None:
+    built = settings(style_weight=1e308, optimizer=optimizer)
+    with pytest.raises(RenderError, match="a weight is too large") as caught:
+        pipeline.render(built)
+    assert caught.value.exit_code == 1
+    assert not built.output.exists()
+
+
 def test_a_truncated_film_is_refused_with_what_is_missing_and_rendered_when_that_is_wanted(
     settings: Settings, truncated: Path
 ) -> None:
@@ -289,7 +298,7 @@ def test_a_truncated_film_is_refused_with_what_is_missing_and_rendered_when_that
     with pytest.raises(DecodeError, match="damaged") as caught:
         pipeline.render(built)
     missing = caught.value.missing
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
     assert 4 < missing < 16
     assert f"{missing} frames are missing, {20 - missing} are there" in caught.value.why
     assert "--allow-damaged" in caught.value.hint

@@ -14,6 +14,7 @@ from tests.helpers.renders import Uninterrupted
 from vidstyle.config.settings import RenderConfig
 from vidstyle.errors import (
     ConfigError,
+    DecodeError,
     DiskSpaceError,
     InputError,
     LockedError,
@@ -26,10 +27,12 @@ from vidstyle.errors import (
 from vidstyle.frames import Timeline
 from vidstyle.machine.device import choose_device
 from vidstyle.rendering import models, pipeline, prepare
+from vidstyle.rendering.fingerprint_parts import known_early
 from vidstyle.rendering.layers import FrameRange
 from vidstyle.rendering.prepare import choose_part
 from vidstyle.storage.lock import OUTPUT_LOCK
 from vidstyle.storage.record import state_folder
+from vidstyle.video import ffmpeg
 
 Settings = Callable[..., RenderConfig]
 
@@ -215,3 +218,63 @@ def test_the_part_holds_the_frames_that_appear_in_it(
 def test_a_part_without_a_frame_is_refused_with_the_times_that_there_are() -> None:
     with pytest.raises(ConfigError, match=r"from 0\.00 s to 2\.90 s"):
         choose_part(steady(30, 10), 2.95, None)
+
+
+def test_tracks_are_tried_before_the_input_is_decoded(
+    settings: Settings, spied: list[str], tmp_path: Path
+) -> None:
+    tones = "|".join(["sin(880*t)"] * 16)
+    clip = tmp_path / "many.mkv"
+    picture = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=1"]
+    sound = ["-f", "lavfi", "-i", f"aevalsrc={tones}:d=1", "-c:a", "pcm_s16le"]
+    ffmpeg.run([*picture, *sound, ffmpeg.local(clip)], "cannot make a clip")
+    request = prepare.inspect(settings(input=clip, output=tmp_path / "out.mp4"))
+    assert spied == []
+    assert any(note.warning and "mixed down to stereo" in note.text for note in request.notes)
+    job = prepare.prepare(request)
+    assert job.delivery == request.delivery
+    assert job.delivery.tracks[0].encoder == "aac"
+
+
+def test_interlaced_video_is_made_whole_or_left_as_it_is(
+    settings: Settings, tmp_path: Path
+) -> None:
+    clip = tmp_path / "fields.mkv"
+    film = "testsrc2=s=64x48:r=50:d=0.4,tinterlace=interleave_top,setfield=tff"
+    coded = ["-c:v", "ffv1", "-flags", "+ildct+ilme"]
+    ffmpeg.run(["-f", "lavfi", "-i", film, *coded, ffmpeg.local(clip)], "cannot make a clip")
+    whole = prepare.inspect(settings(input=clip))
+    assert whole.source.fields
+    assert any("--deinterlace off" in note.text for note in whole.notes)
+    left = prepare.inspect(settings(input=clip, deinterlace="off"))
+    assert not left.source.fields
+    assert not any("interlaced" in note.text for note in left.notes)
+    assert known_early(whole)["deinterlaced"] == whole.source.fields
+    assert known_early(left) == {
+        name: part for name, part in known_early(whole).items() if name != "deinterlaced"
+    }
+
+
+def test_a_clock_that_goes_back_is_told_before_the_first_frame(
+    settings: Settings, tmp_path: Path
+) -> None:
+    part = tmp_path / "part.ts"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=0.8", ffmpeg.local(part)], "no clip")
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(part.read_bytes() * 2)
+    given = {"input": joined, "output": tmp_path / "out.ts"}
+    with pytest.raises(DecodeError) as caught:
+        prepare.prepare(prepare.inspect(settings(**given)))
+    assert "goes back after frame 19" in caught.value.why
+    assert "-c copy" in caught.value.hint
+    job = prepare.prepare(prepare.inspect(settings(**given, allow_damaged=True)))
+    warned = [note.text for note in job.notes if note.warning]
+    assert any("goes back after frame 19" in text and "-c copy" in text for text in warned)
+
+
+def test_the_clock_of_a_joined_recording_is_told(
+    settings: Settings, shared: Path, tmp_path: Path
+) -> None:
+    joined = shared / "inputs/ts_concatenated_timestamps_restart.ts"
+    job = prepare.prepare(prepare.inspect(settings(input=joined, output=tmp_path / "out.ts")))
+    assert any(note.warning and "goes back after frame" in note.text for note in job.notes)

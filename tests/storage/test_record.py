@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from vidstyle.errors import OutputError
 from vidstyle.storage.record import (
     FileIdentity,
     count_frame_files,
@@ -65,12 +66,36 @@ def test_parts_have_their_present_names_whatever_version_wrote_them(
     assert read_record(state_folder(output)) == {**record, "parts": parts}
 
 
-@pytest.mark.parametrize("parts", [None, 7, "text", []])
-def test_parts_that_are_none_stay_as_they_are(output: Path, parts: object) -> None:
-    write(output, {"parts": parts})
-    assert read_record(state_folder(output)) == {"parts": parts}
+def test_parts_that_are_none_stay_as_they_are(output: Path) -> None:
+    write(output, {"parts": None})
+    assert read_record(state_folder(output)) == {"parts": None}
     lay(output, "frames/000000.png")
     assert read_started_parts(output) is None
+
+
+@pytest.mark.parametrize(
+    ("record", "named"),
+    [
+        ({"parts": 7}, "parts"),
+        ({"parts": "text"}, "parts"),
+        ({"parts": []}, "parts"),
+        ({"parts": {"tile": "large"}}, "parts.tile"),
+        ({"versions": [1]}, "versions"),
+        ({"encoder": 12}, "encoder"),
+        ({"encoder": {"pid": "12", "temporary": "a"}}, "encoder.pid"),
+        ({"encoder": {"pid": 12}}, "encoder.temporary"),
+        ({"delivered": "yes"}, "delivered"),
+        ({"trace": True}, "trace"),
+    ],
+)
+def test_a_record_that_somebody_has_changed_is_refused(
+    output: Path, record: dict[str, Any], named: str
+) -> None:
+    write(output, record)
+    with pytest.raises(OutputError) as caught:
+        read_record(state_folder(output))
+    assert f"{named} in its render.json" in caught.value.why
+    assert str(state_folder(output)) in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -261,8 +261,10 @@ def test_a_film_with_fewer_frames_than_promised_is_painted_as_it_is(
         return replace(scanned, timeline=timeline, missing=2, complaint="two are missing")
 
     held.change = lose_two
-    with pytest.raises(DecodeError, match="damaged"):
+    with pytest.raises(DecodeError, match="damaged") as caught:
         held.run(make())
+    # Frames were painted by then.
+    assert caught.value.exit_code == 1
     held.is_held = False
     watch = held.run(built := make(allow_damaged=True))
     assert max(watch.frames) == COUNT - 3

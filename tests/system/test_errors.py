@@ -31,7 +31,12 @@ REFUSALS = {
     "a missing file": ("none.mp4 -s s.png", 2, "there is no such file"),
     "a directory": ("folder -s s.png", 2, "it is a directory"),
     "a video without its index": ("headless.mp4 -s s.png", 2, "cut short"),
-    "a video cut short": ("short.mp4 -s s.png", 1, "frames are missing"),
+    "an empty input": ("'' -s s.png", 2, "an argument is empty"),
+    "a style without a name": ("in.mp4 -s ''", 2, "after -s"),
+    "an empty output": ("in.mp4 -s s.png --output=", 2, "--output= is bare"),
+    "an empty name in a file": ("in.mp4 -s s.png -c blank.toml", 2, "name a file, and is empty"),
+    "a switch for a number": ("in.mp4 -s s.png -c switch.toml", 2, "scales: input should not"),
+    "a video cut short": ("short.mp4 -s s.png", 2, "frames are missing"),
     "sound alone": ("sound.m4a -s s.png", 2, "there is only audio in it"),
     "no style": ("in.mp4", 2, "add --style"),
     "no input": ("-s s.png", 2, "no input given"),
@@ -139,6 +144,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, film: Path, painting: Path)
         "taken.preview.png": "someone's\n",
         "broken.toml": "iterations = \n",
         "unknown.toml": "iteratons = 3\n",
+        "switch.toml": "scales = true\n",
+        "blank.toml": 'output = ""\n',
         "table.toml": "[render]\niterations = 3\n",
     }
     for name, text in texts.items():

@@ -526,3 +526,48 @@ def test_fit_keeps_the_aspect(
     size: tuple[int, int], long_side: int | None, expected: tuple[int, int]
 ) -> None:
     assert fit(*size, long_side) == expected
+
+
+def test_lines_that_cannot_be_read_make_decoding_begin_at_the_start(clips: Clips) -> None:
+    clip = clips.pattern("keys.mp4", "-g", "5", frames=20)
+    source = probe(clip)
+    index = scan(source).seek_index
+    whole = [frame.image for frame in read(source, None)]
+    told: list[int] = []
+
+    def fail(time: int) -> None:
+        told.append(time)
+        raise ValueError("nobody listens")
+
+    part = list(read(source, None, 12, 15, index, fail))
+    assert told
+    assert [frame.index for frame in part] == [12, 13, 14]
+    assert all(torch.equal(frame.image, whole[frame.index]) for frame in part)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "size"),
+    [
+        ("yuv410p", (128, 98)),
+        ("yuv410p", (126, 96)),
+        ("yuv410p", (127, 97)),
+        ("yuv411p", (126, 97)),
+        ("yuv411p", (125, 96)),
+    ],
+)
+def test_coarse_chroma_is_read_at_every_size(
+    clips: Clips, pixels: str, size: tuple[int, int]
+) -> None:
+    colour = f"color=0x4080c0:s={size[0]}x{size[1]}:r=10:d=0.3,format={pixels}"
+    source = probe(clips.make("coarse.nut", "-f", "lavfi", "-i", colour, "-c:v", "rawvideo"))
+    assert len(scan(source).timeline) == 3
+    frames = list(read(source, None))
+    assert len(frames) == 3
+    expected = torch.tensor([0x40, 0x80, 0xC0]).view(3, 1, 1) / 255
+    assert (frames[0].image - expected).abs().max() < 3 / 255
+    assert tuple(next(read(source, (64, 48))).image.shape) == (3, 48, 64)
+
+
+def test_coarse_chroma_of_a_real_file_is_read(shared: Path) -> None:
+    source = probe(shared / "inputs/yuv410p_128x98_ffv1.mkv")
+    assert len(list(read(source, None))) == len(scan(source).timeline) == 10

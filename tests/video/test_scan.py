@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import io
 import itertools
 import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError
 from vidstyle.video import ffmpeg
 from vidstyle.video.probe import probe
-from vidstyle.video.scan import Scan, scan
+from vidstyle.video.scan import Scan, ScanLog, find_clock_restart, scan
 
 if TYPE_CHECKING:
     from tests.helpers.clips import Clips
@@ -259,3 +260,44 @@ def test_many_large_frames_pass_without_blocking(with_thumbnails: bool, clips: C
     )
     assert len(scan(probe(path), receive).timeline) == 2000
     assert count == [2000 if with_thumbnails else 0]
+
+
+class FailingLog(ScanLog):
+    """A log that cannot read what it is told after a few lines."""
+
+    def read_lines(self, lines: IO[bytes]) -> None:
+        super().read_lines(io.BytesIO(b"".join(itertools.islice(lines, 12))))
+        raise ValueError("a line that nobody understands")
+
+
+def test_a_log_that_cannot_be_read_to_its_end_is_an_error(clips: Clips) -> None:
+    source = probe(clips.pattern(frames=50))
+    with pytest.raises(ValueError, match="nobody understands"):
+        scan(source, log=FailingLog())
+    with pytest.raises(ValueError, match="nobody understands"):
+        scan(source, lambda thumbnail: None, log=FailingLog())
+
+
+def test_a_clock_that_goes_back_is_found(clips: Clips) -> None:
+    part = clips.pattern("part.ts", frames=20, rate="25")
+    joined = clips.folder / "joined.ts"
+    joined.write_bytes(part.read_bytes() * 2)
+    assert scan(probe(part)).clock_restart is None
+    scanned = scan(probe(joined))
+    assert scanned.clock_restart == 19
+    assert len(scanned.timeline) == 40
+
+
+@pytest.mark.parametrize(
+    ("pts", "frame"),
+    [
+        ([], None),
+        ([0, 1, 1, 1, 1], None),
+        ([0, 1, 1, 1, 1, 1], 1),
+        ([0, 1, 1, 2, 2, 3, 3, 4], None),
+        ([0, 10, 1, 0, 0, 5], None),
+        ([0, 10, 9, 8, 7, 6, 15], 1),
+    ],
+)
+def test_a_few_frames_without_a_time_are_no_new_clock(pts: list[int], frame: int | None) -> None:
+    assert find_clock_restart(pts) == frame

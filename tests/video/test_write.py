@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,16 @@ import cv2
 import numpy as np
 import pytest
 
+from vidstyle.errors import EncodeError
 from vidstyle.frames import Timeline
 from vidstyle.video import ffmpeg, write
-from vidstyle.video.delivery import CODECS, DeliveryRequest, plan_delivery
+from vidstyle.video.containers import Track
+from vidstyle.video.delivery import (
+    CODECS,
+    DeliveryRequest,
+    plan_delivery,
+    plan_plain_mp4,
+)
 from vidstyle.video.probe import probe
 
 if TYPE_CHECKING:
@@ -345,3 +353,34 @@ def test_real_clips_keep_their_frames_times_and_sound(shared: Path, tmp_path: Pa
             )
             at = [packets(file, "a:0", decode=True)[0][0] - start(file) for file in (path, given)]
             assert abs(at[0] - at[1]) <= MILLISECOND, given.name
+
+
+@pytest.mark.parametrize(
+    ("complaint", "index"),
+    [
+        ("Could not find tag for codec eac3 in stream #1, codec not currently supported", 3),
+        ("Error initializing output stream 0:2 -- ", 5),
+        ("Error while decoding stream #1:5: Invalid data found", 5),
+        ("Error submitting a packet to the muxer: Invalid argument", None),
+        ("Could not find tag for codec png in stream #0", None),
+    ],
+)
+def test_a_failed_delivery_names_the_track(
+    tmp_path: Path, complaint: str, index: int | None
+) -> None:
+    plain = plan_plain_mp4(tmp_path / "out.mp4")
+    tracks = (Track(3, "audio"), Track(5, "subtitle", "mov_text"))
+    found = write.find_failed_track(complaint, replace(plain, tracks=tracks))
+    assert (found and found.index) == index
+
+
+def test_a_delivery_that_fails_says_how_to_leave_the_track_out(
+    clips: Clips, tmp_path: Path
+) -> None:
+    sound = ["-f", "lavfi", "-i", "sine=d=1:r=11025"]
+    picture = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=10:d=1"]
+    clip = clips.make("low.mkv", *picture, *sound, "-c:a", "libmp3lame", "-ar", "11025")
+    with pytest.raises(EncodeError) as caught:
+        render(clip, tmp_path / "out.mp4")
+    assert "--audio none" in caught.value.hint
+    assert "audio stream 1" in caught.value.why

@@ -10,8 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
+from vidstyle.cli.streams import TolerantStream
 from vidstyle.events import (
     Composing,
     Download,
@@ -139,9 +140,13 @@ class JsonLines:
 
 
 class Bar:
-    """A bar on a terminal (rich), with the time that is left."""
+    """A bar on a terminal (rich), with the time that is left.
 
-    def __init__(self) -> None:
+    Args:
+        stream: None: stderr.
+    """
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -159,7 +164,7 @@ class Bar:
             TextColumn("{task.fields[each]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=stream, stderr=True),
         )
         self.progress.start()
         self.tasks: dict[str, TaskID] = {}
@@ -195,9 +200,10 @@ class Bar:
 @contextlib.contextmanager
 def report_to(kind: str, watch: Report, *, quiet: bool) -> Iterator[Report]:
     """Provide a report that gives every event to `watch`, and then to the display called `kind`,
-    which shows it on stderr until the block ends.
+    which shows it on stderr until the block ends. Progress that nobody reads stops nothing.
     """
-    show = make_display(kind, sys.stderr, quiet=quiet)
+    stream = cast("IO[str]", TolerantStream(sys.stderr))
+    show = make_display(kind, stream, quiet=quiet)
 
     def report(event: Event) -> None:
         watch(event)
@@ -216,5 +222,5 @@ def make_display(kind: str, stream: IO[str], *, quiet: bool) -> Display:
     if kind == "json":
         return JsonLines(stream)
     if not quiet and (kind == "bar" or (kind == "auto" and stream.isatty())):
-        return Bar()
+        return Bar(stream)
     return Lines(stream, quiet=quiet)

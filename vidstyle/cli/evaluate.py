@@ -20,6 +20,7 @@ from vidstyle.cli.options import (
     flag,
     with_options,
 )
+from vidstyle.cli.streams import print_answer
 from vidstyle.errors import Interrupted, OutputError
 from vidstyle.machine.allocator import keep_memory
 
@@ -149,7 +150,7 @@ def evaluate_command(
             e.what, "nothing was written", "the same command measures again", e.exit_code
         ) from e
     # First: a full disk must not cost the figures.
-    print(card.to_json() if json == STDOUT else card.text(), flush=True)
+    print_answer(card.to_json() if json == STDOUT else card.text())
     if json is not None and json != STDOUT:
         atomic.write_atomically(json, f"{card.to_json()}\n".encode())
     if plot is not None:

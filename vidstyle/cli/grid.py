@@ -27,6 +27,7 @@ from vidstyle.cli.options import (
     merge_layers,
     with_options,
 )
+from vidstyle.cli.streams import print_output
 from vidstyle.config.facts import MOTION_AFFECTING
 from vidstyle.config.settings import settings_that_affect
 from vidstyle.errors import ConfigError
@@ -135,4 +136,4 @@ def grid_command(
     signals = context.obj
     with report_to(progress, signals.watch, quiet=quiet) as report:
         result = render_grid(merged, axes, report, signals.stop_requested)
-    print(json.dumps(asdict(result), default=str) if as_json else result.output)
+    print_output(json.dumps(asdict(result), default=str) if as_json else str(result.output))

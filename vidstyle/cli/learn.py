@@ -23,6 +23,7 @@ from vidstyle.cli.options import (
     layer_settings,
     with_options,
 )
+from vidstyle.cli.streams import print_output
 from vidstyle.config import settings as configs
 from vidstyle.config.engines import OPTIMISER_SETTINGS
 from vidstyle.config.settings import settings_that_affect
@@ -103,4 +104,4 @@ def learn_command(
     with report_to(progress, context.obj.watch, quiet=quiet) as report:
         learned = learn_painting(built, film, output, report, context.obj.stop_requested, onnx=onnx)
         report(Note(learned.text()))
-    print(learned.path)
+    print_output(str(learned.path))

@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 import errno
 import io
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import typer
 import typer.core
@@ -23,6 +24,7 @@ from vidstyle.cli.learn import LearnCommand, learn_command
 from vidstyle.cli.live import live_command
 from vidstyle.cli.render import EPILOG, RenderCommand, render_command
 from vidstyle.cli.signals import Signals
+from vidstyle.cli.streams import TolerantStream, open_standard_streams
 from vidstyle.cli.styles import styles_command
 from vidstyle.cli.weights import weights_command
 from vidstyle.errors import ConfigError, DiskFullError, RenderError, VidstyleError
@@ -82,6 +84,7 @@ def main(arguments: Sequence[str] | None = None, signals: Signals | None = None)
         arguments: the words after the program's name; None: those of this process.
         signals: handles Ctrl-C and termination of this run; None: new ones.
     """
+    open_standard_streams()
     signals = signals or Signals()
     signals.install()
     share_cores()
@@ -90,10 +93,20 @@ def main(arguments: Sequence[str] | None = None, signals: Signals | None = None)
         sys.stdout.reconfigure(errors="surrogateescape")
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        refuse_empty_words(words)
         app(arguments, prog_name="vidstyle", obj=signals)
     except Exception as e:
         error = e if isinstance(e, VidstyleError) else explained(e)
         fail(error, verbose=not {"-v", "--verbose"}.isdisjoint(words))
+
+
+def refuse_empty_words(words: Sequence[str]) -> None:
+    """Raise ConfigError where a word is empty: as a path it would be the present folder."""
+    for before, word in zip(("vidstyle", *words), words, strict=False):
+        if not word or re.fullmatch(r"--[\w-]+=", word):
+            why = f"there is nothing in the word after {before}" if not word else f"{word} is bare"
+            hint = "give a name there; a variable of the shell that is not set leaves none"
+            raise ConfigError("an argument is empty", why, hint)
 
 
 def explained(error: Exception) -> VidstyleError:
@@ -131,8 +144,10 @@ def fail(error: VidstyleError, *, verbose: bool = False) -> None:
     Args:
         verbose: whether to print the traceback first.
     """
+    # The exit code tells it, too.
+    stream = cast("IO[str]", TolerantStream(sys.stderr))
     if verbose:
-        traceback.print_exception(error, file=sys.stderr)
+        traceback.print_exception(error, file=stream)
     what, why, hint = (" ".join(text.splitlines()) for text in (error.what, error.why, error.hint))
-    print(f"vidstyle: {what}\n  why: {why}\n  try: {hint}", file=sys.stderr)
+    print(f"vidstyle: {what}\n  why: {why}\n  try: {hint}", file=stream)
     sys.exit(error.exit_code)

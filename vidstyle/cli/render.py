@@ -7,7 +7,6 @@ stdout carries only the output's path (or JSON); progress and notes go to stderr
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +28,7 @@ from vidstyle.cli.options import (
     with_options,
 )
 from vidstyle.cli.signals import Signals
+from vidstyle.cli.streams import print_answer, print_output, tell
 from vidstyle.config import settings as configs
 from vidstyle.config import toml
 from vidstyle.errors import ConfigError
@@ -142,7 +142,7 @@ def render_command(
     if version:
         from vidstyle.cli.version import report_version
 
-        print(report_version(settings["weights_dir"]))
+        print_answer(report_version(settings["weights_dir"]))
         return
     given = collect_given(settings)
     given |= {name: path for name, path in (("input", input), ("style", style)) if path}
@@ -157,7 +157,7 @@ def render_command(
         files = {"input": "-", "style": None if styleless else "-"}
         shown = configs.build(files, *layers)
         check_engine_settings(shown)
-        print(toml.to_toml(shown), end="")
+        print_answer(toml.to_toml(shown).rstrip("\n"))
         return
     check_files_named(named, styleless=styleless or list_shots)
     if list_shots:
@@ -168,7 +168,7 @@ def render_command(
         why = "a preview's frames are others, with half the iterations"
         raise ConfigError("a preview has no trace", why, "leave --trace or --preview out")
     if verbose:
-        print(toml.to_toml(built), end="", file=sys.stderr)
+        tell(toml.to_toml(built).rstrip("\n"))
     run_render(built, Wishes(preview, dry_run, progress, as_json, quiet), context.obj)
 
 
@@ -178,8 +178,8 @@ def print_shots(path: Path, *, as_json: bool) -> None:
 
     shots = list_shots(Path(path))
     for warning in shots.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(json.dumps(asdict(shots)) if as_json else shots.text())
+        tell(f"warning: {warning}")
+    print_answer(json.dumps(asdict(shots)) if as_json else shots.text())
 
 
 def check_files_named(named: dict[str, Any], *, styleless: bool) -> None:
@@ -200,7 +200,7 @@ def run_render(config: configs.RenderConfig, wishes: Wishes, signals: Signals) -
     if wishes.dry_run:
         with report_to(wishes.progress, signals.watch, quiet=wishes.quiet) as report:
             planned = plan_render(config, report)
-        print(json.dumps(asdict(planned)) if wishes.as_json else planned.text())
+        print_answer(json.dumps(asdict(planned)) if wishes.as_json else planned.text())
         return
     keep_memory()
     with report_to(wishes.progress, signals.watch, quiet=wishes.quiet) as report:
@@ -210,4 +210,5 @@ def run_render(config: configs.RenderConfig, wishes: Wishes, signals: Signals) -
             report(Note(result.text()))
         else:
             result = render(config, report, signals.stop_requested)
-    print(json.dumps(asdict(result), default=str) if wishes.as_json else result.output)
+    as_text = json.dumps(asdict(result), default=str) if wishes.as_json else str(result.output)
+    print_output(as_text)

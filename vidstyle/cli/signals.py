@@ -6,6 +6,7 @@ are kept either way.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -59,7 +60,11 @@ def write_to_stderr(text: str) -> None:
     the stream takes no second call meanwhile.
     """
     try:
-        os.write(sys.stderr.fileno(), text.encode())
+        number = sys.stderr.fileno()
     except OSError:
         # A stream without a file.
         sys.stderr.write(text)
+        return
+    # Nobody may be there to read it.
+    with contextlib.suppress(OSError):
+        os.write(number, text.encode())

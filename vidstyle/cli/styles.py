@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vidstyle.cli.streams import print_answer
 from vidstyle.config.shipped_styles import list_shipped_styles
 
 
@@ -12,4 +13,4 @@ def styles_command() -> None:
     for name, path in list_shipped_styles().items():
         card = read_card(path)
         facts = [str(card[key]) for key in ("title", "artist", "year") if key in card]
-        print(f"{name}: {', '.join(facts)}" if facts else name)
+        print_answer(f"{name}: {', '.join(facts)}" if facts else name)

@@ -13,6 +13,7 @@ import typer
 from vidstyle.cli.display import report_to
 from vidstyle.cli.options import WeightsDirOption
 from vidstyle.cli.signals import Signals
+from vidstyle.cli.streams import print_answer, print_output
 from vidstyle.errors import ConfigError
 from vidstyle.events import Download
 from vidstyle.weights.locate import status_table
@@ -37,7 +38,7 @@ def weights_command(
                 f"there are {', '.join(REGISTRY)}",
                 "vidstyle weights lists them",
             )
-        print(fetch_with_progress(name, weights_dir, context.obj))
+        print_output(str(fetch_with_progress(name, weights_dir, context.obj)))
     if not names:
         print_table(weights_dir)
 
@@ -60,7 +61,7 @@ def print_table(weights_dir: Path | None) -> None:
         file = row.file
         digits = 0 if file.size >= 500_000 else 1
         megabytes = f"{file.size / 1e6:.{digits}f} MB"
-        print(f"{file.name}: {row.status}, {megabytes}, {file.licence}, by {file.author}")
+        print_answer(f"{file.name}: {row.status}, {megabytes}, {file.licence}, by {file.author}")
         for place in row.places:
             looked_for = f"looked for {' or '.join(file.names)} in "
-            print(f"  {looked_for if row.status == 'absent' else ''}{place}")
+            print_answer(f"  {looked_for if row.status == 'absent' else ''}{place}")

@@ -7,9 +7,18 @@ fields, so a setting is written down once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
 
 from vidstyle.config import needs, weighted_names
 from vidstyle.config.facts import (
@@ -66,6 +75,20 @@ class RenderFields(BaseModel):
     # Deferred: `vidstyle --help` reads the fields and validates nothing.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def refuse_stand_ins(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse values that Python takes for others: true for the number 1, and an empty text for
+        the present folder.
+        """
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and not {int, float}.isdisjoint((kind, *get_args(kind))):
+            raise ValueError(f"input should not be {str(value).lower()}: that is for switches")
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, list | tuple) and "" in texts and "Path" in str(kind):
+            raise ValueError("input should name a file, and is empty")
+        return value
+
     input: Path = Field(
         description="Video, GIF or image to stylise.",
         json_schema_extra=SettingFacts("frames", audience="everyday"),
@@ -113,6 +136,12 @@ class RenderFields(BaseModel):
         "Letterbox and pillarbox bars: keep leaves them as they are and paints what is inside, "
         "paint paints them too.",
         SettingFacts("frames", PICTURE, neutral="paint"),
+    )
+    deinterlace: Literal["auto", "off"] = setting_field(
+        "auto",
+        "Interlaced video: auto makes whole frames of its fields, off paints the combs.",
+        # Neutral: a video that has no fields is what it was, and fields are in the fingerprint.
+        SettingFacts("video", PICTURE, neutral="auto"),
     )
     keep_titles: bool = setting_field(
         False,
@@ -468,6 +497,12 @@ class RenderFields(BaseModel):
         SettingFacts("film", DELIVERY),
         ge=0,
         le=63,
+    )
+    audio: Literal["copy", "convert", "none"] = setting_field(
+        "copy",
+        "Sound: copy takes it as it is, and converts what the output's container does not take; "
+        "convert always converts it; none leaves it out.",
+        SettingFacts("film", DELIVERY),
     )
     trace: bool = setting_field(
         False,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vidstyle.errors import Interrupted
+from vidstyle.errors import DecodeError, Interrupted
 from vidstyle.events import Scanning
 from vidstyle.motion.bars import find_bars
 from vidstyle.rendering import fingerprint_parts
@@ -98,7 +98,13 @@ def paint_while_scanning(request: Request, report: Report, stop: Stop, models: M
         seen = early.paint_while_scanning()
         if is_cached:
             keep_survey(path, seen)
-    job = prepare(request, report, seen=seen)
+    try:
+        job = prepare(request, report, seen=seen)
+    except DecodeError as e:
+        if not early.painted:
+            raise
+        # It is no refusal any more.
+        raise DecodeError(e.what, e.why, e.hint, e.missing) from e
     if early.store is not None and job.config.restart:
         # It has begun: what is painted stays.
         job = replace(job, config=job.config.model_copy(update={"restart": False}))
@@ -183,7 +189,7 @@ class EarlyPaint:
         store = open_store(job, parts, self.report, restart=job.config.restart)
         if job.config.restart:
             forget_layers(store.folder)
-        return None if store.is_delivered(delivery_settings(job.delivery, store)) else store
+        return None if store.is_delivered(delivery_settings(job, store)) else store
 
     def prepare_early(self, known: Survey, seen: PartialSurvey) -> Job | None:
         """Prepare the job as far as it is known; None where it must wait for the whole film: what

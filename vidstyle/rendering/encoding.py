@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from vidstyle.rendering.job import Job
     from vidstyle.storage.checkpoint import Checkpoint
-    from vidstyle.video.delivery import Delivery
 
 
-def delivery_settings(delivery: Delivery, store: Checkpoint) -> dict[str, Any]:
+def delivery_settings(job: Job, store: Checkpoint) -> dict[str, Any]:
     """Name all by which encoded files of the same render differ: what its frames are put together
-    from, and how they are encoded.
+    from, how they are encoded, and what comes along.
     """
+    delivery = job.delivery
     labels = json.dumps(sorted(store.final.labels.items()))
     return {
         "composition": hashlib.sha256(labels.encode()).hexdigest()[:16],
@@ -31,12 +31,14 @@ def delivery_settings(delivery: Delivery, store: Checkpoint) -> dict[str, Any]:
         "crf": delivery.crf,
         "container": delivery.container,
         "pix_fmt": delivery.pix_fmt,
+        # Not named where it is as it was before it could be chosen.
+        **({} if job.config.audio == "copy" else {"audio": job.config.audio}),
     }
 
 
 def deliver(job: Job, store: Checkpoint, report: Report, stop: Stop) -> None:
     """Encode the frames and give the result its name."""
-    encode_frames(job, store, report, stop, delivery_settings(job.delivery, store))
+    encode_frames(job, store, report, stop, delivery_settings(job, store))
     store.log(f"delivered {store.output}")
 
 

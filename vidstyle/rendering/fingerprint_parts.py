@@ -31,12 +31,14 @@ def known_early(request: Request | Job) -> dict[str, Any]:
         digests = [sha256(path) for path in config.style_files]
         parts["style"] = style_images.style_fingerprint_parts(config.style, digests)
     parts |= config.picture_settings()
-    for name in (*SECONDS, "loop", "bars"):  # what these choose is known later
+    for name in (*SECONDS, "loop", "bars", "deinterlace"):  # what these choose is another part
         parts.pop(name, None)
     if config.regions:
         parts["regions"] = [label_digest(path) for path in config.regions]
     parts["precision"] = request.device.precision
     parts["device"] = request.device.device.type
+    if request.source.fields:
+        parts["deinterlaced"] = request.source.fields
     if request.memory.tile:
         parts["tile"] = request.memory.tile
     return parts
@@ -45,7 +47,10 @@ def known_early(request: Request | Job) -> dict[str, Any]:
 def known_or_absent(request: Request | Job) -> dict[str, Any]:
     """The parts of `known_early`; those that they could have and do not are None."""
     names = set(settings_that_affect(*FRAME_AFFECTING)) - set(SECONDS)
-    return {**dict.fromkeys((*names, "style", "regions", "tile")), **known_early(request)}
+    return {
+        **dict.fromkeys((*names, "style", "regions", "tile", "deinterlaced")),
+        **known_early(request),
+    }
 
 
 def of_part(part: FrameRange) -> dict[str, Any]:

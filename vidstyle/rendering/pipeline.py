@@ -110,7 +110,7 @@ def run_job(
     discard_without_bars(job, report)
     store = open_store(job, parts, report, restart=config.restart)
     settle_early_layers(job, store, report)
-    settings = delivery_settings(job.delivery, store)
+    settings = delivery_settings(job, store)
     tracer = Trace(job, store, report) if config.trace else None
     seconds: list[float] = []
     if not store.is_delivered(settings):

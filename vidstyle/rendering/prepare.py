@@ -39,6 +39,7 @@ from vidstyle.units import disk_space
 from vidstyle.video import delivery as deliveries
 from vidstyle.video import read
 from vidstyle.video.probe import Source, probe
+from vidstyle.video.track_trial import try_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from vidstyle.rendering.memory import MemoryFit
     from vidstyle.stylize.engine import Engine
     from vidstyle.video.delivery import Delivery
+    from vidstyle.video.scan import Scan
 
 
 def inspect(config: RenderConfig) -> Request:
@@ -60,6 +62,8 @@ def inspect(config: RenderConfig) -> Request:
     device = choose_device(config.device, config.precision)
     engine = create_engine(config, device)
     source = probe(config.input)
+    if config.deinterlace == "off":
+        source = replace(source, fields="")
     if config.texture:
         check_texture_input(source)
     check_style_times(config.style, source)
@@ -79,6 +83,11 @@ def inspect(config: RenderConfig) -> Request:
     if config.regions:
         label_maps = LabelMaps(config.regions, size, rims[0], must_be_fixed=config.passes > 1)
     notes = [Note(text, warning=True) for text in source.warnings]
+    if source.fields:
+        leaves = "--deinterlace off leaves the combs in"
+        notes.append(Note(f"the video is interlaced: whole frames are made of it ({leaves})"))
+    delivery = try_delivery(delivery, source)
+    notes += [Note(text, warning=True) for text in delivery.warnings]
     notes += [Note(text) for text in delivery.notes]
     if fit.tile and config.tile is None:
         within = f"to stay within {disk_space(fit.allowed)} of memory (--max-memory)"
@@ -121,13 +130,19 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
         why = f"{scanned.missing} frames are missing, {there} are there: {scanned.complaint}"
         if not config.allow_damaged:
             hint = "use --allow-damaged to render what is left"
-            raise DecodeError(f"{config.input} is damaged", why, hint, scanned.missing)
+            if scanned.clock_restart is not None:
+                why = (
+                    f"its clock goes back after frame {scanned.clock_restart}: {scanned.complaint}"
+                )
+                hint = f"{ONE_CLOCK_HINT}, or use --allow-damaged"
+            what = f"{config.input} is damaged"
+            raise DecodeError(what, why, hint, scanned.missing, is_refusal=True)
         notes.append(Note(f"{config.input} is damaged: {why}", warning=True))
+    notes += note_clock(config.input, scanned)
     part = choose_part(scanned.timeline, config.start, config.duration)
     if request.label_maps:
         request.label_maps.check_length(part.stop)
-    # Some containers cannot keep all times.
-    delivery = plan_output(config, request.source, request.size, scanned.timeline)
+    deliveries.check_times(request.output, scanned.timeline)
     notes += note_unseen_styles(config.style, scanned.timeline, part)
     bars = Bars()
     if config.bars == "keep" and seen.may_have_bars and is_film(request):
@@ -138,7 +153,7 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     job = Job(
         config=config,
         source=request.source,
-        delivery=delivery,
+        delivery=request.delivery,
         source_colours=seen.statistics if config.keep_colors == "match" else None,
         timeline=scanned.timeline,
         edit=edit,
@@ -164,6 +179,21 @@ def prepare(request: Request, report: Report = silent, *, seen: Survey | None = 
     known = fingerprint_parts.known_or_absent(request) | fingerprint_parts.of_part(part)
     refuse_changed_settings(request.output, known, restart=config.restart)
     return job
+
+
+ONE_CLOCK_HINT = "give it one clock first, with ffmpeg -i IN -c copy OUT.mkv"
+
+
+def note_clock(path: Path, scanned: Scan) -> list[Note]:
+    """Warn of a clock that goes back: what follows has no times of its own."""
+    if scanned.clock_restart is None:
+        return []
+    at = scanned.clock_restart
+    text = (
+        f"the clock of {path} goes back after frame {at}, as in files that were joined: what "
+        f"follows is shown too fast, and its sound is lost or late; {ONE_CLOCK_HINT}"
+    )
+    return [Note(text, warning=True)]
 
 
 def common_frames(one: FrameRange, other: FrameRange) -> FrameRange:
@@ -218,13 +248,18 @@ def plan_output(
     config: RenderConfig,
     source: Source,
     size: tuple[int, int],
-    timeline: Timeline | None = None,
 ) -> Delivery:
     """Decide the output's path, container and codec. Raises OutputError."""
     request = deliveries.DeliveryRequest(
-        config.named_after, config.output, config.codec, config.crf, config.protected_files
+        config.named_after,
+        config.output,
+        config.codec,
+        config.crf,
+        config.protected_files,
+        config.audio,
+        is_part=config.start is not None or config.duration is not None,
     )
-    return deliveries.plan_delivery(source, request, size, timeline)
+    return deliveries.plan_delivery(source, request, size)
 
 
 def fit_memory(

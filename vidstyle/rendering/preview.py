@@ -35,6 +35,7 @@ from vidstyle.units import clock_time, counted, disk_space
 from vidstyle.video import delivery as deliveries
 from vidstyle.video.probe import probe
 from vidstyle.video.read import fit
+from vidstyle.video.track_trial import try_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -228,8 +229,8 @@ def plan_clip(job: Job, clip: Path, named_after: Path) -> Delivery:
         return replace(job.delivery, path=clip.with_suffix(".png"))
     width, height = job.size
     size = (2 * width, height // 2 * 2)
-    request = deliveries.DeliveryRequest(named_after, clip)
-    return deliveries.plan_delivery(job.source, request, size)
+    request = deliveries.DeliveryRequest(named_after, clip, sound=job.config.audio, is_part=True)
+    return try_delivery(deliveries.plan_delivery(job.source, request, size), job.source)
 
 
 def see_preview(

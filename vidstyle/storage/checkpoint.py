@@ -337,10 +337,12 @@ def value_text(name: str, value: object) -> str:
     )
     if is_mixture:
         assert isinstance(value, list)
-        value = ", ".join(
-            f"{share:.3g} of {digest}" + ("" if at is None else f" at {at:g} s")
-            for digest, share, at in value
-        )
+        # A record may hold anything.
+        with contextlib.suppress(TypeError, ValueError):
+            value = ", ".join(
+                f"{share:.3g} of {digest}" + ("" if at is None else f" at {at:g} s")
+                for digest, share, at in value
+            )
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value))
 
 

@@ -53,6 +53,8 @@ class FileIdentity:
 def read_record(folder: Path) -> dict[str, Any]:
     """Read `render.json` in a state directory; empty when the file is missing or torn. The parts of
     the fingerprint have their present names, whatever version wrote them.
+
+    Raises OutputError where somebody has changed the file to what no render writes.
     """
     try:
         record = json.loads((folder / "render.json").read_text(encoding="utf-8"))
@@ -60,9 +62,38 @@ def read_record(folder: Path) -> dict[str, Any]:
         return {}
     if not isinstance(record, dict):
         return {}
+    if wrong := find_wrong_value(record):
+        raise OutputError(
+            f"cannot continue the render in {folder}",
+            f"{wrong} in its render.json is not what a render writes: the file was changed",
+            f"put that right, or remove {folder} to start over",
+        )
     if isinstance(record.get("parts"), dict):
         record["parts"] = with_part_names(record["parts"])
     return record
+
+
+TABLES = ("parts", "versions", "encoder", "delivered", "traced", "trace")
+"""The entries of a record that are tables, or not there, or null."""
+
+
+def find_wrong_value(record: dict[str, Any]) -> str:
+    """Name the first value of a record that has the wrong type; "" where there is none."""
+    for name in TABLES:
+        if not isinstance(record.get(name), dict | None):
+            return name
+    encoder = record.get("encoder") or {}
+    parts = record.get("parts") or {}
+    kinds = (
+        ("encoder.pid", encoder.get("pid", 0), int),
+        ("encoder.temporary", encoder.get("temporary", ""), str),
+        ("parts.tile", parts.get("tile", 0), int),
+    )
+    missing = [
+        f"encoder.{name}" for name in ("pid", "temporary") if encoder and name not in encoder
+    ]
+    wrong = [name for name, value, kind in kinds if not isinstance(value, kind)]
+    return next(iter((*missing, *wrong)), "")
 
 
 def has_frames(folder: Path) -> bool:

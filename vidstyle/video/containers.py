@@ -5,6 +5,7 @@ of the source come along.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vidstyle.video.probe import Stream
 
@@ -14,6 +15,9 @@ _PCM = frozenset(
 _PCM_BE = frozenset({"pcm_s16be", "pcm_s24be", "pcm_s32be", "pcm_f32be"})
 _TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 """Subtitles that are text; the others are pictures and cannot be converted into text."""
+
+_COVERS = frozenset({"mjpeg", "png"})
+"""Pictures that every container with covers takes."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Container:
         subtitles: codecs that are copied; other text is converted to `text_encoder` (None: left
             out).
         options: of the muxer.
+        covers: whether it takes a picture about the film.
+        keeps: what of a film's description it takes: "any" metadata, "known" keys alone, or "" for
+            hardly any; a film's time code goes with it.
     """
 
     muxer: str
@@ -37,6 +44,8 @@ class Container:
     text_encoder: str | None
     attachments: bool = False
     options: tuple[str, ...] = ()
+    covers: bool = False
+    keeps: Literal["any", "known", ""] = ""
 
 
 # No time code track: it would count frames of a rate that is not the picture's when only a part is
@@ -50,6 +59,8 @@ _MP4 = Container(
     frozenset({"mov_text"}),
     "mov_text",
     options=_MOV_OPTIONS,
+    covers=True,
+    keeps="known",
 )
 _MATROSKA_AUDIO = _PCM | {
     *(
@@ -81,6 +92,7 @@ CONTAINERS = {
         frozenset({"mov_text"}),
         "mov_text",
         options=_MOV_OPTIONS,
+        keeps="known",
     ),
     ".mkv": Container(
         "matroska",
@@ -101,6 +113,8 @@ CONTAINERS = {
         ),
         "subrip",
         attachments=True,
+        covers=True,
+        keeps="any",
     ),
     ".webm": Container(
         "webm",
@@ -109,6 +123,7 @@ CONTAINERS = {
         "libopus",
         frozenset({"webvtt"}),
         "webvtt",
+        keeps="any",
     ),
     # AVI keeps no times: the silence that AAC, Opus and Vorbis begin with would delay the sound, so
     # those become PCM.
@@ -135,15 +150,25 @@ CONTAINERS = {
 
 @dataclass(frozen=True)
 class Track:
-    """A stream of the source that goes into the output: copied, or converted by `encoder`."""
+    """A stream of the source that goes into the output: copied, or converted by `encoder`.
+
+    Args:
+        filters: of converted sound.
+    """
 
     index: int
     kind: str
     encoder: str = "copy"
+    filters: tuple[str, ...] = ()
+
+
+SoundWish = Literal["copy", "convert", "none"]
+"""The way in which sound comes along: as it is where the container takes it, always converted, or
+not at all."""
 
 
 def plan_tracks(
-    streams: tuple[Stream, ...], extension: str
+    streams: tuple[Stream, ...], extension: str, sound: SoundWish = "copy"
 ) -> tuple[tuple[Track, ...], tuple[str, ...]]:
     """Plan the sound, subtitles and attachments of the output, with a line for each that is not
     simply copied.
@@ -155,20 +180,26 @@ def plan_tracks(
     tracks = []
     notes = []
     for stream in streams:
+        if stream.kind == "audio" and sound == "none":
+            notes.append(f"{label_stream(stream)} is left out, as --audio none wants it")
+            continue
         encoder = _choose_encoder(stream, container)
+        if stream.kind == "audio" and encoder == "copy" and sound == "convert":
+            tracks.append(Track(stream.index, "audio", container.audio_encoder))
+            continue
         if encoder:
             tracks.append(Track(stream.index, stream.kind, encoder))
         if encoder and encoder != "copy":
             to = encoder.removeprefix("lib")
             notes.append(
-                f"{_stream_label(stream)} is converted to {to}: {name} does not take it as it is"
+                f"{label_stream(stream)} is converted to {to}: {name} does not take it as it is"
             )
         elif not encoder and stream.kind not in ("video", "data"):
-            notes.append(f"{_stream_label(stream)} is left out: {name} does not take it")
+            notes.append(f"{label_stream(stream)} is left out: {name} does not take it")
     return tuple(tracks), tuple(notes)
 
 
-def _stream_label(stream: Stream) -> str:
+def label_stream(stream: Stream) -> str:
     """Name a stream for the user."""
     return f"{stream.kind} stream {stream.index} ({stream.codec})"
 
@@ -181,6 +212,8 @@ def _choose_encoder(stream: Stream, container: Container) -> str | None:
         if stream.codec in container.subtitles:
             return "copy"
         return container.text_encoder if stream.codec in _TEXT_SUBTITLES else None
+    if stream.kind == "cover" and container.covers and stream.codec in _COVERS:
+        return "copy"
     if stream.kind == "attachment" and container.attachments:
         return "copy"
     return None

@@ -15,7 +15,8 @@ from typing import Literal
 from vidstyle.errors import OutputError
 from vidstyle.frames import Timeline
 from vidstyle.video import ffmpeg
-from vidstyle.video.containers import CONTAINERS, Track, plan_tracks
+from vidstyle.video.containers import CONTAINERS, SoundWish, Track, plan_tracks
+from vidstyle.video.losses import description_options, kept_time_code, list_losses
 from vidstyle.video.probe import Source
 
 IMAGES = {
@@ -74,6 +75,8 @@ class Delivery:
         tracks: the source's other streams that come along.
         notes: one line each on what the user may not expect.
         options: of the muxer.
+        warnings: one line each on what of the source is changed or lost.
+        time_code: of the first frame, where the whole source is rendered; "" for none.
     """
 
     path: Path
@@ -86,6 +89,8 @@ class Delivery:
     tracks: tuple[Track, ...] = ()
     notes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    time_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ class DeliveryRequest:
         crf: quality on the codec's scale; None for its default.
         made_from: files that must not be replaced, besides the input; of a folder, all that lies in
             it.
+        sound: how it comes along.
+        is_part: only a part of the source is rendered.
     """
 
     style: Path
@@ -106,6 +113,8 @@ class DeliveryRequest:
     codec: str | None = None
     crf: int | None = None
     made_from: Sequence[Path] = ()
+    sound: SoundWish = "copy"
+    is_part: bool = False
 
 
 def plan_delivery(
@@ -134,16 +143,10 @@ def plan_delivery(
         path = Path(request.output)
     check_place(path, source.path, request.made_from)
     kind = _output_kind(path, source)
-    if (
-        path.suffix.lower() == ".avi"
-        and timeline is not None
-        and timeline.pts[0] * timeline.time_base > _MAX_INAUDIBLE_SECONDS
-    ):
-        late = float(timeline.pts[0] * timeline.time_base)
-        why = f"the video begins {late:.3f} s after the sound, and AVI keeps no times"
-        raise OutputError(f"cannot write {path}", why, "use .mkv or .mp4")
+    if timeline is not None:
+        check_times(path, timeline)
     if kind == "video":
-        return _plan_video(path, source, codec, crf, size or (source.width, source.height), notes)
+        return _plan_video(path, source, request, size or (source.width, source.height), notes)
     name = "gif" if kind == "gif" else IMAGES[path.suffix.lower()]
     if codec is not None:
         why = f"a {name} file has no choice of video codecs"
@@ -165,6 +168,14 @@ def plan_delivery(
         "pal8" if kind == "gif" else "rgb24",
         notes=tuple(notes),
     )
+
+
+def check_times(path: Path, timeline: Timeline) -> None:
+    """Raise OutputError where the container cannot keep the times of the whole source."""
+    late = timeline.pts[0] * timeline.time_base
+    if path.suffix.lower() == ".avi" and late > _MAX_INAUDIBLE_SECONDS:
+        why = f"the video begins {float(late):.3f} s after the sound, and AVI keeps no times"
+        raise OutputError(f"cannot write {path}", why, "use .mkv or .mp4")
 
 
 def plan_plain_mp4(path: Path) -> Delivery:
@@ -300,11 +311,12 @@ def check_place(path: Path, source: Path, made_from: Sequence[Path]) -> None:
 def _plan_video(
     path: Path,
     source: Source,
-    codec: str | None,
-    crf: int | None,
+    request: DeliveryRequest,
     size: tuple[int, int],
     notes: list[str],
 ) -> Delivery:
+    codec = request.codec
+    crf = request.crf
     extension = path.suffix.lower()
     container = CONTAINERS[extension]
     name = codec or container.codecs[0]
@@ -332,7 +344,8 @@ def _plan_video(
             *notes,
             f"{name} keeps the odd size {shape} by storing full chroma (4:4:4): {advice}",
         ]
-    tracks, lost = plan_tracks(source.streams, extension)
+    tracks, lost = plan_tracks(source.streams, extension, request.sound)
+    lost = (*lost, *list_losses(source, extension, is_part=request.is_part))
     quality = None if scale.crf is None else scale.crf if crf is None else crf
     # SVT-AV1 before version 2 or so refuses odd sizes and sides below 64.
     fussy = odd or min(size) < 64
@@ -353,7 +366,8 @@ def _plan_video(
         pix_fmt,
         tracks,
         (*notes, *lost),
-        container.options,
+        (*container.options, *description_options(source, extension)),
+        time_code=kept_time_code(source, extension, is_part=request.is_part),
     )
 
 

@@ -36,7 +36,8 @@ def encode_pictures(times: FrameClock, delivery: Delivery, sar: Fraction) -> lis
     args = [
         "-map",
         "0:v:0",
-        "-vf",
+        # Of the picture alone: a cover comes along as it is.
+        "-filter:v:0",
         ",".join(filters),
         "-fps_mode",
         "passthrough",
@@ -70,7 +71,7 @@ def set_last_duration(times: FrameClock, shift: int = 0) -> list[str]:
     duration = (times.times[-1] - times.times[-2]) * times.tick
     chosen = rf"if(gte(PTS*TB\,{float(last)!r})\,round({duration}/TB)\,DURATION)"
     moved = f"+round({shift * times.tick}/TB)" if shift else ""
-    return ["-bsf:v", f"setts=pts=PTS{moved}:dts=DTS{moved}:duration={chosen}"]
+    return ["-bsf:v:0", f"setts=pts=PTS{moved}:dts=DTS{moved}:duration={chosen}"]
 
 
 def _encoder_options(times: FrameClock, delivery: Delivery) -> list[str]:

@@ -9,7 +9,7 @@ the pixels are, after rotation.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,9 @@ from typing import Literal
 from vidstyle.errors import FFmpegError, InputError
 from vidstyle.frames import TIME_BASE
 from vidstyle.video import colour_profile, ffmpeg, file_kind, image_io, showinfo
+from vidstyle.video.description import Description, read_description
 from vidstyle.video.file_kind import FileKind, StoredPicture
+from vidstyle.video.interlacing import Fields, find_fields
 
 MIN_SIDE = 16
 """Pixels on a side; below that the features' pooling leaves nothing to match."""
@@ -33,11 +35,19 @@ _ALPHA_WARNING = "transparency is dropped: the colours under it are shown"
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream of the file; `kind` is video, audio, subtitle, data or attachment."""
+    """One stream of the file.
+
+    Args:
+        kind: video, cover (a picture about the film), audio, subtitle, data or attachment.
+        channels: of sound; 0 where none are known, since no packet has come.
+        tag: the container's four letters for what it is; "" where it has none.
+    """
 
     index: int
     kind: str
     codec: str
+    channels: int = 0
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,9 @@ class Source:
         time_base: unit of the stream's timestamps in the container.
         input_options: (option, value) pairs that ffmpeg needs before `-i` to decode this file
             rightly.
+        fields: of interlaced film; they are made whole frames before anything else.
+        chroma_block: see `showinfo.Picture`.
+        description: what the file says of its film.
     """
 
     path: Path
@@ -81,6 +94,9 @@ class Source:
     warnings: tuple[str, ...]
     time_base: Fraction = TIME_BASE
     input_options: tuple[tuple[str, str], ...] = ()
+    fields: Fields = ""
+    chroma_block: tuple[int, int] = (2, 2)
+    description: Description = field(default_factory=Description)
 
     @property
     def can_begin_midway(self) -> bool:
@@ -199,7 +215,20 @@ def _probe_by_ffmpeg(path: Path, file: FileKind) -> Source:
         warnings=(*_user_warnings(alpha, picture, films), *unused),
         time_base=picture.time_base or TIME_BASE,
         input_options=options,
+        fields=_find_film_fields(header, films[0], picture) if kind == "video" else "",
+        chroma_block=picture.chroma_block,
+        description=read_description(header),
     )
+
+
+def _find_film_fields(header: str, film: Stream, picture: showinfo.Picture) -> Fields:
+    """Find out which fields a film has, by the words on its stream and its first frame."""
+    described = (
+        rest
+        for index, kind, _, rest in _STREAM_LINE.findall(header)
+        if kind == "Video" and int(index) == film.index
+    )
+    return find_fields(film.codec, next(described, ""), picture.interlacing)
 
 
 def _input_header(report: str, path: Path) -> str:
@@ -226,17 +255,33 @@ def _list_streams(header: str) -> tuple[tuple[Stream, ...], list[Stream]]:
     found: dict[int, Stream] = {}
     films = []
     for index, kind, codec, rest in _STREAM_LINE.findall(header):
-        stream = Stream(int(index), {"Unknown": "data"}.get(kind, kind.lower()), codec)
-        if (
-            stream.index not in found
-            and kind == "Video"
-            and not re.search(r"\((attached pic|timed thumbnails)\)", rest)
-        ):
+        channels = count_channels(rest) if kind == "Audio" else 0
+        name = "cover" if "(attached pic)" in rest else kind.lower()
+        tag = _find_group(r"\((\w{4}) / 0x", rest) or ""
+        name = {"unknown": "data"}.get(name, name)
+        stream = Stream(int(index), name, codec, channels, tag)
+        if stream.index not in found and name == "video" and "(timed thumbnails)" not in rest:
             films.append(stream)
         found[stream.index] = stream
     return tuple(found[index] for index in sorted(found)), sorted(
         films, key=lambda stream: stream.index
     )
+
+
+def count_channels(description: str) -> int:
+    """Count the channels in ffmpeg's description of sound; 0 where it has seen none of it.
+
+    Loudspeakers without a name that says how many they are count as 8: more than any encoder is
+    sure to take.
+    """
+    if counted := re.search(r"\b(\d+) channels", description):
+        return int(counted[1])
+    if "Hz" not in description:
+        return 0
+    layout = (_find_group(r"Hz, ([^,]+)", description) or "").partition("(")[0]
+    if re.fullmatch(r"\d+\.\d+(\.\d+)?", layout):
+        return sum(map(int, layout.split(".")))
+    return {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexadecagonal": 16}.get(layout, 8)
 
 
 def _refuse_unless_picture(
@@ -266,7 +311,7 @@ def _refuse_unless_picture(
         )
     if not films:
         kinds = (
-            " and ".join(sorted({stream.kind for stream in streams if stream.kind != "video"}))
+            " and ".join(sorted({stream.kind for stream in streams} - {"video", "cover"}))
             or "a cover picture"
         )
         raise InputError(

@@ -17,6 +17,7 @@ from torch import Tensor
 from vidstyle.errors import DecodeError, InputError, Refusal, RenderError
 from vidstyle.frames import Frame
 from vidstyle.video import ffmpeg, file_kind, image_io, showinfo
+from vidstyle.video.interlacing import deinterlace_filters, lead_frames
 from vidstyle.video.probe import MIN_SIDE, Source, probe
 from vidstyle.video.seek import SeekIndex
 
@@ -42,6 +43,7 @@ _ZSCALE_CURVES = {name: name for name in ("iec61966-2-1", "bt470m", "bt470bg", "
 _DISPLAY_P3 = "smpte432"
 """Its curve is that of sRGB, also where phones tag that of BT.709."""
 
+_LATEST_TIME = 2**63 - 1
 _MAX_WAIT_SECONDS = 60.0
 """Seconds until a frame that has come counts as unconfirmed."""
 
@@ -110,7 +112,7 @@ def _read_by_seeking(
     """Yield frames from `first` on for as long as they are those of the index; return the number of
     the frame that is to come next.
     """
-    if first >= stop or index.key_frame_before(first) == 0:
+    if first >= stop or find_entry(source, index, first) == 0:
         return first
     size_in_bytes = size[0] * size[1] * 6
     reading, writing = os.pipe()
@@ -139,12 +141,32 @@ def _read_by_seeking(
     return stop
 
 
+def find_entry(source: Source, index: SeekIndex, frame: int) -> int:
+    """Find the key frame at which decoding begins, so that `frame` comes out right."""
+    return index.key_frame_before(max(0, frame - lead_frames(source.fields)))
+
+
 def _queue_checksums(
     lines: IO[bytes],
     decoded: queue.SimpleQueue[tuple[int, int]],
     on_decode: Callable[[int], None] | None,
 ) -> None:
-    """Put (time, checksum) of each frame in framecrc's lines into the queue."""
+    """Put (time, checksum) of each frame in framecrc's lines into the queue; where a line cannot be
+    read, a frame that is none of the index.
+    """
+    try:
+        _queue_lines(lines, decoded, on_decode)
+    except Exception:
+        # The reader then decodes from the start, which needs no lines.
+        decoded.put((_LATEST_TIME, -1))
+
+
+def _queue_lines(
+    lines: IO[bytes],
+    decoded: queue.SimpleQueue[tuple[int, int]],
+    on_decode: Callable[[int], None] | None,
+) -> None:
+    """Queue framecrc's lines to their end."""
     for line in lines:
         if line.startswith(b"#"):
             continue
@@ -187,13 +209,14 @@ def _seek_arguments(
     # Times and not counts tell which frames these are: nobody knows where ffmpeg arrives. The end
     # stands before the split, or ffmpeg would decode all the rest for the checksums.
     until = [] if stop == len(index.times) else [("trim", {"end_pts": index.pts_before(stop)})]
-    every = ffmpeg.filter_chain([("settb", {"expr": "1/90000"}), *until, ("split", {})])
+    units = ("settb", {"expr": "1/90000"})
+    every = ffmpeg.filter_chain([*deinterlace_filters(source.fields), units, *until, ("split", {})])
     whole = ffmpeg.filter_chain([("scale", {"w": source.width, "h": source.height})])
     wanted = ffmpeg.filter_chain(
         [("trim", {"start_pts": index.pts_before(first)}), *_to_rgb(source, *size)]
     )
     stream = f"[0:{source.video_stream}]"
-    time = index.seek_microseconds(index.key_frame_before(first), source.container)
+    time = index.seek_microseconds(find_entry(source, index, first), source.container)
     return [
         *ffmpeg.ONLY_LOCAL,
         "-copyts",
@@ -245,7 +268,7 @@ def _decode_arguments(
     return ffmpeg.decode_arguments(
         source.path,
         source.video_stream,
-        [*before, *_to_rgb(source, width, height)],
+        [*deinterlace_filters(source.fields), *before, *_to_rgb(source, width, height)],
         dict(source.input_options),
         f="rawvideo",
         pix_fmt="gbrp16le",
@@ -283,7 +306,7 @@ def _to_rgb(source: Source, width: int, height: int) -> list[Filter]:
     planar: list[Filter] = []
     if source.rgb:
         planar = [("format", {"pix_fmts": _PLANAR_RGB_FORMATS})]
-    elif source.width % 2 or source.height % 2:
+    elif source.width % source.chroma_block[0] or source.height % source.chroma_block[1]:
         # zscale refuses subsampled chroma of odd size (sekrit-twc/zimg's API asks for whole
         # blocks).
         same = {"in_range": source.color_range, "out_range": source.color_range}

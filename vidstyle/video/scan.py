@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import IO
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError
 from vidstyle.frames import TIME_BASE, Timeline
 from vidstyle.video import ffmpeg
+from vidstyle.video.interlacing import deinterlace_filters, lead_frames
 from vidstyle.video.probe import STILL_RATE, Source
 from vidstyle.video.seek import SeekIndex, build_seek_index
 from vidstyle.video.timeline import build_timeline
@@ -38,12 +39,15 @@ class Scan:
         missing: frames that the file promises and the decoder did not deliver; 0 when it is sound.
         complaint: the decoder's last complaint; a sound file may have one.
         seek_index: what `read` needs to begin in the middle of the file.
+        clock_restart: the first frame after which the clock of the file goes back, as in files that
+            were joined; None where it never does.
     """
 
     timeline: Timeline
     missing: int
     complaint: str
     seek_index: SeekIndex = field(default_factory=SeekIndex)
+    clock_restart: int | None = None
 
 
 def scan(
@@ -87,7 +91,23 @@ def scan(
     missing = _count_missing(source, timeline, log, code, report) if errors or code else 0
     key_times = log.key_times if source.can_begin_midway else []
     seek_index = build_seek_index(log.pts, log.checksums, key_times)
-    return Scan(timeline, missing, errors[-1] if errors else "", seek_index)
+    complaint = errors[-1] if errors else ""
+    return Scan(timeline, missing, complaint, seek_index, find_clock_restart(log.pts))
+
+
+MIN_TIMELESS_FRAMES = 4
+"""In a row; fewer with the time of the frame before are the rounding or the damage of a file."""
+
+
+def find_clock_restart(pts: Sequence[int]) -> int | None:
+    """Find the first frame after which a clock goes back: ffmpeg gives the frames that follow the
+    latest time that there was, until the clock has passed that.
+    """
+    timeless = np.diff(np.asarray(pts, np.int64)) <= 0
+    if len(timeless) < MIN_TIMELESS_FRAMES:
+        return None
+    runs = np.lib.stride_tricks.sliding_window_view(timeless, MIN_TIMELESS_FRAMES).all(axis=1)
+    return int(runs.argmax()) if runs.any() else None
 
 
 _KEY_PACKET = 0x1
@@ -151,7 +171,8 @@ def _decode_all(
     # The size as probed, should the frames of the file differ in theirs.
     whole = f"scale={source.width}:{source.height}[frames]"
     small = f"scale={width}:{height}:flags=area,format=rgb24[thumbnails]"
-    stream = f"[0:{source.video_stream}]"
+    whole_frames = ffmpeg.filter_chain(deinterlace_filters(source.fields))
+    stream = f"[0:{source.video_stream}]{whole_frames}{',' * bool(whole_frames)}"
     args += [f"{stream}split[a][b];[a]{whole};[b]{small}" if on_thumbnail else f"{stream}{whole}"]
     args += ["-map", "[frames]", "-map", f"0:{source.video_stream}", "-c:1", "copy"]
     args += [
@@ -197,7 +218,10 @@ def _read_both(
         # Only ffmpeg may hold the writing end, or the reading one never sees an end.
         unused.close()
         # Both pipes must be read at the same time: ffmpeg stops as soon as either is full.
-        reader = threading.Thread(target=log.read_lines, args=(child.stdout,), daemon=True)
+        failures: list[BaseException] = []
+        reader = threading.Thread(
+            target=_read_or_note, args=(log, child, failures), name="scan-log", daemon=True
+        )
         reader.start()
         try:
             while (
@@ -210,8 +234,21 @@ def _read_both(
             raise
         finally:
             reader.join()
+        if failures:
+            raise failures[0]
         code, report = child.wait()
     return code, report
+
+
+def _read_or_note(log: ScanLog, child: ffmpeg.Child, failures: list[BaseException]) -> None:
+    """Read the lines of framecrc to their end; what goes wrong ends ffmpeg and is noted, or what
+    was read so far would be taken for the whole file.
+    """
+    try:
+        log.read_lines(child.stdout)
+    except BaseException as e:
+        failures.append(e)
+        child.process.kill()
 
 
 def scan_part(
@@ -229,14 +266,17 @@ def scan_part(
     begin = f"trim=start_pts={seek.pts_before(first)}," if first else ""
     end = f",trim=end_pts={seek.pts_before(stop)}" if stop < len(seek.times) else ""
     args = [*ffmpeg.ONLY_LOCAL, "-copyts"]
-    if key := seek.key_frame_before(first):
+    if key := seek.key_frame_before(max(0, first - lead_frames(source.fields))):
         time = seek.seek_microseconds(key, source.container)
         args += ["-noaccurate_seek", "-seek_timestamp", "1"]
         args += ["-ss", f"{time // 1_000_000}.{time % 1_000_000:06d}"]
     args += [word for name, value in source.input_options for word in (f"-{name}", value)]
     whole = f"scale={source.width}:{source.height}[frames]"
     small = f"scale={width}:{height}:flags=area,format=rgb24[thumbnails]"
-    stream = f"[0:{source.video_stream}]settb=1/90000{end},{begin}split[a][b]"
+    before = ffmpeg.filter_chain(
+        [*deinterlace_filters(source.fields), ("settb", {"expr": "1/90000"})]
+    )
+    stream = f"[0:{source.video_stream}]{before}{end},{begin}split[a][b]"
     args += ["-i", ffmpeg.local(source.path), "-filter_complex", f"{stream};[a]{whole};[b]{small}"]
     lines = ["-map", "[frames]", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
     args += [*lines, "-f", "framecrc", "pipe:1"]

@@ -37,6 +37,9 @@ class Picture:
         sar: 1 when unknown or unusable.
         rate: frames per second that the container declares; None when it does not.
         time_base: unit of the stream's timestamps.
+        interlacing: P for a whole picture, T or B for two fields, the top or the bottom one first.
+        chroma_block: width and height in pixels of what shares one chroma sample, (2, 2) where it
+            is at most that.
     """
 
     width: int
@@ -51,6 +54,8 @@ class Picture:
     color_range: str
     transfer: str
     primaries: str
+    interlacing: str = "P"
+    chroma_block: tuple[int, int] = (2, 2)
 
 
 def report_first_frame(path: Path, options: tuple[tuple[str, str], ...] = ()) -> str:
@@ -77,6 +82,7 @@ def parse_showinfo(text: str) -> Picture | None:
     frame = re.search(r"\] n: *0 .*?\bfmt:(\S+) .*?\bsar:(\d+)/(\d+) s:(\d+)x(\d+)", text)
     if not frame:
         return None
+    interlacing = re.match(r" i:([PTB])", text[frame.end() :])
     pixels = frame[1]
     width = int(frame[4])
     height = int(frame[5])
@@ -95,6 +101,8 @@ def parse_showinfo(text: str) -> Picture | None:
         color_range=_color_range(text, pixels, rgb),
         transfer=_color_tag(text, "color_trc") or "bt709",
         primaries=primaries,
+        interlacing=interlacing[1] if interlacing else "P",
+        chroma_block={"yuv410p": (4, 4), "yuv411p": (4, 2), "yuvj411p": (4, 2)}.get(pixels, (2, 2)),
     )
 
 

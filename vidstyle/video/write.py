@@ -5,6 +5,7 @@ source.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from vidstyle.errors import DiskFullError, EncodeError
 from vidstyle.frames import Timeline
 from vidstyle.storage.atomic import flush_to_disk, is_disk_full
 from vidstyle.video import ffmpeg
+from vidstyle.video.containers import Track
 from vidstyle.video.delivery import Delivery
 from vidstyle.video.encoded_blocks import EncodedBlock, join_script
 from vidstyle.video.loops import gif_repetitions
@@ -22,15 +24,24 @@ from vidstyle.video.output_timing import FrameClock, build_clock, concat_script,
 from vidstyle.video.packed_frames import FrameFile, PackedFrame
 from vidstyle.video.picture_arguments import copy_pictures, encode_pictures
 from vidstyle.video.probe import Source
+from vidstyle.video.track_arguments import (
+    attach_covers,
+    format_seconds,
+    list_mapped,
+    take_tracks,
+)
 
 _FREE_SPACE_HINT = "free some space and run the same command again: the frames are kept"
 _TRY_AGAIN_HINT = "run the same command again, perhaps with another --codec: the frames are kept"
+_TRACK_HINTS = {
+    "audio": "run the same command again with --audio convert, or --audio none to leave the sound "
+    "out: the frames are kept",
+    "subtitle": "run the same command again with -o to an .mkv file, or with a copy of the input "
+    "without its subtitles",
+}
+_OUTPUT_STREAM = r"\b(?:in stream #?|track )(\d+)\b|output stream #?0:(\d+)"
+"""The words in which muxers and encoders name a stream of the output."""
 _GIF_TICK_SECONDS = Fraction(1, 100)
-_CUT_SUBTITLES_FILTER = (
-    r"noise=drop=lte(pts+duration\,0),"
-    r"setts=pts=max(PTS\,0):dts=max(DTS\,0):duration=DURATION+min(PTS\,0)"
-)
-"""Leaves out what ended before the part begins, and shortens what began before it."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +98,9 @@ def encode_film(
                 assert not isinstance(still, PackedFrame), "a still is never packed"
                 _write_image(still, temporary, delivery, bits)
             else:
-                args = _encode_arguments(film, scratch)
-                _run_encoder([*args, ffmpeg.local(temporary)], what, temporary, on_start, on_frame)
+                args = [*_encode_arguments(film, scratch), ffmpeg.local(temporary)]
+                with _name_failed_track(delivery):
+                    _run_encoder(args, what, temporary, on_start, on_frame)
                 _check_frame_count(temporary, len(film.timeline), what)
             flush_to_disk(temporary)
     except BaseException:
@@ -106,6 +118,30 @@ def _disk_errors(what: str) -> Iterator[None]:
         if is_disk_full(e):
             raise DiskFullError(what, e.strerror or str(e), _FREE_SPACE_HINT) from e
         raise EncodeError(what, str(e), _TRY_AGAIN_HINT) from e
+
+
+@contextmanager
+def _name_failed_track(delivery: Delivery) -> Iterator[None]:
+    """Say in an encoder's error which track it failed at, and how to do without that."""
+    try:
+        yield
+    except EncodeError as e:
+        track = find_failed_track(e.why, delivery)
+        if track is None:
+            raise
+        why = f"{track.kind} stream {track.index} of the input: {e.why}"
+        raise EncodeError(e.what, why, _TRACK_HINTS.get(track.kind, _TRY_AGAIN_HINT)) from e
+
+
+def find_failed_track(complaint: str, delivery: Delivery) -> Track | None:
+    """Find the track that a complaint of ffmpeg names, by its number in the output or the input."""
+    if named := re.search(_OUTPUT_STREAM, complaint):
+        position = int(named[1] or named[2])
+        tracks = list_mapped(delivery)
+        return tracks[position - 1] if 1 <= position <= len(tracks) else None
+    if named := re.search(r"stream #?1:(\d+)", complaint):
+        return next((one for one in delivery.tracks if one.index == int(named[1])), None)
+    return None
 
 
 def _run_encoder(
@@ -173,8 +209,14 @@ def _encode_arguments(film: FinishedFilm, scratch: Path) -> list[str]:
             if film.blocks
             else encode_pictures(times, film.delivery, film.sar)
         )
-        args += _track_arguments(film.delivery, begin, trim) if film.source else []
+        if film.source:
+            args += take_tracks(film.delivery, begin, trim)
+            if film.delivery.container == "matroska":
+                args += attach_covers(film.delivery, film.source, scratch)
         args += film.delivery.options
+        if film.delivery.time_code and film.timeline.rate is not None and trim is None:
+            args += ["-timecode", film.delivery.time_code]
+            args += ["-write_tmcd", "1"] if film.delivery.container in ("mp4", "mov") else []
     # Nothing of the day or the version: the same frames give the same bytes.
     return [*args, "-fflags", "+bitexact", "-f", film.delivery.container]
 
@@ -209,7 +251,7 @@ def _source_arguments(source: Source, begin: Fraction, seek: bool) -> list[str]:
         *ffmpeg.ONLY_LOCAL,
         *(word for name, value in source.input_options for word in (f"-{name}", value)),
     ]
-    args += ["-itsoffset", _format_seconds(-source.start - begin)]
+    args += ["-itsoffset", format_seconds(-source.start - begin)]
     if seek:
         # Without -noaccurate_seek converted sound is cut at a time that ignores the offset.
         args += [
@@ -217,42 +259,9 @@ def _source_arguments(source: Source, begin: Fraction, seek: bool) -> list[str]:
             "-seek_timestamp",
             "1",
             "-ss",
-            _format_seconds(source.start + begin),
+            format_seconds(source.start + begin),
         ]
     return [*args, "-i", ffmpeg.local(source.path)]
-
-
-def _track_arguments(
-    delivery: Delivery, begin: Fraction, trim: tuple[Fraction, Fraction] | None
-) -> list[str]:
-    """Give sound, subtitles, attachments, chapters and metadata; the source's rotation stays behind
-    with its picture.
-    """
-    args = ["-map_metadata", "1", "-map_chapters", "1"]
-    # These describe the MP4 file, not the film.
-    args += [
-        word
-        for key in ("major_brand", "minor_version", "compatible_brands")
-        for word in ("-metadata", f"{key}=")
-    ]
-    if trim:
-        args += ["-t", _format_seconds(trim[0] + trim[1] - begin)]
-    for position, track in enumerate(delivery.tracks, start=1):
-        args += ["-map", f"1:{track.index}", f"-c:{position}", track.encoder]
-        filters = ["atrim=start=0"] if trim else []
-        if delivery.container == "avi":
-            # It keeps no times, so silence must fill up to a late start.
-            filters += ["aresample=async=1:first_pts=0"]
-        if track.encoder == "libopus":
-            # It refuses rarer arrangements of loudspeakers.
-            filters += ["aformat=channel_layouts=7.1|5.1|stereo|mono"]
-        if track.kind == "audio" and track.encoder != "copy" and filters:
-            args += [f"-filter:{position}", ",".join(filters)]
-        elif track.kind == "audio" and trim:
-            args += [f"-copypriorss:{position}", "0"]
-        elif track.kind == "subtitle" and trim:
-            args += [f"-bsf:{position}", _CUT_SUBTITLES_FILTER]
-    return args
 
 
 def _gif_arguments(times: FrameClock, source: Source | None) -> list[str]:
@@ -297,8 +306,3 @@ def _write_image(frame: Path, path: Path, delivery: Delivery, bits: int) -> None
     options = {"jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95], "webp": [cv2.IMWRITE_WEBP_QUALITY, 95]}
     _, data = cv2.imencode(path.suffix.lower(), array, options.get(delivery.container, []))
     path.write_bytes(data.tobytes())
-
-
-def _format_seconds(value: Fraction) -> str:
-    """Write seconds with microseconds, the unit of ffmpeg's options."""
-    return f"{round(value * 1_000_000) / 1_000_000:.6f}"

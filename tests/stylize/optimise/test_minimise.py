@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vidstyle.errors import RenderError
 from vidstyle.stylize.optimise.minimise import minimise
 from vidstyle.stylize.optimise.schedule import CHECK_INTERVAL, Schedule
 
@@ -87,3 +88,11 @@ def test_what_is_not_finite_is_not_stepped_on() -> None:
     found, _ = minimise(cliff, torch.full((3, 4, 4), 0.3), Schedule(30, "lbfgs", learning_rate=0.2))
     assert bool(found.isfinite().all())
     assert 0.5 < float(found.max()) < 0.6
+
+
+@pytest.mark.parametrize("method", ["adam", "lbfgs"])
+@pytest.mark.parametrize("iterations", [1, 5])
+@pytest.mark.parametrize("factor", [float("inf"), float("nan")])
+def test_a_loss_that_is_no_number_is_an_error(method: str, iterations: int, factor: float) -> None:
+    with pytest.raises(RenderError, match="cannot be optimised"):
+        minimise(lambda x: distance(x) * factor, TARGET * 0.5, Schedule(iterations, method))

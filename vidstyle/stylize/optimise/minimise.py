@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from vidstyle.errors import RenderError
 from vidstyle.stylize.optimise.adam import iterate_adam
 from vidstyle.stylize.optimise.lbfgs import iterate_lbfgs, take_first_step
 from vidstyle.stylize.optimise.schedule import CHECK_INTERVAL, Schedule
@@ -26,6 +27,8 @@ def minimise(
         rate_scale: (1, H, W) in [0, 1], the learning-rate scale: the share of Adam's step that each
             pixel takes; None: the whole step everywhere. L-BFGS, whose steps have the size that the
             loss asks for, ignores it.
+
+    Raises RenderError where the loss is no finite number, from the first iteration to the last.
     """
     x = start.detach()[None].clone(memory_format=torch.contiguous_format)  # (1, 3, H, W)
     x.requires_grad_()
@@ -33,11 +36,16 @@ def minimise(
     # here, before Adam's epsilon and L-BFGS's curvature test can notice.
     pixels = x.shape[2] * x.shape[3]
 
+    losses: list[Tensor] = []
+    """Of the first and the last evaluation."""
+
     def evaluate() -> Tensor:
         x.grad = None
         loss = objective(x) * pixels
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        losses.append(loss.detach())
+        del losses[1:-1]
+        return losses[-1]
 
     if schedule.method == "adam":
         steps = iterate_adam(x, evaluate, schedule.step_size, rate_scale)
@@ -49,7 +57,22 @@ def minimise(
         done = 1
     else:
         done = run_iterations(iterate_lbfgs(x, evaluate, schedule.step_size(0)), schedule)
-    return x.detach()[0].clamp(0, 1).contiguous(), done
+    image = x.detach()[0].clamp(0, 1).contiguous()
+    refuse_infinite(image, losses)
+    return image, done
+
+
+def refuse_infinite(image: Tensor, losses: Sequence[Tensor]) -> None:
+    """Raise RenderError where an image is none, or nothing was minimised: no loss is finite."""
+    is_finite = torch.isfinite(image).all()
+    if losses:
+        is_finite = is_finite & torch.isfinite(torch.stack((*losses,))).any()
+    if not is_finite:
+        raise RenderError(
+            "a frame cannot be optimised",
+            "its loss is larger than any number that fits: a weight is too large",
+            "choose smaller weights: --style-weight, --content-weight and the like",
+        )
 
 
 def run_iterations(losses: Iterator[Tensor], schedule: Schedule) -> int:
