@@ -28,6 +28,8 @@ IMAGES = {
     ".tiff": "tiff",
 }
 
+_KIND_WORDS = {"video": "a video", "animation": "an animation", "image": "a still image"}
+
 _MAX_NAME_BYTES = 200
 """A file system's 255 less what the names of temporary files add."""
 _MAX_INAUDIBLE_SECONDS = Fraction(1, 1000)
@@ -258,7 +260,7 @@ def _output_kind(path: Path, source: Source) -> Literal["video", "gif", "image"]
     if source.kind != "image" and extension in IMAGES:
         hint = f"use one of {' '.join((*CONTAINERS, '.gif'))}"
         raise OutputError(
-            what, f"the input is a {source.kind}, and {extension} holds one picture", hint
+            what, f"the input is {_KIND_WORDS[source.kind]}, and {extension} holds one picture", hint
         )
     return "image" if extension in IMAGES else "gif" if extension == ".gif" else "video"
 
