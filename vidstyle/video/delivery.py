@@ -259,9 +259,8 @@ def _output_kind(path: Path, source: Source) -> Literal["video", "gif", "image"]
         raise OutputError(what, "the input is a still image", f"use one of {' '.join(IMAGES)}")
     if source.kind != "image" and extension in IMAGES:
         hint = f"use one of {' '.join((*CONTAINERS, '.gif'))}"
-        raise OutputError(
-            what, f"the input is {_KIND_WORDS[source.kind]}, and {extension} holds one picture", hint
-        )
+        why = f"the input is {_KIND_WORDS[source.kind]}, and {extension} holds one picture"
+        raise OutputError(what, why, hint)
     return "image" if extension in IMAGES else "gif" if extension == ".gif" else "video"
 
 
