@@ -438,4 +438,5 @@ def test_a_long_render_builds_the_extractor_once_and_its_memory_does_not_grow(
     seen = json.loads(made.stdout)
     assert seen["loads"] == 1
     assert len(seen["resident"]) == 200
-    assert seen["resident"][199] <= 1.02 * seen["resident"][19]
+    # From one frame to the next it varies by as much, up and down: where memory is given back.
+    assert seen["resident"][199] <= 1.02 * max(seen["resident"][10:40])
