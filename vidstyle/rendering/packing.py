@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from vidstyle.video.delivery import Delivery
     from vidstyle.video.packed_frames import FrameFile
 
+TIMING_SETTINGS = ("tick", "rate", "steady")
+"""Of an encoder: nobody chooses them, and before the film has been looked through they are not
+certain. They stay the same as long as the film does."""
+
 HIGHEST_RATE = Fraction(240)
 """Frames per second: whole milliseconds tell them apart."""
 
@@ -147,7 +151,9 @@ def refuse_unsettled_encoding(job: Job, store: Checkpoint) -> None:
         {"keep": "final", **packed.encoder.settings} if packed.encoder else {"keep": "lossless"}
     )
     differences: dict[str, tuple[object, object]] = {
-        name: (settled[name], value) for name, value in wanted.items() if settled[name] != value
+        name: (settled[name], value)
+        for name, value in wanted.items()
+        if settled[name] != value and name not in TIMING_SETTINGS
     }
     frames = itertools.chain(*(packed.indices(first) for first in encoded))
     if not differences and not all(store.final.is_packed(index) for index in frames):
