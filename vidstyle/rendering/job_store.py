@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vidstyle.events import Note, Report
 from vidstyle.machine.versions import library_versions
 from vidstyle.rendering.composition import frame_labels
-from vidstyle.rendering.packing import open_packed_frames, refuse_unsettled_encoding
+from vidstyle.rendering.packing import open_packed_frames
 from vidstyle.storage.checkpoint import Checkpoint
 from vidstyle.video.ffmpeg import find
 
@@ -34,6 +34,5 @@ def open_store(job: Job, parts: dict[str, Any], report: Report, *, restart: bool
         library_versions(find().version), restart=restart, overwrite=config.overwrite
     ):
         report(Note(warning, warning=True))
-    refuse_unsettled_encoding(job, store)
     store.end_orphan()
     return store

@@ -151,9 +151,9 @@ def refuse_unsettled_encoding(job: Job, store: Checkpoint) -> None:
         {"keep": "final", **packed.encoder.settings} if packed.encoder else {"keep": "lossless"}
     )
     differences: dict[str, tuple[object, object]] = {
-        name: (settled[name], value)
+        name: (settled.get(name), value)
         for name, value in wanted.items()
-        if settled[name] != value and name not in TIMING_SETTINGS
+        if settled.get(name) != value and name not in TIMING_SETTINGS
     }
     frames = itertools.chain(*(packed.indices(first) for first in encoded))
     if not differences and not all(store.final.is_packed(index) for index in frames):
@@ -226,14 +226,16 @@ class Packer:
             if not self.packed.is_lossless(block.first):
                 # What an encoder took away is not to be encoded again.
                 self.packed.discard(block.first)
-                return False
+                if not all(index in files for index in block.indices):
+                    return False
             # Some frames of it may be packed already, and others made again.
             unpack(self.final, self.packed, block)
             frames = [self.final.frame_path(index) for index in block.indices]
             labels = [self.final.label_of(index) for index in block.indices]
             self.packed.write(block.first, frames, labels)
         kept = self.kept_files
-        self.final.delete_frames(i for i in block.indices if i in files and i not in kept)
+        # Those that were unpacked go as well.
+        self.final.delete_frames(i for i in block.indices if i not in kept)
         return True
 
     @functools.cached_property

@@ -23,7 +23,7 @@ from vidstyle.rendering.encoding import deliver, delivery_settings
 from vidstyle.rendering.job_store import open_store
 from vidstyle.rendering.layer_render import render_missing
 from vidstyle.rendering.models import Models, weight_files
-from vidstyle.rendering.packing import create_packer
+from vidstyle.rendering.packing import create_packer, refuse_unsettled_encoding
 from vidstyle.rendering.prepare import inspect, prepare
 from vidstyle.rendering.space import refuse_promised_size
 from vidstyle.rendering.trace import Trace
@@ -109,6 +109,7 @@ def run_job(
     parts = fingerprint_parts.complete(job, digests)
     discard_without_bars(job, report)
     store = open_store(job, parts, report, restart=config.restart)
+    refuse_unsettled_encoding(job, store)
     settle_early_layers(job, store, report)
     settings = delivery_settings(job, store)
     tracer = Trace(job, store, report) if config.trace else None
@@ -149,5 +150,6 @@ def render_layers(
     with lock_output(job.delivery.path, keep_empty=True, wait_seconds=OUTPUT_WAIT_SECONDS):
         discard_without_bars(job, report)
         store = open_store(job, parts, report, restart=False)
+        refuse_unsettled_encoding(job, store)
         settle_early_layers(job, store, report)
     render_missing(job, layers, store, report, stop, models)

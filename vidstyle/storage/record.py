@@ -21,7 +21,7 @@ PACKED_FOLDER = "packed"
 """The name of the folder of the frames that nothing needs at full depth any more."""
 
 RENDER_FILES = frozenset(
-    {*LAYER_FOLDERS, PACKED_FOLDER, "trace", "pairs", "log", "learned", "early"}
+    {*LAYER_FOLDERS, PACKED_FOLDER, "trace", "pairs", "log", "learned", "early", "cover"}
 )
 """The names, before their first dot, of all that a render leaves in its state directory except the
 record and the locks. A grid keeps its images in a folder of that name too.

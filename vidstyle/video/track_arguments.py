@@ -76,7 +76,7 @@ def attach_covers(delivery: Delivery, source: Source, scratch: Path) -> list[str
     args = []
     for number, track in enumerate(covers, start=first):
         kind = "png" if codecs[track.index] == "png" else "jpeg"
-        name = f"cover-{track.index}.{kind}"
+        name = f"cover.{track.index}.{kind}"
         taken = ["-y", *ffmpeg.ONLY_LOCAL, "-i", ffmpeg.local(source.path)]
         taken += ["-map", f"0:{track.index}", "-c", "copy", "-f", "image2", "-update", "1"]
         ffmpeg.run(

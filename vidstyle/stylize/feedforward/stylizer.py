@@ -181,7 +181,7 @@ class FeedforwardStylizer:
 
     def _sample_source(self, index: int) -> SampleSource:
         """Return what gives a sample of the shot."""
-        return lambda: [crop_middle(self._seen(image)) for image in self._shot[index]()]
+        return lambda: [crop_middle(self._seen(image)).clone() for image in self._shot[index]()]
 
     def _adapt(self, shares: tuple[float, ...]) -> tuple[StyleNetwork, Tensor]:
         """Return the network of a mixture, and its gains and offsets."""
