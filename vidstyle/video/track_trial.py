@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vidstyle.storage.atomic import mentions_full_disk
 from vidstyle.video import ffmpeg
 from vidstyle.video.containers import CONTAINERS, Track, label_stream
 from vidstyle.video.delivery import Delivery
@@ -158,6 +159,7 @@ def find_complaint(
         except subprocess.TimeoutExpired:
             return None
         code, text = child.wait()
-    if code == 0:
+    # A full disk, or an ffmpeg that was killed, tells nothing about the track.
+    if code <= 0 or mentions_full_disk(text):
         return None
     return ffmpeg.last_complaint(text, lines=1) or f"ffmpeg ended with code {code}"
